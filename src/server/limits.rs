@@ -1,0 +1,48 @@
+//! Bounds on what a connection may take, and how long a stop may last.
+
+use std::time::Duration;
+
+/// Bounds of the listener and its connections.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest request head in bytes.
+    pub header_bytes: usize,
+    /// From accept (or the end of the TLS handshake) to the first byte of the first request.
+    pub first_byte: Duration,
+    /// From a request's first byte to the end of its head.
+    pub header: Duration,
+    /// Idle time of a kept-alive connection between two requests.
+    pub keep_alive: Duration,
+    /// Longest pause inside a request body.
+    pub upload_stall: Duration,
+    /// Longest time a client may take nothing of a response.
+    pub download_stall: Duration,
+    /// Length of the TLS handshake.
+    pub tls_handshake: Duration,
+    /// Most connections at once; one more waits in the kernel's backlog.
+    pub connections: usize,
+    /// Most concurrent streams of one HTTP/2 connection.
+    pub h2_streams: u32,
+    /// After the first signal: how long the listener still accepts, so that load balancers notice.
+    pub shutdown_lag: Duration,
+    /// After the lag: how long requests in flight may take.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 32 << 10,
+            first_byte: Duration::from_secs(10),
+            header: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(120),
+            upload_stall: Duration::from_secs(60),
+            download_stall: Duration::from_secs(60),
+            tls_handshake: Duration::from_secs(10),
+            connections: 10_000,
+            h2_streams: 128,
+            shutdown_lag: Duration::from_secs(3),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
