@@ -1,0 +1,2 @@
+//! The door.
+pub mod limits;
