@@ -12,7 +12,9 @@
 //! | 5 door | [`server`] | accept, TLS, protocol choice, limits, drain |
 //! | 6 programs | `cli` | one file per subcommand |
 
+pub mod files;
 pub mod oci;
 pub mod registry;
 pub mod server;
+pub mod storage;
 pub mod who;
