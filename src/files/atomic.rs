@@ -147,7 +147,12 @@ impl<S: Sys> Files<S> {
     /// # Errors
     /// The operating system's: then nothing may be said to be durable.
     pub fn sync_parent(&self, path: &str) -> io::Result<()> {
-        self.sys.sync_dir(parent(path))
+        let dir = parent(path);
+        match self.sys.sync_dir(dir) {
+            // Its last name went, and it was pruned: what is to be durable is that it is gone.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && dir != "." => self.sync_parent(dir),
+            synced => synced,
+        }
     }
 
     /// Makes a directory and those above it, each durable in its parent.

@@ -1,8 +1,8 @@
 //! The promises of [`super`], as sessions that every backend runs.
 
 use super::{
-    Appended, Condemned, Dir, Durability, Expect, Item, ItemKind, Key, Lifecycle, Mem, Outcome, Page,
-    Presence, Published, Put, Result, RunId, Storage, Verdict, Verified, Version, Why, fs::Fs,
+    Appended, Condemned, Dir, Durability, Expect, Item, ItemKind, Key, Lifecycle, Mem, Outcome, Page, Presence,
+    Published, Put, Result, RunId, Storage, Verdict, Verified, Version, Why, fs::Fs,
 };
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName, Span, Tag, UploadId};
 use bytes::Bytes;
