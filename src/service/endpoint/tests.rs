@@ -1,0 +1,132 @@
+use super::*;
+use proptest::prelude::*;
+
+fn ask(method: &str, target: &str) -> Result<Endpoint, Error> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    Endpoint::parse(&Method::from_bytes(method.as_bytes()).unwrap(), path, query)
+}
+
+fn hex() -> String {
+    "0123456789abcdef".repeat(4)
+}
+
+/// Name of the endpoint and what it needs, as one line.
+fn told(method: &str, target: &str) -> String {
+    let target = target.replace("DIGEST", &format!("sha256:{}", hex()));
+    match ask(method, &target) {
+        Ok(endpoint) => {
+            let need = match endpoint.needs() {
+                Need::Repository(name, action) => format!("{action} {name}"),
+                other => format!("{other:?}"),
+            };
+            format!("{}: {need}", endpoint.name())
+        }
+        Err(error) => format!("{error:?}").split(['(', ' ']).next().unwrap().to_owned(),
+    }
+}
+
+#[test]
+fn every_url_and_method_has_its_endpoint_and_need() {
+    let id = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    let upload = format!("/v2/a/b/blobs/uploads/{id}");
+    let rows: &[(&str, &str, &str)] = &[
+        ("GET", "/v2/", "ping: Entry"),
+        ("HEAD", "/v2", "ping: Entry"),
+        ("POST", "/v2/", "MethodNotAllowed"),
+        ("GET", "/v2/_catalog?n=5&last=x", "catalog: List"),
+        ("DELETE", "/v2/_catalog", "MethodNotAllowed"),
+        ("GET", "/v2/a/b/tags/list", "tags: pull a/b"),
+        ("PUT", "/v2/a/b/tags/list", "MethodNotAllowed"),
+        ("GET", "/v2/a/b/referrers/DIGEST?artifactType=x", "referrers: pull a/b"),
+        ("GET", "/v2/a/b/referrers/latest", "DigestInvalid"),
+        ("HEAD", "/v2/a/b/manifests/latest", "manifest_read: pull a/b"),
+        ("GET", "/v2/a/b/manifests/DIGEST", "manifest_read: pull a/b"),
+        ("GET", "/v2/a/b/manifests/sha256:bad", "DigestInvalid"),
+        ("GET", "/v2/a/b/manifests/-bad", "TagInvalid"),
+        ("PUT", "/v2/a/b/manifests/DIGEST?tag=a&tag=b", "manifest_push: push a/b"),
+        ("PUT", "/v2/a/b/manifests/DIGEST?tag=-", "TagInvalid"),
+        ("DELETE", "/v2/a/b/manifests/latest", "manifest_delete: delete a/b"),
+        ("POST", "/v2/a/b/manifests/latest", "MethodNotAllowed"),
+        ("GET", "/v2/a/b/blobs/DIGEST", "blob_read: pull a/b"),
+        ("HEAD", "/v2/a/b/blobs/sha256%3A0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "blob_read: pull a/b"),
+        ("DELETE", "/v2/a/b/blobs/DIGEST", "blob_delete: delete a/b"),
+        ("PUT", "/v2/a/b/blobs/DIGEST", "MethodNotAllowed"),
+        ("POST", "/v2/a/b/blobs/uploads/", "upload_begin: push a/b"),
+        ("POST", "/v2/a/b/blobs/uploads", "upload_begin: push a/b"),
+        ("POST", "/v2/a/b/blobs/uploads/?digest-algorithm=sha512", "upload_begin: push a/b"),
+        ("POST", "/v2/a/b/blobs/uploads/?digest-algorithm=md5", "DigestInvalid"),
+        ("POST", "/v2/a/b/blobs/uploads/?digest=DIGEST", "blob_push: push a/b"),
+        ("POST", "/v2/a/b/blobs/uploads/?digest=DIGEST&digest=DIGEST", "ParameterRepeated"),
+        ("POST", "/v2/a/b/blobs/uploads/?digest=x", "DigestInvalid"),
+        ("POST", "/v2/a/b/blobs/uploads/?mount=DIGEST&from=c", "blob_mount: push a/b"),
+        ("POST", "/v2/a/b/blobs/uploads/?mount=DIGEST", "blob_mount: push a/b"),
+        ("POST", "/v2/a/b/blobs/uploads/?mount=DIGEST&from=UPPER", "upload_begin: push a/b"),
+        ("GET", "/v2/a/b/blobs/uploads/", "MethodNotAllowed"),
+        ("PATCH", &upload, "upload_append: push a/b"),
+        ("PUT", &format!("{upload}?digest=DIGEST"), "upload_finish: push a/b"),
+        ("PUT", &upload, "DigestInvalid"),
+        ("GET", &format!("{upload}?digest=whatever"), "upload_status: push a/b"),
+        ("HEAD", &upload, "upload_status: push a/b"),
+        ("DELETE", &upload, "upload_cancel: push a/b"),
+        ("POST", &upload, "MethodNotAllowed"),
+        ("GET", "/v2/a/b/blobs/uploads/not-an-id", "UploadIdInvalid"),
+        ("GET", "/health", "health: Nothing"),
+        ("GET", "/health/ready", "ready: Nothing"),
+        ("GET", "/metrics", "metrics: Operate"),
+        ("POST", "/metrics", "MethodNotAllowed"),
+        // Keywords are found from the right; names may contain them.
+        ("GET", "/v2/blobs/uploads/tags/tags/list", "tags: pull blobs/uploads/tags"),
+        ("GET", "/v2/manifests/manifests/manifests/v1", "manifest_read: pull manifests/manifests"),
+        ("POST", "/v2/blobs/blobs/uploads/", "upload_begin: push blobs"),
+        ("GET", "/v2/public/manifests/x/manifests/y", "manifest_read: pull public/manifests/x"),
+        // What is no endpoint.
+        ("GET", "/", "PathUnknown"),
+        ("GET", "/v1/", "PathUnknown"),
+        ("GET", "/v2/a/b", "PathUnknown"),
+        ("GET", "/v2/tags/list", "PathUnknown"),
+        ("GET", "/v2/manifests/latest", "PathUnknown"),
+        ("GET", "/v2/blobs/uploads/", "PathUnknown"),
+        // Bad pages.
+        ("GET", "/v2/_catalog?n=-1", "PageSizeInvalid"),
+        ("GET", "/v2/_catalog?n=x", "PageSizeInvalid"),
+        ("GET", "/v2/a/tags/list?n=", "PageSizeInvalid"),
+        ("GET", "/v2/a/tags/list?n=99999999999999999999999", "tags: pull a"),
+    ];
+    for (method, target, expected) in rows {
+        assert_eq!(told(method, target), *expected, "{method} {target}");
+    }
+}
+
+#[test]
+fn hostile_paths_never_get_a_name() {
+    for name in [
+        "..", "a/..", "../a", "%2e%2e", "a%2fb", "a%2Fb", "a%00", "a//b", "a\\b", "a;b", "A", "é", "a%20b", ".", "a/./b",
+        "a%252fb", &"a".repeat(256), "a/_layers", "_manifests",
+    ] {
+        for target in ["manifests/latest", "tags/list", "blobs/uploads/", &format!("blobs/sha256:{}", hex())] {
+            let method = if target.ends_with('/') { "POST" } else { "GET" };
+            let refused = ask(method, &format!("/v2/{name}/{target}")).unwrap_err();
+            assert!(matches!(refused, Error::NameInvalid(_)), "{name:?} {target}: {refused:?}");
+        }
+    }
+    for reference in ["..", "%2e%2e", "a%2fb", "%00", "a%00", "%", "%f", "%ff", "sha256:..%2f..", "a%5cb"] {
+        let refused = ask("GET", &format!("/v2/a/manifests/{reference}")).unwrap_err();
+        assert!(matches!(refused, Error::TagInvalid(_) | Error::DigestInvalid(_)), "{reference}: {refused:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_accepted_path_renders_back_to_itself(path in "/v2(/[a-z0-9._%/A-Z-]{1,12}){1,4}/(manifests/[a-zA-Z0-9._%-]{1,10}|tags/list)") {
+        match Endpoint::parse(&Method::GET, &path, "") {
+            Ok(Endpoint::ManifestRead(name, reference)) => {
+                let reference_text = path.rsplit('/').next().unwrap();
+                prop_assert_eq!(query::decode(reference_text).unwrap(), reference.to_string());
+                prop_assert_eq!(format!("/v2/{name}/manifests/{reference_text}"), path);
+            }
+            Ok(Endpoint::Tags(name, _)) => prop_assert_eq!(format!("/v2/{name}/tags/list"), path),
+            Ok(other) => prop_assert!(false, "{:?}", other),
+            Err(_) => {}
+        }
+    }
+}

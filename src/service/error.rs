@@ -1,0 +1,206 @@
+//! THE table: every error a request can end with, and the status, code and headers it has.
+//!
+//! `docs/errors.md` shows the same to people; a test holds the two together.
+
+use super::body::Body;
+use crate::{
+    oci::{InvalidDigest, InvalidName, InvalidReference, InvalidTag},
+    registry::{self, Interruption},
+    storage,
+};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No endpoint has such a path.
+    #[error("there is nothing at this path")]
+    PathUnknown,
+    /// The endpoint has no such method; these it has.
+    #[error("this path takes {0}")]
+    MethodNotAllowed(&'static str),
+    /// A repository name out of its grammar.
+    #[error(transparent)]
+    NameInvalid(#[from] InvalidName),
+    /// A tag out of its grammar.
+    #[error(transparent)]
+    TagInvalid(#[from] InvalidTag),
+    /// A digest out of its grammar, or of an algorithm we do not store by.
+    #[error(transparent)]
+    DigestInvalid(#[from] InvalidDigest),
+    /// An upload id nobody was given.
+    #[error("no upload has this id")]
+    UploadIdInvalid,
+    /// A parameter that must come once.
+    #[error("the parameter {0:?} must not be repeated")]
+    ParameterRepeated(&'static str),
+    /// `n` is no number.
+    #[error("'n' must be a whole number, zero or more")]
+    PageSizeInvalid,
+    /// A chunk's `Content-Range` out of its grammar.
+    #[error("{0}")]
+    ChunkRangeInvalid(#[from] crate::oci::InvalidChunkRange),
+    /// A precondition header that is not of its grammar, or cannot be honoured.
+    #[error("the request's precondition cannot be understood")]
+    ConditionInvalid,
+    /// No range that was asked for lies within the content of this length.
+    #[error("no range that was asked for lies within the {0} bytes of this content")]
+    RangeNotSatisfiable(u64),
+    /// The registry said no.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// The code did what it must never do; the request ends, the daemon goes on.
+    #[error("a request handler panicked")]
+    Panicked,
+}
+
+impl From<InvalidReference> for Error {
+    fn from(invalid: InvalidReference) -> Self {
+        match invalid {
+            InvalidReference::Tag(e) => e.into(),
+            InvalidReference::Digest(e) => e.into(),
+        }
+    }
+}
+
+impl From<storage::Error> for Error {
+    fn from(error: storage::Error) -> Self {
+        Self::Registry(error.into())
+    }
+}
+
+/// A row of the table.
+pub(super) struct Row {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+}
+
+/// What every client reads of a failure of ours; the log has the rest.
+const OURS: &str = "the registry could not do this; the request id leads to the reason in its log";
+
+const fn row(status: StatusCode, code: &'static str) -> Row {
+    Row { status, code }
+}
+
+impl Error {
+    /// Status and code. No arm catches several by default: a new error states its row.
+    pub(super) fn row(&self) -> Row {
+        use StatusCode as S;
+        use registry::Error as R;
+        match self {
+            Self::PathUnknown => row(S::NOT_FOUND, "UNSUPPORTED"),
+            Self::MethodNotAllowed(_) => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::NameInvalid(_) => row(S::BAD_REQUEST, "NAME_INVALID"),
+            Self::TagInvalid(_) => row(S::BAD_REQUEST, "TAG_INVALID"),
+            Self::DigestInvalid(_) => row(S::BAD_REQUEST, "DIGEST_INVALID"),
+            Self::UploadIdInvalid => row(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+            Self::ParameterRepeated(_) => row(S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::PageSizeInvalid => row(S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
+            Self::ChunkRangeInvalid(_) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+            Self::ConditionInvalid => row(S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::RangeNotSatisfiable(_) => row(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
+            Self::Panicked => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
+            Self::Registry(error) => match error {
+                R::BlobUnknown(_) => row(S::NOT_FOUND, "BLOB_UNKNOWN"),
+                R::ManifestUnknown(_) => row(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
+                R::NameUnknown(_) => row(S::NOT_FOUND, "NAME_UNKNOWN"),
+                R::UploadUnknown(_) => row(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+                R::MissingReferences(_) => row(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
+                R::ManifestInvalid(_) => row(S::BAD_REQUEST, "MANIFEST_INVALID"),
+                R::ManifestTooLarge(_) => row(S::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+                R::DigestMismatch { .. } => row(S::BAD_REQUEST, "DIGEST_INVALID"),
+                R::OutOfOrder { .. } => row(S::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
+                R::ChunkLength => row(S::BAD_REQUEST, "SIZE_INVALID"),
+                R::BlobTooLarge(_) => row(S::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+                R::TooManyUploads => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+                R::TooManyUploadBytes => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+                R::TooManyTags(_) => row(S::URI_TOO_LONG, "TAG_INVALID"),
+                R::PreconditionFailed => row(S::PRECONDITION_FAILED, "DENIED"),
+                R::Interrupted(Interruption::Stalled) => row(S::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
+                R::Interrupted(Interruption::Cut) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+                R::Stopping => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+                R::Storage(error) => match error {
+                    storage::Error::Full { .. } => row(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+                    storage::Error::Damaged { .. } => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
+                    storage::Error::Io { .. } => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
+                },
+            },
+        }
+    }
+
+    /// What the client may read.
+    fn message(&self) -> String {
+        match self {
+            Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
+                "the registry's storage is full; pulls still work".to_owned()
+            }
+            ours if ours.row().status == StatusCode::INTERNAL_SERVER_ERROR => OURS.to_owned(),
+            told => told.to_string(),
+        }
+    }
+
+    /// One entry per missing digest where that is what is wrong (distribution-spec, "Pushing
+    /// Manifests"), else one.
+    fn entries(&self) -> Vec<Entry> {
+        let code = self.row().code;
+        match self {
+            Self::Registry(registry::Error::MissingReferences(missing)) => missing
+                .iter()
+                .map(|digest| Entry {
+                    code,
+                    message: "the manifest refers to what is not in this repository".to_owned(),
+                    detail: Some(json!({ "digest": digest.as_str() })),
+                })
+                .collect(),
+            other => vec![Entry { code, message: other.message(), detail: None }],
+        }
+    }
+
+    /// Headers that belong to the status.
+    fn headers(&self) -> Vec<(HeaderName, String)> {
+        match self {
+            Self::MethodNotAllowed(allow) => vec![(header::ALLOW, (*allow).to_owned())],
+            Self::RangeNotSatisfiable(len) => vec![(header::CONTENT_RANGE, format!("bytes */{len}"))],
+            Self::Registry(registry::Error::OutOfOrder { repository, id, len }) => {
+                super::distribution::session_headers(repository, id, *len, super::distribution::Standing::Refused)
+            }
+            Self::Registry(registry::Error::TooManyUploads | registry::Error::TooManyUploadBytes) => {
+                vec![(header::RETRY_AFTER, "60".to_owned())]
+            }
+            Self::Registry(registry::Error::Stopping) => vec![(header::RETRY_AFTER, "5".to_owned())],
+            Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
+                vec![(header::RETRY_AFTER, "120".to_owned())]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The answer, in the shape of the distribution specification ("Error Codes").
+    pub(super) fn response(&self) -> Response<Body> {
+        let row = self.row();
+        let body = serde_json::to_vec(&json!({ "errors": self.entries() })).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = row.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in self.headers() {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct Entry {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Value>,
+}
+
+#[cfg(test)]
+mod tests;

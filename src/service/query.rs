@@ -1,0 +1,72 @@
+//! Query strings and the one escaped segment of a path.
+
+use super::{endpoint::Pagination, error::Error};
+use crate::oci::{Digest, InvalidDigest, Tag};
+use std::borrow::Cow;
+
+/// The parameters of a query, decoded, in order. Those nobody asks for are ignored.
+pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(super) fn parse(query: &'a str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).collect())
+    }
+
+    pub(super) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_ref())
+    }
+
+    pub(super) fn first<'q>(&'q self, name: &'q str) -> Option<&'q str> {
+        self.all(name).next()
+    }
+
+    /// The value of a parameter that means something else to everybody if it comes twice.
+    pub(super) fn one<'q>(&'q self, name: &'static str) -> Result<Option<&'q str>, Error> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            _ => Err(Error::ParameterRepeated(name)),
+        }
+    }
+
+    pub(super) fn digest(&self, name: &'static str) -> Result<Digest, Error> {
+        let text = self.one(name)?.ok_or(Error::DigestInvalid(InvalidDigest::Grammar))?;
+        Ok(text.parse::<Digest>()?)
+    }
+
+    pub(super) fn tags(&self) -> Result<Vec<Tag>, Error> {
+        self.all("tag").map(|tag| Ok(tag.parse::<Tag>()?)).collect()
+    }
+
+    pub(super) fn pagination(&self) -> Result<Pagination, Error> {
+        let number = |n: &str| match n.bytes().all(|b| b.is_ascii_digit()) && !n.is_empty() {
+            // Larger than can be counted is larger than the maximum, to which it is cut anyway.
+            true => Ok(n.parse().unwrap_or(usize::MAX)),
+            false => Err(Error::PageSizeInvalid),
+        };
+        let n = self.first("n").map(number).transpose()?;
+        Ok(Pagination { n, last: self.first("last").filter(|last| !last.is_empty()).map(str::to_owned) })
+    }
+}
+
+/// A path segment with its escapes resolved, once; `None` if they are not of the grammar.
+pub(super) fn decode(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(segment.into());
+    }
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => (digit(rest.next())? << 4 | digit(rest.next())?) as u8,
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// Writes a value into a query.
+pub(super) fn encode(value: &str) -> String {
+    form_urlencoded::byte_serialize(value.as_bytes()).collect()
+}
