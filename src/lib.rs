@@ -1,8 +1,22 @@
 //! Wharfinger: a container registry you run from files.
+//!
+//! The floors, lowest first; a module names only floors below its own.
+//!
+//! | floor | modules | what |
+//! |---|---|---|
+//! | 0 words | [`oci`], [`who`], `files` | pure words, and the one place that makes files appear |
+//! | 1 bytes | `storage` | blobs, facts and upload sessions behind traits |
+//! | 2 meaning | [`registry`] | what an OCI registry is, no HTTP in sight |
+//! | 3 settings | [`config`] | environment and files into plain settings |
+//! | 4 HTTP | `service` | the tower stack, endpoints, the error table |
+//! | 5 door | [`server`] | accept, TLS, protocol choice, limits, drain |
+//! | 6 programs | [`cli`] | one file per subcommand |
 
 pub mod cli;
 pub mod config;
-/// What an OCI registry is, without HTTP.
-pub mod registry {
-    pub mod settings;
-}
+pub mod files;
+pub mod oci;
+pub mod registry;
+pub mod server;
+pub mod storage;
+pub mod who;

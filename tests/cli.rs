@@ -1,6 +1,7 @@
 //! The program from outside: exit codes, and what is printed where.
 
 #![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

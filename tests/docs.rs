@@ -27,23 +27,17 @@ fn variables() -> String {
     for var in VARS {
         if var.section != section {
             section = var.section;
-            write!(out, "\n### {section}\n\n| Variable | Flag | Default | Meaning | Applies by |\n|---|---|---|---|---|\n").unwrap();
+            write!(
+                out,
+                "\n### {section}\n\n| Variable | Flag | Default | Meaning | Applies by |\n|---|---|---|---|---|\n"
+            )
+            .unwrap();
         }
-        let default = var
-            .default
-            .map_or("not set".into(), |default| format!("`{default}`"));
-        let unbuilt = if UNBUILT.contains(&var.name) {
-            " **Not built yet: refused.**"
-        } else {
-            ""
-        };
+        let default = var.default.map_or("not set".into(), |default| format!("`{default}`"));
+        let unbuilt = if UNBUILT.contains(&var.name) { " **Not built yet: refused.**" } else { "" };
         let (name, flag, takes) = (var.name, var.flag, cell(var.takes));
         let (help, applies) = (cell(var.help), var.applies.word());
-        writeln!(
-            out,
-            "| `{name}` | `--{flag} {takes}` | {default} | {help}{unbuilt} | {applies} |"
-        )
-        .unwrap();
+        writeln!(out, "| `{name}` | `--{flag} {takes}` | {default} | {help}{unbuilt} | {applies} |").unwrap();
     }
     out + "\n"
 }
@@ -54,18 +48,16 @@ fn settings() -> String {
     for key in KEYS {
         if key.section != section {
             section = key.section;
-            write!(out, "\n### `[{section}]`\n\n| Key | Default | Range | Meaning | Applies by |\n|---|---|---|---|---|\n").unwrap();
+            write!(
+                out,
+                "\n### `[{section}]`\n\n| Key | Default | Range | Meaning | Applies by |\n|---|---|---|---|---|\n"
+            )
+            .unwrap();
         }
-        let locked = key
-            .locked_by
-            .map_or(String::new(), |name| format!(" Locked by `{name}`."));
+        let locked = key.locked_by.map_or(String::new(), |name| format!(" Locked by `{name}`."));
         let (name, default, range) = (key.key, key.default, key.range());
         let (help, applies) = (cell(key.help), key.applies.word());
-        writeln!(
-            out,
-            "| `{name}` | `{default}` | {range} | {help}{locked} | {applies} |"
-        )
-        .unwrap();
+        writeln!(out, "| `{name}` | `{default}` | {range} | {help}{locked} | {applies} |").unwrap();
     }
     out + "\n"
 }
@@ -97,19 +89,8 @@ fn env_example() -> String {
             section = var.section;
             write!(out, "\n# --- {section} ---\n").unwrap();
         }
-        let unbuilt = if UNBUILT.contains(&var.name) {
-            " Not built yet: refused."
-        } else {
-            ""
-        };
-        write!(
-            out,
-            "# {}{unbuilt}\n#{}={}\n",
-            var.help,
-            var.name,
-            var.default.unwrap_or(var.example)
-        )
-        .unwrap();
+        let unbuilt = if UNBUILT.contains(&var.name) { " Not built yet: refused." } else { "" };
+        write!(out, "# {}{unbuilt}\n#{}={}\n", var.help, var.name, var.default.unwrap_or(var.example)).unwrap();
     }
     out
 }
@@ -126,10 +107,7 @@ fn generated() -> [(&'static str, Option<&'static str>, String); 4] {
 
 /// Splits a file into what stands before, between and after its marks.
 fn around<'a>(text: &'a str, mark: &str) -> (&'a str, &'a str, &'a str) {
-    let (begin, end) = (
-        format!("<!-- begin {mark} -->\n"),
-        format!("<!-- end {mark} -->"),
-    );
+    let (begin, end) = (format!("<!-- begin {mark} -->\n"), format!("<!-- end {mark} -->"));
     let start = text.find(&begin).expect("begin mark") + begin.len();
     let stop = text.find(&end).expect("end mark");
     (&text[..start], &text[start..stop], &text[stop..])
@@ -168,10 +146,7 @@ fn the_prose_of_the_reference_names_only_what_exists() {
     let prose = prose.replace(others, "");
     for word in prose.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
         if word.starts_with("REGISTRY_") && word.len() > "REGISTRY_".len() {
-            assert!(
-                VARS.iter().any(|var| var.name == word),
-                "{word} is not a variable"
-            );
+            assert!(VARS.iter().any(|var| var.name == word), "{word} is not a variable");
         }
     }
 }
@@ -213,16 +188,8 @@ fn the_example_environment_loads_except_for_what_is_not_built() {
         let key = problem.key.as_deref().unwrap_or_default();
         assert!(UNBUILT.contains(&key), "{problem}");
     }
-    let built = text.lines().filter(|line| {
-        !UNBUILT
-            .iter()
-            .any(|name| line.starts_with(&format!("{name}=")))
-    });
-    let path = write(
-        dir.path(),
-        "built.env",
-        &built.collect::<Vec<_>>().join("\n"),
-    );
+    let built = text.lines().filter(|line| !UNBUILT.iter().any(|name| line.starts_with(&format!("{name}="))));
+    let path = write(dir.path(), "built.env", &built.collect::<Vec<_>>().join("\n"));
     let (env, _) = Env::load([], Some(&path), []).unwrap();
     let given = VARS.iter().filter(|var| env.is_given(var.name)).count();
     assert_eq!(given, VARS.len() - UNBUILT.len());

@@ -12,22 +12,13 @@ use crate::config::{UNBUILT, VARS, Var};
 pub struct Flags(pub Vec<(&'static str, OsString)>);
 
 fn arg(var: &'static Var) -> Arg {
-    let default = var
-        .default
-        .map_or_else(String::new, |default| format!(" [default: {default}]"));
-    let unbuilt = if UNBUILT.contains(&var.name) {
-        " (Not built yet: refused.)"
-    } else {
-        ""
-    };
+    let default = var.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
+    let unbuilt = if UNBUILT.contains(&var.name) { " (Not built yet: refused.)" } else { "" };
     let arg = Arg::new(var.name)
         .long(var.flag)
         .value_name(var.takes)
         .value_parser(clap::value_parser!(OsString))
-        .help(format!(
-            "{}{unbuilt} [env: {}]{default}",
-            var.help, var.name
-        ))
+        .help(format!("{}{unbuilt} [env: {}]{default}", var.help, var.name))
         .help_heading(var.section)
         .global(true);
     match var.takes {
@@ -73,10 +64,7 @@ mod tests {
         Cli::command().debug_assert();
         for var in VARS {
             let flag = format!("--{}", var.flag);
-            for args in [
-                ["w", &flag, var.example, "check"],
-                ["w", "check", &flag, var.example],
-            ] {
+            for args in [["w", &flag, var.example, "check"], ["w", "check", &flag, var.example]] {
                 let cli = Cli::try_parse_from(args).unwrap();
                 assert_eq!(cli.command, Some(What::Check));
                 assert_eq!(cli.flags.0, [(var.name, OsString::from(var.example))]);
@@ -91,11 +79,7 @@ mod tests {
         let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for var in VARS {
             assert!(flat.contains(&format!("--{} <", var.flag)), "{}", var.flag);
-            assert!(
-                flat.contains(&format!("[env: {}]", var.name)),
-                "{}",
-                var.name
-            );
+            assert!(flat.contains(&format!("[env: {}]", var.name)), "{}", var.name);
             if let Some(default) = var.default {
                 let shown = format!("[env: {}] [default: {default}]", var.name);
                 assert!(flat.contains(&shown), "{shown}");

@@ -74,8 +74,5 @@ fn print_problems(problems: &Problems) {
     let count = problems.0.len();
     let noun = if count == 1 { "problem" } else { "problems" };
     // A closed stderr must not turn a clear exit code into a panic.
-    let _ = writeln!(
-        std::io::stderr().lock(),
-        "wharfinger: {count} {noun} in the configuration:\n{problems}"
-    );
+    let _ = writeln!(std::io::stderr().lock(), "wharfinger: {count} {noun} in the configuration:\n{problems}");
 }

@@ -35,13 +35,9 @@ fn start_log(env: &Env) {
     // The log may be set only once in a process; a second attempt (in a test) keeps the first.
     let _ = match env.log_format {
         LogFormat::Pretty => {
-            let log = log
-                .with_ansi(std::io::stdout().is_terminal())
-                .with_target(false);
+            let log = log.with_ansi(std::io::stdout().is_terminal()).with_target(false);
             tracing::subscriber::set_global_default(log.finish())
         }
-        LogFormat::Json => {
-            tracing::subscriber::set_global_default(log.json().flatten_event(true).finish())
-        }
+        LogFormat::Json => tracing::subscriber::set_global_default(log.json().flatten_event(true).finish()),
     };
 }

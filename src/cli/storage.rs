@@ -17,9 +17,7 @@ pub(super) fn inspect(env: &Env) -> Result<String, Problem> {
     };
     let make = |state: &str| match env.storage_init {
         StorageInit::Auto => Ok(format!("storage root: {state}, will be initialised")),
-        StorageInit::Never => refuse(format!(
-            "{state}, and REGISTRY_STORAGE_INIT=never (is the volume mounted?)"
-        )),
+        StorageInit::Never => refuse(format!("{state}, and REGISTRY_STORAGE_INIT=never (is the volume mounted?)")),
     };
     match look(path) {
         Ok(Found::Root) => Ok("storage root: in use".into()),
@@ -29,9 +27,7 @@ pub(super) fn inspect(env: &Env) -> Result<String, Problem> {
             refuse("does not exist; create it (or mount it) first".into())
         }
         Ok(Found::Missing) => make("absent"),
-        Ok(Found::Other) => refuse(format!(
-            "is not empty and has no {ROOT}, so it is not a storage root"
-        )),
+        Ok(Found::Other) => refuse(format!("is not empty and has no {ROOT}, so it is not a storage root")),
         Err(error) => refuse(format!("cannot be read: {error}")),
     }
 }
@@ -72,9 +68,7 @@ mod tests {
         env.storage_path = path.to_owned();
         match inspect(&env) {
             Ok(line) => line,
-            Err(problem) => problem
-                .to_string()
-                .replace(&path.display().to_string(), "DIR"),
+            Err(problem) => problem.to_string().replace(&path.display().to_string(), "DIR"),
         }
     }
 
@@ -82,19 +76,11 @@ mod tests {
     fn a_root_is_used_made_or_refused() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("data");
-        assert_eq!(
-            verdict(&root, false, "auto"),
-            "storage root: absent, will be initialised"
-        );
+        assert_eq!(verdict(&root, false, "auto"), "storage root: absent, will be initialised");
         assert!(verdict(&root, true, "auto").contains("DIR: does not exist"));
         std::fs::create_dir_all(root.join("lost+found")).unwrap();
-        assert_eq!(
-            verdict(&root, true, "auto"),
-            "storage root: empty, will be initialised"
-        );
-        assert!(
-            verdict(&root, true, "never").contains("DIR: empty, and REGISTRY_STORAGE_INIT=never")
-        );
+        assert_eq!(verdict(&root, true, "auto"), "storage root: empty, will be initialised");
+        assert!(verdict(&root, true, "never").contains("DIR: empty, and REGISTRY_STORAGE_INIT=never"));
         std::fs::write(root.join("holiday.jpg"), "").unwrap();
         assert!(verdict(&root, true, "auto").contains("DIR: is not empty and has no ROOT.json"));
         std::fs::write(root.join("ROOT.json"), "{}").unwrap();

@@ -27,18 +27,10 @@ impl Env {
         lines.push(if self.trusted_proxies.is_empty() {
             "trusted proxies: none, forwarding headers are ignored".into()
         } else {
-            let nets: Vec<_> = self
-                .trusted_proxies
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let nets: Vec<_> = self.trusted_proxies.iter().map(ToString::to_string).collect();
             format!("trusted proxies: {}", nets.join(", "))
         });
-        lines.push(format!(
-            "log: {}, {}",
-            level(self.log_level),
-            format_word(self.log_format)
-        ));
+        lines.push(format!("log: {}, {}", level(self.log_level), format_word(self.log_format)));
         lines
     }
 
@@ -53,14 +45,9 @@ impl Env {
 
     fn auth_line(&self) -> String {
         match self.auth_type {
-            AuthType::None => {
-                "authentication: none; anyone who reaches the address may pull, push and delete"
-                    .into()
-            }
+            AuthType::None => "authentication: none; anyone who reaches the address may pull, push and delete".into(),
             AuthType::Basic => "authentication: basic; users of the htpasswd file".into(),
-            AuthType::Token => {
-                "authentication: token; bearers of the external service's tokens".into()
-            }
+            AuthType::Token => "authentication: token; bearers of the external service's tokens".into(),
         }
     }
 
@@ -69,11 +56,7 @@ impl Env {
             (None, _) => "TLS: off, plain HTTP".into(),
             (Some(cert), None) => format!("TLS: {}", cert.display()),
             (Some(cert), Some(ca)) => {
-                format!(
-                    "TLS: {}, clients need a certificate of {}",
-                    cert.display(),
-                    ca.display()
-                )
+                format!("TLS: {}, clients need a certificate of {}", cert.display(), ca.display())
             }
         }
     }

@@ -24,11 +24,7 @@ struct Lines<'a> {
 
 impl Read for Lines<'_> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let line = self
-            .left
-            .iter()
-            .position(|&b| b == b'\n')
-            .map_or(self.left.len(), |at| at + 1);
+        let line = self.left.iter().position(|&b| b == b'\n').map_or(self.left.len(), |at| at + 1);
         let take = line.min(into.len());
         let (now, later) = self.left.split_at(take);
         into[..take].copy_from_slice(now);
@@ -57,19 +53,12 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<Assignment> {
             return Vec::new();
         }
     };
-    parse(
-        path,
-        bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes),
-        problems,
-    )
+    parse(path, bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes), problems)
 }
 
 fn parse(path: &Path, bytes: &[u8], problems: &mut Problems) -> Vec<Assignment> {
     let taken = Rc::new(Cell::new(0));
-    let lines = Lines {
-        left: bytes,
-        taken: Rc::clone(&taken),
-    };
+    let lines = Lines { left: bytes, taken: Rc::clone(&taken) };
     let mut found: Vec<Assignment> = Vec::new();
     for item in dotenvy::from_read_iter(lines) {
         let line = taken.get();
@@ -78,10 +67,8 @@ fn parse(path: &Path, bytes: &[u8], problems: &mut Problems) -> Vec<Assignment> 
             Err(dotenvy::Error::LineParse(text, _)) => {
                 // An open quotation mark runs to the end of the file: name the line it began on.
                 let first = line.saturating_sub(text.trim_end_matches('\n').matches('\n').count());
-                problems.push(
-                    Problem::of_file(path, "is not NAME=value (quote values with blanks)")
-                        .at_line(first.max(1)),
-                );
+                problems
+                    .push(Problem::of_file(path, "is not NAME=value (quote values with blanks)").at_line(first.max(1)));
                 continue;
             }
             // The file is in memory, so what is left is text that is not UTF-8; the parser cannot go on.
@@ -90,10 +77,7 @@ fn parse(path: &Path, bytes: &[u8], problems: &mut Problems) -> Vec<Assignment> 
                 break;
             }
         };
-        match found
-            .iter()
-            .find(|other| other.name == name && name.starts_with("REGISTRY_"))
-        {
+        match found.iter().find(|other| other.name == name && name.starts_with("REGISTRY_")) {
             Some(other) => problems.push(
                 Problem::of_file(path, format!("is set twice, first in line {}", other.line))
                     .at_line(line)
@@ -112,36 +96,25 @@ mod tests {
     fn parsed(text: &str) -> (Vec<(String, String, usize)>, String) {
         let mut problems = Problems::default();
         let found = parse(Path::new(".env"), text.as_bytes(), &mut problems);
-        let found = found
-            .into_iter()
-            .map(|a| (a.name, a.value, a.line))
-            .collect();
+        let found = found.into_iter().map(|a| (a.name, a.value, a.line)).collect();
         (found, problems.to_string())
     }
 
     #[test]
     fn assignments_know_their_line() {
         let long = "x".repeat(20_000);
-        let text =
-            format!("# comment\n\nA=1\nLONG={long}\nexport B='two words' # why\r\nC=\"a\nb\"\nD=4");
+        let text = format!("# comment\n\nA=1\nLONG={long}\nexport B='two words' # why\r\nC=\"a\nb\"\nD=4");
         let (found, problems) = parsed(&text);
-        let places: Vec<_> = found
-            .iter()
-            .map(|(name, _, line)| (name.as_str(), *line))
-            .collect();
-        assert_eq!(
-            places,
-            [("A", 3), ("LONG", 4), ("B", 5), ("C", 7), ("D", 8)]
-        );
+        let places: Vec<_> = found.iter().map(|(name, _, line)| (name.as_str(), *line)).collect();
+        assert_eq!(places, [("A", 3), ("LONG", 4), ("B", 5), ("C", 7), ("D", 8)]);
         assert_eq!(found[2].1, "two words");
         assert_eq!(problems, "");
     }
 
     #[test]
     fn errors_name_the_line_and_never_repeat_it() {
-        let (found, problems) = parsed(
-            "A=1\nhunter2 is my password\nB=2\nREGISTRY_PORT=1\nREGISTRY_PORT=2\nC='hunter2\nX=1\n",
-        );
+        let (found, problems) =
+            parsed("A=1\nhunter2 is my password\nB=2\nREGISTRY_PORT=1\nREGISTRY_PORT=2\nC='hunter2\nX=1\n");
         assert_eq!(found.len(), 3);
         assert_eq!(
             problems,

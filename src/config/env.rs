@@ -244,19 +244,12 @@ impl Gathered {
                 file: None,
                 line: None,
                 key: None,
-                message: format!(
-                    "ignored, not variables of this program: {}",
-                    self.ignored.join(", ")
-                ),
+                message: format!("ignored, not variables of this program: {}", self.ignored.join(", ")),
             }));
         }
         companions::check(&env, &mut self.problems, &mut warnings);
         unbuilt::refuse(&env, &mut self.problems);
-        Reading {
-            env,
-            warnings,
-            problems: self.problems,
-        }
+        Reading { env, warnings, problems: self.problems }
     }
 }
 

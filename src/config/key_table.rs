@@ -36,9 +36,7 @@ pub static KEYS: &[Key] = &[
         help: "What a manifest may refer to that is not in its repository: nothing, only the children of an index, or anything.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Word(MISSING, |live, index| {
-            live.registry.missing_references = missing(index)
-        }),
+        set: Set::Word(MISSING, |live, index| live.registry.missing_references = missing(index)),
     },
     Key {
         section: "manifests",

@@ -65,11 +65,7 @@ impl Key {
         match &self.set {
             Set::Number(_) => numbers,
             Set::OrAuto(_) => format!("{numbers}, or \"auto\""),
-            Set::Word(words, _) => words
-                .iter()
-                .map(|word| format!("\"{word}\""))
-                .collect::<Vec<_>>()
-                .join(", "),
+            Set::Word(words, _) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
         }
     }
 
@@ -77,24 +73,15 @@ impl Key {
     pub(super) fn set_text(&self, live: &mut Live, text: &str) -> values::Value<()> {
         match &self.set {
             Set::Word(words, set) => {
-                let words: Vec<_> = words
-                    .iter()
-                    .enumerate()
-                    .map(|(index, word)| (*word, index))
-                    .collect();
+                let words: Vec<_> = words.iter().enumerate().map(|(index, word)| (*word, index)).collect();
                 values::one_of(text, &words).map(|index| set(live, index))
             }
             Set::OrAuto(set) if text == "auto" => {
                 set(live, None);
                 Ok(())
             }
-            _ if self.unit == Unit::Bytes => {
-                values::size(text).and_then(|number| self.set_number(live, number))
-            }
-            _ => Err(format!(
-                "must be a number without quotation marks: {}",
-                self.range()
-            )),
+            _ if self.unit == Unit::Bytes => values::size(text).and_then(|number| self.set_number(live, number)),
+            _ => Err(format!("must be a number without quotation marks: {}", self.range())),
         }
     }
 
@@ -115,11 +102,6 @@ impl Key {
 /// A number of bytes in the largest unit that divides it.
 fn bytes(number: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let unit = units
-        .iter()
-        .find(|(shift, _)| number != 0 && number.is_multiple_of(1 << shift));
-    unit.map_or_else(
-        || format!("{number} B"),
-        |(shift, name)| format!("{} {name}", number >> shift),
-    )
+    let unit = units.iter().find(|(shift, _)| number != 0 && number.is_multiple_of(1 << shift));
+    unit.map_or_else(|| format!("{number} B"), |(shift, name)| format!("{} {name}", number >> shift))
 }

@@ -56,18 +56,14 @@ impl Live {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                problems.push(Problem::of_file(
-                    path,
-                    format!("cannot be read (REGISTRY_SETTINGS): {error}"),
-                ));
+                problems.push(Problem::of_file(path, format!("cannot be read (REGISTRY_SETTINGS): {error}")));
                 return;
             }
         };
         settings::apply(path, &text, env, self, problems, warnings);
         let (default, max) = (self.registry.page_default, self.registry.page_max);
         // Set in the environment alone, the pair has been compared there.
-        let in_env = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT")
-            && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");
+        let in_env = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT") && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");
         if default > max && !in_env {
             let message = format!("the default page of {default} is more than the largest, {max}");
             problems.push(Problem::of_file(path, message).at_key("pagination"));

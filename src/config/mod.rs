@@ -65,16 +65,7 @@ pub fn read(
     dotenv: Option<&Path>,
     flags: impl IntoIterator<Item = (&'static str, OsString)>,
 ) -> Report {
-    let env::Reading {
-        env,
-        mut warnings,
-        mut problems,
-    } = env::read(vars, dotenv, flags);
+    let env::Reading { env, mut warnings, mut problems } = env::read(vars, dotenv, flags);
     let live = Live::read(&env, &mut problems, &mut warnings);
-    Report {
-        env,
-        live,
-        warnings,
-        problems,
-    }
+    Report { env, live, warnings, problems }
 }

@@ -19,22 +19,12 @@ pub struct Problem {
 impl Problem {
     /// A problem of a variable or a flag.
     pub fn of_key(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            file: None,
-            line: None,
-            key: Some(key.into()),
-            message: message.into(),
-        }
+        Self { file: None, line: None, key: Some(key.into()), message: message.into() }
     }
 
     /// A problem of a whole file.
     pub fn of_file(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self {
-            file: Some(file.into()),
-            line: None,
-            key: None,
-            message: message.into(),
-        }
+        Self { file: Some(file.into()), line: None, key: None, message: message.into() }
     }
 
     /// The same problem at a line (counted from 1) of its file.
@@ -87,11 +77,7 @@ impl Problems {
 
     /// `value` if nothing is wrong, else the problems.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
-        if self.is_empty() {
-            Ok(value)
-        } else {
-            Err(self)
-        }
+        if self.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
@@ -125,17 +111,9 @@ mod tests {
 
     #[test]
     fn a_problem_is_one_line_and_names_its_place() {
-        let everything = Problem::of_file("s.toml", "bad\n  value")
-            .at_line(3)
-            .at_key("uploads.max_open");
-        assert_eq!(
-            everything.to_string(),
-            "s.toml:3: uploads.max_open: bad value"
-        );
+        let everything = Problem::of_file("s.toml", "bad\n  value").at_line(3).at_key("uploads.max_open");
+        assert_eq!(everything.to_string(), "s.toml:3: uploads.max_open: bad value");
         let both = Problems(vec![Problem::of_key("REGISTRY_PORT", "no"), everything]);
-        assert_eq!(
-            both.to_string(),
-            "REGISTRY_PORT: no\ns.toml:3: uploads.max_open: bad value"
-        );
+        assert_eq!(both.to_string(), "REGISTRY_PORT: no\ns.toml:3: uploads.max_open: bad value");
     }
 }

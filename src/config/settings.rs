@@ -38,15 +38,12 @@ pub(super) fn apply(
         return;
     }
     let place = |span: Range<usize>, key: String, message: String| {
-        Problem::of_file(path, message)
-            .at_line(line(text, &span))
-            .at_key(key)
+        Problem::of_file(path, message).at_line(line(text, &span)).at_key(key)
     };
     for (section, value) in in_order(root.get_ref()) {
         let name = section.get_ref().as_ref();
         let DeValue::Table(table) = value.get_ref() else {
-            let message = unknown_section(name)
-                .unwrap_or_else(|| "must be a table, written [section]".into());
+            let message = unknown_section(name).unwrap_or_else(|| "must be a table, written [section]".into());
             problems.push(place(section.span(), name.into(), message));
             continue;
         };
@@ -63,20 +60,14 @@ pub(super) fn apply(
             let winner = row.locked_by.filter(|variable| env.is_given(variable));
             // A locked key must still be valid: it comes into force when the variable goes away.
             let mut unused = Live::default();
-            let target = if winner.is_some() {
-                &mut unused
-            } else {
-                &mut *live
-            };
+            let target = if winner.is_some() { &mut unused } else { &mut *live };
             match set(row, target, value.get_ref()) {
                 Err(message) => problems.push(place(value.span(), full, message)),
-                Ok(()) => warnings.extend(winner.map(|variable| {
-                    Warning(place(
-                        key.span(),
-                        full,
-                        format!("locked: {variable} is set and wins"),
-                    ))
-                })),
+                Ok(()) => {
+                    warnings.extend(winner.map(|variable| {
+                        Warning(place(key.span(), full, format!("locked: {variable} is set and wins")))
+                    }))
+                }
             }
         }
     }
@@ -89,21 +80,12 @@ fn set(row: &Key, live: &mut Live, value: &DeValue<'_>) -> Result<(), String> {
             Ok(number) => row.set_number(live, number),
             Err(_) => Err(format!("{integer} is not in the range {}", row.range())),
         },
-        other => Err(format!(
-            "must be {}, not of type {}",
-            row.range(),
-            other.type_str()
-        )),
+        other => Err(format!("must be {}, not of type {}", row.range(), other.type_str())),
     }
 }
 
 /// Entries as they stand in the file, so that problems come in the order of its lines.
-fn in_order<'a, 'i>(
-    table: &'a DeTable<'i>,
-) -> Vec<(
-    &'a Spanned<toml::de::DeString<'i>>,
-    &'a Spanned<DeValue<'i>>,
-)> {
+fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<toml::de::DeString<'i>>, &'a Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
@@ -122,9 +104,7 @@ fn unknown_section(name: &str) -> Option<String> {
     if let Some(row) = KEYS.iter().find(|row| row.key == name) {
         return Some(format!("belongs under [{}]", row.section));
     }
-    let close = KEYS
-        .iter()
-        .find(|row| names::distance(row.section, name) <= 2);
+    let close = KEYS.iter().find(|row| names::distance(row.section, name) <= 2);
     Some(match close {
         Some(row) => format!("is not a section; did you mean [{}]?", row.section),
         None => "is not a section".into(),

@@ -13,10 +13,7 @@ use super::problems::{Problem, Problems};
 
 /// The TLS side of a generation; `None` when TLS is off or something is wrong.
 pub(super) fn load(env: &Env, problems: &mut Problems) -> Option<Arc<ServerConfig>> {
-    let cert = env
-        .tls_cert
-        .as_deref()
-        .map(|path| (path, certificates(path)));
+    let cert = env.tls_cert.as_deref().map(|path| (path, certificates(path)));
     let key = env.tls_key.as_deref().map(|path| (path, key(path)));
     let roots = env.tls_client_ca.as_deref().map(|path| (path, roots(path)));
     // Every file is read before anything is judged, so that all problems are listed at once.
@@ -33,10 +30,7 @@ pub(super) fn load(env: &Env, problems: &mut Problems) -> Option<Arc<ServerConfi
     match build(cert?, key?, roots) {
         Ok(config) => Some(Arc::new(config)),
         Err(error) => {
-            take(
-                cert_path,
-                format!("certificate and REGISTRY_TLS_KEY cannot be used: {error}"),
-            );
+            take(cert_path, format!("certificate and REGISTRY_TLS_KEY cannot be used: {error}"));
             None
         }
     }
@@ -54,14 +48,11 @@ fn build(
     let builder = match roots {
         None => builder.with_no_client_auth(),
         Some(roots) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
             builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
         }
     };
-    let mut config = builder
-        .with_single_cert(cert, key)
-        .map_err(|error| error.to_string())?;
+    let mut config = builder.with_single_cert(cert, key).map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -82,9 +73,7 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 fn roots(path: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for cert in certificates(path)? {
-        roots
-            .add(cert)
-            .map_err(|error| format!("holds a certificate that cannot be an authority: {error}"))?;
+        roots.add(cert).map_err(|error| format!("holds a certificate that cannot be an authority: {error}"))?;
     }
     Ok(roots)
 }

@@ -20,10 +20,7 @@ pub static UNBUILT: &[&str] = &[
 /// Adds one problem for each variable given whose feature does not exist.
 pub(super) fn refuse(env: &Env, problems: &mut Problems) {
     let mut say = |name: &str, what: &str, then: &str| {
-        problems.push(Problem::of_key(
-            name,
-            format!("not built yet: {what}; {then}"),
-        ));
+        problems.push(Problem::of_key(name, format!("not built yet: {what}; {then}")));
     };
     let basic_or_token = match env.auth_type {
         AuthType::None => None,
@@ -35,22 +32,10 @@ pub(super) fn refuse(env: &Env, problems: &mut Problems) {
         say("REGISTRY_AUTH_TYPE", what, then);
     }
     if env.access_control_enabled {
-        say(
-            "REGISTRY_ACCESS_CONTROL_ENABLED",
-            "access control",
-            "unset it (or set false)",
-        );
+        say("REGISTRY_ACCESS_CONTROL_ENABLED", "access control", "unset it (or set false)");
     }
     for name in UNBUILT.iter().filter(|name| env.is_given(name)) {
         let auth = name.starts_with("REGISTRY_AUTH_");
-        say(
-            name,
-            if auth {
-                "authentication"
-            } else {
-                "access control"
-            },
-            "unset it",
-        );
+        say(name, if auth { "authentication" } else { "access control" }, "unset it");
     }
 }

@@ -82,9 +82,7 @@ impl fmt::Display for PublicUrl {
 
 /// One of the words listed, in any case of letters.
 pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Value<T> {
-    let found = words
-        .iter()
-        .find(|(word, _)| word.eq_ignore_ascii_case(text));
+    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
     found.map(|(_, value)| *value).ok_or_else(|| {
         let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         format!("{text:?} is not one of {}", words.join(", "))
@@ -129,8 +127,7 @@ pub(super) fn ip(text: &str) -> Value<IpAddr> {
 /// An IP address and a port.
 pub(super) fn socket(text: &str) -> Value<SocketAddr> {
     let example = "127.0.0.1:15001 or [::1]:15001";
-    text.parse()
-        .map_err(|_| format!("{text:?} is not an IP address and port such as {example}"))
+    text.parse().map_err(|_| format!("{text:?} is not an IP address and port such as {example}"))
 }
 
 /// The path of a file or directory.
@@ -151,10 +148,7 @@ pub(super) fn signing_key(text: &str) -> Value<SigningKey> {
 
 /// Text which is sent in a header between quotation marks.
 pub(super) fn quotable(text: &str) -> Value<String> {
-    if text
-        .chars()
-        .any(|c| c.is_control() || c == '"' || c == '\\')
-    {
+    if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
         return Err("may not hold quotation marks, backslashes or control characters".into());
     }
     Ok(text.to_owned())
@@ -191,30 +185,21 @@ pub(super) fn url_text(text: &str) -> Value<String> {
 pub(super) fn public_url(text: &str) -> Value<PublicUrl> {
     let uri = url(text)?;
     if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
-        return Err(
-            "may not have a path or query: registry clients only know a host and a port".into(),
-        );
+        return Err("may not have a path or query: registry clients only know a host and a port".into());
     }
     let https = uri.scheme_str() == Some("https");
     let authority = uri.authority().cloned();
-    authority
-        .map(|authority| PublicUrl { https, authority })
-        .ok_or_else(|| "has no host".into())
+    authority.map(|authority| PublicUrl { https, authority }).ok_or_else(|| "has no host".into())
 }
 
 /// IP addresses and networks between commas.
 pub(super) fn networks(text: &str) -> Value<Vec<IpNet>> {
-    let items = text
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
-    let one = |item: &str| {
-        match item.parse::<IpAddr>() {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let one = |item: &str| match item.parse::<IpAddr>() {
         Ok(address) => Ok(IpNet::from(address)),
         Err(_) => item.parse().map(|net: IpNet| net.trunc()).map_err(|_| {
             format!("{item:?} is not an IP address or network such as 10.0.0.0/8 (separate several by commas)")
         }),
-    }
     };
     items.map(one).collect()
 }
@@ -234,11 +219,7 @@ pub(super) fn size(text: &str) -> Value<u64> {
     let bytes = number.parse::<u64>().ok().zip(shift);
     bytes
         .and_then(|(number, shift)| number.checked_mul(1 << shift))
-        .ok_or_else(|| {
-            format!(
-                "{text:?} is not a size: write bytes, or a whole number of KiB, MiB, GiB or TiB"
-            )
-        })
+        .ok_or_else(|| format!("{text:?} is not a size: write bytes, or a whole number of KiB, MiB, GiB or TiB"))
 }
 
 #[cfg(test)]
@@ -247,14 +228,8 @@ mod tests {
 
     #[test]
     fn sizes_are_binary() {
-        let good = [
-            ("0", 0),
-            ("7 B", 7),
-            ("512KiB", 512 << 10),
-            ("4 MiB", 4 << 20),
-            ("1 GiB", 1 << 30),
-            ("2 TiB", 2 << 40),
-        ];
+        let good =
+            [("0", 0), ("7 B", 7), ("512KiB", 512 << 10), ("4 MiB", 4 << 20), ("1 GiB", 1 << 30), ("2 TiB", 2 << 40)];
         for (text, bytes) in good {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
@@ -271,11 +246,7 @@ mod tests {
             ("https://[::1]:5000", "https://[::1]:5000"),
         ];
         for (text, shown) in good {
-            assert_eq!(
-                public_url(text).map(|u| u.to_string()),
-                Ok(shown.to_owned()),
-                "{text}"
-            );
+            assert_eq!(public_url(text).map(|u| u.to_string()), Ok(shown.to_owned()), "{text}");
         }
         let bad = [
             "r.example",

@@ -58,19 +58,11 @@ fn store_some<T>(place: &mut Option<T>, value: Value<T>) -> Value<()> {
     value.map(|value| *place = Some(value))
 }
 
-const LEVELS: &[(&str, LogLevel)] = &[
-    ("debug", LogLevel::Debug),
-    ("info", LogLevel::Info),
-    ("warn", LogLevel::Warn),
-    ("error", LogLevel::Error),
-];
+const LEVELS: &[(&str, LogLevel)] =
+    &[("debug", LogLevel::Debug), ("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)];
 const FORMATS: &[(&str, LogFormat)] = &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
 const INITS: &[(&str, StorageInit)] = &[("auto", StorageInit::Auto), ("never", StorageInit::Never)];
-const AUTHS: &[(&str, AuthType)] = &[
-    ("none", AuthType::None),
-    ("basic", AuthType::Basic),
-    ("token", AuthType::Token),
-];
+const AUTHS: &[(&str, AuthType)] = &[("none", AuthType::None), ("basic", AuthType::Basic), ("token", AuthType::Token)];
 
 const LISTEN: &str = "Listening";
 const STORAGE: &str = "Storage";
@@ -347,12 +339,7 @@ pub static VARS: &[Var] = &[
         example: "100",
         help: "Repositories on one page of the catalog when the request names no number.",
         applies: Applies::Restart,
-        set: |env, text| {
-            store(
-                &mut env.pagination_default_limit,
-                values::count(text, 1, PAGE_CEILING),
-            )
-        },
+        set: |env, text| store(&mut env.pagination_default_limit, values::count(text, 1, PAGE_CEILING)),
     },
     Var {
         section: FILES,
@@ -363,12 +350,7 @@ pub static VARS: &[Var] = &[
         example: "1000",
         help: "Largest page of the catalog or of a tag list; a request for more gets this many.",
         applies: Applies::Restart,
-        set: |env, text| {
-            store(
-                &mut env.pagination_max_limit,
-                values::count(text, 1, PAGE_CEILING),
-            )
-        },
+        set: |env, text| store(&mut env.pagination_max_limit, values::count(text, 1, PAGE_CEILING)),
     },
     Var {
         section: LOG,

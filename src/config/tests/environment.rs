@@ -28,25 +28,10 @@ fn an_empty_environment_gives_the_documented_defaults() {
     assert_eq!(env.storage_path, Path::new("./data"));
     assert!(!env.storage_is_explicit());
     assert_eq!(env.storage_init, StorageInit::Auto);
-    assert_eq!(
-        (
-            env.upload_timeout.as_secs(),
-            env.upload_cleanup_interval.as_secs()
-        ),
-        (3600, 300)
-    );
-    assert_eq!(
-        (env.auth_type, env.auth_realm.as_str()),
-        (AuthType::None, "Registry")
-    );
-    assert_eq!(
-        (env.pagination_default_limit, env.pagination_max_limit),
-        (100, 1000)
-    );
-    assert_eq!(
-        (env.log_level, env.log_format),
-        (LogLevel::Info, LogFormat::Pretty)
-    );
+    assert_eq!((env.upload_timeout.as_secs(), env.upload_cleanup_interval.as_secs()), (3600, 300));
+    assert_eq!((env.auth_type, env.auth_realm.as_str()), (AuthType::None, "Registry"));
+    assert_eq!((env.pagination_default_limit, env.pagination_max_limit), (100, 1000));
+    assert_eq!((env.log_level, env.log_format), (LogLevel::Info, LogFormat::Pretty));
     assert!(warnings.is_empty());
 }
 
@@ -60,40 +45,23 @@ fn every_row_of_the_table_reaches_its_own_field() {
             assert_eq!(format!("{env:?}"), before, "{}", var.name);
         }
         assert_eq!((var.set)(&mut env, var.example), Ok(()), "{}", var.name);
-        assert_eq!(
-            format!("{env:?}") == before,
-            var.default == Some(var.example),
-            "{}",
-            var.name
-        );
-        assert_eq!(
-            var.name,
-            format!("REGISTRY_{}", var.flag.replace('-', "_").to_uppercase())
-        );
+        assert_eq!(format!("{env:?}") == before, var.default == Some(var.example), "{}", var.name);
+        assert_eq!(var.name, format!("REGISTRY_{}", var.flag.replace('-', "_").to_uppercase()));
     }
 }
 
 #[test]
 fn a_flag_beats_the_environment_which_beats_dotenv_which_beats_the_default() {
     let dir = tempfile::tempdir().unwrap();
-    let file = write(
-        dir.path(),
-        ".env",
-        "REGISTRY_PORT=1\nREGISTRY_HOST=10.0.0.1\nREGISTRY_AUTH_REALM=file\nOTHER=x\n",
-    );
+    let file =
+        write(dir.path(), ".env", "REGISTRY_PORT=1\nREGISTRY_HOST=10.0.0.1\nREGISTRY_AUTH_REALM=file\nOTHER=x\n");
     let vars = os(&[("REGISTRY_PORT", "2"), ("REGISTRY_HOST", "10.0.0.2")]);
     let flags = [("REGISTRY_PORT", OsString::from("3"))];
     let (env, _) = Env::load(vars, Some(&file), flags).unwrap();
-    assert_eq!(
-        (env.port, env.place("REGISTRY_PORT")),
-        (3, Some(&Place::Flag))
-    );
+    assert_eq!((env.port, env.place("REGISTRY_PORT")), (3, Some(&Place::Flag)));
     assert_eq!(env.host.to_string(), "10.0.0.2");
     assert_eq!(env.auth_realm, "file");
-    assert_eq!(
-        env.place("REGISTRY_AUTH_REALM"),
-        Some(&Place::File(file, 3))
-    );
+    assert_eq!(env.place("REGISTRY_AUTH_REALM"), Some(&Place::File(file, 3)));
     assert_eq!(env.upload_timeout.as_secs(), 3600);
     let (env, _) = Env::load([], Some(&dir.path().join("absent")), []).unwrap();
     assert_eq!(env.port, 15000);
@@ -129,10 +97,7 @@ fn each_wrong_value_is_a_problem_and_never_a_default() {
     ];
     for (name, value) in table {
         let told = problems(&[(name, value)]);
-        assert!(
-            told.starts_with(&format!("{name}: ")),
-            "{name}={value}: {told}"
-        );
+        assert!(told.starts_with(&format!("{name}: ")), "{name}={value}: {told}");
         assert_eq!(told.lines().count(), 1, "{told}");
     }
 }
@@ -152,10 +117,7 @@ fn an_empty_value_is_a_problem_for_every_variable() {
 #[test]
 fn a_value_that_is_not_text_is_a_problem() {
     use std::os::unix::ffi::OsStringExt;
-    let vars = [(
-        "REGISTRY_STORAGE_PATH".into(),
-        OsString::from_vec(vec![b'/', 0xFF]),
-    )];
+    let vars = [("REGISTRY_STORAGE_PATH".into(), OsString::from_vec(vec![b'/', 0xFF]))];
     let told = Env::load(vars, None, []).unwrap_err().to_string();
     assert_eq!(told, "REGISTRY_STORAGE_PATH: is not UTF-8 text");
 }
@@ -163,42 +125,15 @@ fn a_value_that_is_not_text_is_a_problem() {
 #[test]
 fn companions_are_asked_for() {
     let table: &[(&[(&str, &str)], &str)] = &[
-        (
-            &[("REGISTRY_TLS_CERT", "c")],
-            "REGISTRY_TLS_CERT: needs REGISTRY_TLS_KEY",
-        ),
-        (
-            &[("REGISTRY_TLS_KEY", "k")],
-            "REGISTRY_TLS_KEY: needs REGISTRY_TLS_CERT",
-        ),
-        (
-            &[("REGISTRY_TLS_CLIENT_CA", "a")],
-            "REGISTRY_TLS_CLIENT_CA: needs REGISTRY_TLS_CERT",
-        ),
-        (
-            &[("REGISTRY_AUTH_TYPE", "basic")],
-            "REGISTRY_AUTH_TYPE=basic: needs REGISTRY_AUTH_HTPASSWD",
-        ),
-        (
-            &[("REGISTRY_AUTH_TYPE", "token")],
-            "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_REALM",
-        ),
-        (
-            &[("REGISTRY_AUTH_TYPE", "token")],
-            "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_SERVICE",
-        ),
-        (
-            &[("REGISTRY_AUTH_TYPE", "token")],
-            "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_ISSUER",
-        ),
-        (
-            &[("REGISTRY_AUTH_TYPE", "token")],
-            "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_PUBLICKEY",
-        ),
-        (
-            &[("REGISTRY_AUTH_HTPASSWD", "h")],
-            "REGISTRY_AUTH_HTPASSWD: has no effect without REGISTRY_AUTH_TYPE=basic",
-        ),
+        (&[("REGISTRY_TLS_CERT", "c")], "REGISTRY_TLS_CERT: needs REGISTRY_TLS_KEY"),
+        (&[("REGISTRY_TLS_KEY", "k")], "REGISTRY_TLS_KEY: needs REGISTRY_TLS_CERT"),
+        (&[("REGISTRY_TLS_CLIENT_CA", "a")], "REGISTRY_TLS_CLIENT_CA: needs REGISTRY_TLS_CERT"),
+        (&[("REGISTRY_AUTH_TYPE", "basic")], "REGISTRY_AUTH_TYPE=basic: needs REGISTRY_AUTH_HTPASSWD"),
+        (&[("REGISTRY_AUTH_TYPE", "token")], "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_REALM"),
+        (&[("REGISTRY_AUTH_TYPE", "token")], "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_SERVICE"),
+        (&[("REGISTRY_AUTH_TYPE", "token")], "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_ISSUER"),
+        (&[("REGISTRY_AUTH_TYPE", "token")], "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_PUBLICKEY"),
+        (&[("REGISTRY_AUTH_HTPASSWD", "h")], "REGISTRY_AUTH_HTPASSWD: has no effect without REGISTRY_AUTH_TYPE=basic"),
         (
             &[("REGISTRY_ACCESS_CONTROL_ENABLED", "true")],
             "REGISTRY_ACCESS_CONTROL_ENABLED: needs REGISTRY_ACCESS_CONTROL_CONFIG",
@@ -211,26 +146,17 @@ fn companions_are_asked_for() {
             &[("REGISTRY_PAGINATION_DEFAULT_LIMIT", "2000")],
             "REGISTRY_PAGINATION_DEFAULT_LIMIT: 2000 is more than REGISTRY_PAGINATION_MAX_LIMIT, 1000",
         ),
-        (
-            &[("REGISTRY_ADMIN_ADDR", "127.0.0.1:15000")],
-            "REGISTRY_ADMIN_ADDR: 127.0.0.1:15000 is the address of",
-        ),
+        (&[("REGISTRY_ADMIN_ADDR", "127.0.0.1:15000")], "REGISTRY_ADMIN_ADDR: 127.0.0.1:15000 is the address of"),
     ];
     for (vars, line) in table {
         let told = problems(vars);
-        assert!(
-            told.lines().any(|said| said.starts_with(line)),
-            "{vars:?}: {told}"
-        );
+        assert!(told.lines().any(|said| said.starts_with(line)), "{vars:?}: {told}");
     }
 }
 
 #[test]
 fn what_has_no_effect_is_warned_about() {
-    let (problems, warnings) = told(&[
-        ("REGISTRY_AUTH_REALM", "Mine"),
-        ("REGISTRY_TRUSTED_PROXIES", "0.0.0.0/0"),
-    ]);
+    let (problems, warnings) = told(&[("REGISTRY_AUTH_REALM", "Mine"), ("REGISTRY_TRUSTED_PROXIES", "0.0.0.0/0")]);
     assert_eq!(problems, "");
     assert_eq!(
         warnings,
@@ -259,10 +185,7 @@ fn what_is_not_built_is_refused_by_name() {
         let line = told.lines().find(|line| line.starts_with(&start));
         assert!(line.is_some_and(|line| line.contains("unset it")), "{told}");
     }
-    let harmless = [
-        ("REGISTRY_AUTH_TYPE", "none"),
-        ("REGISTRY_ACCESS_CONTROL_ENABLED", "false"),
-    ];
+    let harmless = [("REGISTRY_AUTH_TYPE", "none"), ("REGISTRY_ACCESS_CONTROL_ENABLED", "false")];
     assert_eq!(problems(&harmless), "");
 }
 
@@ -282,26 +205,16 @@ fn other_peoples_variables_are_ignored_with_one_warning_without_values() {
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
-        [
-            "ignored, not variables of this program: REGISTRY_AUTH_FILE, REGISTRY_PASSWORD, REGISTRY_PORT, \
-          REGISTRY_PORT_15000_TCP, REGISTRY_SERVICE_HOST, REGISTRY_USERNAME"
-        ]
+        ["ignored, not variables of this program: REGISTRY_AUTH_FILE, REGISTRY_PASSWORD, REGISTRY_PORT, \
+          REGISTRY_PORT_15000_TCP, REGISTRY_SERVICE_HOST, REGISTRY_USERNAME"]
     );
 }
 
 #[test]
 fn all_problems_are_listed_at_once_each_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
-    let dotenv = write(
-        dir.path(),
-        ".env",
-        "REGISTRY_LOG_LEVEL=loud\nnonsense here\n",
-    );
-    let settings = write(
-        dir.path(),
-        "settings.toml",
-        "[uploads]\nmax_opens = 3\n[server]\nheader_bytes = 1\n",
-    );
+    let dotenv = write(dir.path(), ".env", "REGISTRY_LOG_LEVEL=loud\nnonsense here\n");
+    let settings = write(dir.path(), "settings.toml", "[uploads]\nmax_opens = 3\n[server]\nheader_bytes = 1\n");
     let vars = os(&[
         ("REGISTRY_HTTP_ADDR", ":5000"),
         ("REGISTRY_STORAGE_PAHT", "/srv"),
@@ -337,10 +250,7 @@ fn secrets_are_never_printed() {
         ("REGISTRY_AUTH", "hunter2"),
         ("REGISTRY_PUBLIC_URL", "https://me:hunter2@registry.example"),
         ("REGISTRY_AUTH_TOKEN_REALM", "hunter2"),
-        (
-            "REGISTRY_AUTH_TOKEN_SIGNINGKEY",
-            "-----BEGIN PRIVATE KEY-----\nhunter2",
-        ),
+        ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "-----BEGIN PRIVATE KEY-----\nhunter2"),
         ("REGISTRY_TLS_KEY", "-----BEGIN PRIVATE KEY-----\nhunter2"),
     ];
     let (problems, warnings) = told(&vars);
@@ -351,10 +261,7 @@ fn secrets_are_never_printed() {
 
 #[test]
 fn decisions_say_who_may_do_what() {
-    let vars = [
-        ("REGISTRY_ADMIN_ADDR", "127.0.0.1:1"),
-        ("REGISTRY_PUBLIC_URL", "https://r.example/"),
-    ];
+    let vars = [("REGISTRY_ADMIN_ADDR", "127.0.0.1:1"), ("REGISTRY_PUBLIC_URL", "https://r.example/")];
     let lines = env(&vars).unwrap().0.decisions();
     for part in [
         "address: 0.0.0.0:15000 (default)",

@@ -7,10 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 fn os(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-    pairs
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect()
+    pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> PathBuf {

@@ -1,0 +1,12 @@
+//! The one place that makes files appear.
+//!
+//! [`sys`] is the thin seam to the operating system; [`atomic`] stands on it and is what every
+//! other module uses to write: a file is either there whole, or not there.
+
+pub mod atomic;
+mod real;
+pub mod sys;
+
+pub use atomic::{Files, Staged};
+pub use real::Real;
+pub use sys::{Entry, Kind, Meta, Space, Sys};

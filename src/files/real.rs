@@ -1,0 +1,308 @@
+//! [`Sys`] on the running system, by way of `rustix`.
+
+use super::sys::{Kind, Meta, Space, Sys};
+use bytes::Bytes;
+use rustix::{
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    fs::{self, AtFlags, FileType, Mode, OFlags},
+    io::Errno,
+};
+use std::{
+    io::{self, IoSlice},
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// The system calls below a directory held open, so that moving or replacing the path to it
+/// changes nothing.
+pub struct Real {
+    root: OwnedFd,
+}
+
+/// How many parts one vectored write takes (Linux' `IOV_MAX`).
+const MOST_PARTS: usize = 1024;
+
+impl Real {
+    /// Opens the root directory itself; a link to it may be followed.
+    ///
+    /// # Errors
+    /// As `open(2)` gives them.
+    pub fn open_root(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { root: fs::open(path, flags, Mode::empty())? })
+    }
+
+    /// Makes the root directory itself if it is not there; its parent must be.
+    ///
+    /// # Errors
+    /// As `mkdir(2)` gives them.
+    pub fn make_root(path: &Path) -> io::Result<()> {
+        match fs::mkdir(path, Mode::RWXU | Mode::RGRP | Mode::XGRP) {
+            Err(Errno::EXIST) => Ok(()),
+            made => Ok(made?),
+        }
+    }
+
+    /// The root's descriptor, for locking it.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// Opens beneath the root without following any link.
+    #[cfg(target_os = "linux")]
+    fn open_beneath(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        use fs::ResolveFlags as R;
+        let resolve = R::BENEATH | R::NO_SYMLINKS | R::NO_MAGICLINKS;
+        loop {
+            return match fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve) {
+                // A rename elsewhere in the tree raced with the resolution: the kernel asks for another try.
+                Err(Errno::AGAIN | Errno::INTR) => continue,
+                // Kernels and sandboxes without openat2; names are of our own grammar anyway.
+                Err(Errno::NOSYS) => {
+                    Ok(fs::openat(&self.root, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, mode)?)
+                }
+                opened => Ok(opened?),
+            };
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_beneath(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        Ok(fs::openat(&self.root, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, mode)?)
+    }
+
+    /// The directory a path lies in, opened, and its last component.
+    fn split<'a>(&self, path: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let flags = OFlags::DIRECTORY | if cfg!(target_os = "linux") { OFlags::PATH } else { OFlags::RDONLY };
+        Ok((self.open_beneath(parent, flags, Mode::empty())?, name))
+    }
+
+    fn open_file(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<std::fs::File> {
+        // NONBLOCK: opening a planted fifo must not hang.
+        let fd = self.open_beneath(path, flags | OFlags::NONBLOCK, mode)?;
+        let stat = fs::fstat(&fd)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{path} is not a regular file")));
+        }
+        Ok(std::fs::File::from(fd))
+    }
+}
+
+fn kind(file_type: FileType) -> Kind {
+    match file_type {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        _ => Kind::Other,
+    }
+}
+
+fn meta(stat: &fs::Stat) -> Meta {
+    let (seconds, nanos) = (stat.st_mtime, stat.st_mtime_nsec);
+    let since = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
+    Meta {
+        kind: kind(FileType::from_raw_mode(stat.st_mode)),
+        len: u64::try_from(stat.st_size).unwrap_or(0),
+        modified: UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH),
+    }
+}
+
+impl Sys for Real {
+    type File = std::fs::File;
+
+    fn open(&self, path: &str) -> io::Result<Self::File> {
+        self.open_file(path, OFlags::RDONLY, Mode::empty())
+    }
+
+    fn open_rw(&self, path: &str) -> io::Result<Self::File> {
+        self.open_file(path, OFlags::RDWR, Mode::empty())
+    }
+
+    fn create(&self, path: &str, secret: bool) -> io::Result<Self::File> {
+        let mode = Mode::RUSR | Mode::WUSR | if secret { Mode::empty() } else { Mode::RGRP };
+        self.open_file(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)
+    }
+
+    fn write_at(&self, file: &Self::File, parts: &[Bytes], mut offset: u64) -> io::Result<()> {
+        for batch in parts.chunks(MOST_PARTS) {
+            let mut slices: Vec<_> = batch.iter().map(|part| IoSlice::new(part)).collect();
+            let mut rest = slices.as_mut_slice();
+            IoSlice::advance_slices(&mut rest, 0);
+            while !rest.is_empty() {
+                match rustix::io::pwritev(file, rest, offset) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(n) => {
+                        offset += n as u64;
+                        IoSlice::advance_slices(&mut rest, n);
+                    }
+                    Err(Errno::INTR) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match rustix::io::pread(file, &mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()> {
+        Ok(fs::ftruncate(file, len)?)
+    }
+
+    fn sync_data(&self, file: &Self::File) -> io::Result<()> {
+        // Never retried on failure: the kernel may have dropped the pages and call the next one fine.
+        file.sync_data()
+    }
+
+    fn file_meta(&self, file: &Self::File) -> io::Result<Meta> {
+        Ok(meta(&fs::fstat(file)?))
+    }
+
+    fn meta(&self, path: &str) -> io::Result<Meta> {
+        let (parent, name) = self.split(path)?;
+        Ok(meta(&fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let ((from_dir, from), (to_dir, to)) = (self.split(from)?, self.split(to)?);
+        Ok(fs::renameat(from_dir, from, to_dir, to)?)
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        let ((from_dir, from), (to_dir, to)) = (self.split(from)?, self.split(to)?);
+        #[cfg(target_os = "linux")]
+        match fs::renameat_with(&from_dir, from, &to_dir, to, fs::RenameFlags::NOREPLACE) {
+            // File systems without the flag: link does not replace either.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            done => return Ok(done?),
+        }
+        fs::linkat(&from_dir, from, &to_dir, to, AtFlags::empty())?;
+        Ok(fs::unlinkat(from_dir, from, AtFlags::empty())?)
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let ((from_dir, from), (to_dir, to)) = (self.split(from)?, self.split(to)?);
+        Ok(fs::linkat(from_dir, from, to_dir, to, AtFlags::empty())?)
+    }
+
+    fn unlink(&self, path: &str) -> io::Result<()> {
+        let (parent, name) = self.split(path)?;
+        Ok(fs::unlinkat(parent, name, AtFlags::empty())?)
+    }
+
+    fn mkdir(&self, path: &str) -> io::Result<()> {
+        let (parent, name) = self.split(path)?;
+        Ok(fs::mkdirat(parent, name, Mode::RWXU | Mode::RGRP | Mode::XGRP)?)
+    }
+
+    fn rmdir(&self, path: &str) -> io::Result<()> {
+        let (parent, name) = self.split(path)?;
+        Ok(fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+    }
+
+    fn sync_dir(&self, path: &str) -> io::Result<()> {
+        let dir = self.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(fs::fsync(dir)?)
+    }
+
+    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()> {
+        let fd = self.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        for entry in fs::Dir::new(fd)? {
+            let entry = entry?;
+            // Whatever is not UTF-8 is not ours: every name we write is ASCII.
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if matches!(name, "." | "..") {
+                continue;
+            }
+            let found = match entry.file_type() {
+                FileType::Unknown => match self.meta(&format!("{path}/{name}")) {
+                    Ok(meta) => meta.kind,
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                    Err(e) => return Err(e),
+                },
+                known => kind(known),
+            };
+            if !each(name, found) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn touch(&self, path: &str) -> io::Result<()> {
+        let now = fs::Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW };
+        let (parent, name) = self.split(path)?;
+        let times = fs::Timestamps { last_access: now, last_modification: now };
+        Ok(fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let stat = fs::fstatvfs(&self.root)?;
+        Ok(Space {
+            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total_inodes: stat.f_files,
+            free_inodes: stat.f_favail,
+        })
+    }
+
+    fn share(&self, file: Self::File) -> Result<Arc<std::fs::File>, Self::File> {
+        Ok(Arc::new(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_outside_the_root_is_reached_by_a_planted_link() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "x").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("d")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret"), dir.path().join("f")).unwrap();
+        std::fs::write(dir.path().join("real"), "y").unwrap();
+        let sys = Real::open_root(dir.path()).unwrap();
+        for path in ["f", "d/secret", "../x"] {
+            let error = sys.open(path).map(drop).unwrap_err();
+            assert_ne!(error.kind(), io::ErrorKind::NotFound, "{path}: {error}");
+        }
+        assert!(sys.create("d/new", false).is_err());
+        assert!(sys.rename("real", "d/real").is_err());
+        assert!(sys.unlink("d/secret").is_err());
+        assert!(sys.mkdir("d/sub").is_err());
+        assert!(sys.read_dir("d", &mut |_, _| true).is_err());
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_fifo_in_place_of_a_file_neither_hangs_nor_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let sys = Real::open_root(dir.path()).unwrap();
+        assert_eq!(sys.open("fifo").map(drop).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn vectored_writes_of_any_number_of_parts_arrive_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let sys = Real::open_root(dir.path()).unwrap();
+        let file = sys.create("f", false).unwrap();
+        let parts: Vec<Bytes> = (0..3000u32).map(|i| Bytes::from(vec![i as u8; (i % 5) as usize])).collect();
+        sys.write_at(&file, &parts, 3).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("f")).unwrap()[3..], parts.concat());
+    }
+}

@@ -1,0 +1,103 @@
+//! The system calls the file floor stands on, relative to one root directory.
+//!
+//! Small on purpose: a simulation that forgets unsynced data and names, or fails at any call,
+//! stands in for the real thing behind the same trait.
+
+use bytes::Bytes;
+use std::{io, sync::Arc, time::SystemTime};
+
+/// What a name in a directory stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// Anything else: a link, a socket, a device. Nothing of ours.
+    Other,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The name.
+    pub name: String,
+    /// What it stands for.
+    pub kind: Kind,
+}
+
+/// What is known of a file without reading it.
+#[derive(Clone, Copy, Debug)]
+pub struct Meta {
+    /// What it is.
+    pub kind: Kind,
+    /// Length in bytes.
+    pub len: u64,
+    /// Last change of its content, by the file system's clock.
+    pub modified: SystemTime,
+}
+
+/// Room left on the file system.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    /// Bytes in all.
+    pub total_bytes: u64,
+    /// Bytes we may still write.
+    pub free_bytes: u64,
+    /// Inodes in all; zero where the file system does not count them.
+    pub total_inodes: u64,
+    /// Inodes we may still use.
+    pub free_inodes: u64,
+}
+
+/// System calls below one root. Paths are relative, of plain components joined by `/`; no call
+/// follows a symbolic link or leaves the root.
+///
+/// Errors are the operating system's own; in particular only a name that is not there gives
+/// [`io::ErrorKind::NotFound`].
+pub trait Sys: Send + Sync + 'static {
+    /// An open file.
+    type File: Send + Sync + 'static;
+
+    /// Opens an existing regular file for reading.
+    fn open(&self, path: &str) -> io::Result<Self::File>;
+    /// Opens an existing regular file for reading and writing.
+    fn open_rw(&self, path: &str) -> io::Result<Self::File>;
+    /// Creates a file that was not there, for reading and writing; mode 0640, or 0600 if secret.
+    fn create(&self, path: &str, secret: bool) -> io::Result<Self::File>;
+    /// Writes all of `parts` at `offset`.
+    fn write_at(&self, file: &Self::File, parts: &[Bytes], offset: u64) -> io::Result<()>;
+    /// Reads into `buffer` from `offset`; fewer bytes than asked only at the end.
+    fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Cuts or extends a file.
+    fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()>;
+    /// Makes a file's content durable.
+    fn sync_data(&self, file: &Self::File) -> io::Result<()>;
+    /// What is known of an open file.
+    fn file_meta(&self, file: &Self::File) -> io::Result<Meta>;
+    /// What is known of a name.
+    fn meta(&self, path: &str) -> io::Result<Meta>;
+    /// Renames over whatever is there.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Renames unless something is there ([`io::ErrorKind::AlreadyExists`]).
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Gives a file a second name unless something is there.
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file's name.
+    fn unlink(&self, path: &str) -> io::Result<()>;
+    /// Makes a directory, mode 0750.
+    fn mkdir(&self, path: &str) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn rmdir(&self, path: &str) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, path: &str) -> io::Result<()>;
+    /// Calls `each` for every name in a directory, in no order, until it returns `false`.
+    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()>;
+    /// Sets a file's time to now, by the file system's clock.
+    fn touch(&self, path: &str) -> io::Result<()>;
+    /// Room left.
+    fn space(&self) -> io::Result<Space>;
+    /// The file as the standard library's, for handing its pages to a socket; `None` where there
+    /// is no such thing.
+    fn share(&self, file: Self::File) -> Result<Arc<std::fs::File>, Self::File>;
+}

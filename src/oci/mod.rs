@@ -1,0 +1,23 @@
+//! The words of the OCI distribution protocol: names, tags, digests, references, ranges, manifests.
+//!
+//! Each is parsed once, at the edge; a value that exists is valid. Nothing here reads a file,
+//! a socket or a setting.
+
+mod digest;
+mod hasher;
+mod id;
+mod json;
+mod manifest;
+pub mod media_type;
+mod name;
+mod range;
+mod reference;
+
+pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use hasher::{Hasher, SavedHash};
+pub use id::{InvalidUploadId, UploadId};
+pub use manifest::{Bounds, Descriptor, InvalidManifest, Manifest, ReferencedDigest};
+pub use media_type::ManifestType;
+pub use name::{InvalidName, RepositoryName};
+pub use range::{ChunkRange, InvalidChunkRange, RangeSet, Ranges, Span};
+pub use reference::{InvalidReference, InvalidTag, Reference, Tag};

@@ -1,0 +1,128 @@
+//! Tags, and the tag-or-digest by which a manifest is asked for.
+
+use super::{Digest, InvalidDigest};
+use std::{fmt, str::FromStr, sync::Arc};
+
+/// A tag: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}` (distribution-spec, "Pulling manifests").
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(Arc<str>);
+
+/// A text that is no tag.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a tag is at most {} letters, digits, '_', '.' and '-', and begins with neither '.' nor '-'", Tag::MAX)]
+pub struct InvalidTag;
+
+impl Tag {
+    /// The longest tag in bytes.
+    pub const MAX: usize = 128;
+
+    /// The tag as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A fallback tag; the caller made it from a digest, so it is of the grammar.
+    pub(super) fn of_digest(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl FromStr for Tag {
+    type Err = InvalidTag;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTag> {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        match text.as_bytes() {
+            [first, rest @ ..]
+                if word(*first)
+                    && rest.len() < Self::MAX
+                    && rest.iter().all(|&b| word(b) || b == b'.' || b == b'-') =>
+            {
+                Ok(Self(text.into()))
+            }
+            _ => Err(InvalidTag),
+        }
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// What a manifest is asked for by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// A tag, which may come to point elsewhere.
+    Tag(Tag),
+    /// A digest, which cannot.
+    Digest(Digest),
+}
+
+/// Why a text is neither tag nor digest. A `:` decides which of the two was meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReference {
+    /// Meant as a tag.
+    #[error(transparent)]
+    Tag(#[from] InvalidTag),
+    /// Meant as a digest.
+    #[error(transparent)]
+    Digest(#[from] InvalidDigest),
+}
+
+impl FromStr for Reference {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        Ok(match text.contains(':') {
+            true => Self::Digest(text.parse()?),
+            false => Self::Tag(text.parse()?),
+        })
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => tag.fmt(f),
+            Self::Digest(digest) => digest.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tags_follow_the_grammar() {
+        for good in ["latest", "V1", "_", "1.2.3-rc.1", "a..b", &"t".repeat(128)] {
+            assert!(good.parse::<Tag>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "-a", "a/b", "a b", "a+b", "é", "a%20", "a\0", &"t".repeat(129)] {
+            assert_eq!(bad.parse::<Tag>(), Err(InvalidTag), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_colon_means_a_digest() {
+        assert!(matches!("v1".parse(), Ok(Reference::Tag(_))));
+        assert!(matches!(format!("sha256:{}", "0".repeat(64)).parse(), Ok(Reference::Digest(_))));
+        assert!(matches!("sha256:x".parse::<Reference>(), Err(InvalidReference::Digest(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn references_read_back_as_themselves(text in "([a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})|(sha256:[0-9a-f]{64})") {
+            prop_assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What an OCI registry is; no HTTP in sight.
+
+pub mod settings;

@@ -1,0 +1,93 @@
+//! A blob, opened.
+
+use super::{Error, Result};
+use crate::oci::Span;
+use bytes::Bytes;
+use std::{fmt, sync::Arc};
+
+/// Content that can be read any number of times, from anywhere.
+#[derive(Clone)]
+pub struct Blob {
+    len: u64,
+    data: BlobData,
+}
+
+/// Where a blob's bytes are.
+#[derive(Clone)]
+pub enum BlobData {
+    /// In a file.
+    File(Arc<std::fs::File>),
+    /// In memory.
+    Memory(Bytes),
+}
+
+impl Blob {
+    /// Content of this length in a file.
+    pub fn file(file: Arc<std::fs::File>, len: u64) -> Self {
+        Self { len, data: BlobData::File(file) }
+    }
+
+    /// Content in memory.
+    pub fn memory(bytes: Bytes) -> Self {
+        Self { len: bytes.len() as u64, data: BlobData::Memory(bytes) }
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the bytes are.
+    pub fn data(&self) -> &BlobData {
+        &self.data
+    }
+
+    /// Reads a span, which must lie within the content; off the reactor where that may block.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the content is shorter than it was, else as the system gives them.
+    pub async fn read(&self, span: Span) -> Result<Bytes> {
+        let cut = || Error::damaged("a blob", "it ends before its length");
+        match &self.data {
+            BlobData::Memory(bytes) => {
+                let (start, end) = (span.start as usize, span.end() as usize);
+                if end > bytes.len() { Err(cut()) } else { Ok(bytes.slice(start..end)) }
+            }
+            BlobData::File(file) => {
+                let file = file.clone();
+                blocking(move || {
+                    use std::os::unix::fs::FileExt;
+                    let mut buffer = vec![0; span.len as usize];
+                    match file.read_exact_at(&mut buffer, span.start) {
+                        Ok(()) => Ok(buffer.into()),
+                        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Err(cut()),
+                        Err(e) => Err(Error::io("read", "a blob", e)),
+                    }
+                })
+                .await
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({} bytes)", self.len)
+    }
+}
+
+/// Runs what may block off the reactor. It runs to its end even if the caller does not wait.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(join) => match join.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::io("run", "storage", std::io::Error::other("the daemon is stopping"))),
+        },
+    }
+}

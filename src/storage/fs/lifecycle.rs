@@ -1,0 +1,303 @@
+//! The life cycle of items as renames between the live tree and the graveyard.
+
+use super::{Fs, Inner};
+use crate::{
+    files::{Kind, Sys, atomic},
+    oci::{Algorithm, Digest, RepositoryName, UploadId},
+    storage::{
+        Aged, Capabilities, Condemned, Dir, Error, Item, ItemKind, Lifecycle, Page, Presence, Result, RunId, Verdict,
+        Why, error::absent, key,
+    },
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+#[async_trait]
+impl<S: Sys> Lifecycle for Fs<S> {
+    async fn probe(&self) -> Result<Capabilities> {
+        self.run(|inner| {
+            // The root by name: an unmounted or replaced volume has none.
+            inner.sys().meta("ROOT.json").map_err(|e| Error::io("look at", "ROOT.json", e))?;
+            let space = inner.sys().space().map_err(|e| Error::io("measure", "the file system", e))?;
+            Ok(Capabilities { space: Some(space) })
+        })
+        .await
+    }
+
+    async fn now(&self) -> Result<SystemTime> {
+        self.run(|inner| {
+            let failed = |e| Error::io("tell the time of", "the file system", e);
+            let staged = inner.files.stage(&Bytes::new(), false, false).map_err(failed)?;
+            let now = inner.sys().meta(staged.path()).map(|meta| meta.modified);
+            inner.files.discard(staged);
+            now.map_err(failed)
+        })
+        .await
+    }
+
+    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<Page<Aged>> {
+        let (kind, after) = (kind.clone(), after.map(Item::path));
+        self.run(move |inner| {
+            let mut page = Page { entries: Vec::new(), more: false };
+            for (dir, item) in places(&kind) {
+                let from = match &after {
+                    Some(after) if atomic::parent(after) == dir => after.rsplit('/').next(),
+                    Some(after) if dir.as_str() < atomic::parent(after) => continue,
+                    _ => None,
+                };
+                let room = most - page.entries.len();
+                let (names, more) = inner.names(&dir, from, room, |name, _| item(name).is_some())?;
+                for (name, _) in names {
+                    let path = format!("{dir}/{name}");
+                    let meta = absent(inner.age(&path)).map_err(|e| Error::io("look at", &path, e))?;
+                    if let (Some((renewed, len)), Some(item)) = (meta, item(&name)) {
+                        page.entries.push(Aged { item, renewed, len });
+                    }
+                }
+                if more {
+                    page.more = true;
+                    break;
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool> {
+        let path = item.path();
+        self.run(move |inner| {
+            let failed = |e| Error::io("renew", &path, e);
+            let Some(meta) = absent(inner.sys().meta(&path)).map_err(failed)? else { return Ok(false) };
+            if if_older.is_zero() || older_than(meta.modified, if_older) {
+                return Ok(absent(inner.sys().touch(&path)).map_err(failed)?.is_some());
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>> {
+        let items = items.to_vec();
+        self.run(move |inner| items.iter().map(|item| inner.ensure(item)).collect()).await
+    }
+
+    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
+        let entry = Condemned { run, item: item.clone(), why };
+        self.run(move |inner| inner.condemn(&entry, idle)).await
+    }
+
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Condemned>> {
+        let after = after.map(Condemned::path);
+        self.run(move |inner| {
+            let mut found = Vec::new();
+            inner.walk(key::GRAVEYARD, after.as_deref(), most + 1, &mut found)?;
+            let more = found.len() > most;
+            found.truncate(most);
+            Ok(Page { entries: found, more })
+        })
+        .await
+    }
+
+    async fn restore(&self, entry: &Condemned) -> Result<bool> {
+        let entry = entry.clone();
+        self.run(move |inner| inner.restore(&entry)).await
+    }
+
+    async fn purge(&self, entry: &Condemned) -> Result<u64> {
+        let entry = entry.clone();
+        self.run(move |inner| inner.purge(&entry)).await
+    }
+
+    async fn tidy(&self, idle: Duration) -> Result<u64> {
+        self.run(move |inner| {
+            let mut removed = 0;
+            let (names, _) = inner.names(atomic::TEMPORARY, None, 10_000, |_, kind| kind == Kind::File)?;
+            for (name, _) in names {
+                let path = format!("{}/{name}", atomic::TEMPORARY);
+                let failed = |e| Error::io("tidy", &path, e);
+                let meta = absent(inner.sys().meta(&path)).map_err(failed)?;
+                if meta.is_some_and(|meta| older_than(meta.modified, idle)) {
+                    removed += u64::from(absent(inner.sys().unlink(&path)).map_err(failed)?.is_some());
+                }
+            }
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+type Parse = Box<dyn Fn(&str) -> Option<Item>>;
+
+/// The directories the items of a kind lie in, in order, and what a name in each stands for.
+fn places(kind: &ItemKind) -> Vec<(String, Parse)> {
+    let of_repository = |name: &RepositoryName, sub: &str, item: fn(RepositoryName, Digest) -> Item| {
+        let place = |algorithm: Algorithm| {
+            let dir = format!("{}/{sub}/{algorithm}", Dir::Names(Some(name.clone())).path());
+            let name = name.clone();
+            let parse = move |hex: &str| Some(item(name.clone(), format!("{algorithm}:{hex}").parse().ok()?));
+            (dir, Box::new(parse) as Parse)
+        };
+        Algorithm::ALL.map(place).into_iter().collect()
+    };
+    match kind {
+        ItemKind::Blobs => Algorithm::ALL
+            .into_iter()
+            .flat_map(|algorithm| {
+                (0..=255u8).map(move |shard| {
+                    let parse = move |hex: &str| Some(Item::Blob(format!("{algorithm}:{hex}").parse().ok()?));
+                    (format!("{}/{algorithm}/{shard:02x}", key::BLOBS), Box::new(parse) as Parse)
+                })
+            })
+            .collect(),
+        ItemKind::Links(name) => of_repository(name, "_layers", Item::Link),
+        ItemKind::Revisions(name) => of_repository(name, "_manifests/revisions", Item::Revision),
+        ItemKind::Uploads => {
+            let parse = |id: &str| id.parse::<UploadId>().ok().map(Item::Upload);
+            vec![(key::UPLOADS.to_owned(), Box::new(parse) as Parse)]
+        }
+    }
+}
+
+/// A time in the future is not old, whatever the clock did.
+fn older_than(time: SystemTime, idle: Duration) -> bool {
+    SystemTime::now().duration_since(time).is_ok_and(|age| age >= idle)
+}
+
+impl<S: Sys> Inner<S> {
+    /// When an item was renewed, and its length. An upload is as old as its last byte.
+    fn age(&self, path: &str) -> io::Result<(SystemTime, u64)> {
+        let meta = self.sys().meta(path)?;
+        if meta.kind != Kind::Directory {
+            return Ok((meta.modified, meta.len));
+        }
+        for name in ["data", "sealed"] {
+            if let Some(data) = absent(self.sys().meta(&format!("{path}/{name}")))? {
+                return Ok((data.modified, data.len));
+            }
+        }
+        Ok((meta.modified, 0))
+    }
+
+    fn ensure(&self, item: &Item) -> Result<Presence> {
+        let failed = |e| Error::io("look for", item.path(), e);
+        if absent(self.sys().meta(&item.path())).map_err(failed)?.is_some() {
+            return Ok(Presence::Live);
+        }
+        let (mut runs, _) = self.names(key::GRAVEYARD, None, usize::MAX, |_, kind| kind == Kind::Directory)?;
+        while let Some((run, _)) = runs.pop() {
+            let Ok(run) = run.parse() else { continue };
+            let entry = Condemned { run: RunId(run), item: item.clone(), why: Why::Unreferenced };
+            if self.restore(&entry)? {
+                return Ok(Presence::Restored);
+            }
+        }
+        // Somebody else may have brought it back meanwhile.
+        Ok(match absent(self.sys().meta(&item.path())).map_err(failed)? {
+            Some(_) => Presence::Live,
+            None => Presence::Missing,
+        })
+    }
+
+    fn condemn(&self, entry: &Condemned, idle: Duration) -> Result<Verdict> {
+        let (live, dead) = (entry.item.path(), entry.path());
+        let failed = |e| Error::io("condemn", &live, e);
+        let _lock = match &entry.item {
+            Item::Upload(id) => self.lock(id),
+            other => self.lock(other),
+        };
+        let Some((before, _)) = absent(self.age(&live)).map_err(failed)? else { return Ok(Verdict::Gone) };
+        if !idle.is_zero() && !older_than(before, idle) {
+            return Ok(Verdict::Renewed);
+        }
+        if absent(self.files.rename_new(&live, &dead)).map_err(failed)?.is_none() {
+            return Ok(Verdict::Gone);
+        }
+        // Renewed between the look and the move: it is wanted after all.
+        let (after, _) = self.age(&dead).map_err(failed)?;
+        if !idle.is_zero() && after != before && self.restore(entry)? {
+            return Ok(Verdict::Renewed);
+        }
+        self.files.sync_parent(&dead).map_err(failed)?;
+        self.files.sync_parent(&live).map_err(failed)?;
+        if let Item::Link(..) | Item::Revision(..) = entry.item {
+            self.files.prune(&live, key::REPOSITORIES);
+        }
+        Ok(Verdict::Condemned)
+    }
+
+    fn restore(&self, entry: &Condemned) -> Result<bool> {
+        let (live, dead) = (entry.item.path(), entry.path());
+        let failed = |e| Error::io("restore", &live, e);
+        match self.files.rename_new(&dead, &live) {
+            Ok(()) => {
+                self.files.sync_parent(&live).map_err(failed)?;
+                Ok(true)
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(failed(e)),
+        }
+    }
+
+    fn purge(&self, entry: &Condemned) -> Result<u64> {
+        let path = entry.path();
+        let failed = |e| Error::io("purge", &path, e);
+        let Some((_, len)) = absent(self.age(&path)).map_err(failed)? else { return Ok(0) };
+        match &entry.item {
+            Item::Upload(_) => {
+                self.remove_session(&path);
+                if absent(self.sys().meta(&path)).map_err(failed)?.is_some() {
+                    return Err(failed(io::ErrorKind::DirectoryNotEmpty.into()));
+                }
+            }
+            _ => {
+                absent(self.sys().unlink(&path)).map_err(failed)?;
+            }
+        }
+        self.files.prune(&path, key::GRAVEYARD);
+        Ok(len)
+    }
+
+    /// Collects entries below `dir` whose paths follow `after`, in order, until there are `most`.
+    fn walk(&self, dir: &str, after: Option<&str>, most: usize, found: &mut Vec<Condemned>) -> Result<()> {
+        // The component of `after` in this directory is visited again: more may follow below it.
+        let mut from = after
+            .and_then(|after| after.strip_prefix(dir)?.strip_prefix('/'))
+            .map(|rest| rest.split('/').next().unwrap_or_default().to_owned());
+        if let Some(first) = &from {
+            self.visit(&format!("{dir}/{first}"), after, most, found)?;
+        }
+        loop {
+            let (names, more) = self.names(dir, from.as_deref(), most, |_, _| true)?;
+            for (name, _) in &names {
+                if found.len() >= most {
+                    return Ok(());
+                }
+                self.visit(&format!("{dir}/{name}"), None, most, found)?;
+            }
+            match names.into_iter().next_back() {
+                Some((last, _)) if more && found.len() < most => from = Some(last),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn visit(&self, path: &str, after: Option<&str>, most: usize, found: &mut Vec<Condemned>) -> Result<()> {
+        if let Some(entry) = Condemned::parse(path) {
+            if after != Some(path) {
+                found.push(entry);
+            }
+            return Ok(());
+        }
+        let meta = absent(self.sys().meta(path)).map_err(|e| Error::io("look at", path, e))?;
+        match meta {
+            Some(meta) if meta.kind == Kind::Directory => self.walk(path, after, most, found),
+            _ => Ok(()),
+        }
+    }
+}

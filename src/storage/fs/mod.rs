@@ -1,0 +1,104 @@
+//! Storage on a plain file system.
+//!
+//! Every trait method is one closure on the blocking pool: a dropped future leaves it running to
+//! its end, so its effect is whole. Reads and writes go by [`Files`]; what paths mean is in
+//! [`super::key`]. One daemon serves a root ([`root`] holds the lock), so short in-process locks
+//! order the writers of one key.
+
+mod content;
+mod facts;
+mod lifecycle;
+pub mod root;
+
+pub use root::{Init, OpenError, Opened};
+
+use super::{Error, Result, blob::blocking};
+use crate::files::{Files, Kind, Real, Sys};
+use std::{
+    collections::{BTreeMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher as _},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Storage below one root directory.
+pub struct Fs<S: Sys = Real> {
+    inner: Arc<Inner<S>>,
+}
+
+struct Inner<S> {
+    files: Files<S>,
+    /// Writers of one key, or of one upload, take the same of these; held for a rename or one
+    /// write, never for a sync.
+    stripes: Vec<Mutex<()>>,
+}
+
+/// Enough that two unrelated writers seldom meet.
+const STRIPES: usize = 1024;
+
+impl<S: Sys> Fs<S> {
+    /// Storage below a root which [`root`] has made or checked.
+    pub fn new(files: Files<S>) -> Self {
+        files.assume_durable(root::skeleton());
+        let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
+        Self { inner: Arc::new(Inner { files, stripes }) }
+    }
+
+    /// Runs `work` off the reactor.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Inner<S>) -> Result<T> + Send + 'static) -> Result<T> {
+        let inner = self.inner.clone();
+        blocking(move || work(&inner)).await
+    }
+}
+
+impl<S: Sys> Inner<S> {
+    fn stripe(&self, of: &impl Hash) -> usize {
+        let mut hasher = DefaultHasher::new();
+        of.hash(&mut hasher);
+        (hasher.finish() % STRIPES as u64) as usize
+    }
+
+    /// Locks the stripes of several keys, always in the same order.
+    fn lock_all<K: Hash>(&self, keys: impl Iterator<Item = K>) -> Vec<MutexGuard<'_, ()>> {
+        let mut stripes: Vec<_> = keys.map(|key| self.stripe(&key)).collect();
+        stripes.sort_unstable();
+        stripes.dedup();
+        stripes.into_iter().map(|i| self.stripes[i].lock().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+
+    fn lock(&self, key: &impl Hash) -> MutexGuard<'_, ()> {
+        self.stripes[self.stripe(key)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sys(&self) -> &S {
+        self.files.sys()
+    }
+
+    /// The first `most` names after `after` that `wanted` accepts, in byte order, and whether
+    /// there are more. Holds no more than it returns. A directory that is not there is empty.
+    fn names(
+        &self,
+        path: &str,
+        after: Option<&str>,
+        most: usize,
+        wanted: impl Fn(&str, Kind) -> bool,
+    ) -> Result<(Vec<(String, Kind)>, bool)> {
+        let mut first = BTreeMap::new();
+        let mut more = false;
+        let read = self.sys().read_dir(path, &mut |name, kind| {
+            if after.is_none_or(|after| name > after) && wanted(name, kind) {
+                first.insert(name.to_owned(), kind);
+                if first.len() > most {
+                    first.pop_last();
+                    more = true;
+                }
+            }
+            true
+        });
+        match read {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(|e| Error::io("list", path, e))?,
+        }
+        Ok((first.into_iter().collect(), more))
+    }
+}

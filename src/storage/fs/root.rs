@@ -1,0 +1,310 @@
+//! Making, checking and locking a storage root.
+//!
+//! `ROOT.json` is written last when a root is made, so a directory without it is not a store: an
+//! unmounted volume never looks like an empty registry.
+
+use super::Fs;
+use crate::{
+    files::{Files, Kind, Real, Sys},
+    oci::Algorithm,
+};
+use bytes::Bytes;
+use rustix::{fs::FlockOperation, io::Errno};
+use serde::{Deserialize, Serialize};
+use std::{io, path::Path, thread, time::Duration};
+
+/// The format this build writes.
+pub const FORMAT: u32 = 0;
+
+/// How long a second daemon waits for the first to let go of the root.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether an empty directory may become a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Init {
+    /// It may; the directory itself too may be made.
+    CreateDirectory,
+    /// It may, if the directory is there.
+    EmptyDirectory,
+    /// It may not.
+    Never,
+}
+
+/// How a root was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A store was there.
+    Existing,
+    /// The directory was empty, and is a store now.
+    Initialised,
+}
+
+/// Why a directory cannot be used as a store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory is not there.
+    #[error("storage directory {0} does not exist: create it, or mount the volume that belongs there")]
+    Absent(String),
+    /// It is empty, and may not be initialised.
+    #[error("storage directory {0} is empty and REGISTRY_STORAGE_INIT=never: is the volume mounted?")]
+    Empty(String),
+    /// It holds something else.
+    #[error(
+        "storage directory {path} has no ROOT.json, yet holds {found:?}: not a store of ours; refusing to touch it"
+    )]
+    NotAStore {
+        /// The directory.
+        path: String,
+        /// One of the names in it.
+        found: String,
+    },
+    /// `ROOT.json` is not of a format this build reads.
+    #[error("{path}/ROOT.json: {why}")]
+    Format {
+        /// The directory.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another daemon has it.
+    #[error("storage directory {0} is served by another wharfinger, which did not let go of it")]
+    Locked(String),
+    /// The operating system refused.
+    #[error("storage directory {path}: {source}")]
+    Io {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What `ROOT.json` holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Root {
+    /// The layout's number.
+    format: u32,
+    /// Tells this store from any other.
+    id: uuid::Uuid,
+    /// Additions to the layout that older builds must not collect garbage beside.
+    #[serde(default)]
+    features: Vec<String>,
+}
+
+/// The directories every store has from the start, parents first.
+pub(super) fn skeleton() -> impl Iterator<Item = String> {
+    let plain = ["blobs", "graveyard", "identity", "quarantine", "repositories", "state", "state/tmp", "uploads"];
+    let pools = Algorithm::ALL.into_iter().flat_map(|a| {
+        let pool = format!("blobs/{a}");
+        let shards = (0..=255u8).map(move |shard| format!("blobs/{a}/{shard:02x}"));
+        std::iter::once(pool).chain(shards)
+    });
+    plain.into_iter().map(str::to_owned).chain(pools)
+}
+
+/// What is in a directory that might become a store.
+enum State {
+    Store(Root),
+    Empty,
+    Foreign(String),
+}
+
+/// Looks at a directory without changing anything.
+///
+/// # Errors
+/// [`OpenError`]; `Ok(None)` where an empty or absent directory would be initialised.
+pub fn inspect(path: &Path, init: Init) -> Result<Option<()>, OpenError> {
+    let shown = path.display().to_string();
+    let sys = match Real::open_root(path) {
+        Ok(sys) => sys,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return if init == Init::CreateDirectory { Ok(None) } else { Err(OpenError::Absent(shown)) };
+        }
+        Err(source) => return Err(OpenError::Io { path: shown, source }),
+    };
+    match state(&sys, &shown)? {
+        State::Store(_) => Ok(Some(())),
+        State::Empty if init == Init::Never => Err(OpenError::Empty(shown)),
+        State::Empty => Ok(None),
+        State::Foreign(found) => Err(OpenError::NotAStore { path: shown, found }),
+    }
+}
+
+impl Fs<Real> {
+    /// Opens the store in a directory, locks it for this process, and makes it if `init` allows.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed then, but for a directory left half made, which the
+    /// next start finishes.
+    pub fn open(path: &Path, init: Init) -> Result<(Self, Opened), OpenError> {
+        let shown = path.display().to_string();
+        let failed = |source| OpenError::Io { path: shown.clone(), source };
+        inspect(path, init)?;
+        if init == Init::CreateDirectory {
+            Real::make_root(path).map_err(failed)?;
+        }
+        let files = Files::new(Real::open_root(path).map_err(failed)?);
+        lock(files.sys(), &shown)?;
+        let opened = match state(files.sys(), &shown)? {
+            State::Store(root) => {
+                tracing::debug!(id = %root.id, features = ?root.features, "store found");
+                Opened::Existing
+            }
+            State::Empty => {
+                initialise(&files).map_err(failed)?;
+                Opened::Initialised
+            }
+            State::Foreign(found) => return Err(OpenError::NotAStore { path: shown, found }),
+        };
+        Ok((Self::new(files), opened))
+    }
+}
+
+fn state(sys: &Real, shown: &str) -> Result<State, OpenError> {
+    let failed = |source| OpenError::Io { path: shown.to_owned(), source };
+    match sys.open("ROOT.json") {
+        Ok(file) => {
+            let mut buffer = vec![0; 64 << 10];
+            let read = sys.read_at(&file, &mut buffer, 0).map_err(failed)?;
+            let wrong = |why: String| OpenError::Format { path: shown.to_owned(), why };
+            let root: Root = serde_json::from_slice(&buffer[..read]).map_err(|e| wrong(e.to_string()))?;
+            if root.format > FORMAT {
+                return Err(wrong(format!(
+                    "format {} was written by a newer wharfinger; this one reads {FORMAT}",
+                    root.format
+                )));
+            }
+            return Ok(State::Store(root));
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(failed(e)),
+    }
+    // What an interrupted initialisation leaves is still empty: its directories, and nothing in them.
+    let ours: Vec<String> = skeleton().filter(|path| !path.contains('/')).collect();
+    let mut foreign = None;
+    sys.read_dir(".", &mut |name, kind| {
+        let expected = kind == Kind::Directory && (name == "lost+found" || ours.iter().any(|o| o == name));
+        foreign = (!expected).then(|| name.to_owned());
+        expected
+    })
+    .map_err(failed)?;
+    if foreign.is_none() {
+        match sys.read_dir("repositories", &mut |name, _| {
+            foreign = Some(format!("repositories/{name}"));
+            false
+        }) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+            _ => {}
+        }
+    }
+    Ok(foreign.map_or(State::Empty, State::Foreign))
+}
+
+fn initialise(files: &Files<Real>) -> io::Result<()> {
+    for path in skeleton() {
+        files.ensure_dir(&path)?;
+    }
+    let root = Root { format: FORMAT, id: uuid::Uuid::new_v4(), features: Vec::new() };
+    let mut json = serde_json::to_vec(&root)?;
+    json.push(b'\n');
+    let staged = files.stage(&Bytes::from(json), true, false)?;
+    files.place(staged, "ROOT.json")?;
+    files.sync_parent("ROOT.json")
+}
+
+/// Locks the root for as long as its descriptor is open: until this process ends, however it ends.
+fn lock(sys: &Real, shown: &str) -> Result<(), OpenError> {
+    const PAUSE: Duration = Duration::from_millis(100);
+    let mut waited = Duration::ZERO;
+    loop {
+        match rustix::fs::flock(sys.root(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) if waited < PATIENCE => {
+                if waited.is_zero() {
+                    tracing::warn!(path = shown, "another wharfinger serves this directory; waiting for it to end");
+                }
+                thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            Err(Errno::WOULDBLOCK) => return Err(OpenError::Locked(shown.to_owned())),
+            Err(e) => return Err(OpenError::Io { path: shown.to_owned(), source: e.into() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path, init: Init) -> Result<Opened, OpenError> {
+        Fs::open(path, init).map(|(_, opened)| opened)
+    }
+
+    #[test]
+    fn an_empty_directory_becomes_a_store_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("lost+found")).unwrap();
+        assert_eq!(open(dir.path(), Init::EmptyDirectory).unwrap(), Opened::Initialised);
+        assert_eq!(open(dir.path(), Init::EmptyDirectory).unwrap(), Opened::Existing);
+        assert_eq!(open(dir.path(), Init::Never).unwrap(), Opened::Existing);
+        assert_eq!(std::fs::read_dir(dir.path().join("blobs/sha512")).unwrap().count(), 256);
+    }
+
+    #[test]
+    fn an_absent_directory_is_made_only_where_it_is_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        assert!(matches!(open(&path, Init::EmptyDirectory), Err(OpenError::Absent(_))));
+        assert!(matches!(open(&path, Init::Never), Err(OpenError::Absent(_))));
+        assert!(!path.exists());
+        assert_eq!(open(&path, Init::CreateDirectory).unwrap(), Opened::Initialised);
+    }
+
+    #[test]
+    fn an_unmounted_volume_does_not_look_like_an_empty_registry() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(open(dir.path(), Init::Never), Err(OpenError::Empty(_))));
+        open(dir.path(), Init::EmptyDirectory).unwrap();
+        std::fs::create_dir(dir.path().join("repositories/app")).unwrap();
+        std::fs::remove_file(dir.path().join("ROOT.json")).unwrap();
+        assert!(matches!(open(dir.path(), Init::CreateDirectory), Err(OpenError::NotAStore { .. })));
+    }
+
+    #[test]
+    fn somebody_elses_files_are_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("thesis.tex"), "x").unwrap();
+        let refused = open(dir.path(), Init::CreateDirectory).unwrap_err();
+        assert!(refused.to_string().contains("thesis.tex"), "{refused}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_interrupted_initialisation_is_finished_by_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("blobs/sha256/00")).unwrap();
+        std::fs::create_dir_all(dir.path().join("state/tmp")).unwrap();
+        assert_eq!(open(dir.path(), Init::EmptyDirectory).unwrap(), Opened::Initialised);
+    }
+
+    #[test]
+    fn a_newer_format_and_garbage_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), Init::EmptyDirectory).unwrap();
+        for (json, why) in [(r#"{"format":99,"id":"67e55044-10b1-426f-9247-bb680e5fe0c8"}"#, "newer"), ("{", "EOF")] {
+            std::fs::write(dir.path().join("ROOT.json"), json).unwrap();
+            assert!(open(dir.path(), Init::CreateDirectory).unwrap_err().to_string().contains(why));
+        }
+    }
+
+    #[test]
+    fn one_daemon_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, _) = Fs::open(dir.path(), Init::EmptyDirectory).unwrap();
+        let path = dir.path().to_owned();
+        let second = std::thread::spawn(move || open(&path, Init::EmptyDirectory));
+        std::thread::sleep(Duration::from_millis(50));
+        drop(first);
+        assert_eq!(second.join().unwrap().unwrap(), Opened::Existing, "it waits for the first to end");
+    }
+}

@@ -1,0 +1,269 @@
+//! Keys of facts and names of items, and the path each has: the on-disk format, in one file.
+//!
+//! `docs/layout.md` describes the same for people.
+
+use super::{Condemned, RunId, Why};
+use crate::oci::{Algorithm, Digest, RepositoryName, Tag, UploadId};
+use std::fmt;
+
+/// Where a small value is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// What this store is: format, id, features.
+    Root,
+    /// This repository may serve this blob; empty.
+    Layer(RepositoryName, Digest),
+    /// This repository has this manifest: media type, size, time, what was absent.
+    Revision(RepositoryName, Digest),
+    /// A tag: the digest it points to.
+    Tag(RepositoryName, Tag),
+    /// This tag may point to this manifest; empty. Written before the tag and never trusted:
+    /// it lets the deletion of a manifest find its tags without reading all others.
+    Tagged(RepositoryName, Digest, Tag),
+    /// A manifest that refers to a subject: its descriptor.
+    Referrer {
+        /// In this repository.
+        repository: RepositoryName,
+        /// What is referred to.
+        subject: Digest,
+        /// By what.
+        referrer: Digest,
+    },
+}
+
+/// A level of names that can be listed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Dir {
+    /// First components of repository names, or the next ones below a prefix.
+    Names(Option<RepositoryName>),
+    /// Manifests of a repository, by hexadecimal digest.
+    Revisions(RepositoryName, Algorithm),
+    /// Tags of a repository.
+    Tags(RepositoryName),
+    /// Tags that may point to a manifest.
+    Tagged(RepositoryName, Digest),
+    /// Manifests that refer to a subject, as `algorithm-hex`.
+    Referrers(RepositoryName, Digest),
+}
+
+/// What has a life cycle.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Item {
+    /// Bytes in the pool.
+    Blob(Digest),
+    /// A repository's right to serve a blob.
+    Link(RepositoryName, Digest),
+    /// A repository's manifest.
+    Revision(RepositoryName, Digest),
+    /// An upload session.
+    Upload(UploadId),
+}
+
+/// Which items to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    /// [`Item::Blob`].
+    Blobs,
+    /// [`Item::Link`] of a repository.
+    Links(RepositoryName),
+    /// [`Item::Revision`] of a repository.
+    Revisions(RepositoryName),
+    /// [`Item::Upload`].
+    Uploads,
+}
+
+/// The graveyard's directory.
+pub(super) const GRAVEYARD: &str = "graveyard";
+/// The directory of upload sessions.
+pub(super) const UPLOADS: &str = "uploads";
+/// The directory of repositories.
+pub(super) const REPOSITORIES: &str = "repositories";
+/// The blob pool.
+pub(super) const BLOBS: &str = "blobs";
+
+impl Key {
+    /// The path below the storage root.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Root => "ROOT.json".into(),
+            Self::Layer(name, d) => format!("{REPOSITORIES}/{name}/_layers/{}/{}", d.algorithm(), d.hex()),
+            Self::Revision(name, d) => {
+                format!("{REPOSITORIES}/{name}/_manifests/revisions/{}/{}", d.algorithm(), d.hex())
+            }
+            Self::Tag(name, tag) => format!("{REPOSITORIES}/{name}/_manifests/tags/{tag}"),
+            Self::Tagged(name, d, tag) => format!("{}/{tag}", Dir::Tagged(name.clone(), d.clone()).path()),
+            Self::Referrer { repository, subject, referrer } => {
+                let dir = Dir::Referrers(repository.clone(), subject.clone());
+                format!("{}/{}-{}", dir.path(), referrer.algorithm(), referrer.hex())
+            }
+        }
+    }
+}
+
+impl Dir {
+    /// The path below the storage root.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Names(None) => REPOSITORIES.into(),
+            Self::Names(Some(prefix)) => format!("{REPOSITORIES}/{prefix}"),
+            Self::Revisions(name, algorithm) => format!("{REPOSITORIES}/{name}/_manifests/revisions/{algorithm}"),
+            Self::Tags(name) => format!("{REPOSITORIES}/{name}/_manifests/tags"),
+            Self::Tagged(name, d) => format!("{REPOSITORIES}/{name}/_manifests/tagged/{}/{}", d.algorithm(), d.hex()),
+            Self::Referrers(name, d) => {
+                format!("{REPOSITORIES}/{name}/_manifests/referrers/{}/{}", d.algorithm(), d.hex())
+            }
+        }
+    }
+
+    /// Whether `name` is one this directory lists: stray files are passed over.
+    pub fn lists(&self, name: &str) -> bool {
+        match self {
+            Self::Names(_) => RepositoryName::is_component(name),
+            Self::Revisions(_, algorithm) => format!("{algorithm}:{name}").parse::<Digest>().is_ok(),
+            Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
+            Self::Referrers(..) => referrer(name).is_some(),
+        }
+    }
+}
+
+/// The digest in the name of a referrer's entry.
+pub fn referrer(name: &str) -> Option<Digest> {
+    name.replacen('-', ":", 1).parse().ok()
+}
+
+/// The path of a blob in the pool: two digits spread the names over 256 directories.
+pub(super) fn blob(digest: &Digest) -> String {
+    format!("{BLOBS}/{}/{}/{}", digest.algorithm(), &digest.hex()[..2], digest.hex())
+}
+
+/// The directory of an upload session.
+pub(super) fn upload(id: &UploadId) -> String {
+    format!("{UPLOADS}/{id}")
+}
+
+impl Item {
+    /// The path below the storage root while it lives.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Blob(digest) => blob(digest),
+            Self::Link(name, digest) => Key::Layer(name.clone(), digest.clone()).path(),
+            Self::Revision(name, digest) => Key::Revision(name.clone(), digest.clone()).path(),
+            Self::Upload(id) => upload(id),
+        }
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blob(digest) => write!(f, "blob {digest}"),
+            Self::Link(name, digest) => write!(f, "link {name}@{digest}"),
+            Self::Revision(name, digest) => write!(f, "manifest {name}@{digest}"),
+            Self::Upload(id) => write!(f, "upload {id}"),
+        }
+    }
+}
+
+impl Why {
+    const ALL: [Self; 3] = [Self::Unreferenced, Self::Deleted, Self::Damaged];
+
+    /// The word that ends an entry's name.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreferenced => "unreferenced",
+            Self::Deleted => "deleted",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+impl Condemned {
+    /// The path of the entry: `graveyard/<run>/<kind>/<what it was>.<why>`.
+    pub fn path(&self) -> String {
+        let run = format!("{GRAVEYARD}/{}", self.run.0);
+        let why = self.why.as_str();
+        match &self.item {
+            Item::Blob(d) => format!("{run}/blobs/{}/{}.{why}", d.algorithm(), d.hex()),
+            Item::Link(name, d) => format!("{run}/links/{name}/_/{}/{}.{why}", d.algorithm(), d.hex()),
+            Item::Revision(name, d) => format!("{run}/revisions/{name}/_/{}/{}.{why}", d.algorithm(), d.hex()),
+            Item::Upload(id) => format!("{run}/uploads/{id}.{why}"),
+        }
+    }
+
+    /// The entry a path below the root stands for.
+    pub(super) fn parse(path: &str) -> Option<Self> {
+        let path = path.strip_prefix(GRAVEYARD)?.strip_prefix('/')?;
+        let (path, why) = path.rsplit_once('.')?;
+        let why = Why::ALL.into_iter().find(|w| w.as_str() == why)?;
+        let (run, path) = path.split_once('/')?;
+        let (kind, path) = path.split_once('/')?;
+        let digest = |path: &str| path.replacen('/', ":", 1).parse::<Digest>().ok();
+        let of_repository = |path: &str| {
+            let (name, d) = path.split_once("/_/")?;
+            Some((name.parse::<RepositoryName>().ok()?, digest(d)?))
+        };
+        let item = match kind {
+            "blobs" => Item::Blob(digest(path)?),
+            "links" => of_repository(path).map(|(name, d)| Item::Link(name, d))?,
+            "revisions" => of_repository(path).map(|(name, d)| Item::Revision(name, d))?,
+            "uploads" => Item::Upload(path.parse().ok()?),
+            _ => return None,
+        };
+        Some(Self { run: RunId(run.parse().ok()?), item, why })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> (RepositoryName, Digest, Tag) {
+        ("org/app".parse().unwrap(), format!("sha256:{}", "ab".repeat(32)).parse().unwrap(), "v1".parse().unwrap())
+    }
+
+    #[test]
+    fn the_format_on_disk() {
+        let (name, digest, tag) = words();
+        let hex = "ab".repeat(32);
+        for (key, path) in [
+            (Key::Layer(name.clone(), digest.clone()), format!("_layers/sha256/{hex}")),
+            (Key::Revision(name.clone(), digest.clone()), format!("_manifests/revisions/sha256/{hex}")),
+            (Key::Tag(name.clone(), tag.clone()), "_manifests/tags/v1".into()),
+            (Key::Tagged(name.clone(), digest.clone(), tag), format!("_manifests/tagged/sha256/{hex}/v1")),
+            (
+                Key::Referrer { repository: name.clone(), subject: digest.clone(), referrer: digest.clone() },
+                format!("_manifests/referrers/sha256/{hex}/sha256-{hex}"),
+            ),
+        ] {
+            assert_eq!(key.path(), format!("repositories/org/app/{path}"));
+        }
+        assert_eq!(Item::Blob(digest).path(), format!("blobs/sha256/ab/{hex}"));
+    }
+
+    #[test]
+    fn entries_of_the_graveyard_read_back_as_themselves() {
+        let (name, digest, _) = words();
+        let items = [
+            Item::Blob(digest.clone()),
+            Item::Link(name.clone(), digest.clone()),
+            Item::Revision(name, digest),
+            Item::Upload(UploadId::random()),
+        ];
+        for (item, why) in items.into_iter().zip(Why::ALL.into_iter().cycle()) {
+            let entry = Condemned { run: RunId::fresh(), item, why };
+            assert_eq!(Condemned::parse(&entry.path()), Some(entry));
+        }
+        for stray in ["graveyard/x", "graveyard/x/blobs/y.deleted", "blobs/sha256/ab", "graveyard/README.deleted"] {
+            assert_eq!(Condemned::parse(stray), None);
+        }
+    }
+
+    #[test]
+    fn directories_pass_over_what_is_not_theirs() {
+        let (name, digest, _) = words();
+        assert!(Dir::Names(None).lists("org") && !Dir::Names(None).lists("_manifests"));
+        assert!(!Dir::Tags(name.clone()).lists(".swp"));
+        assert!(!Dir::Revisions(name.clone(), Algorithm::Sha256).lists("README"));
+        assert!(Dir::Referrers(name, digest.clone()).lists(&format!("sha256-{}", digest.hex())));
+    }
+}

@@ -1,0 +1,350 @@
+//! Storage in memory: the plainest thing that keeps the promises, for tests and as their reading.
+
+use super::{
+    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Expect, Fact, Facts, Item,
+    ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId, Verdict, Verified, Why,
+};
+use crate::oci::{Digest, Hasher, UploadId};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+/// A store that ends with the process.
+#[derive(Default)]
+pub struct Mem {
+    state: Mutex<State>,
+}
+
+/// Everything by its path, as the file system would have it.
+#[derive(Default)]
+struct State {
+    files: BTreeMap<String, Fact>,
+    uploads: BTreeMap<UploadId, Session>,
+    /// Entries of the graveyard by path, with what is to come back.
+    graves: BTreeMap<String, (Condemned, Grave)>,
+}
+
+#[derive(Clone)]
+struct Session {
+    data: Vec<u8>,
+    facts: Bytes,
+    sealed: bool,
+    touched: SystemTime,
+}
+
+#[derive(Clone)]
+enum Grave {
+    File(Fact),
+    Upload(Session),
+}
+
+impl Mem {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn fact(bytes: Bytes) -> Fact {
+    Fact { bytes, written: SystemTime::now() }
+}
+
+fn idle_for(time: SystemTime, idle: Duration) -> bool {
+    idle.is_zero() || SystemTime::now().duration_since(time).is_ok_and(|age| age >= idle)
+}
+
+impl State {
+    /// Names one level below `dir`, each with whether anything lies below it, in byte order.
+    fn level(&self, dir: &str) -> BTreeMap<String, bool> {
+        let prefix = format!("{dir}/");
+        let below = self.files.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+        let mut names = BTreeMap::new();
+        for (path, _) in below {
+            match path[prefix.len()..].split_once('/') {
+                Some((name, _)) => names.insert(name.to_owned(), true),
+                None => names.insert(path[prefix.len()..].to_owned(), false),
+            };
+        }
+        names
+    }
+
+    fn take(&mut self, item: &Item) -> Option<Grave> {
+        match item {
+            Item::Upload(id) => self.uploads.remove(id).map(Grave::Upload),
+            other => self.files.remove(&other.path()).map(Grave::File),
+        }
+    }
+
+    fn age(&self, item: &Item) -> Option<(SystemTime, u64)> {
+        match item {
+            Item::Upload(id) => self.uploads.get(id).map(|s| (s.touched, s.data.len() as u64)),
+            other => self.files.get(&other.path()).map(|f| (f.written, f.bytes.len() as u64)),
+        }
+    }
+
+    fn restore(&mut self, entry: &Condemned) -> bool {
+        if self.age(&entry.item).is_some() {
+            return self.graves.contains_key(&entry.path());
+        }
+        match self.graves.remove(&entry.path()) {
+            Some((_, Grave::File(file))) => {
+                self.files.insert(entry.item.path(), file);
+                true
+            }
+            Some((condemned, Grave::Upload(session))) => {
+                if let Item::Upload(id) = condemned.item {
+                    self.uploads.insert(id, session);
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn publish(&mut self, verified: &Verified, bytes: Bytes) -> Published {
+        let path = Item::Blob(verified.digest().clone()).path();
+        let before = self.files.insert(path, fact(bytes.clone()));
+        match before {
+            None => Published::New,
+            Some(before) if before.bytes.len() == bytes.len() => Published::Existed,
+            Some(_) => Published::Healed,
+        }
+    }
+}
+
+#[async_trait]
+impl Facts for Mem {
+    async fn get(&self, key: &Key) -> Result<Option<Fact>> {
+        Ok(self.state().files.get(&key.path()).cloned())
+    }
+
+    async fn put(&self, puts: Vec<Put>, _: Durability) -> Result<Outcome> {
+        let mut state = self.state();
+        for (i, put) in puts.iter().enumerate() {
+            let found = state.files.get(&put.key.path()).map(|fact| fact.bytes.as_ref());
+            if !put.expect.holds(found) {
+                return Ok(Outcome::Conflict(i));
+            }
+        }
+        for put in puts {
+            state.files.insert(put.key.path(), fact(put.bytes));
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn delete(&self, key: &Key, expect: Expect) -> Result<bool> {
+        let mut state = self.state();
+        let path = key.path();
+        let found = state.files.get(&path).map(|fact| fact.bytes.as_ref());
+        if found.is_none() || !expect.holds(found) {
+            return Ok(false);
+        }
+        Ok(state.files.remove(&path).is_some())
+    }
+
+    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+        let wants_dirs = matches!(dir, Dir::Names(_));
+        let level = self.state().level(&dir.path());
+        let mut names = level.into_iter().filter(|(name, is_dir)| {
+            *is_dir == wants_dirs && dir.lists(name) && after.is_none_or(|a| name.as_str() > a)
+        });
+        let entries = names.by_ref().take(most).map(|(name, is_dir)| Child { name, is_dir }).collect();
+        Ok(Page { entries, more: names.next().is_some() })
+    }
+}
+
+#[async_trait]
+impl Content for Mem {
+    async fn begin(&self, id: &UploadId, facts: Bytes) -> Result<()> {
+        let session = Session { data: Vec::new(), facts, sealed: false, touched: SystemTime::now() };
+        self.state().uploads.insert(*id, session);
+        Ok(())
+    }
+
+    async fn note(&self, id: &UploadId, facts: Bytes) -> Result<bool> {
+        Ok(self.state().uploads.get_mut(id).map(|session| session.facts = facts).is_some())
+    }
+
+    async fn append(
+        &self,
+        id: &UploadId,
+        at: u64,
+        bytes: Vec<Bytes>,
+        mut hasher: Hasher,
+    ) -> Result<(Appended, Hasher)> {
+        let mut state = self.state();
+        let Some(session) = state.uploads.get_mut(id).filter(|session| !session.sealed) else {
+            return Ok((Appended::Gone, hasher));
+        };
+        if session.data.len() as u64 != at {
+            return Ok((Appended::At(session.data.len() as u64), hasher));
+        }
+        for part in &bytes {
+            session.data.extend_from_slice(part);
+            hasher.update(part);
+        }
+        session.touched = SystemTime::now();
+        Ok((Appended::To(session.data.len() as u64), hasher))
+    }
+
+    async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
+        Ok(self.state().uploads.get(id).map(|session| Progress {
+            len: session.data.len() as u64,
+            facts: session.facts.clone(),
+            sealed: session.sealed,
+            touched: session.touched,
+        }))
+    }
+
+    async fn read_upload(&self, id: &UploadId) -> Result<Option<Blob>> {
+        Ok(self.state().uploads.get(id).map(|session| Blob::memory(session.data.clone().into())))
+    }
+
+    async fn seal(&self, id: &UploadId) -> Result<Option<Blob>> {
+        Ok(self.state().uploads.get_mut(id).map(|session| {
+            session.sealed = true;
+            Blob::memory(session.data.clone().into())
+        }))
+    }
+
+    async fn publish(&self, id: &UploadId, verified: &Verified) -> Result<Published> {
+        let mut state = self.state();
+        if !state.uploads.get(id).is_some_and(|session| session.sealed) {
+            return Ok(Published::Gone);
+        }
+        Ok(match state.uploads.remove(id) {
+            Some(session) => state.publish(verified, session.data.into()),
+            None => Published::Gone,
+        })
+    }
+
+    async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published> {
+        Ok(self.state().publish(verified, bytes))
+    }
+
+    async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
+        let path = Item::Blob(digest.clone()).path();
+        Ok(self.state().files.get(&path).map(|fact| Blob::memory(fact.bytes.clone())))
+    }
+}
+
+#[async_trait]
+impl Lifecycle for Mem {
+    async fn probe(&self) -> Result<Capabilities> {
+        Ok(Capabilities { space: None })
+    }
+
+    async fn now(&self) -> Result<SystemTime> {
+        Ok(SystemTime::now())
+    }
+
+    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<Page<Aged>> {
+        let state = self.state();
+        let all: Vec<Item> = match kind {
+            ItemKind::Uploads => state.uploads.keys().copied().map(Item::Upload).collect(),
+            ItemKind::Blobs => state.files.keys().filter_map(|path| blob_of(path)).map(Item::Blob).collect(),
+            ItemKind::Links(name) => below(&state, name, "_layers").map(|d| Item::Link(name.clone(), d)).collect(),
+            ItemKind::Revisions(name) => {
+                below(&state, name, "_manifests/revisions").map(|d| Item::Revision(name.clone(), d)).collect()
+            }
+        };
+        let after = after.map(Item::path);
+        let mut rest = all.into_iter().filter(|item| after.as_ref().is_none_or(|after| item.path() > *after));
+        let entries = rest
+            .by_ref()
+            .take(most)
+            .filter_map(|item| state.age(&item).map(|(renewed, len)| Aged { item, renewed, len }))
+            .collect();
+        Ok(Page { entries, more: rest.next().is_some() })
+    }
+
+    async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool> {
+        let mut state = self.state();
+        let now = SystemTime::now();
+        Ok(match item {
+            Item::Upload(id) => state.uploads.get_mut(id).map(|session| session.touched = now).is_some(),
+            other => match state.files.get_mut(&other.path()) {
+                Some(file) if idle_for(file.written, if_older) => {
+                    file.written = now;
+                    true
+                }
+                file => file.is_some(),
+            },
+        })
+    }
+
+    async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>> {
+        let mut state = self.state();
+        let mut ensure = |item: &Item| {
+            if state.age(item).is_some() {
+                return Presence::Live;
+            }
+            let mut entries: Vec<_> = state.graves.values().map(|(entry, _)| entry.clone()).collect();
+            entries.retain(|entry| entry.item == *item && entry.why == Why::Unreferenced);
+            match entries.iter().rev().any(|entry| state.restore(entry)) {
+                true => Presence::Restored,
+                false => Presence::Missing,
+            }
+        };
+        Ok(items.iter().map(&mut ensure).collect())
+    }
+
+    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
+        let mut state = self.state();
+        let Some((renewed, _)) = state.age(item) else { return Ok(Verdict::Gone) };
+        if !idle_for(renewed, idle) {
+            return Ok(Verdict::Renewed);
+        }
+        let entry = Condemned { run, item: item.clone(), why };
+        if let Some(grave) = state.take(item) {
+            state.graves.insert(entry.path(), (entry, grave));
+        }
+        Ok(Verdict::Condemned)
+    }
+
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Condemned>> {
+        let state = self.state();
+        let after = after.map(Condemned::path);
+        let mut rest = state.graves.iter().filter(|(path, _)| after.as_ref().is_none_or(|after| *path > after));
+        let entries = rest.by_ref().take(most).map(|(_, (entry, _))| entry.clone()).collect();
+        Ok(Page { entries, more: rest.next().is_some() })
+    }
+
+    async fn restore(&self, entry: &Condemned) -> Result<bool> {
+        Ok(self.state().restore(entry))
+    }
+
+    async fn purge(&self, entry: &Condemned) -> Result<u64> {
+        Ok(match self.state().graves.remove(&entry.path()) {
+            Some((_, Grave::File(file))) => file.bytes.len() as u64,
+            Some((_, Grave::Upload(session))) => session.data.len() as u64,
+            None => 0,
+        })
+    }
+
+    async fn tidy(&self, _: Duration) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+/// The digest of a path in the blob pool.
+fn blob_of(path: &str) -> Option<Digest> {
+    let (algorithm, rest) = path.strip_prefix("blobs/")?.split_once('/')?;
+    format!("{algorithm}:{}", rest.split_once('/')?.1).parse().ok()
+}
+
+/// The digests that name files in a part of a repository.
+fn below<'a>(
+    state: &'a State,
+    name: &crate::oci::RepositoryName,
+    part: &str,
+) -> impl Iterator<Item = Digest> + use<'a> {
+    let prefix = format!("{}/{part}/", Dir::Names(Some(name.clone())).path());
+    let paths = state.files.range(prefix.clone()..).map(|(path, _)| path);
+    paths
+        .map_while(move |path| path.strip_prefix(&prefix).map(|rest| rest.replacen('/', ":", 1)))
+        .filter_map(|text| text.parse().ok())
+}
