@@ -1,3 +1,130 @@
 //! What an OCI registry is; no HTTP in sight.
+//!
+//! [`Registry`] is a handle for one request: the shared state and the settings that request goes
+//! by. One file per noun of the protocol. Access has been decided when these are called.
 
+mod blob;
+mod catalog;
+mod error;
+mod ledger;
+mod locks;
+mod manifest;
+mod referrer;
 pub mod settings;
+mod space;
+mod sweep;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod verify;
+
+pub use catalog::{Everything, Visible};
+pub use error::{Error, Interruption};
+pub use manifest::{Condition, Pushed, StoredManifest};
+pub use referrer::Referrers;
+pub use settings::{MissingReferences, Settings};
+pub use upload::{Chunk, Incoming, Upload};
+
+use crate::{
+    oci::{Digest, RepositoryName},
+    storage::Storage,
+    who::Subject,
+};
+use std::{future::Future, sync::Arc};
+use tokio_util::task::TaskTracker;
+
+/// What a registry call returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A registry, under the settings of one generation.
+#[derive(Clone)]
+pub struct Registry {
+    core: Arc<Core>,
+    settings: Arc<Settings>,
+}
+
+/// What all requests share.
+struct Core {
+    store: Arc<dyn Storage>,
+    /// Open upload sessions and whose they are.
+    ledger: ledger::Ledger,
+    /// Where a digest was last seen: guesses for a mount without `from`, each verified at use.
+    hints: quick_cache::sync::Cache<Digest, RepositoryName>,
+    /// Orders the pushes of a manifest against its deletion, and the pushes of one tag.
+    locks: locks::Locks,
+    space: space::Gauge,
+    /// Publishing goes on when the client is gone; a stop waits for it.
+    publishing: TaskTracker,
+}
+
+/// Entries of [`Core::hints`]; some hundred bytes each.
+const HINTS: usize = 65_536;
+
+impl Registry {
+    /// A registry over a store.
+    pub fn new(store: Arc<dyn Storage>, settings: Arc<Settings>) -> Self {
+        let core = Core {
+            store,
+            ledger: ledger::Ledger::default(),
+            hints: quick_cache::sync::Cache::new(HINTS),
+            locks: locks::Locks::default(),
+            space: space::Gauge::default(),
+            publishing: TaskTracker::new(),
+        };
+        Self { core: Arc::new(core), settings }
+    }
+
+    /// The same registry under other settings.
+    pub fn under(&self, settings: Arc<Settings>) -> Self {
+        Self { core: self.core.clone(), settings }
+    }
+
+    /// The settings this handle goes by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether the store can be read, and whether it would take a push.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when it cannot be read.
+    pub async fn ready(&self) -> Result<bool> {
+        self.core.store.probe().await?;
+        Ok(self.admit(0).await.is_ok())
+    }
+
+    /// Open upload sessions.
+    pub fn open_uploads(&self) -> usize {
+        self.core.ledger.len()
+    }
+
+    /// Waits until everything that is being published is.
+    pub async fn close(&self) {
+        self.core.publishing.close();
+        self.core.publishing.wait().await;
+    }
+
+    /// Runs `publish` to its end, whether or not the caller is still there.
+    async fn shielded<T: Send + 'static>(&self, publish: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        match self.core.publishing.spawn(publish).await {
+            Ok(done) => done,
+            Err(join) => match join.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::Stopping),
+            },
+        }
+    }
+
+    fn hint(&self, digest: &Digest, repository: &RepositoryName) {
+        self.core.hints.insert(digest.clone(), repository.clone());
+    }
+}
+
+/// The name under which a subject's sessions are counted and kept.
+fn owner(subject: &Subject) -> Option<String> {
+    match subject {
+        Subject::Anonymous => None,
+        Subject::User(name) => Some(name.to_string()),
+    }
+}

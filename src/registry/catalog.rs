@@ -1,0 +1,171 @@
+//! The catalog: a lazy walk of the tree in byte order of full names, from anywhere, that looks
+//! at no more of the tree than a page needs. There is no index to keep.
+//!
+//! Byte order of names is not the order of directories: `a-b` sorts before `a/c`. So each name
+//! found is two things, a repository `a` and a subtree `a/`, each met at its own place.
+
+use super::{Registry, Result};
+use crate::{
+    oci::{Algorithm, RepositoryName},
+    storage::{Dir, Page},
+};
+use std::collections::BTreeSet;
+
+/// What of the catalog a caller may see.
+pub trait Visible: Send + Sync {
+    /// This repository.
+    fn shows(&self, repository: &RepositoryName) -> bool;
+    /// Anything below this prefix; `false` only if surely nothing.
+    fn reaches(&self, prefix: &RepositoryName) -> bool;
+}
+
+/// All of it.
+pub struct Everything;
+
+impl Visible for Everything {
+    fn shows(&self, _: &RepositoryName) -> bool {
+        true
+    }
+    fn reaches(&self, _: &RepositoryName) -> bool {
+        true
+    }
+}
+
+/// Names looked at in one step.
+const STEP: usize = 256;
+
+impl Registry {
+    /// Repositories with at least one manifest, after `last` in byte order; `n` of them, or the
+    /// default; never more than the maximum.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn catalog(&self, last: Option<&str>, n: Option<usize>, visible: &dyn Visible) -> Result<Page<String>> {
+        let most = n.unwrap_or(self.settings.page_default).min(self.settings.page_max);
+        let mut page = Page { entries: Vec::new(), more: false };
+        if most == 0 {
+            return Ok(page);
+        }
+        let mut walk = Walk::from(last.unwrap_or_default());
+        while let Some(name) = walk.next(self, visible).await? {
+            if page.entries.len() == most {
+                page.more = true;
+                break;
+            }
+            page.entries.push(name.to_string());
+        }
+        Ok(page)
+    }
+
+    /// Whether a repository has a manifest: then it exists.
+    pub(super) async fn is_repository(&self, name: &RepositoryName) -> Result<bool> {
+        for algorithm in Algorithm::ALL {
+            let revisions = Dir::Revisions(name.clone(), algorithm);
+            if !self.core.store.children(&revisions, None, 1).await?.entries.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Where the walk stands: what was seen and not yet visited, and per open directory how far it
+/// was read.
+struct Walk {
+    /// Nothing up to this name is wanted.
+    last: String,
+    /// Full names, and subtrees as `name/`, in the order they are to be met. Small: a directory
+    /// is read a step at a time.
+    ahead: BTreeSet<String>,
+    /// Directories read in part: by the place where the rest of them begins.
+    unread: Vec<Unread>,
+}
+
+/// A directory of which more is to be read.
+struct Unread {
+    prefix: Option<RepositoryName>,
+    /// Everything up to this full name was read.
+    read: String,
+}
+
+impl Walk {
+    fn from(last: &str) -> Self {
+        Self {
+            last: last.to_owned(),
+            ahead: BTreeSet::new(),
+            unread: vec![Unread { prefix: None, read: String::new() }],
+        }
+    }
+
+    async fn next(&mut self, registry: &Registry, visible: &dyn Visible) -> Result<Option<RepositoryName>> {
+        loop {
+            // Before anything ahead is visited, every directory is read past it.
+            let first = self.ahead.first();
+            let behind = self.unread.iter().position(|dir| first.is_none_or(|first| dir.read < *first));
+            if let Some(i) = behind {
+                let dir = self.unread.swap_remove(i);
+                self.read(registry, dir).await?;
+                continue;
+            }
+            let Some(met) = self.ahead.pop_first() else { return Ok(None) };
+            match met.strip_suffix('/') {
+                Some(prefix) => {
+                    if let Ok(prefix) = prefix.parse::<RepositoryName>()
+                        && visible.reaches(&prefix)
+                    {
+                        self.unread.push(Unread { read: format!("{prefix}/"), prefix: Some(prefix) });
+                    }
+                }
+                None => {
+                    if let Ok(name) = met.parse::<RepositoryName>()
+                        && visible.shows(&name)
+                        && registry.is_repository(&name).await?
+                    {
+                        return Ok(Some(name));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a step of a directory.
+    async fn read(&mut self, registry: &Registry, dir: Unread) -> Result<()> {
+        let start = dir.prefix.as_ref().map_or(0, |prefix| prefix.as_str().len() + 1);
+        let dirs = Dir::Names(dir.prefix.clone());
+        // On the first step names up to the one wanted are skipped. Those that begin like it and
+        // go on below `/` are not: `a` sorts before `a-b`, but `a/c` after it.
+        let fresh = dir.read.len() == start;
+        let within = self.last.get(start..).filter(|_| fresh && self.last.starts_with(&dir.read));
+        let component = within.and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+        let after = if fresh { component.clone() } else { dir.read[start..].to_owned() };
+        if !component.is_empty() {
+            let whole = component.match_indices(['-', '.']).map(|(i, _)| &component[..i]);
+            for name in whole.chain([component.as_str()]) {
+                self.see(&dir.read[..start], name);
+            }
+        }
+        let after = Some(after.as_str()).filter(|after| !after.is_empty());
+        let page = registry.core.store.children(&dirs, after, STEP).await?;
+        for child in &page.entries {
+            self.see(&dir.read[..start], &child.name);
+        }
+        if let Some(child) = page.entries.last().filter(|_| page.more) {
+            let read = format!("{}{}", &dir.read[..start], child.name);
+            self.unread.push(Unread { prefix: dir.prefix, read });
+        }
+        Ok(())
+    }
+
+    /// Puts a name ahead, as repository and as subtree, as far as it is after the last one.
+    fn see(&mut self, parent: &str, name: &str) {
+        let name = format!("{parent}{name}");
+        let below = format!("{name}/");
+        // A subtree is wanted if it is after the last name, or holds it.
+        if below > self.last || self.last.starts_with(&below) {
+            self.ahead.insert(below);
+        }
+        if name > self.last {
+            self.ahead.insert(name);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Short-lived order between requests that touch the same manifest or tag. One daemon serves a
+//! store, so memory is the place for it.
+
+use crate::oci::{Digest, RepositoryName, Tag};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Enough that strangers seldom wait for each other.
+const STRIPES: usize = 512;
+
+/// The locks. Always taken in this order: tags, then the manifest.
+pub(super) struct Locks {
+    tags: Vec<Mutex<()>>,
+    manifests: Vec<RwLock<()>>,
+}
+
+impl Default for Locks {
+    fn default() -> Self {
+        Self {
+            tags: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            manifests: (0..STRIPES).map(|_| RwLock::default()).collect(),
+        }
+    }
+}
+
+fn stripe(key: impl Hash) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    (hasher.finish() % STRIPES as u64) as usize
+}
+
+impl Locks {
+    /// Whoever sets these tags; nobody else does meanwhile.
+    pub(super) async fn tags(&self, repository: &RepositoryName, tags: &[Tag]) -> Vec<MutexGuard<'_, ()>> {
+        let mut stripes: Vec<_> = tags.iter().map(|tag| stripe((repository, tag))).collect();
+        stripes.sort_unstable();
+        stripes.dedup();
+        let mut guards = Vec::with_capacity(stripes.len());
+        for i in stripes {
+            guards.push(self.tags[i].lock().await);
+        }
+        guards
+    }
+
+    /// Whoever pushes this manifest, perhaps many; nobody deletes it meanwhile.
+    pub(super) async fn pushing(&self, repository: &RepositoryName, digest: &Digest) -> RwLockReadGuard<'_, ()> {
+        self.manifests[stripe((repository, digest))].read().await
+    }
+
+    /// Whoever deletes this manifest or a tag of it; nobody pushes it meanwhile. Without this a
+    /// deletion could take the tag that a push in the middle of it set and answered for.
+    pub(super) async fn deleting(&self, repository: &RepositoryName, digest: &Digest) -> RwLockWriteGuard<'_, ()> {
+        self.manifests[stripe((repository, digest))].write().await
+    }
+}

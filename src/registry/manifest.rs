@@ -1,0 +1,400 @@
+//! Manifests: kept and returned as the exact bytes received.
+//!
+//! A push writes in the order of dependence (bytes, revision, referrer's entry, tags), a deletion
+//! in the reverse: a crash leaves garbage, never a name that points nowhere.
+
+use super::{Error, MissingReferences, Registry, Result, verify};
+use crate::{
+    oci::{
+        Algorithm, Bounds, Descriptor, Digest, Hasher, Manifest, ManifestType, Reference, ReferencedDigest,
+        RepositoryName, Span, Tag, media_type,
+    },
+    storage::{self, Dir, Durability, Expect, Item, Key, Outcome, Presence, Put, RunId, Verdict, Version, Why},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, time::Duration};
+
+/// A manifest of a repository, without its bytes.
+#[derive(Clone, Debug)]
+pub struct StoredManifest {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it was pushed as.
+    pub media_type: ManifestType,
+    /// Length in bytes.
+    pub len: u64,
+}
+
+/// What a push of a manifest did.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it refers to by `subject`.
+    pub subject: Option<Digest>,
+    /// The tags that point to it now.
+    pub tags: Vec<Tag>,
+}
+
+/// What must hold of the name a manifest is pushed to (`If-Match`, `If-None-Match`, RFC 9110 §13).
+#[derive(Clone, Debug, Default)]
+pub enum Condition {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is not there.
+    Absent,
+    /// It is there.
+    Present,
+    /// It is one of these.
+    OneOf(Vec<Digest>),
+}
+
+/// What is kept of a manifest beside its bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Revision {
+    pub(super) media_type: String,
+    pub(super) size: u64,
+    /// When it was pushed last.
+    pushed: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) subject: Option<Digest>,
+    /// What it refers to and was not there: nothing is promised about these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    absent: Vec<String>,
+}
+
+impl Registry {
+    /// The manifest behind a tag or digest.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`].
+    pub async fn manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<StoredManifest> {
+        let unknown = || Error::ManifestUnknown(reference.clone());
+        let digest = match reference {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(tag) => self.tagged(repository, tag).await?.ok_or_else(unknown)?,
+        };
+        let revision = self.revision(repository, &digest).await?.ok_or_else(unknown)?;
+        let media_type = ManifestType::of(&revision.media_type).ok_or_else(|| {
+            let path = Key::Revision(repository.clone(), digest.clone()).path();
+            storage::Error::damaged(path, format!("unknown media type {:?}", revision.media_type))
+        })?;
+        Ok(StoredManifest { digest, media_type, len: revision.size })
+    }
+
+    /// The bytes of a manifest. They are held against the digest: what was damaged on disk is an
+    /// error, not an answer.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] where the bytes are gone; [`storage::Error::Damaged`].
+    pub async fn manifest_bytes(&self, digest: &Digest) -> Result<Bytes> {
+        let unknown = || Error::ManifestUnknown(Reference::Digest(digest.clone()));
+        let blob = self.core.store.open(digest).await?.ok_or_else(unknown)?;
+        let bytes = blob.read(Span::whole(blob.len())).await?;
+        match verify::bytes(digest, &bytes) {
+            Ok(_) => Ok(bytes),
+            Err(_) => {
+                Err(storage::Error::damaged(Item::Blob(digest.clone()).path(), "its bytes have another digest").into())
+            }
+        }
+    }
+
+    /// Takes in a manifest under its digest, and under `reference` and `tags`.
+    ///
+    /// # Errors
+    /// What is wrong with the manifest or the digest; [`Error::MissingReferences`] by the
+    /// setting; [`Error::PreconditionFailed`]. Nothing was changed then.
+    pub async fn put_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        tags: &[Tag],
+        content_type: Option<&str>,
+        bytes: Bytes,
+        condition: Condition,
+    ) -> Result<Pushed> {
+        let settings = &self.settings;
+        if bytes.len() as u64 > settings.manifest_bytes {
+            return Err(Error::ManifestTooLarge(settings.manifest_bytes));
+        }
+        if tags.len() > settings.tags_per_push {
+            return Err(Error::TooManyTags(settings.tags_per_push));
+        }
+        let digest = match reference {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(_) => Hasher::digest(Algorithm::Sha256, &bytes),
+        };
+        let verified = verify::bytes(&digest, &bytes)?;
+        let bounds = Bounds { depth: settings.manifest_depth, descriptors: settings.manifest_descriptors };
+        let manifest = Manifest::parse(&bytes, content_type, bounds)?;
+        let absent = self.check_references(repository, &manifest).await?;
+        self.admit(bytes.len() as u64).await?;
+
+        let mut all_tags: Vec<Tag> = match reference {
+            Reference::Tag(tag) => vec![tag.clone()],
+            Reference::Digest(_) => Vec::new(),
+        };
+        for tag in tags {
+            if !all_tags.contains(tag) {
+                all_tags.push(tag.clone());
+            }
+        }
+        let revision = Revision {
+            media_type: manifest.media_type.as_str().to_owned(),
+            size: bytes.len() as u64,
+            pushed: jiff::Timestamp::now().to_string(),
+            subject: manifest.subject.clone(),
+            absent,
+        };
+        let (registry, repository, reference) = (self.clone(), repository.clone(), reference.clone());
+        self.shielded(async move {
+            let core = &registry.core;
+            let _tags = core.locks.tags(&repository, &all_tags).await;
+            let _manifest = core.locks.pushing(&repository, &digest).await;
+            let expect = registry.expectation(&repository, &reference, condition).await?;
+            let before = registry.tagged_before(&repository, &all_tags, &digest).await?;
+            core.store.put_blob(&verified, bytes).await?;
+            let puts = writes(&repository, &reference, &digest, &manifest, &revision, &all_tags, expect);
+            match core.store.put(puts, Durability::Durable).await? {
+                Outcome::Done => {}
+                Outcome::Conflict(_) => return Err(Error::PreconditionFailed),
+            }
+            for (tag, old) in before {
+                core.store.delete(&Key::Tagged(repository.clone(), old, tag), Expect::Any).await?;
+            }
+            registry.hint(&digest, &repository);
+            Ok(Pushed { digest, subject: revision.subject, tags: all_tags })
+        })
+        .await
+    }
+
+    /// Removes a tag, or a manifest with all its tags.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`].
+    pub async fn delete_manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<()> {
+        let (registry, repository, reference) = (self.clone(), repository.clone(), reference.clone());
+        self.shielded(async move {
+            let unknown = || Error::ManifestUnknown(reference.clone());
+            let gone = match &reference {
+                Reference::Tag(tag) => {
+                    let digest = registry.tagged(&repository, tag).await?.ok_or_else(unknown)?;
+                    let _deleting = registry.core.locks.deleting(&repository, &digest).await;
+                    registry.untag(&repository, tag, &digest).await?
+                }
+                Reference::Digest(digest) => registry.delete_revision(&repository, digest).await?,
+            };
+            if gone { Ok(()) } else { Err(unknown()) }
+        })
+        .await
+    }
+
+    async fn delete_revision(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
+        let store = &self.core.store;
+        let _deleting = self.core.locks.deleting(repository, digest).await;
+        let Some(revision) = self.revision(repository, digest).await? else { return Ok(false) };
+        let tagged = Dir::Tagged(repository.clone(), digest.clone());
+        loop {
+            let page = store.children(&tagged, None, 1000).await?;
+            for child in &page.entries {
+                if let Ok(tag) = child.name.parse() {
+                    self.untag(repository, &tag, digest).await?;
+                }
+            }
+            if !page.more {
+                break;
+            }
+        }
+        if let Some(subject) = revision.subject {
+            let entry = Key::Referrer { repository: repository.clone(), subject, referrer: digest.clone() };
+            store.delete(&entry, Expect::Any).await?;
+        }
+        let item = Item::Revision(repository.clone(), digest.clone());
+        Ok(store.condemn(&item, RunId::fresh(), Why::Deleted, Duration::ZERO).await? == Verdict::Condemned)
+    }
+
+    /// Removes a tag if it points to `digest`, and the note that it may.
+    async fn untag(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<bool> {
+        let expect = Expect::Is(Version::of(&tag_value(digest)));
+        let gone = self.core.store.delete(&Key::Tag(repository.clone(), tag.clone()), expect).await?;
+        let note = Key::Tagged(repository.clone(), digest.clone(), tag.clone());
+        self.core.store.delete(&note, Expect::Any).await?;
+        Ok(gone)
+    }
+
+    /// The digest a tag points to.
+    async fn tagged(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>> {
+        let key = Key::Tag(repository.clone(), tag.clone());
+        let Some(fact) = self.core.store.get(&key).await? else { return Ok(None) };
+        let text = std::str::from_utf8(&fact.bytes).ok().and_then(|text| text.strip_suffix('\n'));
+        match text.and_then(|text| text.parse().ok()) {
+            Some(digest) => Ok(Some(digest)),
+            None => Err(storage::Error::damaged(key.path(), "it does not hold a digest").into()),
+        }
+    }
+
+    pub(super) async fn revision(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Revision>> {
+        let key = Key::Revision(repository.clone(), digest.clone());
+        let Some(fact) = self.core.store.get(&key).await? else { return Ok(None) };
+        match serde_json::from_slice(&fact.bytes) {
+            Ok(revision) => Ok(Some(revision)),
+            Err(e) => Err(storage::Error::damaged(key.path(), e.to_string()).into()),
+        }
+    }
+
+    /// What of a manifest's references is not in the repository, if that is allowed.
+    async fn check_references(&self, repository: &RepositoryName, manifest: &Manifest) -> Result<Vec<String>> {
+        let policy = self.settings.missing_references;
+        let blobs = manifest.config.iter().chain(manifest.layers.iter().filter(|layer| !may_be_elsewhere(layer)));
+        let mut wanted: Vec<(&ReferencedDigest, bool)> = blobs.map(|d| (&d.digest, false)).collect();
+        wanted.extend(manifest.children.iter().map(|d| (&d.digest, true)));
+
+        let known = wanted.iter().filter_map(|(digest, is_child)| match digest {
+            ReferencedDigest::Known(digest) => Some((digest, *is_child)),
+            ReferencedDigest::Foreign(_) => None,
+        });
+        let presence = self.presence(repository, known).await?;
+        let is_here = |digest: &ReferencedDigest| match digest {
+            ReferencedDigest::Known(digest) => presence.get(digest).copied().unwrap_or(false),
+            ReferencedDigest::Foreign(_) => false,
+        };
+        let (mut refused, mut absent) = (Vec::new(), Vec::new());
+        for (digest, is_child) in wanted {
+            if is_here(digest) {
+                continue;
+            }
+            let allowed = match policy {
+                MissingReferences::Refuse => false,
+                MissingReferences::Children => is_child,
+                MissingReferences::Accept => true,
+            };
+            if allowed {
+                absent.push(digest.as_str().to_owned());
+            } else if !refused.contains(digest) {
+                refused.push(digest.clone());
+            }
+        }
+        match refused.is_empty() {
+            true => Ok(absent),
+            false => Err(Error::MissingReferences(refused)),
+        }
+    }
+
+    /// Which of these digests the repository has: as a blob, or a child of an index also as a
+    /// manifest (build caches are indexes of layers). What was about to be collected stays.
+    async fn presence<'a>(
+        &self,
+        repository: &RepositoryName,
+        wanted: impl Iterator<Item = (&'a Digest, bool)>,
+    ) -> Result<HashMap<Digest, bool>> {
+        let mut items = Vec::new();
+        let mut asked: HashMap<Digest, (usize, usize)> = HashMap::new();
+        for (digest, is_child) in wanted {
+            if asked.contains_key(digest) {
+                continue;
+            }
+            let start = items.len();
+            items.push(Item::Blob(digest.clone()));
+            items.push(Item::Link(repository.clone(), digest.clone()));
+            if is_child {
+                items.push(Item::Revision(repository.clone(), digest.clone()));
+            }
+            asked.insert(digest.clone(), (start, items.len()));
+        }
+        let found = self.core.store.ensure(&items).await?;
+        let is_there = |i: usize| found.get(i).is_some_and(|p| *p != Presence::Missing);
+        let both = |(start, end): (usize, usize)| is_there(start) && (start + 1..end).any(is_there);
+        Ok(asked.into_iter().map(|(digest, range)| (digest, both(range))).collect())
+    }
+
+    /// What a condition asks of the store, decided by what the name is now and checked again
+    /// with the write.
+    async fn expectation(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        condition: Condition,
+    ) -> Result<Expect> {
+        let allowed = match condition {
+            Condition::None => return Ok(Expect::Any),
+            Condition::Absent => return Ok(Expect::Absent),
+            Condition::Present => return Ok(Expect::Present),
+            Condition::OneOf(allowed) => allowed,
+        };
+        match reference {
+            Reference::Digest(digest) if allowed.contains(digest) => Ok(Expect::Present),
+            Reference::Tag(tag) => match self.tagged(repository, tag).await? {
+                Some(now) if allowed.contains(&now) => Ok(Expect::Is(Version::of(&tag_value(&now)))),
+                _ => Err(Error::PreconditionFailed),
+            },
+            Reference::Digest(_) => Err(Error::PreconditionFailed),
+        }
+    }
+
+    /// The tags that point to another manifest than `digest`, and to which.
+    async fn tagged_before(
+        &self,
+        repository: &RepositoryName,
+        tags: &[Tag],
+        digest: &Digest,
+    ) -> Result<Vec<(Tag, Digest)>> {
+        let mut before = Vec::new();
+        for tag in tags {
+            // A damaged tag is healed by this very push.
+            if let Ok(Some(old)) = self.tagged(repository, tag).await
+                && old != *digest
+            {
+                before.push((tag.clone(), old));
+            }
+        }
+        Ok(before)
+    }
+}
+
+/// The facts a push writes, in their order.
+fn writes(
+    repository: &RepositoryName,
+    reference: &Reference,
+    digest: &Digest,
+    manifest: &Manifest,
+    revision: &Revision,
+    tags: &[Tag],
+    expect: Expect,
+) -> Vec<Put> {
+    let mut json = serde_json::to_vec(revision).unwrap_or_default();
+    json.push(b'\n');
+    let mut first = Put::any(Key::Revision(repository.clone(), digest.clone()), json);
+    if matches!(reference, Reference::Digest(_)) {
+        first.expect = expect.clone();
+    }
+    let mut puts = vec![first];
+    if let Some(subject) = &manifest.subject {
+        let key =
+            Key::Referrer { repository: repository.clone(), subject: subject.clone(), referrer: digest.clone() };
+        puts.push(Put::any(key, super::referrer::entry(digest, manifest, revision.size)));
+    }
+    for tag in tags {
+        puts.push(Put::any(Key::Tagged(repository.clone(), digest.clone(), tag.clone()), ""));
+    }
+    for tag in tags {
+        let mut put = Put::any(Key::Tag(repository.clone(), tag.clone()), tag_value(digest));
+        if *reference == Reference::Tag(tag.clone()) {
+            put.expect = expect.clone();
+        }
+        puts.push(put);
+    }
+    puts
+}
+
+/// What a tag's file holds.
+fn tag_value(digest: &Digest) -> Bytes {
+    format!("{digest}\n").into()
+}
+
+/// Layers that clients fetch from their `urls`.
+fn may_be_elsewhere(layer: &Descriptor) -> bool {
+    media_type::is_foreign_layer(&layer.media_type)
+}

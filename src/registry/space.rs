@@ -1,0 +1,44 @@
+//! Refusing early what there is no room for, so that a full disk is met by an answer and not by
+//! half a file.
+
+use super::{Error, Registry, Result};
+use crate::{files::Space, storage};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The room left, measured at most four times a second.
+#[derive(Default)]
+pub(super) struct Gauge(Mutex<Option<(Instant, Option<Space>)>>);
+
+const FRESH: Duration = Duration::from_millis(250);
+
+impl Registry {
+    /// Whether `bytes` more may be written without touching the reserve.
+    ///
+    /// # Errors
+    /// [`storage::Error::Full`] when not.
+    pub(super) async fn admit(&self, bytes: u64) -> Result<()> {
+        let Some(space) = self.space().await? else { return Ok(()) };
+        let reserve = self.settings.reserve_bytes.unwrap_or_else(|| (space.total_bytes / 100).min(1 << 30));
+        let inodes = self.settings.reserve_inodes.unwrap_or_else(|| (space.total_inodes / 100).min(10_000));
+        let counts_inodes = space.total_inodes > 0;
+        if space.free_bytes < reserve.saturating_add(bytes) || (counts_inodes && space.free_inodes < inodes) {
+            return Err(Error::Storage(storage::Error::Full { what: format!("{bytes} more bytes above the reserve") }));
+        }
+        Ok(())
+    }
+
+    async fn space(&self) -> Result<Option<Space>> {
+        let gauge = &self.core.space.0;
+        if let Some((at, space)) = *gauge.lock().unwrap_or_else(PoisonError::into_inner)
+            && at.elapsed() < FRESH
+        {
+            return Ok(space);
+        }
+        let space = self.core.store.probe().await?.space;
+        *gauge.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), space));
+        Ok(space)
+    }
+}

@@ -1,0 +1,426 @@
+//! Upload sessions: bytes on their way to becoming a blob.
+//!
+//! A session outlives its connections and the process. Its truth is on disk: the length of what
+//! arrived, and a note of whose it is and of the hash so far. Of two writers at one offset one
+//! wins; the other is told where the session stands.
+
+use super::{Error, Interruption, Registry, Result, ledger::Owner, owner, verify};
+use crate::{
+    oci::{Algorithm, ChunkRange, Digest, Hasher, RepositoryName, SavedHash, UploadId},
+    storage::{Appended, Item, Progress, Published, RunId, Why},
+    who::Subject,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use std::{sync::OnceLock, time::Duration};
+
+/// Bytes handed to the disk at once: long enough to hash well, short enough to hold many.
+const BATCH: usize = 256 << 10;
+
+/// Parts of one batch: a client that sends byte by byte costs a handle for each.
+const MOST_PARTS: usize = 1024;
+
+/// The hash so far is noted this often, so that a kill costs no more re-reading than this.
+const NOTE_EVERY: u64 = 64 << 20;
+
+/// A session as its client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Its id.
+    pub id: UploadId,
+    /// Bytes received and on disk.
+    pub len: u64,
+}
+
+/// Bytes on their way in.
+pub trait Incoming: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send {}
+impl<T: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send> Incoming for T {}
+
+/// What a request says of the bytes it brings, before they are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Chunk {
+    /// Where they belong, if it says so.
+    pub range: Option<ChunkRange>,
+    /// How many they are, if it says so.
+    pub length: Option<u64>,
+}
+
+/// What is kept with a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Note {
+    repository: String,
+    owner: Owner,
+    started: String,
+    algorithm: String,
+    /// The hash of the first bytes.
+    hash: Option<HashMark>,
+}
+
+/// The hash of the first `len` bytes of a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct HashMark {
+    len: u64,
+    /// The run of the machine in which it was taken. Bytes that were not yet durable may differ
+    /// after a power failure, so another run reads them again.
+    boot: String,
+    state: SavedHash,
+}
+
+/// A session being written by this request.
+struct Writer {
+    id: UploadId,
+    note: Note,
+    hasher: Hasher,
+    len: u64,
+    noted: u64,
+}
+
+impl Registry {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// [`Error::TooManyUploads`], [`Error::TooManyUploadBytes`], or no room.
+    pub async fn begin_upload(
+        &self,
+        repository: &RepositoryName,
+        subject: &Subject,
+        algorithm: Algorithm,
+    ) -> Result<Upload> {
+        self.begin(repository, subject, algorithm).await.map(|writer| Upload { id: writer.id, len: 0 })
+    }
+
+    async fn begin(&self, repository: &RepositoryName, subject: &Subject, algorithm: Algorithm) -> Result<Writer> {
+        self.admit(0).await?;
+        let (id, owner) = (UploadId::random(), owner(subject));
+        self.within_bytes(&owner, 0)?;
+        let settings = &self.settings;
+        let allows = |all: usize, own: super::ledger::Total| {
+            all <= settings.open_uploads && own.sessions <= settings.open_uploads_per_user
+        };
+        if !self.core.ledger.open(id, &owner, allows) {
+            return Err(Error::TooManyUploads);
+        }
+        let note = Note {
+            repository: repository.to_string(),
+            owner,
+            started: jiff::Timestamp::now().to_string(),
+            algorithm: algorithm.to_string(),
+            hash: None,
+        };
+        if let Err(e) = self.core.store.begin(&id, note.bytes()).await {
+            self.core.ledger.close(&id);
+            return Err(e.into());
+        }
+        Ok(Writer { id, note, hasher: Hasher::new(algorithm), len: 0, noted: 0 })
+    }
+
+    /// Where a session stands.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`].
+    pub async fn upload(&self, repository: &RepositoryName, subject: &Subject, id: &UploadId) -> Result<Upload> {
+        let (_, progress) = self.session(repository, subject, id).await?;
+        Ok(Upload { id: *id, len: progress.len })
+    }
+
+    /// Ends a session and drops its bytes.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`].
+    pub async fn cancel_upload(&self, repository: &RepositoryName, subject: &Subject, id: &UploadId) -> Result<()> {
+        self.session(repository, subject, id).await?;
+        self.discard(id).await
+    }
+
+    /// Adds bytes to a session. Whatever arrived before an early end stays.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`]; [`Error::OutOfOrder`] and the session is as it was;
+    /// [`Error::ChunkLength`], [`Error::BlobTooLarge`], [`Error::Interrupted`], or no room.
+    pub async fn append_upload(
+        &self,
+        repository: &RepositoryName,
+        subject: &Subject,
+        id: &UploadId,
+        chunk: Chunk,
+        bytes: impl Incoming,
+    ) -> Result<Upload> {
+        let mut writer = self.resume(repository, subject, id, chunk.range).await?;
+        self.take_in(repository, &mut writer, chunk, bytes).await?;
+        Ok(Upload { id: *id, len: writer.len })
+    }
+
+    /// Adds the last bytes, if any, and makes a session the blob `digest`. Asked again after the
+    /// answer was lost it says so again.
+    ///
+    /// # Errors
+    /// Those of [`Registry::append_upload`]; [`Error::DigestMismatch`], and the session and its
+    /// bytes are gone.
+    pub async fn finish_upload(
+        &self,
+        repository: &RepositoryName,
+        subject: &Subject,
+        id: &UploadId,
+        digest: &Digest,
+        chunk: Chunk,
+        bytes: impl Incoming,
+    ) -> Result<()> {
+        let mut writer = match self.resume(repository, subject, id, chunk.range).await {
+            Err(Error::UploadUnknown(_)) if self.linked(repository, digest).await?.is_some() => return Ok(()),
+            other => other?,
+        };
+        self.take_in(repository, &mut writer, chunk, bytes).await?;
+        self.publish(repository, writer, digest).await
+    }
+
+    /// Makes the blob `digest` of bytes that come in one go.
+    ///
+    /// # Errors
+    /// Those of [`Registry::finish_upload`]; nothing of it stays.
+    pub async fn push_blob(
+        &self,
+        repository: &RepositoryName,
+        subject: &Subject,
+        digest: &Digest,
+        chunk: Chunk,
+        bytes: impl Incoming,
+    ) -> Result<()> {
+        let mut writer = self.begin(repository, subject, digest.algorithm()).await?;
+        let id = writer.id;
+        if let Err(e) = self.take_in(repository, &mut writer, chunk, bytes).await {
+            // Nobody was told of this session.
+            self.discard(&id).await?;
+            return Err(e);
+        }
+        self.publish(repository, writer, digest).await
+    }
+
+    /// The session of that id, if it is this repository's and this caller's.
+    async fn session(&self, repository: &RepositoryName, subject: &Subject, id: &UploadId) -> Result<(Note, Progress)> {
+        let unknown = || Error::UploadUnknown(*id);
+        let progress = self.core.store.progress(id).await?.ok_or_else(unknown)?;
+        // A note cut short by a power failure ends its session, no more.
+        let note: Note = serde_json::from_slice(&progress.facts).map_err(|_| unknown())?;
+        if note.repository != repository.as_str() || note.owner != owner(subject) {
+            return Err(unknown());
+        }
+        Ok((note, progress))
+    }
+
+    /// Takes up a session where it stands, its hash in step with its bytes.
+    async fn resume(
+        &self,
+        repository: &RepositoryName,
+        subject: &Subject,
+        id: &UploadId,
+        range: Option<ChunkRange>,
+    ) -> Result<Writer> {
+        let (note, progress) = self.session(repository, subject, id).await?;
+        let len = progress.len;
+        if range.is_some_and(|range| range.start != len) {
+            return Err(Error::OutOfOrder { repository: repository.clone(), id: *id, len });
+        }
+        self.core.ledger.holds(*id, &note.owner, len);
+        let (mut hasher, mut at) = note.hasher(len);
+        if at < len {
+            let blob = self.core.store.read_upload(id).await?.ok_or(Error::UploadUnknown(*id))?;
+            hasher = verify::catch_up(&blob, hasher, at).await?;
+            at = blob.len();
+        }
+        Ok(Writer { id: *id, note, hasher, len: at, noted: at })
+    }
+
+    /// Reads a request's bytes into a session: a batch is written and hashed while the next one
+    /// arrives.
+    async fn take_in(
+        &self,
+        repository: &RepositoryName,
+        writer: &mut Writer,
+        chunk: Chunk,
+        mut bytes: impl Incoming,
+    ) -> Result<()> {
+        let announced = chunk.range.map(|range| range.len).or(chunk.length);
+        if let (Some(range), Some(length)) = (chunk.range, chunk.length)
+            && range.len != length
+        {
+            return Err(Error::ChunkLength);
+        }
+        self.check_room(writer, announced.unwrap_or(0)).await?;
+        let mut batch = Batch::fill(&mut bytes).await;
+        let (start, mut checked) = (writer.len, writer.len);
+        while !batch.parts.is_empty() {
+            let end = writer.len + batch.len;
+            if chunk.range.is_some_and(|range| end - start > range.len) {
+                return Err(Error::ChunkLength);
+            }
+            if end > self.settings.blob_bytes {
+                return Err(Error::BlobTooLarge(self.settings.blob_bytes));
+            }
+            if end - checked >= NOTE_EVERY {
+                self.check_room(writer, batch.len).await?;
+                self.note(writer).await?;
+                checked = end;
+            }
+            let append = self.core.store.append(&writer.id, writer.len, batch.parts, writer.hasher.clone());
+            let (appended, next) = match batch.ended {
+                None => futures_util::join!(append, Batch::fill(&mut bytes)),
+                Some(end) => (append.await, Batch { parts: Vec::new(), len: 0, ended: Some(end) }),
+            };
+            let (appended, hasher) = appended?;
+            match appended {
+                Appended::To(len) => {
+                    (writer.len, writer.hasher) = (len, hasher);
+                    self.core.ledger.holds(writer.id, &writer.note.owner, len);
+                }
+                // Another writer came in between, and won.
+                Appended::At(len) => {
+                    return Err(Error::OutOfOrder { repository: repository.clone(), id: writer.id, len });
+                }
+                Appended::Gone => return Err(Error::UploadUnknown(writer.id)),
+            }
+            batch = next;
+        }
+        if writer.len > writer.noted {
+            self.note(writer).await?;
+        }
+        if let Some(Err(interruption)) = batch.ended {
+            return Err(Error::Interrupted(interruption));
+        }
+        if chunk.range.is_some_and(|range| range.len != writer.len - start) {
+            return Err(Error::ChunkLength);
+        }
+        Ok(())
+    }
+
+    /// Whether a session may take `more` bytes.
+    async fn check_room(&self, writer: &Writer, more: u64) -> Result<()> {
+        if writer.len.saturating_add(more) > self.settings.blob_bytes {
+            return Err(Error::BlobTooLarge(self.settings.blob_bytes));
+        }
+        self.within_bytes(&writer.note.owner, more)?;
+        self.admit(more).await
+    }
+
+    fn within_bytes(&self, owner: &Owner, more: u64) -> Result<()> {
+        if self.core.ledger.of(owner).bytes.saturating_add(more) > self.settings.upload_bytes_per_user {
+            return Err(Error::TooManyUploadBytes);
+        }
+        Ok(())
+    }
+
+    async fn note(&self, writer: &mut Writer) -> Result<()> {
+        writer.note.hash = Some(HashMark { len: writer.len, boot: boot().to_owned(), state: writer.hasher.save() });
+        self.core.store.note(&writer.id, writer.note.bytes()).await?;
+        writer.noted = writer.len;
+        Ok(())
+    }
+
+    /// Verifies, publishes and links, to the end.
+    async fn publish(&self, repository: &RepositoryName, writer: Writer, digest: &Digest) -> Result<()> {
+        let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        self.shielded(async move {
+            let id = writer.id;
+            let sealed = registry.core.store.seal(&id).await?.ok_or(Error::UploadUnknown(id))?;
+            // The session hashed by another algorithm, or not all of it: read it (again).
+            let (hasher, at) = match writer.hasher.algorithm() == digest.algorithm() && writer.len <= sealed.len() {
+                true => (writer.hasher, writer.len),
+                false => (Hasher::new(digest.algorithm()), 0),
+            };
+            let verified = match verify::sealed(&digest, &sealed, hasher, at).await {
+                Err(e @ Error::DigestMismatch { .. }) => {
+                    registry.discard(&id).await?;
+                    return Err(e);
+                }
+                other => other?,
+            };
+            drop(sealed);
+            let published = registry.core.store.publish(&id, &verified).await?;
+            // Another closing request published the same bytes in between; or somebody cancelled.
+            if published == Published::Gone && registry.core.store.open(&digest).await?.is_none() {
+                return Err(Error::UploadUnknown(id));
+            }
+            registry.link(&repository, &digest).await?;
+            registry.core.ledger.close(&id);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a session and removes its bytes.
+    pub(super) async fn discard(&self, id: &UploadId) -> Result<()> {
+        let (item, run) = (Item::Upload(*id), RunId::fresh());
+        self.core.store.condemn(&item, run, Why::Deleted, Duration::ZERO).await?;
+        self.core.ledger.close(id);
+        self.core.store.purge(&crate::storage::Condemned { run, item, why: Why::Deleted }).await?;
+        Ok(())
+    }
+
+    /// Enters a session of an earlier process into the ledger.
+    pub(super) async fn meet(&self, id: &UploadId, len: u64) -> Result<()> {
+        if let Some(progress) = self.core.store.progress(id).await?
+            && let Ok(note) = serde_json::from_slice::<Note>(&progress.facts)
+        {
+            self.core.ledger.holds(*id, &note.owner, len);
+        }
+        Ok(())
+    }
+}
+
+impl Note {
+    fn bytes(&self) -> Bytes {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    /// The hasher of the first of `len` bytes, and how many it has seen; a fresh one if what is
+    /// noted cannot be relied on.
+    fn hasher(&self, len: u64) -> (Hasher, u64) {
+        let mark = self.hash.as_ref().filter(|mark| mark.boot == boot() && mark.len <= len);
+        match mark.and_then(|mark| Some((Hasher::resume(&mark.state)?, mark.len))) {
+            Some(resumed) => resumed,
+            None => (Hasher::new(self.algorithm.parse().unwrap_or_default()), 0),
+        }
+    }
+}
+
+/// Bytes gathered for one write.
+struct Batch {
+    parts: Vec<Bytes>,
+    len: u64,
+    /// Set when no more follow: the body ended, well or early.
+    ended: Option<Result<(), Interruption>>,
+}
+
+impl Batch {
+    async fn fill(bytes: &mut impl Incoming) -> Self {
+        let mut batch = Self { parts: Vec::new(), len: 0, ended: None };
+        while batch.len < BATCH as u64 && batch.parts.len() < MOST_PARTS {
+            match bytes.next().await {
+                Some(Ok(part)) if part.is_empty() => {}
+                Some(Ok(part)) => {
+                    batch.len += part.len() as u64;
+                    batch.parts.push(part);
+                }
+                Some(Err(interruption)) => {
+                    batch.ended = Some(Err(interruption));
+                    break;
+                }
+                None => {
+                    batch.ended = Some(Ok(()));
+                    break;
+                }
+            }
+        }
+        batch
+    }
+}
+
+/// Tells this run of the machine from any other.
+fn boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        // Where the system does not say, a process is as far as trust goes.
+        id.map_or_else(|_| uuid::Uuid::new_v4().to_string(), |id| id.trim().to_owned())
+    })
+}
