@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use wharfinger::config::{Env, KEYS, Live, UNBUILT, VARS};
+use wharfinger::config::{Env, KEYS, Live, UNBUILT, VARS, unbuilt_note};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,7 +34,7 @@ fn variables() -> String {
             .unwrap();
         }
         let default = var.default.map_or("not set".into(), |default| format!("`{default}`"));
-        let unbuilt = if UNBUILT.contains(&var.name) { " **Not built yet: refused.**" } else { "" };
+        let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" **{note}**"));
         let (name, flag, takes) = (var.name, var.flag, cell(var.takes));
         let (help, applies) = (cell(var.help), var.applies.word());
         writeln!(out, "| `{name}` | `--{flag} {takes}` | {default} | {help}{unbuilt} | {applies} |").unwrap();
@@ -89,7 +89,7 @@ fn env_example() -> String {
             section = var.section;
             write!(out, "\n# --- {section} ---\n").unwrap();
         }
-        let unbuilt = if UNBUILT.contains(&var.name) { " Not built yet: refused." } else { "" };
+        let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" {note}"));
         write!(out, "# {}{unbuilt}\n#{}={}\n", var.help, var.name, var.default.unwrap_or(var.example)).unwrap();
     }
     out

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::Error;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
-use crate::config::{UNBUILT, VARS, Var};
+use crate::config::{VARS, Var, unbuilt_note};
 
 /// The flags given: the variable each stands for and its text, not yet judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Flags(pub Vec<(&'static str, OsString)>);
 
 fn arg(var: &'static Var) -> Arg {
     let default = var.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
-    let unbuilt = if UNBUILT.contains(&var.name) { " (Not built yet: refused.)" } else { "" };
+    let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" ({note})"));
     let arg = Arg::new(var.name)
         .long(var.flag)
         .value_name(var.takes)

@@ -31,7 +31,7 @@ pub use keys::{Key, Unit};
 pub use limits::Limits;
 pub use live::Live;
 pub use problems::{Problem, Problems, Warning};
-pub use unbuilt::UNBUILT;
+pub use unbuilt::{UNBUILT, unbuilt_note};
 pub use values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit};
 pub use vars::{Applies, VARS, Var, var};
 

@@ -17,6 +17,15 @@ pub static UNBUILT: &[&str] = &[
     "REGISTRY_ACCESS_CONTROL_CONFIG",
 ];
 
+/// What the reference and `--help` add to a variable, if its feature is not built or not wholly.
+pub fn unbuilt_note(name: &str) -> Option<&'static str> {
+    match name {
+        "REGISTRY_AUTH_TYPE" => Some("Not built yet: basic and token are refused."),
+        "REGISTRY_ACCESS_CONTROL_ENABLED" => Some("Not built yet: true is refused."),
+        _ => UNBUILT.contains(&name).then_some("Not built yet: refused."),
+    }
+}
+
 /// Adds one problem for each variable given whose feature does not exist.
 pub(super) fn refuse(env: &Env, problems: &mut Problems) {
     let mut say = |name: &str, what: &str, then: &str| {
