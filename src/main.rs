@@ -1,1 +1,7 @@
-fn main() {}
+//! The daemon: everything is in the library; only the exit code is decided here.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wharfinger::cli::run(std::env::args_os())
+}

@@ -1,2 +1,1 @@
 //! The door.
-pub mod limits;

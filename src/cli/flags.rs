@@ -1,0 +1,89 @@
+//! One flag for each row of the table of variables; clap is told about them from that table.
+
+use std::ffi::OsString;
+
+use clap::error::Error;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint};
+
+use crate::config::{VARS, Var, unbuilt_note};
+
+/// The flags given: the variable each stands for and its text, not yet judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags(pub Vec<(&'static str, OsString)>);
+
+fn arg(var: &'static Var) -> Arg {
+    let default = var.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
+    let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" ({note})"));
+    let arg = Arg::new(var.name)
+        .long(var.flag)
+        .value_name(var.takes)
+        .value_parser(clap::value_parser!(OsString))
+        .help(format!("{}{unbuilt} [env: {}]{default}", var.help, var.name))
+        .help_heading(var.section)
+        .global(true);
+    match var.takes {
+        "PATH" => arg.value_hint(ValueHint::FilePath),
+        "DIRECTORY" => arg.value_hint(ValueHint::DirPath),
+        _ => arg,
+    }
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        command.args(VARS.iter().map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let given = VARS.iter().filter_map(|var| {
+            let text = matches.get_one::<OsString>(var.name)?;
+            Some((var.name, text.clone()))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command as What};
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn every_flag_may_stand_before_and_after_the_subcommand() {
+        Cli::command().debug_assert();
+        for var in VARS {
+            let flag = format!("--{}", var.flag);
+            for args in [["w", &flag, var.example, "check"], ["w", "check", &flag, var.example]] {
+                let cli = Cli::try_parse_from(args).unwrap();
+                assert_eq!(cli.command, Some(What::Check));
+                assert_eq!(cli.flags.0, [(var.name, OsString::from(var.example))]);
+            }
+        }
+        assert_eq!(Cli::try_parse_from(["w"]).unwrap().command, None);
+    }
+
+    #[test]
+    fn help_names_every_flag_variable_and_default() {
+        let help = Cli::command().render_long_help().to_string();
+        let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for var in VARS {
+            assert!(flat.contains(&format!("--{} <", var.flag)), "{}", var.flag);
+            assert!(flat.contains(&format!("[env: {}]", var.name)), "{}", var.name);
+            if let Some(default) = var.default {
+                let shown = format!("[env: {}] [default: {default}]", var.name);
+                assert!(flat.contains(&shown), "{shown}");
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The programs: `wharfinger serve` (also without a subcommand) and `wharfinger check`.
+//!
+//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, or serving failed; 2 the command
+//! line was not understood; 78 (EX_CONFIG) the configuration keeps `serve` from starting.
+
+mod check;
+mod flags;
+mod serve;
+mod storage;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Problems};
+use flags::Flags;
+
+/// The configuration cannot be used (sysexits.h, EX_CONFIG).
+pub const EX_CONFIG: u8 = 78;
+
+/// A container registry you run from files.
+#[derive(Debug, Parser)]
+#[command(name = "wharfinger", version, max_term_width = 110, after_help = AFTER)]
+pub struct Cli {
+    /// What to do; `serve` if left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// One flag for each variable.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// What the program can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Serve the registry (the default)
+    Serve,
+    /// Check the environment and every file, print all problems and decisions, and exit 0 or 1
+    Check,
+}
+
+const AFTER: &str = "A flag beats the environment variable, the variable beats the file .env of the current \
+directory, and that beats the default. docs/configuration.md describes all of them and the settings file.";
+
+/// Parses the command line (program name first), loads the configuration and does what was asked.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        // Also how clap answers --help and --version, with 0.
+        Err(error) => {
+            // Nobody is left to tell when the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let report = config::read(config::of_process(), Some(Path::new(".env")), cli.flags.0);
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Check => check::check(report),
+        Command::Serve => match report.usable() {
+            Ok((env, live, warnings)) => serve::serve(env, live, &warnings),
+            Err(problems) => {
+                print_problems(&problems);
+                ExitCode::from(EX_CONFIG)
+            }
+        },
+    }
+}
+
+/// Prints to stderr, one line for each problem.
+fn print_problems(problems: &Problems) {
+    let count = problems.0.len();
+    let noun = if count == 1 { "problem" } else { "problems" };
+    // A closed stderr must not turn a clear exit code into a panic.
+    let _ = writeln!(std::io::stderr().lock(), "wharfinger: {count} {noun} in the configuration:\n{problems}");
+}

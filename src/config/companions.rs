@@ -1,0 +1,96 @@
+//! Which variables need each other, and which have no effect together.
+
+use super::env::Env;
+use super::problems::{Problem, Problems, Warning};
+use super::values::AuthType;
+
+/// Adds what is missing beside what was given.
+pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
+    let mut needs = |name: &str, needed: &str| {
+        if !env.is_given(needed) {
+            problems.push(Problem::of_key(name, format!("needs {needed}, which is not set")));
+        }
+    };
+    if env.is_given("REGISTRY_TLS_CERT") {
+        needs("REGISTRY_TLS_CERT", "REGISTRY_TLS_KEY");
+    }
+    if env.is_given("REGISTRY_TLS_KEY") {
+        needs("REGISTRY_TLS_KEY", "REGISTRY_TLS_CERT");
+    }
+    if env.is_given("REGISTRY_TLS_CLIENT_CA") && !env.is_given("REGISTRY_TLS_KEY") {
+        needs("REGISTRY_TLS_CLIENT_CA", "REGISTRY_TLS_CERT");
+    }
+    match env.auth_type {
+        AuthType::None => {}
+        AuthType::Basic => needs("REGISTRY_AUTH_TYPE=basic", "REGISTRY_AUTH_HTPASSWD"),
+        AuthType::Token => {
+            for name in TOKEN {
+                needs("REGISTRY_AUTH_TYPE=token", name);
+            }
+        }
+    }
+    if env.access_control_enabled {
+        needs("REGISTRY_ACCESS_CONTROL_ENABLED", "REGISTRY_ACCESS_CONTROL_CONFIG");
+    }
+    // Whoever writes a list of rules believes that it rules.
+    if env.is_given("REGISTRY_ACCESS_CONTROL_CONFIG") && !env.access_control_enabled {
+        let message = "needs REGISTRY_ACCESS_CONTROL_ENABLED=true; without it the rules would not be read";
+        problems.push(Problem::of_key("REGISTRY_ACCESS_CONTROL_CONFIG", message));
+    }
+    auth_without_effect(env, problems, warnings);
+    pages(env, problems);
+    addresses(env, problems, warnings);
+}
+
+const TOKEN: &[&str] = &[
+    "REGISTRY_AUTH_TOKEN_REALM",
+    "REGISTRY_AUTH_TOKEN_SERVICE",
+    "REGISTRY_AUTH_TOKEN_ISSUER",
+    "REGISTRY_AUTH_TOKEN_PUBLICKEY",
+];
+
+/// Variables of one kind of authentication while another is in force.
+fn auth_without_effect(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
+    let basic =
+        ["REGISTRY_AUTH_HTPASSWD", "REGISTRY_AUTH_TOKEN_SIGNINGKEY"].map(|name| (name, AuthType::Basic, "basic"));
+    let token = TOKEN.iter().map(|name| (*name, AuthType::Token, "token"));
+    let idle = basic.into_iter().chain(token).filter(|(name, kind, _)| env.is_given(name) && env.auth_type != *kind);
+    for (name, _, word) in idle {
+        let message = format!("has no effect without REGISTRY_AUTH_TYPE={word}");
+        let problem = Problem::of_key(name, message);
+        // Whoever chose a type knows what is off; whoever chose none may believe that a user file protects.
+        if env.is_given("REGISTRY_AUTH_TYPE") {
+            warnings.push(Warning(problem));
+        } else {
+            problems.push(problem);
+        }
+    }
+    if env.is_given("REGISTRY_AUTH_REALM") && env.auth_type != AuthType::Basic {
+        let message = "has no effect without REGISTRY_AUTH_TYPE=basic";
+        warnings.push(Warning(Problem::of_key("REGISTRY_AUTH_REALM", message)));
+    }
+}
+
+fn pages(env: &Env, problems: &mut Problems) {
+    let (default, max) = (env.pagination_default_limit, env.pagination_max_limit);
+    let both = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT") && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");
+    // With a settings file the other half may be there: then `Live` compares.
+    if default > max && (both || env.settings.is_none()) {
+        let message = format!("{default} is more than REGISTRY_PAGINATION_MAX_LIMIT, {max}");
+        problems.push(Problem::of_key("REGISTRY_PAGINATION_DEFAULT_LIMIT", message));
+    }
+}
+
+fn addresses(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
+    if let Some(admin) = env.admin_addr {
+        let every = admin.ip().is_unspecified() || env.host.is_unspecified();
+        if admin.port() == env.port && env.port != 0 && (every || admin.ip() == env.host) {
+            let message = format!("{admin} is the address of the registry itself; take another port");
+            problems.push(Problem::of_key("REGISTRY_ADMIN_ADDR", message));
+        }
+    }
+    if let Some(all) = env.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
+        let message = format!("{all} believes everyone's X-Forwarded-* headers");
+        warnings.push(Warning(Problem::of_key("REGISTRY_TRUSTED_PROXIES", message)));
+    }
+}

@@ -1,0 +1,107 @@
+//! What a key of `settings.toml` is and how its value is judged; the keys are in [`super::key_table`].
+
+use super::live::Live;
+use super::values;
+use super::vars::Applies;
+
+/// What a key's number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// Bytes, as a number or as text such as `"4 MiB"`.
+    Bytes,
+    /// Whole seconds.
+    Seconds,
+}
+
+/// How a value reaches the generation.
+#[derive(Debug)]
+pub(super) enum Set {
+    Number(fn(&mut Live, u64)),
+    /// A number, or `"auto"`.
+    OrAuto(fn(&mut Live, Option<u64>)),
+    /// One of some words, given as its index.
+    Word(&'static [&'static str], fn(&mut Live, usize)),
+}
+
+/// One key of `settings.toml`.
+#[derive(Debug)]
+pub struct Key {
+    /// The table it stands in.
+    pub section: &'static str,
+    /// Its name in that table.
+    pub key: &'static str,
+    /// The default, written as in the file.
+    pub default: &'static str,
+    /// What a number means.
+    pub unit: Unit,
+    /// Smallest number accepted.
+    pub min: u64,
+    /// Largest number accepted.
+    pub max: u64,
+    /// What the setting does.
+    pub help: &'static str,
+    /// When a change takes effect.
+    pub applies: Applies,
+    /// The variable that wins over this key when it is set.
+    pub locked_by: Option<&'static str>,
+    pub(super) set: Set,
+}
+
+impl Key {
+    /// `section.key`, as problems name it.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.section, self.key)
+    }
+
+    /// The accepted values, for people.
+    pub fn range(&self) -> String {
+        let numbers = match self.unit {
+            Unit::Count => format!("{} to {}", self.min, self.max),
+            Unit::Seconds => format!("{} s to {} s", self.min, self.max),
+            Unit::Bytes => format!("{} to {}", bytes(self.min), bytes(self.max)),
+        };
+        match &self.set {
+            Set::Number(_) => numbers,
+            Set::OrAuto(_) => format!("{numbers}, or \"auto\""),
+            Set::Word(words, _) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// Applies a word to the generation.
+    pub(super) fn set_text(&self, live: &mut Live, text: &str) -> values::Value<()> {
+        match &self.set {
+            Set::Word(words, set) => {
+                let words: Vec<_> = words.iter().enumerate().map(|(index, word)| (*word, index)).collect();
+                values::one_of(text, &words).map(|index| set(live, index))
+            }
+            Set::OrAuto(set) if text == "auto" => {
+                set(live, None);
+                Ok(())
+            }
+            _ if self.unit == Unit::Bytes => values::size(text).and_then(|number| self.set_number(live, number)),
+            _ => Err(format!("must be a number without quotation marks: {}", self.range())),
+        }
+    }
+
+    /// Applies a number to the generation.
+    pub(super) fn set_number(&self, live: &mut Live, number: u64) -> values::Value<()> {
+        if !(self.min..=self.max).contains(&number) {
+            return Err(format!("{number} is not in the range {}", self.range()));
+        }
+        match &self.set {
+            Set::Number(set) => set(live, number),
+            Set::OrAuto(set) => set(live, Some(number)),
+            Set::Word(..) => return Err(format!("must be one of {}", self.range())),
+        }
+        Ok(())
+    }
+}
+
+/// A number of bytes in the largest unit that divides it.
+fn bytes(number: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.iter().find(|(shift, _)| number != 0 && number.is_multiple_of(1 << shift));
+    unit.map_or_else(|| format!("{number} B"), |(shift, name)| format!("{} {name}", number >> shift))
+}

@@ -1,0 +1,71 @@
+//! Configuration: the boot environment and the files it names become an [`Env`] and a [`Live`] generation.
+//!
+//! Nothing here serves, prints or exits; what is wrong comes back as [`Problems`], all at once.
+//! The tables [`VARS`] and [`KEYS`] are the only description of what can be configured: the
+//! parsers, `--help`, `docs/configuration.md` and the example files follow them.
+
+mod companions;
+mod decisions;
+mod dotenv;
+mod env;
+mod key_table;
+mod keys;
+mod limits;
+mod live;
+mod names;
+mod problems;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod unbuilt;
+mod values;
+mod vars;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+pub use env::{Env, Place, of_process};
+pub use key_table::KEYS;
+pub use keys::{Key, Unit};
+pub use limits::Limits;
+pub use live::Live;
+pub use problems::{Problem, Problems, Warning};
+pub use unbuilt::{UNBUILT, unbuilt_note};
+pub use values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit};
+pub use vars::{Applies, VARS, Var, var};
+
+/// Everything that was read, right or wrong.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What does not change while running; a value that is wrong stands at its default here.
+    pub env: Env,
+    /// The first generation, under the same condition.
+    pub live: Live,
+    /// What the operator should know.
+    pub warnings: Vec<Warning>,
+    /// What is wrong; unless empty, nothing may be served from this report.
+    pub problems: Problems,
+}
+
+impl Report {
+    /// What may be served, with the warnings.
+    ///
+    /// # Errors
+    /// All problems, if there are any.
+    pub fn usable(self) -> Result<(Env, Live, Vec<Warning>), Problems> {
+        self.problems.or((self.env, self.live, self.warnings))
+    }
+}
+
+/// Reads the environment (see [`Env::load`]) and then every file it names, even if something is
+/// wrong on the way, so that one start tells all.
+pub fn read(
+    vars: impl IntoIterator<Item = (OsString, OsString)>,
+    dotenv: Option<&Path>,
+    flags: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> Report {
+    let env::Reading { env, mut warnings, mut problems } = env::read(vars, dotenv, flags);
+    let live = Live::read(&env, &mut problems, &mut warnings);
+    Report { env, live, warnings, problems }
+}

@@ -1,0 +1,119 @@
+//! How the configuration reports what is wrong with it: all problems at once, each with its place.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file it is in; `None` for the environment and for flags.
+    pub file: Option<PathBuf>,
+    /// The line in that file, counted from 1.
+    pub line: Option<usize>,
+    /// The variable, flag or settings key (`section.key`).
+    pub key: Option<String>,
+    /// What is wrong and what to do, without secrets: values are shown only where they cannot be one.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem of a variable or a flag.
+    pub fn of_key(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { file: None, line: None, key: Some(key.into()), message: message.into() }
+    }
+
+    /// A problem of a whole file.
+    pub fn of_file(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self { file: Some(file.into()), line: None, key: None, message: message.into() }
+    }
+
+    /// The same problem at a line (counted from 1) of its file.
+    pub fn at_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// The same problem at a key of its file.
+    pub fn at_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// `file:line: key: message`, leaving out what is not known; always one line.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}", file.display())?;
+            if let Some(line) = self.line {
+                write!(f, ":{line}")?;
+            }
+            f.write_str(": ")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        // A library's message may span lines; one problem is one line.
+        let mut lines = self.message.lines().map(str::trim);
+        f.write_str(lines.next().unwrap_or_default())?;
+        lines.try_for_each(|line| write!(f, " {line}"))
+    }
+}
+
+/// Everything that is wrong, in the order it was found; one line each when displayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// Adds one more.
+    pub fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `value` if nothing is wrong, else the problems.
+    pub fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Something an operator should know but which does not stop the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning(pub Problem);
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_one_line_and_names_its_place() {
+        let everything = Problem::of_file("s.toml", "bad\n  value").at_line(3).at_key("uploads.max_open");
+        assert_eq!(everything.to_string(), "s.toml:3: uploads.max_open: bad value");
+        let both = Problems(vec![Problem::of_key("REGISTRY_PORT", "no"), everything]);
+        assert_eq!(both.to_string(), "REGISTRY_PORT: no\ns.toml:3: uploads.max_open: bad value");
+    }
+}

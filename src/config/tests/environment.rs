@@ -1,0 +1,279 @@
+//! Variables, `.env` and flags.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::{os, write};
+use crate::config::*;
+
+fn env(pairs: &[(&str, &str)]) -> Result<(Env, Vec<Warning>), Problems> {
+    Env::load(os(pairs), None, [])
+}
+
+/// The problems and the warnings, as lines.
+fn told(pairs: &[(&str, &str)]) -> (String, String) {
+    let reading = crate::config::env::read(os(pairs), None, []);
+    let warnings: Vec<_> = reading.warnings.iter().map(ToString::to_string).collect();
+    (reading.problems.to_string(), warnings.join("\n"))
+}
+
+fn problems(pairs: &[(&str, &str)]) -> String {
+    told(pairs).0
+}
+
+#[test]
+fn an_empty_environment_gives_the_documented_defaults() {
+    let (env, warnings) = env(&[("PATH", "/bin"), ("HOME", "/root")]).unwrap();
+    assert_eq!(env.listen().to_string(), "0.0.0.0:15000");
+    assert_eq!(env.storage_path, Path::new("./data"));
+    assert!(!env.storage_is_explicit());
+    assert_eq!(env.storage_init, StorageInit::Auto);
+    assert_eq!((env.upload_timeout.as_secs(), env.upload_cleanup_interval.as_secs()), (3600, 300));
+    assert_eq!((env.auth_type, env.auth_realm.as_str()), (AuthType::None, "Registry"));
+    assert_eq!((env.pagination_default_limit, env.pagination_max_limit), (100, 1000));
+    assert_eq!((env.log_level, env.log_format), (LogLevel::Info, LogFormat::Pretty));
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn every_row_of_the_table_reaches_its_own_field() {
+    let before = format!("{:?}", Env::default());
+    for var in VARS {
+        let mut env = Env::default();
+        if let Some(default) = var.default {
+            assert_eq!((var.set)(&mut env, default), Ok(()), "{}", var.name);
+            assert_eq!(format!("{env:?}"), before, "{}", var.name);
+        }
+        assert_eq!((var.set)(&mut env, var.example), Ok(()), "{}", var.name);
+        assert_eq!(format!("{env:?}") == before, var.default == Some(var.example), "{}", var.name);
+        assert_eq!(var.name, format!("REGISTRY_{}", var.flag.replace('-', "_").to_uppercase()));
+    }
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_dotenv_which_beats_the_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let file =
+        write(dir.path(), ".env", "REGISTRY_PORT=1\nREGISTRY_HOST=10.0.0.1\nREGISTRY_AUTH_REALM=file\nOTHER=x\n");
+    let vars = os(&[("REGISTRY_PORT", "2"), ("REGISTRY_HOST", "10.0.0.2")]);
+    let flags = [("REGISTRY_PORT", OsString::from("3"))];
+    let (env, _) = Env::load(vars, Some(&file), flags).unwrap();
+    assert_eq!((env.port, env.place("REGISTRY_PORT")), (3, Some(&Place::Flag)));
+    assert_eq!(env.host.to_string(), "10.0.0.2");
+    assert_eq!(env.auth_realm, "file");
+    assert_eq!(env.place("REGISTRY_AUTH_REALM"), Some(&Place::File(file, 3)));
+    assert_eq!(env.upload_timeout.as_secs(), 3600);
+    let (env, _) = Env::load([], Some(&dir.path().join("absent")), []).unwrap();
+    assert_eq!(env.port, 15000);
+}
+
+#[test]
+fn a_value_that_is_overridden_need_not_be_right() {
+    let vars = os(&[("REGISTRY_PORT", "many")]);
+    let flags = [("REGISTRY_PORT", OsString::from("3"))];
+    assert_eq!(Env::load(vars, None, flags).unwrap().0.port, 3);
+}
+
+#[test]
+fn each_wrong_value_is_a_problem_and_never_a_default() {
+    let table = [
+        ("REGISTRY_HOST", "localhost"),
+        ("REGISTRY_PORT", "65536"),
+        ("REGISTRY_PORT", "-1"),
+        ("REGISTRY_ADMIN_ADDR", "15001"),
+        ("REGISTRY_PUBLIC_URL", "registry.example.com"),
+        ("REGISTRY_TRUSTED_PROXIES", "proxy"),
+        ("REGISTRY_STORAGE_INIT", "maybe"),
+        ("REGISTRY_UPLOAD_TIMEOUT", "0"),
+        ("REGISTRY_UPLOAD_TIMEOUT", "1h"),
+        ("REGISTRY_UPLOAD_CLEANUP_INTERVAL", "-300"),
+        ("REGISTRY_AUTH_TYPE", "ldap"),
+        ("REGISTRY_AUTH_REALM", "a\"b"),
+        ("REGISTRY_ACCESS_CONTROL_ENABLED", "1"),
+        ("REGISTRY_PAGINATION_DEFAULT_LIMIT", "0"),
+        ("REGISTRY_PAGINATION_MAX_LIMIT", "NaN"),
+        ("REGISTRY_LOG_LEVEL", "trace"),
+        ("REGISTRY_LOG_FORMAT", "text"),
+    ];
+    for (name, value) in table {
+        let told = problems(&[(name, value)]);
+        assert!(told.starts_with(&format!("{name}: ")), "{name}={value}: {told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn an_empty_value_is_a_problem_for_every_variable() {
+    for var in VARS {
+        for empty in ["", "  "] {
+            let told = problems(&[(var.name, empty)]);
+            let expected = format!("{}: is empty: give it a value or unset it", var.name);
+            assert!(told.lines().any(|line| line == expected), "{told}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_not_text_is_a_problem() {
+    use std::os::unix::ffi::OsStringExt;
+    let vars = [("REGISTRY_STORAGE_PATH".into(), OsString::from_vec(vec![b'/', 0xFF]))];
+    let told = Env::load(vars, None, []).unwrap_err().to_string();
+    assert_eq!(told, "REGISTRY_STORAGE_PATH: is not UTF-8 text");
+}
+
+#[test]
+fn companions_are_asked_for() {
+    let table: &[(&[(&str, &str)], &str)] = &[
+        (&[("REGISTRY_TLS_CERT", "c")], "REGISTRY_TLS_CERT: needs REGISTRY_TLS_KEY"),
+        (&[("REGISTRY_TLS_KEY", "k")], "REGISTRY_TLS_KEY: needs REGISTRY_TLS_CERT"),
+        (&[("REGISTRY_TLS_CLIENT_CA", "a")], "REGISTRY_TLS_CLIENT_CA: needs REGISTRY_TLS_CERT"),
+        (&[("REGISTRY_AUTH_TYPE", "basic")], "REGISTRY_AUTH_TYPE=basic: needs REGISTRY_AUTH_HTPASSWD"),
+        (&[("REGISTRY_AUTH_TYPE", "token")], "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_REALM"),
+        (&[("REGISTRY_AUTH_TYPE", "token")], "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_SERVICE"),
+        (&[("REGISTRY_AUTH_TYPE", "token")], "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_ISSUER"),
+        (&[("REGISTRY_AUTH_TYPE", "token")], "REGISTRY_AUTH_TYPE=token: needs REGISTRY_AUTH_TOKEN_PUBLICKEY"),
+        (&[("REGISTRY_AUTH_HTPASSWD", "h")], "REGISTRY_AUTH_HTPASSWD: has no effect without REGISTRY_AUTH_TYPE=basic"),
+        (
+            &[("REGISTRY_ACCESS_CONTROL_ENABLED", "true")],
+            "REGISTRY_ACCESS_CONTROL_ENABLED: needs REGISTRY_ACCESS_CONTROL_CONFIG",
+        ),
+        (
+            &[("REGISTRY_ACCESS_CONTROL_CONFIG", "a.json")],
+            "REGISTRY_ACCESS_CONTROL_CONFIG: needs REGISTRY_ACCESS_CONTROL_ENABLED=true",
+        ),
+        (
+            &[("REGISTRY_PAGINATION_DEFAULT_LIMIT", "2000")],
+            "REGISTRY_PAGINATION_DEFAULT_LIMIT: 2000 is more than REGISTRY_PAGINATION_MAX_LIMIT, 1000",
+        ),
+        (&[("REGISTRY_ADMIN_ADDR", "127.0.0.1:15000")], "REGISTRY_ADMIN_ADDR: 127.0.0.1:15000 is the address of"),
+    ];
+    for (vars, line) in table {
+        let told = problems(vars);
+        assert!(told.lines().any(|said| said.starts_with(line)), "{vars:?}: {told}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_warned_about() {
+    let (problems, warnings) = told(&[("REGISTRY_AUTH_REALM", "Mine"), ("REGISTRY_TRUSTED_PROXIES", "0.0.0.0/0")]);
+    assert_eq!(problems, "");
+    assert_eq!(
+        warnings,
+        "REGISTRY_AUTH_REALM: has no effect without REGISTRY_AUTH_TYPE=basic\n\
+         REGISTRY_TRUSTED_PROXIES: 0.0.0.0/0 believes everyone's X-Forwarded-* headers"
+    );
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    let table = [
+        ("REGISTRY_AUTH_TYPE", "basic"),
+        ("REGISTRY_AUTH_TYPE", "token"),
+        ("REGISTRY_AUTH_HTPASSWD", "h"),
+        ("REGISTRY_AUTH_TOKEN_REALM", "https://auth.example/token"),
+        ("REGISTRY_AUTH_TOKEN_SERVICE", "s"),
+        ("REGISTRY_AUTH_TOKEN_ISSUER", "i"),
+        ("REGISTRY_AUTH_TOKEN_PUBLICKEY", "p"),
+        ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto"),
+        ("REGISTRY_ACCESS_CONTROL_ENABLED", "true"),
+        ("REGISTRY_ACCESS_CONTROL_CONFIG", "a.json"),
+    ];
+    for (name, value) in table {
+        let told = problems(&[(name, value)]);
+        let start = format!("{name}: not built yet: ");
+        let line = told.lines().find(|line| line.starts_with(&start));
+        assert!(line.is_some_and(|line| line.contains("unset it")), "{told}");
+    }
+    let harmless = [("REGISTRY_AUTH_TYPE", "none"), ("REGISTRY_ACCESS_CONTROL_ENABLED", "false")];
+    assert_eq!(problems(&harmless), "");
+}
+
+#[test]
+fn other_peoples_variables_are_ignored_with_one_warning_without_values() {
+    let vars = [
+        ("REGISTRY_PORT", "tcp://10.0.0.1:5000"),
+        ("REGISTRY_PORT_15000_TCP", "tcp://10.0.0.1:15000"),
+        ("REGISTRY_SERVICE_HOST", "10.0.0.1"),
+        ("REGISTRY_AUTH_FILE", "/run/auth.json"),
+        ("REGISTRY_USERNAME", "ci-user"),
+        ("REGISTRY_PASSWORD", "hunter2"),
+    ];
+    let (env, warnings) = env(&vars).unwrap();
+    assert_eq!(env.port, 15000);
+    assert!(!env.is_given("REGISTRY_PORT"));
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["ignored, not variables of this program: REGISTRY_AUTH_FILE, REGISTRY_PASSWORD, REGISTRY_PORT, \
+          REGISTRY_PORT_15000_TCP, REGISTRY_SERVICE_HOST, REGISTRY_USERNAME"]
+    );
+}
+
+#[test]
+fn all_problems_are_listed_at_once_each_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let dotenv = write(dir.path(), ".env", "REGISTRY_LOG_LEVEL=loud\nnonsense here\n");
+    let settings = write(dir.path(), "settings.toml", "[uploads]\nmax_opens = 3\n[server]\nheader_bytes = 1\n");
+    let vars = os(&[
+        ("REGISTRY_HTTP_ADDR", ":5000"),
+        ("REGISTRY_STORAGE_PAHT", "/srv"),
+        ("REGISTRY_HOST", "here"),
+        ("REGISTRY_TLS_CERT", "/nowhere.crt"),
+        ("REGISTRY_SETTINGS", settings.to_str().unwrap()),
+    ]);
+    let flags = [("REGISTRY_PORT", OsString::from("x"))];
+    let told = read(vars, Some(&dotenv), flags).problems.to_string();
+    let told = told.replace(&format!("{}/", dir.path().display()), "");
+    let expected = [
+        ".env:2: is not NAME=value (quote values with blanks)",
+        "REGISTRY_HTTP_ADDR: is a variable of CNCF Distribution: use REGISTRY_HOST and REGISTRY_PORT",
+        "REGISTRY_STORAGE_PAHT: is not a variable; did you mean REGISTRY_STORAGE_PATH?",
+        "REGISTRY_HOST: \"here\" is not an IP address such as 0.0.0.0, 127.0.0.1 or :: (names are not looked up)",
+        "--port: \"x\" is not a port from 0 to 65535 (0 = any free port)",
+        ".env:1: REGISTRY_LOG_LEVEL: \"loud\" is not one of debug, info, warn, error",
+        "REGISTRY_TLS_CERT: needs REGISTRY_TLS_KEY, which is not set",
+        "settings.toml:2: uploads.max_opens: is not a setting; did you mean max_open?",
+        "settings.toml:4: server.header_bytes: 1 is not in the range 16 KiB to 1 MiB",
+        "/nowhere.crt: cannot be read: No such file or directory (os error 2)",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let vars = [
+        ("REGISTRY_PASSWORD", "hunter2"),
+        ("REGISTRY_PROXY_PASSWORD", "hunter2"),
+        ("REGISTRY_HTTP_SECRET", "hunter2"),
+        ("REGISTRY_STORAGE_S3_SECRETKEY", "hunter2"),
+        ("REGISTRY_AUTH", "hunter2"),
+        ("REGISTRY_PUBLIC_URL", "https://me:hunter2@registry.example"),
+        ("REGISTRY_AUTH_TOKEN_REALM", "hunter2"),
+        ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "-----BEGIN PRIVATE KEY-----\nhunter2"),
+        ("REGISTRY_TLS_KEY", "-----BEGIN PRIVATE KEY-----\nhunter2"),
+    ];
+    let (problems, warnings) = told(&vars);
+    assert!(problems.lines().count() >= 8, "{problems}");
+    assert!(!problems.contains("hunter2"), "{problems}");
+    assert!(!warnings.contains("hunter2"), "{warnings}");
+}
+
+#[test]
+fn decisions_say_who_may_do_what() {
+    let vars = [("REGISTRY_ADMIN_ADDR", "127.0.0.1:1"), ("REGISTRY_PUBLIC_URL", "https://r.example/")];
+    let lines = env(&vars).unwrap().0.decisions();
+    for part in [
+        "address: 0.0.0.0:15000 (default)",
+        "storage: ./data (default), initialised if empty",
+        "authentication: none; anyone who reaches the address may pull, push and delete",
+        "TLS: off, plain HTTP",
+        "settings: defaults (REGISTRY_SETTINGS is not set)",
+        "public address: https://r.example",
+        "metrics and readiness: 127.0.0.1:1",
+        "trusted proxies: none, forwarding headers are ignored",
+        "log: info, pretty",
+    ] {
+        assert!(lines.iter().any(|line| line == part), "{part}: {lines:?}");
+    }
+}

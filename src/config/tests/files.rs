@@ -1,0 +1,156 @@
+//! The files which the environment names.
+
+use std::path::Path;
+
+use super::{os, write};
+use crate::config::*;
+
+/// What a settings file leads to, with its path shortened.
+fn live(text: &str, vars: &[(&str, &str)]) -> Result<(Live, String), String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), "settings.toml", text);
+    let flags = [("REGISTRY_SETTINGS", path.clone().into_os_string())];
+    let (env, _) = Env::load(os(vars), None, flags).unwrap();
+    let short = |text: String| text.replace(&path.display().to_string(), "settings.toml");
+    match Live::load(&env) {
+        Ok((live, warnings)) => {
+            let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+            Ok((live, short(warnings.join("\n"))))
+        }
+        Err(problems) => Err(short(problems.to_string())),
+    }
+}
+
+#[test]
+fn settings_reach_the_generation() {
+    let text = "[manifests]\nmissing_references = \"accept\"\nmax_bytes = 1_048_576\n\
+                [uploads]\nmax_blob_bytes = \"2 GiB\"\n[storage]\nreserve_bytes = \"64 MiB\"\n\
+                [server]\nkeep_alive_seconds = 91\n";
+    let (live, warnings) = live(text, &[("REGISTRY_UPLOAD_TIMEOUT", "60")]).unwrap();
+    assert_eq!(live.registry.manifest_bytes, 1 << 20);
+    assert_eq!(live.registry.missing_references, crate::registry::settings::MissingReferences::Accept);
+    assert_eq!(live.registry.blob_bytes, 2 << 30);
+    assert_eq!(live.registry.reserve_bytes, Some(64 << 20));
+    assert_eq!(live.limits.keep_alive.as_secs(), 91);
+    assert_eq!(live.registry.upload_timeout.as_secs(), 60);
+    assert_eq!(warnings, "");
+}
+
+#[test]
+fn every_key_writes_its_default_and_keeps_its_bounds() {
+    let untouched = format!("{:?}", Live::default());
+    for key in KEYS {
+        let file = |value: &str| format!("[{}]\n{} = {value}\n", key.section, key.key);
+        let (same, _) = live(&file(key.default), &[]).unwrap();
+        assert_eq!(format!("{same:?}"), untouched, "{}", key.name());
+        if let crate::config::keys::Set::Word(words, _) = &key.set {
+            assert!(live(&file("\"other\""), &[]).is_err());
+            assert!(live(&file("1"), &[]).is_err());
+            let changed = words.iter().filter(|word| {
+                let (live, _) = live(&file(&format!("\"{word}\"")), &[]).unwrap();
+                format!("{live:?}") != untouched
+            });
+            assert_eq!(changed.count(), words.len() - 1);
+            continue;
+        }
+        // The two page sizes bound each other, which has its own test.
+        if key.section != "pagination" {
+            for bound in [key.min, key.max] {
+                let (changed, _) = live(&file(&bound.to_string()), &[]).unwrap();
+                assert_ne!(format!("{changed:?}"), untouched, "{}", key.name());
+            }
+        }
+        let below = i128::from(key.min) - 1;
+        let above = i128::from(key.max) + 1;
+        for beyond in [below.to_string(), above.to_string(), "1.5".into(), "true".into(), "\"some\"".into()] {
+            let told = live(&file(&beyond), &[]).unwrap_err();
+            let place = format!("settings.toml:2: {}: ", key.name());
+            assert!(told.starts_with(&place), "{told}");
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_in_settings_are_named_with_their_line() {
+    let table = [
+        ("a = 1", "settings.toml:1: a: is not a section"),
+        ("max_open = 1", "settings.toml:1: max_open: belongs under [uploads]"),
+        ("uploads = 1", "settings.toml:1: uploads: must be a table, written [section]"),
+        ("\n[upload]\nmax_open = 1", "settings.toml:2: upload: is not a section; did you mean [uploads]?"),
+        ("[reads]\nmax_open = 1", "settings.toml:2: reads.max_open: is not a setting here; it belongs under [uploads]"),
+        ("[reads]\nfoo_bar_baz = 1", "settings.toml:2: reads.foo_bar_baz: is not a setting; [reads] has max_ranges"),
+        ("[reads]\nmax_range = 1", "settings.toml:2: reads.max_range: is not a setting; did you mean max_ranges?"),
+        ("reads.max_ranges = 0", "settings.toml:1: reads.max_ranges: 0 is not in the range 1 to 1024"),
+        (
+            "[reads]\nmax_ranges = 99999999999999999999",
+            "settings.toml:2: reads.max_ranges: 99999999999999999999 is not",
+        ),
+        ("[uploads]\nmax_blob_bytes = \"4 MB\"", "settings.toml:2: uploads.max_blob_bytes: \"4 MB\" is not a size"),
+        ("[reads]\nmax_ranges = [1]", "settings.toml:2: reads.max_ranges: must be 1 to 1024, not of type array"),
+        ("[reads]\nmax_ranges = 1\nmax_ranges = 2", "settings.toml:3: duplicate key"),
+        ("[reads\n", "settings.toml:1: "),
+    ];
+    for (text, line) in table {
+        let told = live(text, &[]).unwrap_err();
+        assert!(told.lines().any(|said| said.starts_with(line)), "{text:?}: {told}");
+    }
+    let several = live("[reads]\nmax_ranges = 0\n[server]\nheader_bytes = \"1 KiB\"\nfoo = 1\n", &[]).unwrap_err();
+    assert_eq!(several.lines().count(), 3, "{several}");
+}
+
+#[test]
+fn the_environment_locks_what_it_sets() {
+    let text = "[pagination]\ndefault_limit = 7\nmax_limit = 70\n";
+    let (open, warnings) = live(text, &[]).unwrap();
+    assert_eq!((open.registry.page_default, open.registry.page_max), (7, 70));
+    assert_eq!(warnings, "");
+    let (locked, warnings) = live(text, &[("REGISTRY_PAGINATION_MAX_LIMIT", "500")]).unwrap();
+    assert_eq!((locked.registry.page_default, locked.registry.page_max), (7, 500));
+    let line = "settings.toml:3: pagination.max_limit: locked: REGISTRY_PAGINATION_MAX_LIMIT is set and wins";
+    assert_eq!(warnings, line);
+    let wrong = live("[pagination]\nmax_limit = 0\n", &[("REGISTRY_PAGINATION_MAX_LIMIT", "500")]).unwrap_err();
+    assert!(wrong.contains("not in the range"), "{wrong}");
+}
+
+#[test]
+fn page_sizes_are_compared_across_environment_and_settings() {
+    let vars = [("REGISTRY_PAGINATION_DEFAULT_LIMIT", "2000")];
+    assert!(live("[pagination]\nmax_limit = 5000\n", &vars).is_ok());
+    for (text, vars) in [("", &vars[..]), ("[pagination]\nmax_limit = 50\n", &[])] {
+        let told = live(text, vars).unwrap_err();
+        assert!(told.starts_with("settings.toml: pagination: the default page of"), "{told}");
+    }
+}
+
+#[test]
+fn a_settings_file_that_is_named_must_be_there() {
+    let (env, _) = Env::load(os(&[("REGISTRY_SETTINGS", "/nowhere/settings.toml")]), None, []).unwrap();
+    let told = Live::load(&env).unwrap_err().to_string();
+    assert!(told.starts_with("/nowhere/settings.toml: cannot be read (REGISTRY_SETTINGS): "), "{told}");
+}
+
+#[test]
+fn certificates_are_compiled_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let pair = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let cert = write(dir.path(), &format!("{name}.crt"), &made.cert.pem());
+        (cert, write(dir.path(), &format!("{name}.key"), &made.signing_key.serialize_pem()))
+    };
+    let ((cert, key), (_, other)) = (pair("a"), pair("b"));
+    let tls = |cert: &Path, key: &Path, ca: Option<&Path>| {
+        let given =
+            [("REGISTRY_TLS_CERT", Some(cert)), ("REGISTRY_TLS_KEY", Some(key)), ("REGISTRY_TLS_CLIENT_CA", ca)];
+        let flags = given.into_iter().filter_map(|(name, path)| Some((name, path?.as_os_str().to_owned())));
+        let (env, _) = Env::load([], None, flags).unwrap();
+        Live::load(&env).map(|(live, _)| live.tls.unwrap()).map_err(|problems| problems.to_string())
+    };
+    let config = tls(&cert, &key, None).unwrap();
+    assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    assert!(tls(&cert, &key, Some(&cert)).is_ok());
+    assert!(tls(&cert, &other, None).unwrap_err().contains("cannot be used"));
+    assert!(tls(&key, &cert, None).unwrap_err().contains("holds no certificate in PEM form"));
+    let all = tls(&key, &cert, Some(&dir.path().join("none"))).unwrap_err();
+    assert_eq!(all.lines().count(), 3, "{all}");
+}

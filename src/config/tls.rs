@@ -1,0 +1,88 @@
+//! Certificate, key and client authorities, from PEM files to what rustls accepts with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use super::env::Env;
+use super::problems::{Problem, Problems};
+
+/// The TLS side of a generation; `None` when TLS is off or something is wrong.
+pub(super) fn load(env: &Env, problems: &mut Problems) -> Option<Arc<ServerConfig>> {
+    let cert = env.tls_cert.as_deref().map(|path| (path, certificates(path)));
+    let key = env.tls_key.as_deref().map(|path| (path, key(path)));
+    let roots = env.tls_client_ca.as_deref().map(|path| (path, roots(path)));
+    // Every file is read before anything is judged, so that all problems are listed at once.
+    let mut take = |path: &Path, error: String| problems.push(Problem::of_file(path, error));
+    let cert = cert.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
+    let key = key.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
+    let roots = roots.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
+    // Set without its companion: already reported by the environment.
+    let ((cert_path, cert), (_, key)) = cert.zip(key)?;
+    let roots = match roots {
+        None => None,
+        Some((_, roots)) => Some(roots?),
+    };
+    match build(cert?, key?, roots) {
+        Ok(config) => Some(Arc::new(config)),
+        Err(error) => {
+            take(cert_path, format!("certificate and REGISTRY_TLS_KEY cannot be used: {error}"));
+            None
+        }
+    }
+}
+
+fn build(
+    cert: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    roots: Option<RootCertStore>,
+) -> Result<ServerConfig, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = match roots {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
+        }
+    };
+    let mut config = builder.with_single_cert(cert, key).map_err(|error| error.to_string())?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let found = read.map_err(|error| explain(&error, "certificate"))?;
+    if found.is_empty() {
+        return Err(explain(&pem::Error::NoItemsFound, "certificate"));
+    }
+    Ok(found)
+}
+
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| explain(&error, "private key"))
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for cert in certificates(path)? {
+        roots.add(cert).map_err(|error| format!("holds a certificate that cannot be an authority: {error}"))?;
+    }
+    Ok(roots)
+}
+
+/// A PEM error without the file's content, which some of its forms carry.
+fn explain(error: &pem::Error, what: &str) -> String {
+    match error {
+        pem::Error::Io(error) => format!("cannot be read: {error}"),
+        pem::Error::NoItemsFound => format!("holds no {what} in PEM form"),
+        _ => format!("is not a sound PEM file with a {what}"),
+    }
+}

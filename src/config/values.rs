@@ -1,0 +1,299 @@
+//! How the text of one value becomes a typed value; each error is a sentence for the operator.
+//!
+//! No message here repeats a value that could hold a secret (paths and URLs are where people
+//! paste keys and passwords by mistake).
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// The result of reading one value; the error is the sentence to show.
+pub(super) type Value<T> = Result<T, String>;
+
+/// Log lines below this level are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Requests, decisions and state changes.
+    Info,
+    /// Only what may need a person.
+    Warn,
+    /// Only failures.
+    Error,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Whether an empty storage directory may be initialised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageInit {
+    /// Yes.
+    Auto,
+    /// No: an empty directory (say, an unmounted volume) stops the start.
+    Never,
+}
+
+/// Who a caller has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthType {
+    /// Anyone.
+    None,
+    /// A user of the htpasswd file.
+    Basic,
+    /// The bearer of a token of an external service.
+    Token,
+}
+
+/// Where the own token service keeps its signing keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SigningKey {
+    /// Below the storage root, made when absent.
+    Auto,
+    /// In this file.
+    Path(PathBuf),
+}
+
+/// The address clients use: scheme, host and port, nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// Whether the scheme is `https`.
+    pub https: bool,
+    /// Host and, if given, port.
+    pub authority: http::uri::Authority,
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
+}
+
+/// One of the words listed, in any case of letters.
+pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Value<T> {
+    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        format!("{text:?} is not one of {}", words.join(", "))
+    })
+}
+
+/// `true` or `false`.
+pub(super) fn truth(text: &str) -> Value<bool> {
+    one_of(text, &[("true", true), ("false", false)])
+}
+
+/// A whole number between two bounds, both included.
+pub(super) fn number(text: &str, min: u64, max: u64) -> Value<u64> {
+    let within = text.parse().ok().filter(|n| (min..=max).contains(n));
+    within.ok_or_else(|| format!("{text:?} is not a whole number from {min} to {max}"))
+}
+
+/// A number of things.
+pub(super) fn count(text: &str, min: u64, max: u64) -> Value<usize> {
+    // The bounds given fit everywhere; saturating keeps the type right on small machines.
+    number(text, min, max).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+}
+
+/// Whole seconds, at least one, at most 30 days.
+pub(super) fn seconds(text: &str) -> Value<Duration> {
+    number(text, 1, 30 * 86_400).map(Duration::from_secs)
+}
+
+/// A TCP port; 0 lets the system choose.
+pub(super) fn port(text: &str) -> Value<u16> {
+    let port = text.parse();
+    port.map_err(|_| format!("{text:?} is not a port from 0 to 65535 (0 = any free port)"))
+}
+
+/// An IP address to listen on.
+pub(super) fn ip(text: &str) -> Value<IpAddr> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an IP address such as 0.0.0.0, 127.0.0.1 or :: (names are not looked up)")
+    })
+}
+
+/// An IP address and a port.
+pub(super) fn socket(text: &str) -> Value<SocketAddr> {
+    let example = "127.0.0.1:15001 or [::1]:15001";
+    text.parse().map_err(|_| format!("{text:?} is not an IP address and port such as {example}"))
+}
+
+/// The path of a file or directory.
+pub(super) fn path(text: &str) -> Value<PathBuf> {
+    if text.contains("-----BEGIN") || text.contains(['\n', '\0']) {
+        return Err("holds the content of a file; it must be the path of one".into());
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// `auto` or the path of a key.
+pub(super) fn signing_key(text: &str) -> Value<SigningKey> {
+    match text {
+        "auto" => Ok(SigningKey::Auto),
+        text => path(text).map(SigningKey::Path),
+    }
+}
+
+/// Text which is sent in a header between quotation marks.
+pub(super) fn quotable(text: &str) -> Value<String> {
+    if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
+        return Err("may not hold quotation marks, backslashes or control characters".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// An absolute http or https URL; the value is not shown, it may hold a password.
+pub(super) fn url(text: &str) -> Value<http::Uri> {
+    let refuse = || "is not a URL such as https://registry.example.com".to_owned();
+    let uri: http::Uri = text.parse().map_err(|_| refuse())?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority().ok_or_else(refuse)?;
+    if !web || authority.host().is_empty() {
+        return Err(refuse());
+    }
+    if authority.as_str().contains('@') {
+        return Err("may not hold a user name or password".into());
+    }
+    if authority.as_str().len() > authority.host().len() && authority.port_u16().is_none() {
+        return Err("has a port which is not a number from 0 to 65535".into());
+    }
+    // http::Uri drops a fragment silently.
+    if text.contains('#') {
+        return Err("may not have a fragment (#…)".into());
+    }
+    Ok(uri)
+}
+
+/// An absolute URL as text.
+pub(super) fn url_text(text: &str) -> Value<String> {
+    url(text).and_then(|_| quotable(text))
+}
+
+/// The public address; clients always ask below `/v2/` of a host, so a path cannot work.
+pub(super) fn public_url(text: &str) -> Value<PublicUrl> {
+    let uri = url(text)?;
+    if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
+        return Err("may not have a path or query: registry clients only know a host and a port".into());
+    }
+    let https = uri.scheme_str() == Some("https");
+    let authority = uri.authority().cloned();
+    authority.map(|authority| PublicUrl { https, authority }).ok_or_else(|| "has no host".into())
+}
+
+/// IP addresses and networks between commas.
+pub(super) fn networks(text: &str) -> Value<Vec<IpNet>> {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let one = |item: &str| match item.parse::<IpAddr>() {
+        Ok(address) => Ok(IpNet::from(address)),
+        Err(_) => item.parse().map(|net: IpNet| net.trunc()).map_err(|_| {
+            format!("{item:?} is not an IP address or network such as 10.0.0.0/8 (separate several by commas)")
+        }),
+    };
+    items.map(one).collect()
+}
+
+/// A number of bytes: `4194304`, `512 KiB`, `4 MiB`, `1 GiB`, `2 TiB`.
+pub(super) fn size(text: &str) -> Value<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "B" => Some(0),
+        "KiB" => Some(10),
+        "MiB" => Some(20),
+        "GiB" => Some(30),
+        "TiB" => Some(40),
+        _ => None,
+    };
+    let bytes = number.parse::<u64>().ok().zip(shift);
+    bytes
+        .and_then(|(number, shift)| number.checked_mul(1 << shift))
+        .ok_or_else(|| format!("{text:?} is not a size: write bytes, or a whole number of KiB, MiB, GiB or TiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_binary() {
+        let good =
+            [("0", 0), ("7 B", 7), ("512KiB", 512 << 10), ("4 MiB", 4 << 20), ("1 GiB", 1 << 30), ("2 TiB", 2 << 40)];
+        for (text, bytes) in good {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "MiB", "4 MB", "4M", "-1", "1.5 GiB", "99999999 TiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_are_http_with_a_host_only() {
+        let good = [
+            ("https://r.example", "https://r.example"),
+            ("http://r.example:8080/", "http://r.example:8080"),
+            ("https://[::1]:5000", "https://[::1]:5000"),
+        ];
+        for (text, shown) in good {
+            assert_eq!(public_url(text).map(|u| u.to_string()), Ok(shown.to_owned()), "{text}");
+        }
+        let bad = [
+            "r.example",
+            "/v2",
+            "ftp://r.example",
+            "https://",
+            "https://r.example/prefix",
+            "https://r.example?x=1",
+            "https://r.example/#x",
+            "https://r.example:99999",
+            "https://me:pw@r.example",
+        ];
+        for text in bad {
+            let error = public_url(text).expect_err(text);
+            assert!(!error.contains("pw@"), "{error}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks() {
+        let nets = networks("10.1.2.3/8, ::1,192.168.0.7").unwrap();
+        let shown: Vec<_> = nets.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.0/8", "::1/128", "192.168.0.7/32"]);
+        for text in ["localhost", "10.0.0.0/33", "10.0.0.0/8;::1"] {
+            assert!(networks(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pasted_key_is_not_a_path_and_is_not_repeated() {
+        let error = path("-----BEGIN PRIVATE KEY-----\nabc").unwrap_err();
+        assert!(!error.contains("abc"));
+    }
+
+    #[test]
+    fn numbers_keep_their_bounds() {
+        assert_eq!(number("1", 1, 5), Ok(1));
+        assert_eq!(number("5", 1, 5), Ok(5));
+        for text in ["0", "6", "-1", "1.0", " 1", "ten", ""] {
+            assert!(number(text, 1, 5).is_err(), "{text}");
+        }
+        assert_eq!(port("0"), Ok(0));
+        assert!(port("65536").is_err());
+        assert!(ip("localhost").is_err());
+        assert!(socket(":9090").is_err());
+        assert!(truth("yes").is_err());
+        assert_eq!(truth("TRUE"), Ok(true));
+        assert!(quotable("a\"b").is_err());
+    }
+}

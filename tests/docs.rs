@@ -1,0 +1,196 @@
+//! The reference and the example files say what the tables say, in both directions.
+//!
+//! After a change of a table: `cargo test --test docs -- --ignored` writes the generated parts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use wharfinger::config::{Env, KEYS, Live, UNBUILT, VARS, unbuilt_note};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+fn variables() -> String {
+    let mut out = String::new();
+    let mut section = "";
+    for var in VARS {
+        if var.section != section {
+            section = var.section;
+            write!(
+                out,
+                "\n### {section}\n\n| Variable | Flag | Default | Meaning | Applies by |\n|---|---|---|---|---|\n"
+            )
+            .unwrap();
+        }
+        let default = var.default.map_or("not set".into(), |default| format!("`{default}`"));
+        let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" **{note}**"));
+        let (name, flag, takes) = (var.name, var.flag, cell(var.takes));
+        let (help, applies) = (cell(var.help), var.applies.word());
+        writeln!(out, "| `{name}` | `--{flag} {takes}` | {default} | {help}{unbuilt} | {applies} |").unwrap();
+    }
+    out + "\n"
+}
+
+fn settings() -> String {
+    let mut out = String::new();
+    let mut section = "";
+    for key in KEYS {
+        if key.section != section {
+            section = key.section;
+            write!(
+                out,
+                "\n### `[{section}]`\n\n| Key | Default | Range | Meaning | Applies by |\n|---|---|---|---|---|\n"
+            )
+            .unwrap();
+        }
+        let locked = key.locked_by.map_or(String::new(), |name| format!(" Locked by `{name}`."));
+        let (name, default, range) = (key.key, key.default, key.range());
+        let (help, applies) = (cell(key.help), key.applies.word());
+        writeln!(out, "| `{name}` | `{default}` | {range} | {help}{locked} | {applies} |").unwrap();
+    }
+    out + "\n"
+}
+
+fn settings_example() -> String {
+    let mut out = String::from(
+        "# Settings of the registry; name this file in REGISTRY_SETTINGS.\n\
+         # Every key stands here with its default. docs/configuration.md tells ranges.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        if key.section != section {
+            section = key.section;
+            write!(out, "\n[{section}]\n").unwrap();
+        }
+        write!(out, "# {}\n#{} = {}\n", key.help, key.key, key.default).unwrap();
+    }
+    out
+}
+
+fn env_example() -> String {
+    let mut out = String::from(
+        "# Read from the current directory at start; real environment variables and flags win.\n\
+         # Every variable stands here with its default, or an example where it has none.\n",
+    );
+    let mut section = "";
+    for var in VARS {
+        if var.section != section {
+            section = var.section;
+            write!(out, "\n# --- {section} ---\n").unwrap();
+        }
+        let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" {note}"));
+        write!(out, "# {}{unbuilt}\n#{}={}\n", var.help, var.name, var.default.unwrap_or(var.example)).unwrap();
+    }
+    out
+}
+
+/// The generated files and parts: file, mark (`None` = the whole file), text.
+fn generated() -> [(&'static str, Option<&'static str>, String); 4] {
+    [
+        ("docs/configuration.md", Some("variables"), variables()),
+        ("docs/configuration.md", Some("settings"), settings()),
+        ("settings.example.toml", None, settings_example()),
+        (".env.example", None, env_example()),
+    ]
+}
+
+/// Splits a file into what stands before, between and after its marks.
+fn around<'a>(text: &'a str, mark: &str) -> (&'a str, &'a str, &'a str) {
+    let (begin, end) = (format!("<!-- begin {mark} -->\n"), format!("<!-- end {mark} -->"));
+    let start = text.find(&begin).expect("begin mark") + begin.len();
+    let stop = text.find(&end).expect("end mark");
+    (&text[..start], &text[start..stop], &text[stop..])
+}
+
+#[test]
+fn the_reference_and_the_examples_match_the_tables() {
+    for (file, mark, expected) in generated() {
+        let text = read(file);
+        let actual = mark.map_or(text.as_str(), |mark| around(&text, mark).1);
+        assert!(
+            actual == expected,
+            "{file} has drifted; `cargo test --test docs -- --ignored` writes it anew. Expected:\n{expected}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "writes the generated parts of the documentation"]
+fn write_the_generated_parts() {
+    for (file, mark, expected) in generated() {
+        let text = mark.map_or(expected.clone(), |mark| {
+            let old = read(file);
+            let (before, _, after) = around(&old, mark);
+            format!("{before}{expected}{after}")
+        });
+        std::fs::write(root().join(file), text).unwrap();
+    }
+}
+
+#[test]
+fn the_prose_of_the_reference_names_only_what_exists() {
+    let text = read("docs/configuration.md");
+    let prose = text.replace(around(&text, "variables").1, "");
+    let others = around(&prose, "names of others").1;
+    let prose = prose.replace(others, "");
+    for word in prose.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+        if word.starts_with("REGISTRY_") && word.len() > "REGISTRY_".len() {
+            assert!(VARS.iter().any(|var| var.name == word), "{word} is not a variable");
+        }
+    }
+}
+
+/// Takes away the comment sign of assignments (`#name`), not of prose (`# text`).
+fn uncommented(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic()) => rest,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn the_example_settings_are_the_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = uncommented(&read("settings.example.toml"));
+    assert_eq!(text.matches(" = ").count(), KEYS.len());
+    let path = write(dir.path(), "settings.toml", &text);
+    let (env, _) = Env::load([], None, [("REGISTRY_SETTINGS", path.into())]).unwrap();
+    let (live, warnings) = Live::load(&env).unwrap();
+    assert_eq!(format!("{live:?}"), format!("{:?}", Live::default()));
+    assert_eq!(warnings, []);
+}
+
+#[test]
+fn the_example_environment_loads_except_for_what_is_not_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = uncommented(&read(".env.example"));
+    let path = write(dir.path(), "all.env", &text);
+    let problems = Env::load([], Some(&path), []).unwrap_err();
+    for problem in &problems.0 {
+        let key = problem.key.as_deref().unwrap_or_default();
+        assert!(UNBUILT.contains(&key), "{problem}");
+    }
+    let built = text.lines().filter(|line| !UNBUILT.iter().any(|name| line.starts_with(&format!("{name}="))));
+    let path = write(dir.path(), "built.env", &built.collect::<Vec<_>>().join("\n"));
+    let (env, _) = Env::load([], Some(&path), []).unwrap();
+    let given = VARS.iter().filter(|var| env.is_given(var.name)).count();
+    assert_eq!(given, VARS.len() - UNBUILT.len());
+}
