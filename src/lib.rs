@@ -4,11 +4,11 @@
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 0 words | [`oci`], [`who`], `files` | pure words, and the one place that makes files appear |
-//! | 1 bytes | `storage` | blobs, facts and upload sessions behind traits |
+//! | 0 words | [`oci`], [`who`], [`files`] | pure words, and the one place that makes files appear |
+//! | 1 bytes | [`storage`] | blobs, facts and upload sessions behind traits |
 //! | 2 meaning | [`registry`] | what an OCI registry is, no HTTP in sight |
 //! | 3 settings | [`config`] | environment and files into plain settings |
-//! | 4 HTTP | `service` | the tower stack, endpoints, the error table |
+//! | 4 HTTP | [`service`] | the tower stack, endpoints, the error table |
 //! | 5 door | [`server`] | accept, TLS, protocol choice, limits, drain |
 //! | 6 programs | [`cli`] | one file per subcommand |
 
@@ -21,5 +21,6 @@ pub mod files;
 pub mod oci;
 pub mod registry;
 pub mod server;
+pub mod service;
 pub mod storage;
 pub mod who;

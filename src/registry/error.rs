@@ -1,7 +1,7 @@
 //! What can go wrong in a registry. Which status and code each has is the service's table.
 
 use crate::{
-    oci::{Digest, InvalidManifest, ReferencedDigest, Reference, RepositoryName, UploadId},
+    oci::{Digest, InvalidManifest, Reference, ReferencedDigest, RepositoryName, UploadId},
     storage,
 };
 

@@ -372,8 +372,7 @@ fn writes(
     }
     let mut puts = vec![first];
     if let Some(subject) = &manifest.subject {
-        let key =
-            Key::Referrer { repository: repository.clone(), subject: subject.clone(), referrer: digest.clone() };
+        let key = Key::Referrer { repository: repository.clone(), subject: subject.clone(), referrer: digest.clone() };
         puts.push(Put::any(key, super::referrer::entry(digest, manifest, revision.size)));
     }
     for tag in tags {

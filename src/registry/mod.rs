@@ -9,6 +9,7 @@ mod error;
 mod ledger;
 mod locks;
 mod manifest;
+mod readiness;
 mod referrer;
 pub mod settings;
 mod space;
@@ -22,6 +23,7 @@ mod verify;
 pub use catalog::{Everything, Visible};
 pub use error::{Error, Interruption};
 pub use manifest::{Condition, Pushed, StoredManifest};
+pub use readiness::Readiness;
 pub use referrer::Referrers;
 pub use settings::{MissingReferences, Settings};
 pub use upload::{Chunk, Incoming, Upload};
@@ -54,6 +56,7 @@ struct Core {
     /// Orders the pushes of a manifest against its deletion, and the pushes of one tag.
     locks: locks::Locks,
     space: space::Gauge,
+    readiness: readiness::Probe,
     /// Publishing goes on when the client is gone; a stop waits for it.
     publishing: TaskTracker,
 }
@@ -70,6 +73,7 @@ impl Registry {
             hints: quick_cache::sync::Cache::new(HINTS),
             locks: locks::Locks::default(),
             space: space::Gauge::default(),
+            readiness: readiness::Probe::default(),
             publishing: TaskTracker::new(),
         };
         Self { core: Arc::new(core), settings }
@@ -85,15 +89,6 @@ impl Registry {
         &self.settings
     }
 
-    /// Whether the store can be read, and whether it would take a push.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] when it cannot be read.
-    pub async fn ready(&self) -> Result<bool> {
-        self.core.store.probe().await?;
-        Ok(self.admit(0).await.is_ok())
-    }
-
     /// Open upload sessions.
     pub fn open_uploads(&self) -> usize {
         self.core.ledger.len()
@@ -106,7 +101,10 @@ impl Registry {
     }
 
     /// Runs `publish` to its end, whether or not the caller is still there.
-    async fn shielded<T: Send + 'static>(&self, publish: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    async fn shielded<T: Send + 'static>(
+        &self,
+        publish: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
         match self.core.publishing.spawn(publish).await {
             Ok(done) => done,
             Err(join) => match join.try_into_panic() {

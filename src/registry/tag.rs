@@ -19,7 +19,12 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::NameUnknown`].
-    pub async fn tags(&self, repository: &RepositoryName, last: Option<&str>, n: Option<usize>) -> Result<Page<String>> {
+    pub async fn tags(
+        &self,
+        repository: &RepositoryName,
+        last: Option<&str>,
+        n: Option<usize>,
+    ) -> Result<Page<String>> {
         let most = n.map_or(MOST_TAGS, |n| n.min(self.settings.page_max));
         let page = match most {
             0 => Page { entries: Vec::new(), more: false },

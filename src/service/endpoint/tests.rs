@@ -48,7 +48,11 @@ fn every_url_and_method_has_its_endpoint_and_need() {
         ("DELETE", "/v2/a/b/manifests/latest", "manifest_delete: delete a/b"),
         ("POST", "/v2/a/b/manifests/latest", "MethodNotAllowed"),
         ("GET", "/v2/a/b/blobs/DIGEST", "blob_read: pull a/b"),
-        ("HEAD", "/v2/a/b/blobs/sha256%3A0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "blob_read: pull a/b"),
+        (
+            "HEAD",
+            "/v2/a/b/blobs/sha256%3A0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "blob_read: pull a/b",
+        ),
         ("DELETE", "/v2/a/b/blobs/DIGEST", "blob_delete: delete a/b"),
         ("PUT", "/v2/a/b/blobs/DIGEST", "MethodNotAllowed"),
         ("POST", "/v2/a/b/blobs/uploads/", "upload_begin: push a/b"),
@@ -100,8 +104,25 @@ fn every_url_and_method_has_its_endpoint_and_need() {
 #[test]
 fn hostile_paths_never_get_a_name() {
     for name in [
-        "..", "a/..", "../a", "%2e%2e", "a%2fb", "a%2Fb", "a%00", "a//b", "a\\b", "a;b", "A", "é", "a%20b", ".", "a/./b",
-        "a%252fb", &"a".repeat(256), "a/_layers", "_manifests",
+        "..",
+        "a/..",
+        "../a",
+        "%2e%2e",
+        "a%2fb",
+        "a%2Fb",
+        "a%00",
+        "a//b",
+        "a\\b",
+        "a;b",
+        "A",
+        "é",
+        "a%20b",
+        ".",
+        "a/./b",
+        "a%252fb",
+        &"a".repeat(256),
+        "a/_layers",
+        "_manifests",
     ] {
         for target in ["manifests/latest", "tags/list", "blobs/uploads/", &format!("blobs/sha256:{}", hex())] {
             let method = if target.ends_with('/') { "POST" } else { "GET" };

@@ -3,7 +3,9 @@
 use super::{Fs, Inner};
 use crate::{
     files::{Kind, Staged, Sys, atomic},
-    storage::{Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent, key},
+    storage::{
+        Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent, key,
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,0 +1,57 @@
+//! The registry over HTTP: requests into calls of the floors below, results into responses.
+//!
+//! [`stack`] is the column every request runs through; [`endpoint`] reads what is asked, the
+//! gates decide who asks and whether they may, one file per noun in [`distribution`] answers, and
+//! [`error`] is the one table of refusals.
+
+pub mod body;
+mod client;
+pub mod conn;
+mod distribution;
+pub mod endpoint;
+pub mod error;
+mod gate;
+mod headers;
+mod ops;
+mod query;
+pub mod sendfile;
+mod stack;
+pub mod stall;
+mod telemetry;
+#[cfg(test)]
+mod tests;
+
+pub use body::{Body, BoxError, RequestBody};
+pub use stack::{App, app};
+pub use telemetry::Telemetry;
+
+use crate::{config::Limits, registry::Registry};
+use ipnet::IpNet;
+use std::sync::{Arc, atomic::AtomicBool};
+
+/// What all requests share.
+pub struct State {
+    /// The registry, under the settings in force.
+    pub registry: Registry,
+    /// Bounds of connections; of these the stall of request bodies is minded here.
+    pub limits: Limits,
+    /// Peers whose word about the client's address counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Which of the inside this listener shows.
+    pub face: Face,
+    /// The daemon is stopping: not ready any more.
+    pub draining: Arc<AtomicBool>,
+    /// Counters.
+    pub telemetry: Arc<Telemetry>,
+}
+
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// The registry, health and metrics.
+    Everything,
+    /// The registry and plain health; readiness detail and metrics are on another address.
+    Registry,
+    /// Health and metrics alone.
+    Admin,
+}

@@ -1,0 +1,54 @@
+//! Health, readiness and metrics.
+
+use super::{Face, body::Body, error::Error, gate::Granted};
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+
+/// The process is there and its reactor turns. Never touches the storage: a hung disk is no
+/// reason to be restarted.
+pub(super) fn health() -> Response<Body> {
+    answer(StatusCode::OK, json!({ "status": "healthy" }))
+}
+
+/// Ready means that images can be pulled. That nothing can be pushed is told, and is no reason to
+/// take the registry away from those who pull.
+pub(super) async fn ready(granted: Granted) -> Result<Response<Body>, Error> {
+    let state = &granted.request.state;
+    let draining = state.draining.load(Ordering::Acquire);
+    let readiness = state.registry.readiness().await;
+    let ok = readiness.pull && !draining;
+    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = if ok { "ready" } else { "unavailable" };
+    let told = match state.face {
+        // The detail is on the admin address.
+        Face::Registry => json!({ "status": word }),
+        Face::Everything | Face::Admin => json!({
+            "status": word,
+            "draining": draining,
+            "pull": readiness.pull,
+            "push": readiness.push,
+            "config": "current",
+        }),
+    };
+    Ok(answer(status, told))
+}
+
+/// Counters in the Prometheus text format.
+pub(super) async fn metrics(granted: Granted) -> Result<Response<Body>, Error> {
+    let state = &granted.request.state;
+    let ready = state.registry.readiness().await.pull && !state.draining.load(Ordering::Acquire);
+    let text = state.telemetry.render(state.registry.open_uploads(), ready);
+    let mut response = Response::new(Body::from(text));
+    let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    Ok(response)
+}
+
+fn answer(status: StatusCode, told: Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(told.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,117 @@
+//! Sending a file's pages without reading them, beneath hyper.
+//!
+//! A body yields a *marker*: a frame of zeros of the right length, and queues the file's window
+//! in the connection's [`Slot`]. The connection's IO knows the marker by its address and sends the
+//! window by `sendfile(2)` in its place; hyper counts lengths and keeps connections as ever.
+//!
+//! A marker that reached any other writer would send zeros. So it cannot be made without a slot,
+//! the server makes a slot only where it chose plain HTTP/1.1 itself, and that connection's IO
+//! refuses a marker anywhere but at the head of a vectored write.
+//!
+//! Windows are small: hyper writes several without giving the thread away, and a large one keeps
+//! every other connection waiting. Pages that are not in memory make the kernel wait for the disk
+//! on the reactor's thread, so a body first asks [`is_warm`] and has cold ones read elsewhere.
+
+use bytes::Bytes;
+use std::{
+    collections::VecDeque,
+    fs::File,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Most bytes of one window.
+pub const WINDOW: usize = 256 << 10;
+
+/// What markers point into; never written nor read.
+static MARK: [u8; WINDOW] = [0; WINDOW];
+
+/// The windows of one connection that are to be sent, in order.
+#[derive(Default)]
+pub struct Slot {
+    queue: Mutex<VecDeque<Window>>,
+    /// A response ended half way: nothing more may go out on this connection.
+    cut: AtomicBool,
+}
+
+/// A run of a file's bytes.
+pub struct Window {
+    /// The file.
+    pub file: Arc<File>,
+    /// Where the window begins.
+    pub offset: u64,
+    /// How long it is.
+    pub len: usize,
+}
+
+impl Slot {
+    /// Queues a window of at most [`WINDOW`] bytes and returns the marker that stands for it.
+    pub fn window(&self, file: Arc<File>, offset: u64, len: usize) -> Bytes {
+        let len = len.min(WINDOW);
+        self.queue().push_back(Window { file, offset, len });
+        Bytes::from_static(&MARK[..len])
+    }
+
+    /// The body that queued these windows ended before its length. The connection is of no more
+    /// use: what was promised cannot be sent.
+    pub fn clear(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.queue().clear();
+    }
+
+    /// Whether [`Slot::clear`] was called.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// The first window, to be sent or advanced.
+    pub fn queue(&self) -> MutexGuard<'_, VecDeque<Window>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether these bytes are a marker, or a rest of one.
+pub fn is_marker(bytes: &[u8]) -> bool {
+    let mark = MARK.as_ptr_range();
+    !bytes.is_empty() && mark.contains(&bytes.as_ptr())
+}
+
+/// Whether a file's bytes can be had without waiting for the disk: its first, middle and last
+/// page of the run are in memory. Where the system cannot tell, they are not.
+#[cfg(target_os = "linux")]
+pub fn is_warm(file: &File, offset: u64, len: u64) -> bool {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let present = |at: u64| {
+        let mut byte = [0u8];
+        let mut buffers = [std::io::IoSliceMut::new(&mut byte)];
+        preadv2(file, &mut buffers, at, ReadWriteFlags::NOWAIT) == Ok(1)
+    };
+    let last = offset + len.saturating_sub(1);
+    present(offset) && present(offset + len / 2) && present(last)
+}
+
+/// Where windows are never sent they need not be warm.
+#[cfg(not(target_os = "linux"))]
+pub fn is_warm(_: &File, _: u64, _: u64) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_known_by_its_address_and_not_by_its_bytes() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let slot = Slot::default();
+        let marker = slot.window(file, 0, WINDOW + 1);
+        assert_eq!(marker.len(), WINDOW);
+        assert!(is_marker(&marker) && is_marker(&marker[WINDOW - 1..]));
+        assert!(!is_marker(&vec![0; 100]) && !is_marker(&[]));
+        assert_eq!(slot.queue().len(), 1);
+        slot.clear();
+        assert!(slot.is_cut() && slot.queue().is_empty());
+    }
+}

@@ -1,0 +1,85 @@
+//! The column every request runs through, top to bottom.
+
+use super::{
+    Body, RequestBody, State,
+    conn::Conn,
+    distribution::dispatch,
+    error::Error,
+    gate::{authenticate, authorize, route},
+    stall::StallBody,
+    telemetry::{Observation, Observed},
+};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use tower::util::BoxCloneSyncService;
+
+/// The registry as a service: what a server serves, and what a test calls without a socket.
+pub type App = BoxCloneSyncService<Request<RequestBody>, Response<Observed>, Infallible>;
+
+/// The registry over this state.
+pub fn app(state: Arc<State>) -> App {
+    BoxCloneSyncService::new(tower::service_fn(move |request| serve(state.clone(), request)))
+}
+
+async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Response<Observed>, Infallible> {
+    // Outermost: whatever becomes of the request, it is counted and told of.
+    let mut observation = Observation::begin(&state, &request);
+    let tls = request.extensions().get::<Conn>().is_some_and(|conn| conn.tls);
+    // A panic ends one request, answered like any other failure of ours.
+    let handled = AssertUnwindSafe(handle(state, request, &mut observation)).catch_unwind().await;
+    let mut response = match handled {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            observation.failed(&error);
+            error.response()
+        }
+        Err(_) => {
+            observation.panicked();
+            Error::Panicked.response()
+        }
+    };
+    // After errors were rendered: these belong on every answer.
+    common_headers(response.headers_mut(), observation.id(), tls);
+    Ok(observation.answered(response))
+}
+
+/// From the request to its answer or its error; the gates' types leave no other order.
+async fn handle(
+    state: Arc<State>,
+    request: Request<RequestBody>,
+    observation: &mut Observation,
+) -> Result<Response<Body>, Error> {
+    // A silent client must not hold a session, a descriptor and memory for ever.
+    let allowed = state.limits.upload_stall;
+    let telemetry = state.telemetry.clone();
+    let count = move |frame: Frame<Bytes>| {
+        telemetry.received(frame.data_ref().map_or(0, Bytes::len));
+        frame
+    };
+    let request = request.map(|body| StallBody::new(body, allowed).map_frame(count).boxed_unsync());
+    let routed = route(state, request)?;
+    observation.routed(&routed.endpoint);
+    let authenticated = authenticate(routed).await?;
+    let granted = authorize(authenticated).await?;
+    dispatch(granted).await
+}
+
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+fn common_headers(headers: &mut HeaderMap, id: HeaderValue, tls: bool) {
+    let fixed = HeaderValue::from_static;
+    // Old clients tell a registry of version 2 by it.
+    headers.insert(API_VERSION, fixed("registry/2.0"));
+    headers.insert(REQUEST_ID, id);
+    // Content is anybody's: a browser must take it for what it is said to be, and tell nobody of it.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
+    if tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, fixed("max-age=31536000"));
+    }
+}

@@ -1,0 +1,244 @@
+//! One log line and a few counters per request, taken when its last byte is gone.
+
+use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry as Collector,
+};
+use std::{
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Served {
+    endpoint: &'static str,
+    method: &'static str,
+    code: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Of {
+    endpoint: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Direction {
+    direction: &'static str,
+}
+
+/// The daemon's counters. No label names a repository or a user: metrics are read by many.
+pub struct Telemetry {
+    requests: Family<Served, Counter>,
+    seconds: Family<Of, Histogram>,
+    in_flight: Gauge,
+    bytes_in: Counter,
+    bytes_out: Counter,
+    panics: Counter,
+    uploads: Gauge,
+    ready: Gauge,
+    collector: Collector,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        let mut collector = Collector::with_prefix("wharfinger");
+        let requests = Family::<Served, Counter>::default();
+        let seconds = Family::<Of, Histogram>::new_with_constructor(|| {
+            Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0])
+        });
+        let bytes = Family::<Direction, Counter>::default();
+        let bytes_in = bytes.get_or_create_owned(&Direction { direction: "in" });
+        let bytes_out = bytes.get_or_create_owned(&Direction { direction: "out" });
+        let (in_flight, uploads, ready) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let panics = Counter::default();
+        collector.register("http_requests", "Requests answered", requests.clone());
+        collector.register(
+            "http_request_seconds",
+            "From a request's head to its response's last byte",
+            seconds.clone(),
+        );
+        collector.register("http_requests_in_flight", "Requests being served", in_flight.clone());
+        collector.register("http_body_bytes", "Bytes of bodies, of requests in and of responses out", bytes);
+        collector.register("http_panics", "Requests whose handler panicked", panics.clone());
+        collector.register("upload_sessions", "Upload sessions open", uploads.clone());
+        collector.register("ready", "1 if images can be pulled", ready.clone());
+        let build = Family::<Vec<(&'static str, &'static str)>, Gauge>::default();
+        build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        collector.register("build_info", "The version that is running", build);
+        Self { requests, seconds, in_flight, bytes_in, bytes_out, panics, uploads, ready, collector }
+    }
+}
+
+impl Telemetry {
+    /// Bytes of a request's body have come.
+    pub(super) fn received(&self, bytes: usize) {
+        self.bytes_in.inc_by(bytes as u64);
+    }
+
+    /// Everything in the Prometheus text format.
+    pub(super) fn render(&self, uploads: usize, ready: bool) -> String {
+        self.uploads.set(i64::try_from(uploads).unwrap_or(i64::MAX));
+        self.ready.set(i64::from(ready));
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.collector);
+        text
+    }
+}
+
+/// What is known of a request so far; says so when it is dropped.
+pub(super) struct Observation {
+    telemetry: Arc<Telemetry>,
+    id: String,
+    client: Option<IpAddr>,
+    method: Method,
+    endpoint: &'static str,
+    repository: Option<String>,
+    status: Option<StatusCode>,
+    sent: u64,
+    expected: u64,
+    started: Instant,
+}
+
+/// The longest request id taken over from a client.
+const LONGEST_ID: usize = 64;
+
+impl Observation {
+    /// A request has come.
+    pub(super) fn begin<B>(state: &State, request: &Request<B>) -> Self {
+        let peer = request.extensions().get::<Conn>().map(|conn| conn.peer);
+        state.telemetry.in_flight.inc();
+        Self {
+            telemetry: state.telemetry.clone(),
+            id: request_id(request.headers()),
+            client: client::address(peer, request.headers(), &state.trusted_proxies),
+            method: request.method().clone(),
+            endpoint: "unknown",
+            repository: None,
+            status: None,
+            sent: 0,
+            expected: 0,
+            started: Instant::now(),
+        }
+    }
+
+    /// What it asks for is known.
+    pub(super) fn routed(&mut self, endpoint: &Endpoint) {
+        self.endpoint = endpoint.name();
+        self.repository = endpoint.repository().map(ToString::to_string);
+    }
+
+    /// It failed through a fault of ours: the log gets what the client does not.
+    pub(super) fn failed(&self, error: &super::error::Error) {
+        let status = error.row().status;
+        if status.is_server_error() {
+            tracing::error!(id = self.id, endpoint = self.endpoint, repository = self.repository, %error, "request failed");
+        } else {
+            tracing::debug!(id = self.id, endpoint = self.endpoint, repository = self.repository, %error, "request refused");
+        }
+    }
+
+    /// Its handler panicked.
+    pub(super) fn panicked(&self) {
+        self.telemetry.panics.inc();
+        tracing::error!(id = self.id, endpoint = self.endpoint, "request handler panicked");
+    }
+
+    /// The id, for the response.
+    pub(super) fn id(&self) -> HeaderValue {
+        super::headers::value(&self.id)
+    }
+
+    /// It is answered; the rest is told when the body is gone.
+    pub(super) fn answered(mut self, response: Response<Body>) -> Response<Observed> {
+        self.status = Some(response.status());
+        self.expected = response.body().len();
+        response.map(|body| Observed { body, observation: self })
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        // As nginx counts a client that did not wait for its answer.
+        let code = self.status.map_or(499, |status| status.as_u16());
+        let telemetry = &self.telemetry;
+        telemetry.in_flight.dec();
+        telemetry.bytes_out.inc_by(self.sent);
+        let method = match self.method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
+            _ => "other",
+        };
+        telemetry.requests.get_or_create(&Served { endpoint: self.endpoint, method, code }).inc();
+        telemetry.seconds.get_or_create(&Of { endpoint: self.endpoint }).observe(seconds);
+        tracing::info!(
+            id = self.id,
+            client = self.client.map(tracing::field::display),
+            method,
+            endpoint = self.endpoint,
+            repository = self.repository,
+            status = code,
+            bytes = self.sent,
+            cut = (self.status.is_none() || self.sent < self.expected).then_some(true),
+            ms = (seconds * 1e5).round() / 1e2,
+            "request"
+        );
+    }
+}
+
+/// The id a client or proxy gave the request, if it is harmless, else a fresh one.
+fn request_id(headers: &HeaderMap) -> String {
+    let harmless = |id: &&str| {
+        !id.is_empty()
+            && id.len() <= LONGEST_ID
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    let given = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(harmless);
+    given.map_or_else(|| uuid::Uuid::new_v4().simple().to_string()[..16].to_owned(), str::to_owned)
+}
+
+/// A response's body, counted.
+pub struct Observed {
+    body: Body,
+    observation: Observation,
+}
+
+impl http_body::Body for Observed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.observation.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::error!(id = self.observation.id, %error, "a response was cut short");
+            }
+            _ => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
