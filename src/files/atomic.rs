@@ -8,7 +8,7 @@
 use super::sys::Sys;
 use bytes::Bytes;
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     io,
     sync::{Mutex, PoisonError, RwLock},
 };
@@ -179,6 +179,21 @@ impl<S: Sys> Files<S> {
         }
         known.insert(path.to_owned());
         Ok(())
+    }
+
+    /// Makes many directories, parents before what lies in them, each durable in its parent.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn ensure_dirs(&self, paths: impl Iterator<Item = String>) -> io::Result<()> {
+        let mut parents = BTreeSet::new();
+        for path in paths {
+            match self.sys.mkdir(&path) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+                Ok(()) | Err(_) => parents.insert(parent(&path).to_owned()),
+            };
+        }
+        parents.iter().try_for_each(|dir| self.sys.sync_dir(dir))
     }
 
     /// Makes a directory that was not there, for content that need not outlive the machine.

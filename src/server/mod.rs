@@ -1,1 +1,127 @@
-//! The door.
+//! The door: accepting connections, choosing their protocol, bounding and ending them.
+//!
+//! The protocol is chosen here, by looking at a connection's first bytes (or by ALPN), because
+//! only a plain HTTP/1.1 connection may be given a slot for windows of files: any other writer
+//! would send the marker's zeros ([`crate::service::sendfile`]).
+
+mod activity;
+mod clocks;
+mod connection;
+mod head;
+mod io;
+mod shutdown;
+mod socket;
+
+pub use shutdown::{Shutdown, Trigger, on_signals};
+
+use crate::{
+    config::Limits,
+    service::{BoxError, RequestBody},
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use std::{convert::Infallible, io as stdio, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::BoxCloneSyncService;
+
+/// What a server serves.
+pub type App<B> = BoxCloneSyncService<Request<RequestBody>, Response<B>, Infallible>;
+
+/// How a listener behaves.
+#[derive(Clone)]
+pub struct Options {
+    /// Bounds.
+    pub limits: Limits,
+    /// Certificates, where connections are encrypted.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// What every connection of a listener shares.
+struct Shared<B> {
+    app: App<B>,
+    limits: Limits,
+    tls: Option<TlsAcceptor>,
+    /// Cancelled when connections are to end after the request they are at.
+    graceful: CancellationToken,
+}
+
+/// After a failed accept: out of descriptors, most likely. Some connection will end.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves connections until `shutdown`, then lets requests in flight finish within the drain time.
+pub async fn run<B>(listener: TcpListener, app: App<B>, options: Options, shutdown: Shutdown)
+where
+    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+{
+    let Options { limits, tls } = options;
+    let (lag, drain) = (limits.shutdown_lag, limits.drain);
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let graceful = CancellationToken::new();
+    let shared = Arc::new(Shared { app, limits, tls: tls.map(TlsAcceptor::from), graceful: graceful.clone() });
+    let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
+
+    let accepting = async {
+        // The permit comes first: what is over the limit waits in the kernel's backlog.
+        while let Ok(permit) = permits.clone().acquire_owned().await {
+            let (stream, peer) = accept(&listener).await;
+            let (shared, abort) = (shared.clone(), abort.clone());
+            connections.spawn(async move {
+                tokio::select! {
+                    () = connection::serve(stream, peer, shared) => {}
+                    () = abort.cancelled() => {}
+                }
+                drop(permit);
+            });
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = shutdown.accepting_ends(lag) => {}
+    }
+    drop(listener);
+    graceful.cancel();
+    connections.close();
+    tokio::select! {
+        () = connections.wait() => {}
+        () = tokio::time::sleep(drain) => tracing::warn!(open = connections.len(), "drain time is over; connections are cut"),
+        () = shutdown.aborted() => tracing::warn!(open = connections.len(), "told again to stop; connections are cut"),
+    }
+    abort.cancel();
+    connections.wait().await;
+}
+
+async fn accept(listener: &TcpListener) -> (tokio::net::TcpStream, std::net::SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Errors of a connection that ended before it was accepted.
+fn is_of_one_connection(error: &stdio::Error) -> bool {
+    use stdio::ErrorKind as K;
+    matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused | K::Interrupted)
+}
+
+/// Raises the number of descriptors this process may hold to what the system allows; the number.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+            limit.current
+        }
+    }
+}

@@ -56,7 +56,7 @@ impl Body {
         let left = parts.iter().map(Part::len).sum();
         // Pages are moved from files only.
         let slot = slot.filter(|_| matches!(blob.data(), BlobData::File(_)));
-        Self(Inner::Blob(Box::new(BlobBody { blob, parts, left, slot, reading: None })))
+        Self(Inner::Blob(Box::new(BlobBody { blob, parts, left, slot, promised: false, reading: None })))
     }
 
     /// Length in bytes, which every body of ours knows.
@@ -124,6 +124,8 @@ struct BlobBody {
     parts: VecDeque<Part>,
     left: u64,
     slot: Option<Arc<Slot>>,
+    /// Windows were handed over.
+    promised: bool,
     /// The next piece on its way from the disk; started before it is asked for.
     reading: Option<Reading>,
 }
@@ -177,6 +179,7 @@ impl BlobBody {
     fn window(&mut self, span: Span, len: u64) -> Option<Bytes> {
         let (Some(slot), BlobData::File(file)) = (&self.slot, self.blob.data()) else { return None };
         let marker = slot.window(file.clone(), span.start, len as usize);
+        self.promised = true;
         self.advance(len);
         Some(marker)
     }
@@ -208,7 +211,7 @@ impl BlobBody {
 impl Drop for BlobBody {
     fn drop(&mut self) {
         // Cut short: windows handed over and not sent are not to go out with another response.
-        if let Some(slot) = self.slot.as_ref().filter(|_| self.left > 0) {
+        if let Some(slot) = self.slot.as_ref().filter(|_| self.promised && self.left > 0) {
             slot.clear();
         }
     }

@@ -11,6 +11,8 @@ pub struct Conn {
     pub peer: SocketAddr,
     /// Whether it is encrypted.
     pub tls: bool,
+    /// The request's head gave its length in two ways.
+    pub ambiguous: bool,
     /// Where windows of files may be queued; only on plain HTTP/1.1, see [`super::sendfile`].
     pub slot: Option<Arc<Slot>>,
 }

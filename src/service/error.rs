@@ -21,6 +21,12 @@ pub enum Error {
     /// The endpoint has no such method; these it has.
     #[error("this path takes {0}")]
     MethodNotAllowed(&'static str),
+    /// The request's head is longer than the limit, in bytes.
+    #[error("a request's head has at most {0} bytes here")]
+    HeadTooLarge(usize),
+    /// `Content-Length` and `Transfer-Encoding` at once: nobody may guess where it ends.
+    #[error("a request has either Content-Length or Transfer-Encoding")]
+    LengthAmbiguous,
     /// A repository name out of its grammar.
     #[error(transparent)]
     NameInvalid(#[from] InvalidName),
@@ -92,6 +98,8 @@ impl Error {
         match self {
             Self::PathUnknown => row(S::NOT_FOUND, "UNSUPPORTED"),
             Self::MethodNotAllowed(_) => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::HeadTooLarge(_) => row(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "SIZE_INVALID"),
+            Self::LengthAmbiguous => row(S::BAD_REQUEST, "SIZE_INVALID"),
             Self::NameInvalid(_) => row(S::BAD_REQUEST, "NAME_INVALID"),
             Self::TagInvalid(_) => row(S::BAD_REQUEST, "TAG_INVALID"),
             Self::DigestInvalid(_) => row(S::BAD_REQUEST, "DIGEST_INVALID"),
@@ -162,6 +170,7 @@ impl Error {
     fn headers(&self) -> Vec<(HeaderName, String)> {
         match self {
             Self::MethodNotAllowed(allow) => vec![(header::ALLOW, (*allow).to_owned())],
+            Self::LengthAmbiguous => vec![(header::CONNECTION, "close".to_owned())],
             Self::RangeNotSatisfiable(len) => vec![(header::CONTENT_RANGE, format!("bytes */{len}"))],
             Self::Registry(registry::Error::OutOfOrder { repository, id, len }) => {
                 super::distribution::session_headers(repository, id, *len, super::distribution::Standing::Refused)

@@ -44,6 +44,12 @@ pub(super) struct Granted {
 pub(super) fn route(state: Arc<State>, request: Request<RequestBody>) -> Result<Routed, Error> {
     let (mut head, body) = request.into_parts();
     let conn = head.extensions.remove::<Conn>();
+    if conn.as_ref().is_some_and(|conn| conn.ambiguous) {
+        return Err(Error::LengthAmbiguous);
+    }
+    if head_bytes(&head) > state.limits.header_bytes {
+        return Err(Error::HeadTooLarge(state.limits.header_bytes));
+    }
     let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
     let about_the_inside = matches!(endpoint, Endpoint::Health | Endpoint::Ready | Endpoint::Metrics);
     let shown = match state.face {
@@ -55,6 +61,14 @@ pub(super) fn route(state: Arc<State>, request: Request<RequestBody>) -> Result<
         return Err(Error::PathUnknown);
     }
     Ok(Routed { state, endpoint, head, body, conn })
+}
+
+/// The length of a request's head, as it would be written in HTTP/1.1.
+fn head_bytes(head: &Parts) -> usize {
+    let target = head.uri.path_and_query().map_or(1, |target| target.as_str().len());
+    let line = head.method.as_str().len() + target + " HTTP/1.1\r\n ".len();
+    let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + headers.sum::<usize>() + "\r\n".len()
 }
 
 /// Says who asks. Without authentication everybody is anonymous, whatever they send.

@@ -112,20 +112,20 @@ enum State {
 /// Looks at a directory without changing anything.
 ///
 /// # Errors
-/// [`OpenError`]; `Ok(None)` where an empty or absent directory would be initialised.
-pub fn inspect(path: &Path, init: Init) -> Result<Option<()>, OpenError> {
+/// [`OpenError`]; `Ok(false)` where an empty or absent directory would be initialised.
+pub fn inspect(path: &Path, init: Init) -> Result<bool, OpenError> {
     let shown = path.display().to_string();
     let sys = match Real::open_root(path) {
         Ok(sys) => sys,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return if init == Init::CreateDirectory { Ok(None) } else { Err(OpenError::Absent(shown)) };
+            return if init == Init::CreateDirectory { Ok(false) } else { Err(OpenError::Absent(shown)) };
         }
         Err(source) => return Err(OpenError::Io { path: shown, source }),
     };
     match state(&sys, &shown)? {
-        State::Store(_) => Ok(Some(())),
+        State::Store(_) => Ok(true),
         State::Empty if init == Init::Never => Err(OpenError::Empty(shown)),
-        State::Empty => Ok(None),
+        State::Empty => Ok(false),
         State::Foreign(found) => Err(OpenError::NotAStore { path: shown, found }),
     }
 }
@@ -201,9 +201,7 @@ fn state(sys: &Real, shown: &str) -> Result<State, OpenError> {
 }
 
 fn initialise(files: &Files<Real>) -> io::Result<()> {
-    for path in skeleton() {
-        files.ensure_dir(&path)?;
-    }
+    files.ensure_dirs(skeleton())?;
     let root = Root { format: FORMAT, id: uuid::Uuid::new_v4(), features: Vec::new() };
     let mut json = serde_json::to_vec(&root)?;
     json.push(b'\n');

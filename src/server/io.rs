@@ -1,0 +1,126 @@
+//! A plain connection's IO, as hyper sees it, with windows of files sent by the kernel.
+
+use super::{clocks::Timed, socket::Socket};
+use crate::service::sendfile::{self, Slot};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use rustix::net::SendFlags;
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// A plain connection that knows markers.
+pub(super) struct Plain {
+    io: TokioIo<Timed<Socket>>,
+    socket: Socket,
+    slot: Arc<Slot>,
+}
+
+impl Plain {
+    pub(super) fn new(io: Timed<Socket>, socket: Socket, slot: Arc<Slot>) -> Self {
+        Self { io: TokioIo::new(io), socket, slot }
+    }
+
+    /// Sends by other means than a write of ours, under the same clock.
+    fn poll_sent(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: impl FnMut(&tokio::net::TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let sent = self.socket.poll_io(cx, send);
+        self.io.inner_mut().written(cx, sent)
+    }
+
+    /// Sends the window a marker stands for.
+    #[cfg(target_os = "linux")]
+    fn poll_window(&mut self, cx: &mut Context<'_>, marked: usize) -> Poll<io::Result<usize>> {
+        let slot = self.slot.clone();
+        self.poll_sent(cx, move |stream| {
+            let mut queue = slot.queue();
+            let Some(window) = queue.front_mut() else { return Err(lost()) };
+            let mut offset = window.offset;
+            let sent = rustix::fs::sendfile(stream, &window.file, Some(&mut offset), window.len.min(marked))?;
+            if sent == 0 {
+                // The file is shorter than it was. The client must see a short body, never zeros.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            window.offset += sent as u64;
+            window.len -= sent;
+            if window.len == 0 {
+                queue.pop_front();
+            }
+            Ok(sent)
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn poll_window(&mut self, _: &mut Context<'_>, _: usize) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(lost()))
+    }
+}
+
+/// A marker where none may be: whoever wrote it did not go by the slot.
+fn lost() -> io::Error {
+    io::Error::other("a marker without a window")
+}
+
+impl Read for Plain {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl Write for Plain {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match sendfile::is_marker(buf) {
+            true => Poll::Ready(Err(lost())),
+            false => Pin::new(&mut self.io).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.slot.is_cut() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        match bufs.iter().position(|buf| sendfile::is_marker(buf)) {
+            None => Pin::new(&mut self.io).poll_write_vectored(cx, bufs),
+            Some(0) => self.poll_window(cx, bufs[0].len()),
+            // The head goes first; the kernel is told that more follows, to fill the packet.
+            Some(marker) => self.poll_sent(cx, |stream| {
+                let mut control = rustix::net::SendAncillaryBuffer::default();
+                let flags = SendFlags::NOSIGNAL | more();
+                Ok(rustix::net::sendmsg(stream, &bufs[..marker], &mut control, flags)?)
+            }),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // Markers must reach us uncopied.
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn more() -> SendFlags {
+    SendFlags::MORE
+}
+
+#[cfg(not(target_os = "linux"))]
+fn more() -> SendFlags {
+    SendFlags::empty()
+}
