@@ -73,8 +73,9 @@ impl Shutdown {
 
     async fn until(&self, phase: Phase) -> Phase {
         let mut receiver = self.0.clone();
-        match receiver.wait_for(|now| *now >= phase).await {
-            Ok(reached) => *reached,
+        let reached = receiver.wait_for(|now| *now >= phase).await.map(|reached| *reached);
+        match reached {
+            Ok(reached) => reached,
             // Nobody is left to tell us: never.
             Err(_) => std::future::pending().await,
         }

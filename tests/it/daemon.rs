@@ -1,0 +1,110 @@
+//! The real program in a process of its own, to be killed, starved and signalled.
+
+use crate::session::Client;
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    client: Client,
+    log: Arc<Mutex<String>>,
+}
+
+impl Daemon {
+    /// Starts it over a directory with these variables, on a port of its own.
+    pub fn start(root: &Path, vars: &[(&str, &str)]) -> Self {
+        Self::from_command(Command::new(env!("CARGO_BIN_EXE_wharfinger")), root, vars)
+    }
+
+    /// The same by another command, which ends in running the program.
+    pub fn from_command(mut command: Command, root: &Path, vars: &[(&str, &str)]) -> Self {
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
+            command.env_remove(name);
+        }
+        command
+            .env("REGISTRY_HOST", "127.0.0.1")
+            .env("REGISTRY_PORT", "0")
+            .env("REGISTRY_STORAGE_PATH", root)
+            .envs(vars.iter().copied())
+            .current_dir(root.parent().expect("a parent"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut child = command.spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output"));
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut address = None;
+        while address.is_none() {
+            let mut line = String::new();
+            assert!(lines.read_line(&mut line).expect("a line") > 0, "it ended: {}", log.lock().expect("log"));
+            address = line.split_once("listening on ").and_then(|(_, rest)| {
+                let address = rest.split(|c: char| !matches!(c, '0'..='9' | '.' | ':')).next()?;
+                address.parse::<SocketAddr>().ok()
+            });
+            log.lock().expect("log").push_str(&line);
+        }
+        let sink = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let mut log = sink.lock().expect("log");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Self { child, client: Client::new(address.expect("an address")), log }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("log").clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// As a power button would, but that the system goes on.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a kill");
+        self.child.wait().expect("its end");
+    }
+
+    /// Sends a signal by its number's name, as `kill` takes it.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for its end, for a bounded time.
+    pub fn wait(&mut self, most: Duration) -> ExitStatus {
+        let deadline = Instant::now() + most;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl std::ops::Deref for Daemon {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}

@@ -1,0 +1,8 @@
+//! Sessions of clients against the registry, over real sockets.
+#![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
+
+mod daemon;
+mod registry;
+mod session;
+
+mod first;

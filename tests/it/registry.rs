@@ -1,0 +1,111 @@
+//! Starting a registry in this process, on a port of its own and a directory that goes with it.
+
+use crate::session::Client;
+use std::{net::SocketAddr, path::Path, sync::Arc};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle};
+use wharfinger::{
+    config::Limits,
+    registry::{self, Settings},
+    server::{self, Options, Trigger},
+    service::{Face, State, Telemetry, app},
+    storage::fs::{Fs, Init},
+};
+
+/// A running registry. Dereferences to a client that speaks to it.
+pub struct Registry {
+    client: Client,
+    dir: Arc<TempDir>,
+    trigger: Trigger,
+    serving: JoinHandle<()>,
+    registry: registry::Registry,
+}
+
+/// What a test decides about the registry it starts.
+#[derive(Clone, Default)]
+pub struct Setup {
+    pub settings: Settings,
+    pub limits: Limits,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+impl Registry {
+    /// A registry as it comes.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A registry under other settings.
+    pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup::default();
+        change(&mut setup);
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        Self::over(dir, setup).await
+    }
+
+    /// A registry over a directory that may hold a store already.
+    pub async fn over(dir: Arc<TempDir>, setup: Setup) -> Self {
+        let (fs, _) = Fs::open(dir.path(), Init::EmptyDirectory).expect("a store");
+        let registry = registry::Registry::new(Arc::new(fs), Arc::new(setup.settings));
+        let (trigger, shutdown) = Trigger::new();
+        let state = State {
+            registry: registry.clone(),
+            limits: setup.limits.clone(),
+            trusted_proxies: setup.trusted_proxies,
+            face: Face::Everything,
+            draining: shutdown.draining(),
+            telemetry: Arc::new(Telemetry::default()),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let options = Options { limits: setup.limits, tls: setup.tls };
+        let serving = tokio::spawn(server::run(listener, app(Arc::new(state)), options, shutdown));
+        Self { client: Client::new(address), dir, trigger, serving, registry }
+    }
+
+    /// Stops this one and starts another over the same directory.
+    pub async fn restart(self, setup: Setup) -> Self {
+        let dir = self.dir.clone();
+        self.stop().await;
+        Self::over(dir, setup).await
+    }
+
+    /// Stops at once and waits until everything has let go of the directory.
+    pub async fn stop(self) {
+        let Self { client, trigger, serving, registry, dir: _dir } = self;
+        drop(client);
+        trigger.stop(false);
+        trigger.stop(false);
+        serving.await.expect("the server ends");
+        registry.close().await;
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.client.address()
+    }
+
+    /// The storage root.
+    pub fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The floor below HTTP, to look behind the answers.
+    pub fn inner(&self) -> &registry::Registry {
+        &self.registry
+    }
+
+    /// To stop it in the ways a signal would.
+    pub fn trigger(&self) -> Trigger {
+        self.trigger.clone()
+    }
+}
+
+impl std::ops::Deref for Registry {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}

@@ -1,0 +1,236 @@
+//! The words of a client: requests, and the steps of a push.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper_util::{
+    client::legacy::{Client as Hyper, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256, Sha512};
+use std::{convert::Infallible, net::SocketAddr};
+
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Speaks to one registry, over kept connections.
+#[derive(Clone)]
+pub struct Client {
+    address: SocketAddr,
+    http: Hyper<HttpConnector, Body>,
+}
+
+/// A request being put together.
+pub struct Ask<'a> {
+    client: &'a Client,
+    builder: http::request::Builder,
+    body: Body,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Client {
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, http: Hyper::builder(TokioExecutor::new()).build_http() }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins a request; the target is a path with its query, or a `Location`.
+    pub fn ask(&self, method: Method, target: impl AsRef<str>) -> Ask<'_> {
+        let target = target.as_ref();
+        let uri = match target.starts_with('/') {
+            true => format!("http://{}{target}", self.address),
+            false => target.to_owned(),
+        };
+        let builder = Request::builder().method(method).uri(uri);
+        Ask { client: self, builder, body: full("") }
+    }
+
+    pub async fn get(&self, target: impl AsRef<str>) -> Reply {
+        self.ask(Method::GET, target).send().await
+    }
+
+    pub async fn head(&self, target: impl AsRef<str>) -> Reply {
+        self.ask(Method::HEAD, target).send().await
+    }
+
+    pub async fn delete(&self, target: impl AsRef<str>) -> Reply {
+        self.ask(Method::DELETE, target).send().await
+    }
+
+    pub async fn post(&self, target: impl AsRef<str>, body: impl Into<Bytes>) -> Reply {
+        self.ask(Method::POST, target).body(body).send().await
+    }
+
+    pub async fn put(&self, target: impl AsRef<str>, body: impl Into<Bytes>) -> Reply {
+        self.ask(Method::PUT, target).body(body).send().await
+    }
+
+    pub async fn patch(&self, target: impl AsRef<str>, body: impl Into<Bytes>) -> Reply {
+        self.ask(Method::PATCH, target).body(body).send().await
+    }
+
+    /// Opens an upload session; its location.
+    pub async fn begin(&self, name: &str) -> String {
+        let reply = self.post(format!("/v2/{name}/blobs/uploads/"), "").await;
+        assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+        reply.header("location").to_owned()
+    }
+
+    /// Pushes a blob in one go; its digest.
+    pub async fn push_blob(&self, name: &str, content: impl Into<Bytes>) -> String {
+        let content = content.into();
+        let digest = sha256(&content);
+        let reply = self.post(format!("/v2/{name}/blobs/uploads/?digest={digest}"), content).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+        digest
+    }
+
+    /// Pushes a manifest under a tag or digest, and says what came back.
+    pub async fn put_manifest(&self, name: &str, reference: &str, manifest: &Value) -> Reply {
+        let media_type = manifest["mediaType"].as_str().unwrap_or(OCI_MANIFEST).to_owned();
+        self.ask(Method::PUT, format!("/v2/{name}/manifests/{reference}"))
+            .header("content-type", media_type)
+            .body(manifest.to_string())
+            .send()
+            .await
+    }
+
+    /// Pushes a small image under a tag; its digest and its manifest.
+    pub async fn push_image(&self, name: &str, tag: &str, seed: &str) -> (String, Value) {
+        let config = format!("{{\"seed\":\"{seed}\"}}");
+        let layer = format!("layer of {seed}");
+        self.push_blob(name, config.clone()).await;
+        self.push_blob(name, layer.clone()).await;
+        let manifest = image(&descriptor(CONFIG, config.as_bytes()), &[descriptor(LAYER, layer.as_bytes())]);
+        let reply = self.put_manifest(name, tag, &manifest).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+        (reply.header("docker-content-digest").to_owned(), manifest)
+    }
+
+    /// The tags of a repository.
+    pub async fn tags(&self, name: &str) -> Vec<String> {
+        let reply = self.get(format!("/v2/{name}/tags/list")).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.strings("tags")
+    }
+}
+
+impl Ask<'_> {
+    pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        self.builder = self.builder.header(name, value.as_ref());
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = full(body);
+        self
+    }
+
+    /// A body without a length, in these pieces.
+    pub fn stream(mut self, pieces: Vec<Bytes>) -> Self {
+        let frames = pieces.into_iter().map(|piece| Ok::<_, Infallible>(http_body::Frame::data(piece)));
+        self.body = http_body_util::StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
+        self
+    }
+
+    pub async fn send(self) -> Reply {
+        let request = self.builder.body(self.body).expect("a request");
+        let (parts, body) = self.client.http.request(request).await.expect("an answer").into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        Reply { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+impl Reply {
+    /// A header's value; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    /// A list of strings in a JSON body.
+    pub fn strings(&self, key: &str) -> Vec<String> {
+        let json = self.json();
+        let list = json[key].as_array().unwrap_or_else(|| panic!("no list {key:?}: {self:?}"));
+        list.iter().map(|v| v.as_str().expect("a string").to_owned()).collect()
+    }
+
+    /// The code of the first error.
+    pub fn code(&self) -> String {
+        self.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Asserts a refusal: its status and its code.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) {
+        assert_eq!((self.status.as_u16(), self.code().as_str()), (status, code), "{self:?}");
+        assert_eq!(self.header("content-type"), "application/json");
+    }
+}
+
+fn full(body: impl Into<Bytes>) -> Body {
+    Full::new(body.into()).boxed_unsync()
+}
+
+pub fn sha256(content: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(content)))
+}
+
+pub fn sha512(content: &[u8]) -> String {
+    format!("sha512:{}", hex(&Sha512::digest(content)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A descriptor of some content.
+pub fn descriptor(media_type: &str, content: &[u8]) -> Value {
+    json!({ "mediaType": media_type, "digest": sha256(content), "size": content.len() })
+}
+
+/// An image manifest.
+pub fn image(config: &Value, layers: &[Value]) -> Value {
+    json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers })
+}
+
+/// An image index.
+pub fn index(children: &[Value]) -> Value {
+    json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children })
+}
+
+/// Bytes that look random and are the same each time.
+pub fn noise(len: usize, seed: u64) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes.into()
+}
