@@ -6,4 +6,8 @@ mod daemon;
 mod registry;
 mod session;
 
+mod disk;
 mod first;
+mod hostile;
+mod limits;
+mod stop;
