@@ -5,7 +5,7 @@
 //! | floor | modules | what |
 //! |---|---|---|
 //! | 0 words | [`oci`], [`who`], [`files`] | pure words, and the one place that makes files appear |
-//! | 1 bytes, may they | [`storage`], [`access`] | blobs, facts and upload sessions behind traits; rules and the one decision |
+//! | 1 bytes, who, may they | [`storage`], [`auth`], [`access`] | blobs, facts and upload sessions behind traits; passwords; rules and the one decision |
 //! | 2 meaning | [`registry`] | what an OCI registry is, no HTTP in sight |
 //! | 3 settings | [`config`] | environment and files into plain settings |
 //! | 4 HTTP | [`service`] | the tower stack, endpoints, the error table |
@@ -16,6 +16,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod access;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod files;
