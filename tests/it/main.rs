@@ -5,4 +5,5 @@ mod daemon;
 mod registry;
 mod session;
 
+mod conformance;
 mod first;
