@@ -11,7 +11,7 @@ use super::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
@@ -29,6 +29,7 @@ async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Respo
     // Outermost: whatever becomes of the request, it is counted and told of.
     let mut observation = Observation::begin(&state, &request);
     let tls = request.extensions().get::<Conn>().is_some_and(|conn| conn.tls);
+    let is_head = request.method() == Method::HEAD;
     // A panic ends one request, answered like any other failure of ours.
     let handled = AssertUnwindSafe(handle(state, request, &mut observation)).catch_unwind().await;
     let mut response = match handled {
@@ -42,6 +43,14 @@ async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Respo
             Error::Panicked.response()
         }
     };
+    if is_head {
+        // Over HTTP/2 nothing below takes a refusal's body away, and clients end the stream as broken.
+        let len = response.body().len();
+        if len > 0 {
+            response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| len.into());
+            *response.body_mut() = Body::default();
+        }
+    }
     // After errors were rendered: these belong on every answer.
     common_headers(response.headers_mut(), observation.id(), tls);
     Ok(observation.answered(response))

@@ -2,8 +2,11 @@
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 mod daemon;
+mod raw;
 mod registry;
 mod session;
 
 mod conformance;
 mod first;
+mod reads;
+mod uploads;

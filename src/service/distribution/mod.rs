@@ -51,9 +51,12 @@ pub(super) async fn dispatch(granted: Granted) -> Result<Response<Body>, Error> 
         Endpoint::Metrics => ops::metrics(granted).await?,
     };
     if is_head {
-        // The length a GET would have; hyper adds none to a response without a body.
-        let len = response.body().len();
-        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| len.into());
+        // The length a GET would have; hyper adds none to a response without a body. A 204 has
+        // none, and a 304 would have to tell that of the content (RFC 9110 §8.6).
+        if !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            let len = response.body().len();
+            response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| len.into());
+        }
         *response.body_mut() = Body::default();
     }
     Ok(response)
