@@ -7,7 +7,7 @@
 use super::{Error, Interruption, Registry, Result, ledger::Owner, owner, verify};
 use crate::{
     oci::{Algorithm, ChunkRange, Digest, Hasher, RepositoryName, SavedHash, UploadId},
-    storage::{Appended, Item, Progress, Published, RunId, Why},
+    storage::{Appended, Progress, Published},
     who::Subject,
 };
 use bytes::Bytes;
@@ -348,11 +348,9 @@ impl Registry {
     }
 
     /// Ends a session and removes its bytes.
-    pub(super) async fn discard(&self, id: &UploadId) -> Result<()> {
-        let (item, run) = (Item::Upload(*id), RunId::fresh());
-        self.core.store.condemn(&item, run, Why::Deleted, Duration::ZERO).await?;
+    async fn discard(&self, id: &UploadId) -> Result<()> {
+        self.core.store.abandon(id, Duration::ZERO).await?;
         self.core.ledger.close(id);
-        self.core.store.purge(&crate::storage::Condemned { run, item, why: Why::Deleted }).await?;
         Ok(())
     }
 

@@ -109,7 +109,7 @@ mod tests {
         let marker = slot.window(file, 0, WINDOW + 1);
         assert_eq!(marker.len(), WINDOW);
         assert!(is_marker(&marker) && is_marker(&marker[WINDOW - 1..]));
-        assert!(!is_marker(&vec![0; 100]) && !is_marker(&[]));
+        assert!(!is_marker(&[0; 100]) && !is_marker(&[]));
         assert_eq!(slot.queue().len(), 1);
         slot.clear();
         assert!(slot.is_cut() && slot.queue().is_empty());

@@ -114,6 +114,9 @@ impl Content for Faulty {
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published> {
         self.step(self.inner.put_blob(verified, bytes)).await
     }
+    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict> {
+        self.step(self.inner.abandon(id, idle)).await
+    }
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
         self.step(self.inner.open(digest)).await
     }

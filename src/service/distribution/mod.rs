@@ -26,8 +26,7 @@ use http_body_util::BodyExt;
 
 /// Serves a granted request.
 pub(super) async fn dispatch(granted: Granted) -> Result<Response<Body>, Error> {
-    let is_head = granted.is_head();
-    let mut response = match granted.request.endpoint.clone() {
+    Ok(match granted.request.endpoint.clone() {
         Endpoint::Ping => ping(),
         Endpoint::Catalog(page) => catalog::list(granted, page).await?,
         Endpoint::Tags(name, page) => tag::list(granted, name, page).await?,
@@ -49,17 +48,7 @@ pub(super) async fn dispatch(granted: Granted) -> Result<Response<Body>, Error> 
         Endpoint::Health => ops::health(),
         Endpoint::Ready => ops::ready(granted).await?,
         Endpoint::Metrics => ops::metrics(granted).await?,
-    };
-    if is_head {
-        // The length a GET would have; hyper adds none to a response without a body. A 204 has
-        // none, and a 304 would have to tell that of the content (RFC 9110 §8.6).
-        if !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-            let len = response.body().len();
-            response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| len.into());
-        }
-        *response.body_mut() = Body::default();
-    }
-    Ok(response)
+    })
 }
 
 /// Clients ask this first, to learn that this is a registry and whether to log in (end-1).
