@@ -26,6 +26,11 @@ impl Raw {
 
     /// The status of the answer; `None` if there is none any more.
     pub async fn status(&mut self) -> Option<u16> {
+        self.head().await?.get(9..12)?.parse().ok()
+    }
+
+    /// The head of the answer in lower case; `None` if there is none any more.
+    pub async fn head(&mut self) -> Option<String> {
         let mut answer = Vec::new();
         while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
             match self.0.read_buf(&mut answer).await {
@@ -33,7 +38,8 @@ impl Raw {
                 Ok(_) => {}
             }
         }
-        std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+        let head = String::from_utf8_lossy(&answer);
+        Some(head.split("\r\n\r\n").next()?.to_lowercase())
     }
 
     /// Ends the connection in the middle.

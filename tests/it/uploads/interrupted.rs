@@ -73,3 +73,22 @@ async fn a_closing_put_is_repeated_after_its_answer_was_lost() {
     registry.put(&target, "whole").await.is(201);
     registry.put(&target, "whole").await.is(201);
 }
+
+#[tokio::test]
+async fn who_is_refused_before_all_was_read_is_told_that_the_connection_ends() {
+    let registry = Registry::start().await;
+    let location = registry.begin("app").await;
+    registry.patch(&location, "some").await.is(202);
+    let wrong = format!("{location}?digest=sha256:short");
+    for (method, target) in [("PUT", wrong.as_str()), ("PATCH", "/v2/app/blobs/uploads/nobodys"), ("PUT", "/v2/UPPER/x")]
+    {
+        let mut refused = Raw::begin(registry.address(), method, target, 100_000, b"the beginning").await;
+        let head = refused.head().await.expect("an answer");
+        assert!(head.contains("\r\nconnection: close"), "{head}");
+        // What is still on its way is thrown away, and not met by a reset.
+        refused.send(&[b'x'; 50_000]).await;
+    }
+    // Who has sent all keeps the connection.
+    let mut refused = Raw::begin(registry.address(), "PUT", &wrong, 0, b"").await;
+    assert!(!refused.head().await.expect("an answer").contains("connection: close"));
+}

@@ -56,10 +56,14 @@ async fn a_hint_is_verified_and_not_believed() {
     let registry = Registry::start().await;
     let digest = registry.push_blob("first", "layer").await;
     registry.post(mount("second", &digest, "first"), "").await.is(201);
-    // The last place it was seen at has it no more.
+    // The last place it was seen at has it no more, the one before has.
     registry.delete(format!("/v2/second/blobs/{digest}")).await.is(202);
-    registry.post(mount("third", &digest, ""), "").await.is(202);
-    registry.head(format!("/v2/third/blobs/{digest}")).await.is(404);
+    registry.post(mount("third", &digest, ""), "").await.is(201);
+    for name in ["first", "third"] {
+        registry.delete(format!("/v2/{name}/blobs/{digest}")).await.is(202);
+    }
+    registry.post(mount("fourth", &digest, ""), "").await.is(202);
+    registry.head(format!("/v2/fourth/blobs/{digest}")).await.is(404);
 }
 
 #[tokio::test]

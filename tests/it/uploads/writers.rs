@@ -13,7 +13,7 @@ fn pieces(content: &Bytes, len: usize) -> Vec<Bytes> {
 async fn of_two_chunks_for_one_place_exactly_one_is_taken() {
     let registry = Registry::start().await;
     for round in 0..20 {
-        let len = 1 << (10 + round % 12);
+        let len = 1 << (10 + round % 10);
         let both = [noise(len, 1), noise(len, 2)];
         let location = registry.begin("app").await;
         let send = |i: usize| {
