@@ -9,5 +9,6 @@ mod session;
 
 mod conformance;
 mod first;
+mod manifests;
 mod reads;
 mod uploads;
