@@ -197,6 +197,12 @@ impl Reply {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
+    /// The items of a header that is a list, over all its lines.
+    pub fn items(&self, name: &str) -> Vec<&str> {
+        let lines = self.headers.get_all(name).iter().map(|value| value.to_str().expect("text"));
+        lines.flat_map(|line| line.split(',')).map(str::trim).collect()
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.headers.contains_key(name)
     }
