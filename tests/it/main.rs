@@ -9,6 +9,7 @@ mod session;
 
 mod conformance;
 mod first;
+mod lists;
 mod manifests;
 mod reads;
 mod uploads;
