@@ -8,8 +8,12 @@ mod registry;
 mod session;
 
 mod conformance;
+mod disk;
 mod first;
+mod hostile;
+mod limits;
 mod lists;
 mod manifests;
 mod reads;
+mod stop;
 mod uploads;
