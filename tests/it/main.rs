@@ -3,11 +3,17 @@
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 mod daemon;
+mod raw;
 mod registry;
 mod session;
 
+mod conformance;
 mod disk;
 mod first;
 mod hostile;
 mod limits;
+mod lists;
+mod manifests;
+mod reads;
 mod stop;
+mod uploads;

@@ -54,8 +54,10 @@ pub(super) async fn push(
     if let Some(subject) = &pushed.subject {
         response.headers_mut().insert(headers::OCI_SUBJECT, value(subject.as_str()));
     }
-    for tag in pushed.tags.iter().filter(|tag| tags.contains(tag)) {
-        response.headers_mut().append(headers::OCI_TAG, value(tag.as_str()));
+    let echoed: Vec<_> = pushed.tags.iter().filter(|tag| tags.contains(tag)).map(Tag::as_str).collect();
+    if !echoed.is_empty() {
+        // One line: clients refuse an answer of more than a hundred.
+        response.headers_mut().insert(headers::OCI_TAG, value(echoed.join(", ")));
     }
     Ok(response)
 }
