@@ -45,7 +45,7 @@ fn problems_end_check_with_1_and_serve_with_78() {
         "wharfinger: 3 problems in the configuration:\n\
          REGISTRY_PROT: is not a variable; did you mean REGISTRY_PORT?\n\
          .env:1: REGISTRY_PORT: \"many\" is not a port from 0 to 65535 (0 = any free port)\n\
-         REGISTRY_STORAGE_PATH: /nowhere: does not exist; create it (or mount it) first\n"
+         REGISTRY_STORAGE_PATH: storage directory /nowhere does not exist: create it, or mount the volume that belongs there\n"
     );
     for args in [&["serve"][..], &[]] {
         let out = run(dir.path(), args, &vars);

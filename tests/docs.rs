@@ -194,3 +194,42 @@ fn the_example_environment_loads_except_for_what_is_not_built() {
     let given = VARS.iter().filter(|var| env.is_given(var.name)).count();
     assert_eq!(given, VARS.len() - UNBUILT.len());
 }
+
+/// Every page for users, by its path.
+fn pages() -> Vec<(String, String)> {
+    let mut pages: Vec<String> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(Into::into).into();
+    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    pages.extend(docs.filter_map(|name| Some(format!("docs/{}", name.to_str()?))));
+    pages.retain(|page| page.ends_with(".md") && root().join(page).is_file());
+    pages.into_iter().map(|page| (page.clone(), read(&page))).collect()
+}
+
+#[test]
+fn no_page_names_a_variable_or_setting_that_is_not_there() {
+    let sections: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
+    // configuration.md lists on purpose what is not ours.
+    for (page, text) in pages().iter().filter(|(page, _)| page != "docs/configuration.md") {
+        for name in text.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).filter(|w| w.starts_with("REGISTRY_")) {
+            assert!(VARS.iter().any(|var| var.name == name), "{page}: {name}");
+        }
+        for code in text.split('`').skip(1).step_by(2) {
+            let Some((section, key)) = code.split_once('.').filter(|(section, _)| sections.contains(section)) else {
+                continue;
+            };
+            assert!(KEYS.iter().any(|k| k.section == section && k.key == key), "{page}: {code}");
+        }
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    for (page, text) in pages() {
+        let dir = root().join(&page).parent().unwrap().to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if !target.is_empty() && !target.contains("://") {
+                assert!(dir.join(target).exists(), "{page}: {target}");
+            }
+        }
+    }
+}

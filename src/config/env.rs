@@ -177,6 +177,7 @@ impl Env {
 }
 
 /// The variables of this process: the only place that asks for them.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn of_process() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }

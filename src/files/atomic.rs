@@ -60,7 +60,9 @@ impl<S: Sys> Files<S> {
     pub fn stage(&self, bytes: &Bytes, durable: bool, secret: bool) -> io::Result<Staged> {
         let staged = Staged(format!("{TEMPORARY}/{}", uuid::Uuid::new_v4()));
         let file = match self.sys.create(&staged.0, secret) {
+            // A restored copy may lack it, or somebody removed it by hand.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.forget_dir(TEMPORARY);
                 self.ensure_dir(TEMPORARY)?;
                 self.sys.create(&staged.0, secret)?
             }
@@ -201,8 +203,7 @@ impl<S: Sys> Files<S> {
     /// # Errors
     /// The operating system's.
     pub fn make_dir(&self, path: &str) -> io::Result<()> {
-        self.ensure_dir(parent(path))?;
-        self.sys.mkdir(path)
+        self.named(path, || self.sys.mkdir(path))
     }
 
     /// Creates an empty file that is to grow in place under a name nobody reads by.
@@ -277,6 +278,16 @@ mod tests {
         let staged = files.stage(&Bytes::from("two"), false, false).unwrap();
         files.place(staged, "a/b/c").unwrap();
         assert_eq!(std::fs::read(dir.path().join("a/b/c")).unwrap(), b"two");
+    }
+
+    #[test]
+    fn a_copy_without_its_empty_directories_is_as_good_as_the_whole() {
+        let (dir, files) = files();
+        files.assume_durable(["state", "state/tmp", "uploads"].map(str::to_owned));
+        files.make_dir("uploads/one").unwrap();
+        let staged = files.stage(&Bytes::from("x"), true, false).unwrap();
+        files.place(staged, "uploads/one/x").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("uploads/one/x")).unwrap(), b"x");
     }
 
     #[test]

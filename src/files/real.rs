@@ -1,5 +1,7 @@
 //! [`Sys`] on the running system, by way of `rustix`.
 
+#![expect(clippy::disallowed_methods, reason = "the calls that make files appear; everyone else goes by `atomic`")]
+
 use super::sys::{Kind, Meta, Space, Sys};
 use bytes::Bytes;
 use rustix::{

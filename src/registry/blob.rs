@@ -44,13 +44,17 @@ impl Registry {
         from: Option<&RepositoryName>,
         may_pull: impl Fn(&RepositoryName) -> bool + Send,
     ) -> Result<bool> {
-        let hint = || self.core.hints.get(digest);
-        let Some(source) = from.cloned().or_else(hint).filter(|source| may_pull(source)) else { return Ok(false) };
-        if self.linked(&source, digest).await?.is_none() {
-            return Ok(false);
+        let sources = match from {
+            Some(from) => [from.clone()].into(),
+            None => self.core.hints.get(digest).unwrap_or_default(),
+        };
+        for source in sources.iter().filter(|source| may_pull(source)) {
+            if self.linked(source, digest).await?.is_some() {
+                self.link(repository, digest).await?;
+                return Ok(true);
+            }
         }
-        self.link(repository, digest).await?;
-        Ok(true)
+        Ok(false)
     }
 
     /// The blob behind a repository's link, if both are there.

@@ -9,6 +9,7 @@ mod error;
 mod ledger;
 mod locks;
 mod manifest;
+mod note;
 mod readiness;
 mod referrer;
 pub mod settings;
@@ -31,7 +32,6 @@ pub use upload::{Chunk, Incoming, Upload};
 use crate::{
     oci::{Digest, RepositoryName},
     storage::Storage,
-    who::Subject,
 };
 use std::{future::Future, sync::Arc};
 use tokio_util::task::TaskTracker;
@@ -51,8 +51,8 @@ struct Core {
     store: Arc<dyn Storage>,
     /// Open upload sessions and whose they are.
     ledger: ledger::Ledger,
-    /// Where a digest was last seen: guesses for a mount without `from`, each verified at use.
-    hints: quick_cache::sync::Cache<Digest, RepositoryName>,
+    /// Where a digest was seen last: guesses for a mount without `from`, each verified at use.
+    hints: quick_cache::sync::Cache<Digest, Arc<[RepositoryName]>>,
     /// Orders the pushes of a manifest against its deletion, and the pushes of one tag.
     locks: locks::Locks,
     space: space::Gauge,
@@ -63,6 +63,9 @@ struct Core {
 
 /// Entries of [`Core::hints`]; some hundred bytes each.
 const HINTS: usize = 65_536;
+
+/// Repositories remembered for one digest.
+const HINTS_EACH: usize = 4;
 
 impl Registry {
     /// A registry over a store.
@@ -115,14 +118,12 @@ impl Registry {
     }
 
     fn hint(&self, digest: &Digest, repository: &RepositoryName) {
-        self.core.hints.insert(digest.clone(), repository.clone());
-    }
-}
-
-/// The name under which a subject's sessions are counted and kept.
-fn owner(subject: &Subject) -> Option<String> {
-    match subject {
-        Subject::Anonymous => None,
-        Subject::User(name) => Some(name.to_string()),
+        let known = self.core.hints.get(digest).unwrap_or_default();
+        if known.first() == Some(repository) {
+            return;
+        }
+        let others = known.iter().filter(|known| *known != repository).cloned();
+        let hints = std::iter::once(repository.clone()).chain(others).take(HINTS_EACH).collect();
+        self.core.hints.insert(digest.clone(), hints);
     }
 }

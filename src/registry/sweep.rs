@@ -1,7 +1,7 @@
 //! Ending upload sessions that nobody goes on with, counted from their last byte.
 
 use super::{Registry, Result};
-use crate::storage::{Condemned, Item, ItemKind, RunId, Verdict, Why};
+use crate::storage::{Item, ItemKind, Verdict};
 use std::time::Duration;
 
 /// Temporary files of interrupted writes are no use to anybody after this.
@@ -14,15 +14,14 @@ impl Registry {
     /// # Errors
     /// Only the store's; what was done stays done.
     pub async fn sweep(&self) -> Result<u64> {
-        let (store, run) = (&self.core.store, RunId::fresh());
+        let store = &self.core.store;
         let mut expired = 0;
         let mut after: Option<Item> = None;
         loop {
             let page = store.items(&ItemKind::Uploads, after.as_ref(), 1000).await?;
             for aged in &page.entries {
                 let Item::Upload(id) = &aged.item else { continue };
-                let timeout = self.settings.upload_timeout;
-                match store.condemn(&aged.item, run, Why::Unreferenced, timeout).await? {
+                match store.abandon(id, self.settings.upload_timeout).await? {
                     Verdict::Condemned => {
                         self.core.ledger.close(id);
                         expired += 1;
@@ -36,23 +35,7 @@ impl Registry {
                 break;
             }
         }
-        self.purge_uploads().await?;
         store.tidy(STALE).await?;
         Ok(expired)
-    }
-
-    /// Removes condemned sessions, also those that a kill left there.
-    async fn purge_uploads(&self) -> Result<()> {
-        let mut after: Option<Condemned> = None;
-        loop {
-            let page = self.core.store.condemned(after.as_ref(), 1000).await?;
-            for entry in page.entries.iter().filter(|entry| matches!(entry.item, Item::Upload(_))) {
-                self.core.store.purge(entry).await?;
-            }
-            after = page.entries.last().cloned();
-            if !page.more {
-                return Ok(());
-            }
-        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
@@ -28,6 +28,7 @@ pub fn app(state: Arc<State>) -> App {
 async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Response<Observed>, Infallible> {
     // Outermost: whatever becomes of the request, it is counted and told of.
     let mut observation = Observation::begin(&state, &request);
+    let is_head = request.method() == Method::HEAD;
     let tls = request.extensions().get::<Conn>().is_some_and(|conn| conn.tls);
     // A panic ends one request, answered like any other failure of ours.
     let handled = AssertUnwindSafe(handle(state, request, &mut observation)).catch_unwind().await;
@@ -42,6 +43,9 @@ async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Respo
             Error::Panicked.response()
         }
     };
+    if is_head {
+        without_body(&mut response);
+    }
     // After errors were rendered: these belong on every answer.
     common_headers(response.headers_mut(), observation.id(), tls);
     Ok(observation.answered(response))
@@ -66,6 +70,16 @@ async fn handle(
     let authenticated = authenticate(routed).await?;
     let granted = authorize(authenticated).await?;
     dispatch(granted).await
+}
+
+/// The answer to a HEAD: the length a GET would have, which hyper does not add, and no body.
+fn without_body(response: &mut Response<Body>) {
+    let len = response.body().len();
+    if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return;
+    }
+    response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| len.into());
+    *response.body_mut() = Body::default();
 }
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");

@@ -1,1 +1,237 @@
+//! Storage and system calls that fail on purpose, to show that nothing above them leaves half a
+//! thing behind. For tests.
 
+use super::{
+    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Expect, Fact, Facts, Item,
+    ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId, Storage, Verdict,
+    Verified, Why,
+};
+use crate::{
+    files::{Kind, Meta, Space, Sys},
+    oci::{Digest, Hasher, UploadId},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{
+    future::Future,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+use tokio::sync::Notify;
+
+/// How the n-th call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It fails without an effect.
+    Before,
+    /// It fails although it had its effect.
+    After,
+    /// It is begun and never answers; whoever waits for it is dropped.
+    Dropped,
+}
+
+/// A store whose n-th call goes wrong.
+pub(crate) struct Faulty {
+    inner: Arc<dyn Storage>,
+    calls: AtomicUsize,
+    at: usize,
+    fault: Fault,
+    /// Told when the call that never answers was made.
+    pub(crate) reached: Notify,
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: Arc<dyn Storage>, at: usize, fault: Fault) -> Arc<Self> {
+        Arc::new(Self { inner, calls: AtomicUsize::new(0), at, fault, reached: Notify::new() })
+    }
+
+    /// Whether the n-th call was made.
+    pub(crate) fn was_reached(&self) -> bool {
+        self.calls.load(Ordering::SeqCst) > self.at
+    }
+
+    async fn step<T: Send>(&self, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let failure = || Err(Error::io("do", "as planned", io::Error::other("planted")));
+        if self.calls.fetch_add(1, Ordering::SeqCst) != self.at {
+            return call.await;
+        }
+        match self.fault {
+            Fault::Before => failure(),
+            Fault::After => call.await.and_then(|_| failure()),
+            Fault::Dropped => {
+                let mut call = std::pin::pin!(call);
+                let _ = futures_util::poll!(call.as_mut());
+                self.reached.notify_one();
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Facts for Faulty {
+    async fn get(&self, key: &Key) -> Result<Option<Fact>> {
+        self.step(self.inner.get(key)).await
+    }
+    async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
+        self.step(self.inner.put(puts, durability)).await
+    }
+    async fn delete(&self, key: &Key, expect: Expect) -> Result<bool> {
+        self.step(self.inner.delete(key, expect)).await
+    }
+    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+        self.step(self.inner.children(dir, after, most)).await
+    }
+}
+
+#[async_trait]
+impl Content for Faulty {
+    async fn begin(&self, id: &UploadId, facts: Bytes) -> Result<()> {
+        self.step(self.inner.begin(id, facts)).await
+    }
+    async fn note(&self, id: &UploadId, facts: Bytes) -> Result<bool> {
+        self.step(self.inner.note(id, facts)).await
+    }
+    async fn append(&self, id: &UploadId, at: u64, bytes: Vec<Bytes>, hash: Hasher) -> Result<(Appended, Hasher)> {
+        self.step(self.inner.append(id, at, bytes, hash)).await
+    }
+    async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
+        self.step(self.inner.progress(id)).await
+    }
+    async fn read_upload(&self, id: &UploadId) -> Result<Option<Blob>> {
+        self.step(self.inner.read_upload(id)).await
+    }
+    async fn seal(&self, id: &UploadId) -> Result<Option<Blob>> {
+        self.step(self.inner.seal(id)).await
+    }
+    async fn publish(&self, id: &UploadId, verified: &Verified) -> Result<Published> {
+        self.step(self.inner.publish(id, verified)).await
+    }
+    async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published> {
+        self.step(self.inner.put_blob(verified, bytes)).await
+    }
+    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict> {
+        self.step(self.inner.abandon(id, idle)).await
+    }
+    async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
+        self.step(self.inner.open(digest)).await
+    }
+}
+
+#[async_trait]
+impl Lifecycle for Faulty {
+    async fn probe(&self) -> Result<Capabilities> {
+        self.step(self.inner.probe()).await
+    }
+    async fn now(&self) -> Result<SystemTime> {
+        self.step(self.inner.now()).await
+    }
+    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<Page<Aged>> {
+        self.step(self.inner.items(kind, after, most)).await
+    }
+    async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool> {
+        self.step(self.inner.renew(item, if_older)).await
+    }
+    async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>> {
+        self.step(self.inner.ensure(items)).await
+    }
+    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
+        self.step(self.inner.condemn(item, run, why, idle)).await
+    }
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Condemned>> {
+        self.step(self.inner.condemned(after, most)).await
+    }
+    async fn restore(&self, entry: &Condemned) -> Result<bool> {
+        self.step(self.inner.restore(entry)).await
+    }
+    async fn purge(&self, entry: &Condemned) -> Result<u64> {
+        self.step(self.inner.purge(entry)).await
+    }
+    async fn tidy(&self, idle: Duration) -> Result<u64> {
+        self.step(self.inner.tidy(idle)).await
+    }
+}
+
+/// System calls of which the n-th fails.
+pub(crate) struct FaultySys<S> {
+    inner: S,
+    plan: Arc<Plan>,
+}
+
+/// Which call fails, and how many there were.
+pub(crate) struct Plan {
+    calls: AtomicUsize,
+    at: AtomicUsize,
+    kind: io::ErrorKind,
+}
+
+impl Plan {
+    pub(crate) fn new(at: usize, kind: io::ErrorKind) -> Arc<Self> {
+        Arc::new(Self { calls: AtomicUsize::new(0), at: AtomicUsize::new(at), kind })
+    }
+
+    pub(crate) fn was_reached(&self) -> bool {
+        self.calls.load(Ordering::SeqCst) > self.at.load(Ordering::SeqCst)
+    }
+
+    /// No more failures.
+    pub(crate) fn heal(&self) {
+        self.at.store(usize::MAX, Ordering::SeqCst);
+    }
+
+    fn step(&self) -> io::Result<()> {
+        match self.calls.fetch_add(1, Ordering::SeqCst) == self.at.load(Ordering::SeqCst) {
+            true => Err(self.kind.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl<S> FaultySys<S> {
+    pub(crate) fn new(inner: S, plan: Arc<Plan>) -> Self {
+        Self { inner, plan }
+    }
+}
+
+macro_rules! pass_on {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
+        $(fn $name(&self, $($arg: $type),*) -> io::Result<$out> {
+            self.plan.step()?;
+            self.inner.$name($($arg),*)
+        })*
+    };
+}
+
+impl<S: Sys> Sys for FaultySys<S> {
+    type File = S::File;
+
+    pass_on! {
+        open(path: &str) -> S::File;
+        open_rw(path: &str) -> S::File;
+        create(path: &str, secret: bool) -> S::File;
+        write_at(file: &S::File, parts: &[Bytes], offset: u64) -> ();
+        read_at(file: &S::File, buffer: &mut [u8], offset: u64) -> usize;
+        truncate(file: &S::File, len: u64) -> ();
+        sync_data(file: &S::File) -> ();
+        file_meta(file: &S::File) -> Meta;
+        meta(path: &str) -> Meta;
+        rename(from: &str, to: &str) -> ();
+        rename_new(from: &str, to: &str) -> ();
+        link(from: &str, to: &str) -> ();
+        unlink(path: &str) -> ();
+        mkdir(path: &str) -> ();
+        rmdir(path: &str) -> ();
+        sync_dir(path: &str) -> ();
+        read_dir(path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> ();
+        touch(path: &str) -> ();
+        space() -> Space;
+    }
+
+    fn share(&self, file: S::File) -> Result<Arc<std::fs::File>, S::File> {
+        self.inner.share(file)
+    }
+}

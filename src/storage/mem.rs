@@ -225,6 +225,18 @@ impl Content for Mem {
         Ok(self.state().publish(verified, bytes))
     }
 
+    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict> {
+        let mut state = self.state();
+        match state.uploads.get(id) {
+            None => Ok(Verdict::Gone),
+            Some(session) if !idle_for(session.touched, idle) => Ok(Verdict::Renewed),
+            Some(_) => {
+                state.uploads.remove(id);
+                Ok(Verdict::Condemned)
+            }
+        }
+    }
+
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
         let path = Item::Blob(digest.clone()).path();
         Ok(self.state().files.get(&path).map(|fact| Blob::memory(fact.bytes.clone())))

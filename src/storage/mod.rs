@@ -262,6 +262,9 @@ pub trait Content: Send + Sync {
     /// Makes a blob of bytes in memory.
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published>;
 
+    /// Ends an upload and removes its bytes, unless they changed within `idle`. Needs no room.
+    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict>;
+
     /// A blob, to be read.
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>>;
 }

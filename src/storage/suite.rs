@@ -378,6 +378,24 @@ async fn an_idle_upload_is_condemned_whole() {
 }
 
 #[tokio::test]
+async fn an_abandoned_upload_is_gone_with_its_bytes() {
+    each(|store| async move {
+        let id = UploadId::random();
+        assert_eq!(store.abandon(&id, Duration::ZERO).await?, Verdict::Gone);
+        store.begin(&id, Bytes::new()).await?;
+        store.append(&id, 0, vec!["abc".into()], hasher()).await?;
+        assert_eq!(store.abandon(&id, Duration::from_secs(3600)).await?, Verdict::Renewed);
+        store.seal(&id).await?;
+        assert_eq!(store.abandon(&id, Duration::ZERO).await?, Verdict::Condemned);
+        assert_eq!(store.publish(&id, &verified(b"abc")).await?, Published::Gone);
+        assert!(store.items(&ItemKind::Uploads, None, 9).await?.entries.is_empty());
+        assert!(store.condemned(None, 9).await?.entries.is_empty());
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn renewing_makes_an_item_young_again() {
     each(|store| async move {
         upload(&store, b"x").await?;

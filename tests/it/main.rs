@@ -1,8 +1,13 @@
 //! Sessions of clients against the registry, over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 mod daemon;
 mod registry;
 mod session;
 
+mod disk;
 mod first;
+mod hostile;
+mod limits;
+mod stop;

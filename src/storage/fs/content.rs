@@ -4,15 +4,15 @@
 //! renames to `sealed`, so that nothing can be added to bytes that were verified, not even after
 //! a restart.
 
-use super::{Fs, Inner};
+use super::{Fs, Inner, lifecycle::older_than};
 use crate::{
     files::{Kind, Sys},
     oci::{Digest, Hasher, UploadId},
-    storage::{Appended, Blob, Content, Error, Progress, Published, Result, Verified, error::absent, key},
+    storage::{Appended, Blob, Content, Error, Progress, Published, Result, Verdict, Verified, error::absent, key},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::io;
+use std::{io, time::Duration};
 
 #[async_trait]
 impl<S: Sys> Content for Fs<S> {
@@ -141,6 +141,24 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
+    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict> {
+        let (id, dir) = (*id, key::upload(id));
+        self.run(move |inner| {
+            let failed = |e| Error::io("end", &dir, e);
+            let _lock = inner.lock(&id);
+            let Some((touched, _)) = absent(inner.age(&dir)).map_err(failed)? else { return Ok(Verdict::Gone) };
+            if !idle.is_zero() && !older_than(touched, idle) {
+                return Ok(Verdict::Renewed);
+            }
+            inner.remove_session(&dir);
+            match absent(inner.sys().meta(&dir)).map_err(failed)? {
+                None => Ok(Verdict::Condemned),
+                Some(_) => Err(failed(io::ErrorKind::DirectoryNotEmpty.into())),
+            }
+        })
+        .await
+    }
+
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
         let path = key::blob(digest);
         self.run(move |inner| inner.read_blob(&path).map_err(|e| Error::io("open", &path, e))).await
@@ -258,7 +276,8 @@ impl<S: Sys> Inner<S> {
         }
     }
 
-    /// Removes what is left of a session. What stays is swept as an expired session later.
+    /// Removes a session, its bytes first: without them it is none any more, and nothing can be
+    /// added. What stays after a crash is swept as an expired session.
     pub(super) fn remove_session(&self, dir: &str) {
         for path in [data(dir), sealed(dir), session(dir)] {
             let _ = self.sys().unlink(&path);

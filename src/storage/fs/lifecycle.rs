@@ -31,7 +31,8 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn now(&self) -> Result<SystemTime> {
         self.run(|inner| {
             let failed = |e| Error::io("tell the time of", "the file system", e);
-            let staged = inner.files.stage(&Bytes::new(), false, false).map_err(failed)?;
+            // Not empty: an empty file fits a full disk, and this is how a full disk is noticed too.
+            let staged = inner.files.stage(&Bytes::from_static(b"now\n"), false, false).map_err(failed)?;
             let now = inner.sys().meta(staged.path()).map(|meta| meta.modified);
             inner.files.discard(staged);
             now.map_err(failed)
@@ -163,14 +164,18 @@ fn places(kind: &ItemKind) -> Vec<(String, Parse)> {
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// A time in the future is not old, whatever the clock did.
-fn older_than(time: SystemTime, idle: Duration) -> bool {
+pub(super) fn older_than(time: SystemTime, idle: Duration) -> bool {
     SystemTime::now().duration_since(time).is_ok_and(|age| age >= idle)
 }
 
 impl<S: Sys> Inner<S> {
     /// When an item was renewed, and its length. An upload is as old as its last byte.
-    fn age(&self, path: &str) -> io::Result<(SystemTime, u64)> {
+    pub(super) fn age(&self, path: &str) -> io::Result<(SystemTime, u64)> {
         let meta = self.sys().meta(path)?;
         if meta.kind != Kind::Directory {
             return Ok((meta.modified, meta.len));
@@ -214,8 +219,17 @@ impl<S: Sys> Inner<S> {
         if !idle.is_zero() && !older_than(before, idle) {
             return Ok(Verdict::Renewed);
         }
-        if absent(self.files.rename_new(&live, &dead)).map_err(failed)?.is_none() {
-            return Ok(Verdict::Gone);
+        match absent(self.files.rename_new(&live, &dead)) {
+            Ok(Some(())) => {}
+            Ok(None) => return Ok(Verdict::Gone),
+            // No room for a grave. What somebody deletes to make room must go all the same; only
+            // the chance to look at it later is lost.
+            Err(e) if is_full(&e) && entry.why == Why::Deleted && !matches!(entry.item, Item::Upload(_)) => {
+                let gone = absent(self.sys().unlink(&live)).map_err(failed)?;
+                self.files.sync_parent(&live).map_err(failed)?;
+                return Ok(if gone.is_some() { Verdict::Condemned } else { Verdict::Gone });
+            }
+            Err(e) => return Err(failed(e)),
         }
         // Renewed between the look and the move: it is wanted after all.
         let (after, _) = self.age(&dead).map_err(failed)?;

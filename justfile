@@ -1,0 +1,33 @@
+# Short names for the commands of this project; without `just`, type what stands below each.
+
+# What there is
+default:
+    @just --list
+
+# Format, lints and documentation, as CI judges them
+check:
+    .ci/run check
+
+# The tests
+test:
+    cargo test
+
+# All that CI runs
+ci:
+    .ci/run
+
+# Serve on port 15000 from ./data; flags go through: just run --port 5000
+run *FLAGS:
+    cargo run --release -- {{FLAGS}}
+
+# The benchmarks
+bench *ARGS:
+    cargo bench {{ARGS}}
+
+# Real clients against the release binary; installs nothing, says what is missing
+clients *ARGS:
+    tests/clients/run {{ARGS}}
+
+# The documentation of the code
+doc *ARGS:
+    cargo doc --no-deps --document-private-items {{ARGS}}

@@ -1,0 +1,32 @@
+# shellcheck shell=bash disable=SC2034
+NEEDS=(helm)
+HOWTO='go install helm.sh/helm/v4/cmd/helm@latest'
+STORIES=(
+  'log in|30|login'
+  'package and push a chart|60|push'
+  'pull and compare|60|pull'
+  'newest version by range|60|range'
+  'show and template from here|60|template'
+)
+version() { helm version --template '{{.Version}}' | grep . || helm version --short; }
+login() { helm registry login --plain-http -u "$CLIENTS_USER" --password-stdin "$REG" <<< "$CLIENTS_PASS"; }
+push() {
+  local v
+  mkdir -p chart/templates
+  printf 'kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  unique: "%s"\n' "$NS" > chart/templates/map.yaml
+  for v in 0.1.0 0.2.0+build.7; do
+    printf 'apiVersion: v2\nname: thing\nversion: %s\ndescription: a chart\n' "$v" > chart/Chart.yaml
+    helm package chart
+    helm push --plain-http "thing-$v.tgz" "oci://$REG/$NS/charts"
+  done
+}
+pull() {
+  mkdir -p back
+  helm pull --plain-http "oci://$REG/$NS/charts/thing" --version 0.1.0 -d back
+  cmp thing-0.1.0.tgz back/thing-0.1.0.tgz
+  # a plus cannot be in a tag, helm stores it as an underscore
+  helm pull --plain-http "oci://$REG/$NS/charts/thing" --version 0.2.0+build.7 -d back
+  cmp thing-0.2.0+build.7.tgz back/thing-0.2.0+build.7.tgz
+}
+range() { contains version "$(helm show chart --plain-http "oci://$REG/$NS/charts/thing" --version '>=0.1.0')" 0.2.0; }
+template() { contains rendered "$(helm template --plain-http release "oci://$REG/$NS/charts/thing" --version 0.1.0)" "$NS"; }

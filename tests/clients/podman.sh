@@ -1,0 +1,58 @@
+# shellcheck shell=bash disable=SC2034
+NEEDS=(podman)
+HOWTO='Debian: podman'
+STORIES=(
+  'log in|30|login'
+  'push|90|push'
+  'pull and compare|90|pull'
+  'pull by digest|90|by_digest'
+  'push to another repository|90|copy'
+  'push compressed with zstd|90|zstd'
+  'multi-arch push and pull|120|multi'
+  'search and list tags|30|list'
+)
+version() { podman --version | awk '{ print $3 }'; }
+# Own storage, so that no image of the machine's is used or left behind; vfs needs nothing of the kernel.
+p() { podman --root "$BOX/root" --runroot "$BOX/runroot" --storage-driver vfs "$@"; }
+login() { p login --tls-verify=false -u "$CLIENTS_USER" --password-stdin "$REG" <<< "$CLIENTS_PASS"; }
+push() {
+  local id
+  # podman makes an image name of the path, so that one has to be short and in lower case
+  cp -r "$WORK/images/image" layout
+  id=$(p pull -q oci:layout:image)
+  echo "$id" > id
+  p tag "$id" "$REG/$NS/app:v1"
+  p push --tls-verify=false --digestfile digest "$REG/$NS/app:v1"
+  same digest "$(cat digest)" "$(remote_digest "$NS/app" v1)"
+}
+pull() {
+  p rmi -af
+  same id "$(cat id)" "$(p pull -q --tls-verify=false "$REG/$NS/app:v1")"
+  # podman compresses anew for a push, so its digest is compared, not the layout's
+  same digest "$(cat digest)" "$(p image inspect --format '{{.Digest}}' "$REG/$NS/app:v1")"
+}
+by_digest() { p rmi -af; p pull --tls-verify=false "$REG/$NS/app@$(cat digest)"; p tag "$(cat id)" "$REG/$NS/app:v1"; }
+copy() {
+  p tag "$REG/$NS/app:v1" "$REG/$NS/copy:v1"
+  p push --tls-verify=false "$REG/$NS/copy:v1"
+  [ -n "$(remote_digest "$NS/copy" v1)" ] || die 'not there'
+}
+zstd() {
+  p push --tls-verify=false --force-compression --compression-format zstd "$REG/$NS/app:v1" "$REG/$NS/zstd:v1" \
+    || p push --tls-verify=false --compression-format zstd "$REG/$NS/app:v1" "$REG/$NS/zstd:v1"
+  p rmi -af
+  p pull --tls-verify=false "$REG/$NS/zstd:v1"
+}
+multi() {
+  seed multi "$NS/seeded" v1
+  p pull --tls-verify=false --arch arm64 "$REG/$NS/seeded:v1"
+  p rmi -af
+  p manifest create list
+  p manifest add --all --tls-verify=false list "docker://$REG/$NS/seeded:v1"
+  p manifest push --all --tls-verify=false list "docker://$REG/$NS/multi:v1"
+  same children 2 "$(web -H "Accept: $ACCEPT" "http://$REG/v2/$NS/multi/manifests/v1" | jq_py 'len(v["manifests"])')"
+}
+list() {
+  contains tags "$(p search --tls-verify=false --list-tags "$REG/$NS/app")" v1
+  contains search "$(p search --tls-verify=false --limit 100 "$REG/$NS/app")" "$NS/app"
+}

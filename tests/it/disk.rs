@@ -1,0 +1,169 @@
+//! A disk that is full, or not what it was.
+
+use crate::{daemon::Daemon, registry::Registry, session::*};
+use bytes::Bytes;
+use http::StatusCode;
+use std::{path::Path, process::Command};
+
+/// A small file system of its own; `None` where none can be mounted.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount(options: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir.path()).output().ok()?.status;
+        if mounted.success() {
+            return Some(Self(dir));
+        }
+        eprintln!("skipped: no file system can be mounted here (root is needed)");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Leaves `left` bytes free.
+    fn fill(&self, left: u64) {
+        let space = rustix::fs::statvfs(self.path()).unwrap();
+        let free = space.f_bavail * space.f_frsize;
+        std::fs::write(
+            self.path().join("lost+found/filler"),
+            vec![0; usize::try_from(free.saturating_sub(left)).unwrap()],
+        )
+        .unwrap();
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.path().join("lost+found/filler")).unwrap();
+    }
+
+    /// A daemon over it which keeps no reserve, so that the disk itself is met.
+    fn daemon(&self, settings: &str) -> Daemon {
+        let file = self.0.path().join("lost+found/settings.toml");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, settings).unwrap();
+        Daemon::start(self.path(), &[("REGISTRY_SETTINGS", file.to_str().unwrap())])
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+const NO_RESERVE: &str = "[storage]\nreserve_bytes = 0\nreserve_inodes = 0\n";
+
+#[track_caller]
+fn full(reply: &Reply) {
+    reply.refused(507, "UNAVAILABLE");
+    assert!(reply.has("retry-after"));
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_pushes_serves_pulls_and_recovers() {
+    let Some(small) = Small::mount("size=24m") else { return };
+    let daemon = small.daemon(NO_RESERVE);
+    let (_, manifest) = daemon.push_image("app", "v1", "before").await;
+    let open = daemon.begin("app").await;
+    daemon.patch(&open, noise(100_000, 1)).await;
+    small.fill(1 << 20);
+
+    let big = noise(8 << 20, 2);
+    full(&daemon.post(format!("/v2/app/blobs/uploads/?digest={}", sha256(&big)), big.clone()).await);
+    let streamed = daemon
+        .ask(http::Method::POST, format!("/v2/app/blobs/uploads/?digest={}", sha256(&big)))
+        .stream(big.chunks(1 << 20).map(Bytes::copy_from_slice).collect())
+        .send()
+        .await;
+    full(&streamed);
+    full(&daemon.patch(&open, big.clone()).await);
+    let uploads = std::fs::read_dir(small.path().join("uploads")).unwrap().count();
+    assert_eq!(uploads, 1, "of what was refused nothing stays");
+    assert_eq!(std::fs::read_dir(small.path().join("state/tmp")).unwrap().count(), 0);
+    assert_eq!(daemon.get("/v2/app/manifests/v1").await.body, manifest.to_string(), "pulls go on");
+
+    small.free();
+    let status = daemon.get(&open).await;
+    let len: usize = status.header("range").strip_prefix("0-").unwrap().parse::<usize>().unwrap() + 1;
+    assert!(len >= 100_000, "the session goes on where it stood");
+    let whole = [noise(100_000, 1), big.slice(..len - 100_000), Bytes::from("end")].concat();
+    let done = daemon.put(format!("{open}?digest={}", sha256(&whole)), "end").await;
+    assert_eq!(done.status, StatusCode::CREATED, "without a restart: {done:?}");
+}
+
+#[tokio::test]
+async fn with_no_byte_left_nothing_is_half_written_and_deleting_works() {
+    let Some(small) = Small::mount("size=8m") else { return };
+    let daemon = small.daemon(NO_RESERVE);
+    let (digest, manifest) = daemon.push_image("app", "v1", "before").await;
+    let open = daemon.begin("app").await;
+    daemon.patch(&open, noise(300_000, 1)).await;
+    small.fill(0);
+    full(&daemon.post("/v2/app/blobs/uploads/", "").await);
+    full(&daemon.patch(&open, noise(300_000, 2)).await);
+    full(&daemon.put_manifest("app", "v2", &index(&[])).await);
+    full(&daemon.put_manifest("app", "v2", &manifest).await);
+    assert_eq!(daemon.tags("app").await, ["v1"]);
+    assert_eq!(daemon.get(&open).await.header("range"), "0-299999", "what did not fit was taken back");
+    assert_eq!(daemon.get("/health/ready").await.json()["push"], false);
+    assert_eq!(daemon.get("/health/ready").await.status, StatusCode::OK, "images can be pulled");
+    // Who deletes to make room must succeed.
+    assert_eq!(daemon.delete(&open).await.status, StatusCode::NO_CONTENT);
+    small.free();
+    small.fill(0);
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap();
+    assert_eq!(daemon.delete(format!("/v2/app/blobs/{layer}")).await.status, StatusCode::ACCEPTED);
+    assert_eq!(daemon.delete(format!("/v2/app/manifests/{digest}")).await.status, StatusCode::ACCEPTED);
+    daemon.get("/v2/app/manifests/v1").await.refused(404, "MANIFEST_UNKNOWN");
+    small.free();
+    daemon.push_image("app", "v1", "after").await;
+}
+
+#[tokio::test]
+async fn a_reserve_of_bytes_and_inodes_is_kept() {
+    let Some(small) = Small::mount("size=24m,nr_inodes=2000") else { return };
+    let daemon = small.daemon("[storage]\nreserve_bytes = \"16 MiB\"\nreserve_inodes = 0\n");
+    daemon.push_image("app", "v1", "x").await;
+    let big = noise(10 << 20, 1);
+    // The length is known: refused before a byte is taken.
+    full(&daemon.post(format!("/v2/app/blobs/uploads/?digest={}", sha256(&big)), big).await);
+    drop(daemon);
+    let daemon = small.daemon("[storage]\nreserve_bytes = 0\nreserve_inodes = 2000\n");
+    full(&daemon.post("/v2/app/blobs/uploads/", "").await);
+    assert_eq!(daemon.get("/v2/app/manifests/v1").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn running_out_of_inodes_is_a_full_disk() {
+    let Some(small) = Small::mount("size=24m,nr_inodes=1000") else { return };
+    let daemon = small.daemon(NO_RESERVE);
+    let (_, manifest) = daemon.push_image("app", "v1", "x").await;
+    let fillers = small.path().join("lost+found");
+    let mut made = 0;
+    while std::fs::write(fillers.join(format!("i{made}")), "").is_ok() {
+        made += 1;
+    }
+    full(&daemon.post("/v2/app/blobs/uploads/", "").await);
+    full(&daemon.put_manifest("app", "v2", &manifest).await);
+    assert_eq!(daemon.get("/v2/app/manifests/v1").await.body, manifest.to_string());
+    (0..made).for_each(|i| std::fs::remove_file(fillers.join(format!("i{i}"))).unwrap());
+    daemon.push_image("app", "v2", "y").await;
+}
+
+#[tokio::test]
+async fn a_root_that_goes_away_is_not_an_empty_registry() {
+    let registry = Registry::start().await;
+    registry.push_image("app", "v1", "x").await;
+    let root = registry.root().to_owned();
+    std::fs::rename(root.join("ROOT.json"), root.join("ROOT.away")).unwrap();
+    let ready = registry.get("/health/ready").await;
+    assert_eq!((ready.status, ready.json()["pull"].as_bool()), (StatusCode::SERVICE_UNAVAILABLE, Some(false)));
+    assert_eq!(registry.get("/health").await.status, StatusCode::OK, "no reason to be restarted");
+    // Room is measured four times a second; the root is missed with the next measure.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    registry.post("/v2/app/blobs/uploads/", "").await.refused(500, "UNKNOWN");
+    std::fs::rename(root.join("ROOT.away"), root.join("ROOT.json")).unwrap();
+}

@@ -1,0 +1,133 @@
+//! Each bound on what a client may bring: at the limit, and one past it.
+
+use crate::{registry::Registry, session::*};
+use http::{Method, StatusCode};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test]
+async fn open_sessions_are_bounded_and_ending_one_makes_room() {
+    let registry = Registry::with(|setup| setup.settings.open_uploads = 2).await;
+    let first = registry.begin("app").await;
+    registry.begin("app").await;
+    let refused = registry.post("/v2/app/blobs/uploads/", "").await;
+    refused.refused(429, "TOOMANYREQUESTS");
+    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(registry.delete(&first).await.status, StatusCode::NO_CONTENT);
+    let second = registry.begin("app").await;
+    let done = registry.put(format!("{second}?digest={}", sha256(b"x")), "x").await;
+    assert_eq!(done.status, StatusCode::CREATED);
+    registry.begin("app").await;
+}
+
+#[tokio::test]
+async fn one_callers_sessions_are_bounded() {
+    let registry = Registry::with(|setup| setup.settings.open_uploads_per_user = 1).await;
+    registry.begin("app").await;
+    registry.post("/v2/app/blobs/uploads/", "").await.refused(429, "TOOMANYREQUESTS");
+}
+
+#[tokio::test]
+async fn one_callers_bytes_in_open_sessions_are_bounded() {
+    let registry = Registry::with(|setup| setup.settings.upload_bytes_per_user = 1000).await;
+    let location = registry.begin("app").await;
+    assert_eq!(registry.patch(&location, noise(1000, 1)).await.status, StatusCode::ACCEPTED);
+    let other = registry.begin("app").await;
+    registry.patch(&other, "x").await.refused(429, "TOOMANYREQUESTS");
+    registry.delete(&location).await;
+    assert_eq!(registry.patch(&other, "x").await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_blob_has_a_largest_size_however_it_comes() {
+    let registry = Registry::with(|setup| setup.settings.blob_bytes = 1000).await;
+    registry.push_blob("app", noise(1000, 1)).await;
+    let long = noise(1001, 2);
+    let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(&long));
+    registry.post(&target, long.clone()).await.refused(413, "SIZE_INVALID");
+    let streamed = registry.ask(Method::POST, &target).stream(vec![long.slice(..600), long.slice(600..)]).send().await;
+    streamed.refused(413, "SIZE_INVALID");
+    assert_eq!(registry.inner().open_uploads(), 0, "nobody was told of these sessions");
+    assert_eq!(std::fs::read_dir(registry.root().join("uploads")).unwrap().count(), 0);
+    // A session keeps what was within the limit.
+    let location = registry.begin("app").await;
+    registry.patch(&location, noise(900, 3)).await;
+    registry.patch(&location, noise(101, 3)).await.refused(413, "SIZE_INVALID");
+    assert_eq!(registry.get(&location).await.header("range"), "0-899");
+    assert_eq!(registry.patch(&location, noise(100, 3)).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn names_and_tags_have_a_longest_length() {
+    let registry = Registry::start().await;
+    registry.begin(&"n".repeat(255)).await;
+    registry.post(format!("/v2/{}/blobs/uploads/", "n".repeat(256)), "").await.refused(400, "NAME_INVALID");
+    let longest = "t".repeat(128);
+    registry.push_image("app", &longest, "x").await;
+    assert_eq!(registry.tags("app").await, [longest]);
+    let (_, manifest) = registry.push_image("app", "v", "x").await;
+    registry.put_manifest("app", &"t".repeat(129), &manifest).await.refused(400, "TAG_INVALID");
+}
+
+#[tokio::test]
+async fn json_has_a_deepest_level_and_a_bomb_is_refused_at_once() {
+    let registry = Registry::start().await;
+    let (_, mut manifest) = registry.push_image("app", "v1", "x").await;
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    // The manifest itself is the first level.
+    manifest["deep"] = serde_json::from_str(&nested(31)).unwrap();
+    assert_eq!(registry.put_manifest("app", "deep", &manifest).await.status, StatusCode::CREATED);
+    manifest["deep"] = serde_json::from_str(&nested(32)).unwrap();
+    registry.put_manifest("app", "deeper", &manifest).await.refused(400, "MANIFEST_INVALID");
+    registry.put("/v2/app/manifests/bomb", vec![b'['; 4 << 20]).await.refused(400, "MANIFEST_INVALID");
+    registry.put("/v2/app/manifests/bomb", "{\"a\":".repeat(100_000)).await.refused(400, "MANIFEST_INVALID");
+}
+
+#[tokio::test]
+async fn a_manifest_names_at_most_so_many_others() {
+    let registry = Registry::with(|setup| setup.settings.manifest_descriptors = 3).await;
+    let child = || json!({"mediaType": OCI_MANIFEST, "digest": sha256(b"child"), "size": 5});
+    let three = index(&[child(), child(), child()]);
+    assert_eq!(registry.put_manifest("app", "v1", &three).await.status, StatusCode::CREATED);
+    let four = index(&[child(), child(), child(), child()]);
+    registry.put_manifest("app", "v2", &four).await.refused(400, "MANIFEST_INVALID");
+}
+
+#[tokio::test]
+async fn an_index_of_indexes_with_shared_children_costs_no_more_than_its_length() {
+    let registry = Registry::start().await;
+    let mut child = registry.push_image("app", "leaf", "x").await.1.to_string();
+    let mut media_type = OCI_MANIFEST;
+    for level in 0..30 {
+        let twice = [descriptor(media_type, child.as_bytes()), descriptor(media_type, child.as_bytes())];
+        let parent = index(&twice);
+        let reply = registry.put_manifest("app", &format!("level{level}"), &parent).await;
+        assert_eq!(reply.status, StatusCode::CREATED);
+        (child, media_type) = (parent.to_string(), OCI_INDEX);
+    }
+}
+
+#[tokio::test]
+async fn a_request_head_has_a_longest_length() {
+    let registry = Registry::with(|setup| setup.limits.header_bytes = 20 << 10).await;
+    let with = |len: usize| registry.ask(Method::GET, "/v2/").header("authorization", "x".repeat(len)).send();
+    assert_eq!(with(16 << 10).await.status, StatusCode::OK);
+    with(20 << 10).await.refused(431, "SIZE_INVALID");
+    // Exactly: the head of a request whose other headers are known.
+    let head = format!("GET /v2/ HTTP/1.1\r\nhost: {}\r\nauthorization: ", registry.address());
+    let room = (20 << 10) - head.len() - "\r\n\r\n".len();
+    assert_eq!(with(room).await.status, StatusCode::OK);
+    with(room + 1).await.refused(431, "SIZE_INVALID");
+}
+
+#[tokio::test]
+async fn a_session_expires_so_long_after_its_last_byte() {
+    let registry = Registry::with(|setup| setup.settings.upload_timeout = Duration::from_millis(400)).await;
+    let (left, kept) = (registry.begin("app").await, registry.begin("app").await);
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    registry.patch(&kept, "x").await;
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(registry.inner().sweep().await.unwrap(), 1);
+    registry.get(&left).await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    assert_eq!(registry.get(&kept).await.header("range"), "0-0");
+}
