@@ -185,7 +185,9 @@ where
         body.map_err(|error| -> BoxError { Box::new(error) }).boxed_unsync()
     });
     let Ok(mut response) = app.call(request).await;
-    if is_h1 && unread.load(Ordering::Relaxed) && !response.status().is_success() {
+    // An empty chunked body is often left unread by what succeeds; hyper sees its end by itself.
+    let harmless = chunked && response.status().is_success();
+    if is_h1 && unread.load(Ordering::Relaxed) && !harmless {
         // The connection ends with this answer. A client that is not told so sends its next
         // request there, and gets none.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
