@@ -3,6 +3,7 @@
 use crate::{registry::Registry, session::*};
 use http::Method;
 use serde_json::{Value, json};
+use std::slice::from_ref;
 
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -13,13 +14,16 @@ async fn every_type(client: &Client) -> [(&'static str, Value); 5] {
     client.push_blob("app", "{}").await;
     client.push_blob("app", "layer").await;
     let (config, layer) = (descriptor("application/vnd.example.any+json", b"{}"), descriptor("a/b", b"layer"));
-    let child = image(&config, &[layer.clone()]);
+    let child = image(&config, from_ref(&layer));
     client.put_manifest("app", "child", &child).await.is(201);
     let child = descriptor(OCI_MANIFEST, child.to_string().as_bytes());
     [
-        (OCI_MANIFEST, image(&config, &[layer.clone()])),
-        (OCI_INDEX, index(&[child.clone()])),
-        (DOCKER_MANIFEST, json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": [layer] })),
+        (OCI_MANIFEST, image(&config, from_ref(&layer))),
+        (OCI_INDEX, index(from_ref(&child))),
+        (
+            DOCKER_MANIFEST,
+            json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": [layer] }),
+        ),
         (DOCKER_LIST, json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [child] })),
         (ARTIFACT, json!({ "mediaType": ARTIFACT, "artifactType": "a/b", "blobs": [layer] })),
     ]
@@ -48,7 +52,8 @@ async fn the_body_says_its_type_where_the_request_does_not() {
         }
     }
     // And its shape where not even the body does.
-    for (mut manifest, media_type) in [(image(&descriptor(CONFIG, b"{}"), &[]), OCI_MANIFEST), (index(&[]), OCI_INDEX)] {
+    for (mut manifest, media_type) in [(image(&descriptor(CONFIG, b"{}"), &[]), OCI_MANIFEST), (index(&[]), OCI_INDEX)]
+    {
         manifest.as_object_mut().unwrap().remove("mediaType");
         for said in ["", media_type] {
             registry.put_bytes("app", "v1", said, manifest.to_string()).await.is(201);
@@ -76,7 +81,10 @@ async fn odd_spaces_keys_and_letters_are_kept() {
         }
         registry.put_bytes("app", "v1", OCI_MANIFEST, text.clone()).await.is(201);
         let reply = registry.read("/v2/app/manifests/v1").await;
-        assert_eq!((reply.header("docker-content-digest"), &reply.body), (sha256(text.as_bytes()).as_str(), &text.into()));
+        assert_eq!(
+            (reply.header("docker-content-digest"), &reply.body),
+            (sha256(text.as_bytes()).as_str(), &text.into())
+        );
     }
 }
 

@@ -82,6 +82,22 @@ async fn a_half_dead_connection_does_not_keep_a_session() {
 }
 
 #[tokio::test]
+async fn a_half_dead_connection_is_forgotten_by_a_restart() {
+    let registry = Registry::start().await;
+    let content = noise(2_000_000, 6);
+    let location = registry.begin("app").await;
+    let mut dead = Raw::begin(registry.address(), "PATCH", &location, content.len(), &content[..1_500_000]).await;
+    until_held(&registry, &location, 1_000_000).await;
+    let registry = registry.restart(Default::default()).await;
+    let at = until_held(&registry, &location, 1_000_000).await;
+    assert!(held(&registry, &location) == content[..at]);
+    dead.send(&content[1_500_000..]).await;
+    assert_eq!(dead.status().await, None);
+    registry.patch_at(&location, at, content.slice(at..)).await.is(202);
+    registry.put(format!("{location}?digest={}", sha256(&content)), "").await.is(201);
+}
+
+#[tokio::test]
 async fn a_half_dead_connection_does_not_come_back_into_a_finished_session() {
     let registry = Registry::start().await;
     let content = noise(5_000, 4);
