@@ -7,6 +7,7 @@ mod registry;
 mod session;
 
 mod disk;
+mod door;
 mod first;
 mod hostile;
 mod limits;
