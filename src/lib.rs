@@ -5,7 +5,7 @@
 //! | floor | modules | what |
 //! |---|---|---|
 //! | 0 words | [`oci`], [`who`], [`files`] | pure words, and the one place that makes files appear |
-//! | 1 bytes | [`storage`] | blobs, facts and upload sessions behind traits |
+//! | 1 bytes, who, may they | [`storage`], [`auth`], [`access`] | blobs, facts and upload sessions behind traits; passwords; rules and the one decision |
 //! | 2 meaning | [`registry`] | what an OCI registry is, no HTTP in sight |
 //! | 3 settings | [`config`] | environment and files into plain settings |
 //! | 4 HTTP | [`service`] | the tower stack, endpoints, the error table |
@@ -15,6 +15,8 @@
 // Tests may write files and read the environment; the program only where clippy.toml's reasons say.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+pub mod access;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod files;

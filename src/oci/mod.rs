@@ -10,6 +10,7 @@ mod json;
 mod manifest;
 pub mod media_type;
 mod name;
+mod pattern;
 mod range;
 mod reference;
 
@@ -19,5 +20,6 @@ pub use id::{InvalidUploadId, UploadId};
 pub use manifest::{Bounds, Descriptor, InvalidManifest, Manifest, ReferencedDigest};
 pub use media_type::ManifestType;
 pub use name::{InvalidName, RepositoryName};
+pub use pattern::{InvalidPattern, Pattern};
 pub use range::{ChunkRange, InvalidChunkRange, RangeSet, Ranges, Span};
 pub use reference::{InvalidReference, InvalidTag, Reference, Tag};

@@ -139,7 +139,8 @@ impl Walk {
         let component = within.and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
         let after = if fresh { component.clone() } else { dir.read[start..].to_owned() };
         if !component.is_empty() {
-            let whole = component.match_indices(['-', '.']).map(|(i, _)| &component[..i]);
+            // What is wanted after need not be of the grammar: any byte below `/` does this.
+            let whole = component.match_indices(|c| c < '/').map(|(i, _)| &component[..i]);
             for name in whole.chain([component.as_str()]) {
                 self.see(&dir.read[..start], name);
             }

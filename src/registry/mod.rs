@@ -9,6 +9,7 @@ mod error;
 mod ledger;
 mod locks;
 mod manifest;
+mod note;
 mod readiness;
 mod referrer;
 pub mod settings;
@@ -31,7 +32,6 @@ pub use upload::{Chunk, Incoming, Upload};
 use crate::{
     oci::{Digest, RepositoryName},
     storage::Storage,
-    who::Subject,
 };
 use std::{future::Future, sync::Arc};
 use tokio_util::task::TaskTracker;
@@ -125,13 +125,5 @@ impl Registry {
         let others = known.iter().filter(|known| *known != repository).cloned();
         let hints = std::iter::once(repository.clone()).chain(others).take(HINTS_EACH).collect();
         self.core.hints.insert(digest.clone(), hints);
-    }
-}
-
-/// The name under which a subject's sessions are counted and kept.
-fn owner(subject: &Subject) -> Option<String> {
-    match subject {
-        Subject::Anonymous => None,
-        Subject::User(name) => Some(name.to_string()),
     }
 }

@@ -71,7 +71,8 @@ impl Registry {
             // Entries under the fallback tag join in their place; one's own entry counts more.
             let mut names: BTreeMap<String, Option<Entry>> = match &last {
                 Some(last) => {
-                    let rest = fallback.split_off(last);
+                    let mut rest = fallback.split_off(last);
+                    fallback.extend(rest.remove_entry(last));
                     std::mem::replace(&mut fallback, rest)
                 }
                 None => std::mem::take(&mut fallback),

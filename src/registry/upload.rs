@@ -4,16 +4,20 @@
 //! arrived, and a note of whose it is and of the hash so far. Of two writers at one offset one
 //! wins; the other is told where the session stands.
 
-use super::{Error, Interruption, Registry, Result, ledger::Owner, owner, verify};
+use super::{
+    Error, Interruption, Registry, Result,
+    ledger::Owner,
+    note::{Note, owner},
+    verify,
+};
 use crate::{
-    oci::{Algorithm, ChunkRange, Digest, Hasher, RepositoryName, SavedHash, UploadId},
+    oci::{Algorithm, ChunkRange, Digest, Hasher, RepositoryName, UploadId},
     storage::{Appended, Progress, Published},
     who::Subject,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use serde::{Deserialize, Serialize};
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 /// Bytes handed to the disk at once: long enough to hash well, short enough to hold many.
 const BATCH: usize = 256 << 10;
@@ -44,27 +48,6 @@ pub struct Chunk {
     pub range: Option<ChunkRange>,
     /// How many they are, if it says so.
     pub length: Option<u64>,
-}
-
-/// What is kept with a session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Note {
-    repository: String,
-    owner: Owner,
-    started: String,
-    algorithm: String,
-    /// The hash of the first bytes.
-    hash: Option<HashMark>,
-}
-
-/// The hash of the first `len` bytes of a session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct HashMark {
-    len: u64,
-    /// The run of the machine in which it was taken. Bytes that were not yet durable may differ
-    /// after a power failure, so another run reads them again.
-    boot: String,
-    state: SavedHash,
 }
 
 /// A session being written by this request.
@@ -101,13 +84,7 @@ impl Registry {
         if !self.core.ledger.open(id, &owner, allows) {
             return Err(Error::TooManyUploads);
         }
-        let note = Note {
-            repository: repository.to_string(),
-            owner,
-            started: jiff::Timestamp::now().to_string(),
-            algorithm: algorithm.to_string(),
-            hash: None,
-        };
+        let note = Note::new(repository, subject, algorithm);
         if let Err(e) = self.core.store.begin(&id, note.bytes()).await {
             self.core.ledger.close(&id);
             return Err(e.into());
@@ -200,12 +177,10 @@ impl Registry {
     async fn session(&self, repository: &RepositoryName, subject: &Subject, id: &UploadId) -> Result<(Note, Progress)> {
         let unknown = || Error::UploadUnknown(*id);
         let progress = self.core.store.progress(id).await?.ok_or_else(unknown)?;
-        // A note cut short by a power failure ends its session, no more.
-        let note: Note = serde_json::from_slice(&progress.facts).map_err(|_| unknown())?;
-        if note.repository != repository.as_str() || note.owner != owner(subject) {
-            return Err(unknown());
+        match Note::read(&progress.facts) {
+            Some(note) if note.belongs_to(repository, subject) => Ok((note, progress)),
+            _ => Err(unknown()),
         }
-        Ok((note, progress))
     }
 
     /// Takes up a session where it stands, its hash in step with its bytes.
@@ -310,7 +285,7 @@ impl Registry {
     }
 
     async fn note(&self, writer: &mut Writer) -> Result<()> {
-        writer.note.hash = Some(HashMark { len: writer.len, boot: boot().to_owned(), state: writer.hasher.save() });
+        writer.note.mark(writer.len, &writer.hasher);
         self.core.store.note(&writer.id, writer.note.bytes()).await?;
         writer.noted = writer.len;
         Ok(())
@@ -357,27 +332,11 @@ impl Registry {
     /// Enters a session of an earlier process into the ledger.
     pub(super) async fn meet(&self, id: &UploadId, len: u64) -> Result<()> {
         if let Some(progress) = self.core.store.progress(id).await?
-            && let Ok(note) = serde_json::from_slice::<Note>(&progress.facts)
+            && let Some(note) = Note::read(&progress.facts)
         {
             self.core.ledger.holds(*id, &note.owner, len);
         }
         Ok(())
-    }
-}
-
-impl Note {
-    fn bytes(&self) -> Bytes {
-        serde_json::to_vec(self).unwrap_or_default().into()
-    }
-
-    /// The hasher of the first of `len` bytes, and how many it has seen; a fresh one if what is
-    /// noted cannot be relied on.
-    fn hasher(&self, len: u64) -> (Hasher, u64) {
-        let mark = self.hash.as_ref().filter(|mark| mark.boot == boot() && mark.len <= len);
-        match mark.and_then(|mark| Some((Hasher::resume(&mark.state)?, mark.len))) {
-            Some(resumed) => resumed,
-            None => (Hasher::new(self.algorithm.parse().unwrap_or_default()), 0),
-        }
     }
 }
 
@@ -411,14 +370,4 @@ impl Batch {
         }
         batch
     }
-}
-
-/// Tells this run of the machine from any other.
-fn boot() -> &'static str {
-    static BOOT: OnceLock<String> = OnceLock::new();
-    BOOT.get_or_init(|| {
-        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-        // Where the system does not say, a process is as far as trust goes.
-        id.map_or_else(|_| uuid::Uuid::new_v4().to_string(), |id| id.trim().to_owned())
-    })
 }

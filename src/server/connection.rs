@@ -9,8 +9,8 @@ use super::{
 };
 use crate::service::{BoxError, RequestBody, conn::Conn, sendfile::Slot};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
-use http_body::Body;
+use http::{HeaderValue, Request, Response, Version, header};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::{
     body::Incoming,
@@ -19,7 +19,18 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::{convert::Infallible, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::{net::TcpStream, time::timeout};
 use tower::Service;
 
@@ -166,13 +177,54 @@ where
 {
     let (flight, scan) = activity.begin();
     let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let is_h1 = request.version() < Version::HTTP_2;
     request.extensions_mut().insert(Conn { ambiguous: scan.is_ambiguous(), ..conn });
-    let request =
-        request.map(|body| -> RequestBody { body.map_err(|error| -> BoxError { Box::new(error) }).boxed_unsync() });
+    let unread = Arc::new(AtomicBool::new(false));
+    let request = request.map(|body| -> RequestBody {
+        let body = Watched { body, ended: false, unread: unread.clone() };
+        body.map_err(|error| -> BoxError { Box::new(error) }).boxed_unsync()
+    });
     let Ok(mut response) = app.call(request).await;
+    if is_h1 && unread.load(Ordering::Relaxed) && !response.status().is_success() {
+        // The connection ends with this answer. A client that is not told so sends its next
+        // request there, and gets none.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if chunked && !scan.is_complete() {
         // Its head came with the request before it and was not looked at; see `head`.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| InFlight { body: Box::pin(body), flight }))
+}
+
+/// A request's body that tells whether it was given up before its end.
+struct Watched {
+    body: Incoming,
+    ended: bool,
+    unread: Arc<AtomicBool>,
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.ended |= matches!(frame, Poll::Ready(None));
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.unread.store(!self.ended && !self.body.is_end_stream(), Ordering::Relaxed);
+    }
 }

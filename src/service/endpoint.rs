@@ -6,7 +6,7 @@
 
 use super::{
     error::Error,
-    query::{self, Query},
+    query::{self, Pagination, Query},
 };
 use crate::{
     oci::{Algorithm, Digest, Reference, RepositoryName, Tag, UploadId},
@@ -71,15 +71,6 @@ pub enum Endpoint {
     Ready,
     /// `GET /metrics`.
     Metrics,
-}
-
-/// `n` and `last` of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pagination {
-    /// Entries asked for.
-    pub n: Option<usize>,
-    /// After this entry, which need not exist.
-    pub last: Option<String>,
 }
 
 /// What a caller must be allowed to do. A new endpoint names its need or does not compile.

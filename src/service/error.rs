@@ -2,7 +2,10 @@
 //!
 //! `docs/errors.md` shows the same to people; a test holds the two together.
 
-use super::body::Body;
+use super::{
+    answer::{Standing, session_headers},
+    body::Body,
+};
 use crate::{
     oci::{InvalidDigest, InvalidName, InvalidReference, InvalidTag},
     registry::{self, Interruption},
@@ -173,7 +176,7 @@ impl Error {
             Self::LengthAmbiguous => vec![(header::CONNECTION, "close".to_owned())],
             Self::RangeNotSatisfiable(len) => vec![(header::CONTENT_RANGE, format!("bytes */{len}"))],
             Self::Registry(registry::Error::OutOfOrder { repository, id, len }) => {
-                super::distribution::session_headers(repository, id, *len, super::distribution::Standing::Refused)
+                session_headers(repository, id, *len, Standing::Refused)
             }
             Self::Registry(registry::Error::TooManyUploads | registry::Error::TooManyUploadBytes) => {
                 vec![(header::RETRY_AFTER, "60".to_owned())]

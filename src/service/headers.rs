@@ -1,10 +1,6 @@
 //! Reading and writing the headers several endpoints share.
 
-use super::error::Error;
-use crate::{
-    oci::{ChunkRange, Digest},
-    registry::{Chunk, Condition},
-};
+use crate::oci::Digest;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// `Docker-Content-Digest`.
@@ -49,41 +45,8 @@ pub(super) fn range_counts(headers: &HeaderMap, digest: &Digest) -> bool {
     text(headers, &header::IF_RANGE).is_none_or(|tag| tag.trim().trim_matches('"') == digest.as_str())
 }
 
-fn entity_tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+/// The entity tags a header lists, without quotes.
+pub(super) fn entity_tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'))
-}
-
-/// The condition of a push.
-///
-/// # Errors
-/// [`Error::ConditionInvalid`] for what cannot be honoured: ignoring it would lose an update.
-pub(super) fn condition(headers: &HeaderMap) -> Result<Condition, Error> {
-    let one_of = |name| -> Vec<&str> { entity_tags(headers, name).collect() };
-    match (headers.contains_key(header::IF_MATCH), headers.contains_key(header::IF_NONE_MATCH)) {
-        (false, false) => Ok(Condition::None),
-        (true, false) => match one_of(&header::IF_MATCH).as_slice() {
-            ["*"] => Ok(Condition::Present),
-            // An entity tag that is no digest of ours matches nothing.
-            tags => Ok(Condition::OneOf(tags.iter().filter_map(|tag| tag.parse().ok()).collect())),
-        },
-        (false, true) => match one_of(&header::IF_NONE_MATCH).as_slice() {
-            ["*"] => Ok(Condition::Absent),
-            _ => Err(Error::ConditionInvalid),
-        },
-        (true, true) => Err(Error::ConditionInvalid),
-    }
-}
-
-/// What a request says of the bytes it brings.
-///
-/// # Errors
-/// [`Error::ChunkRangeInvalid`].
-pub(super) fn chunk(headers: &HeaderMap) -> Result<Chunk, Error> {
-    let range = match headers.get(header::CONTENT_RANGE) {
-        None => None,
-        Some(range) => Some(range.to_str().unwrap_or_default().parse::<ChunkRange>()?),
-    };
-    let length = text(headers, &header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    Ok(Chunk { range, length })
 }

@@ -4,6 +4,8 @@
 //! gates decide who asks and whether they may, one file per noun in [`distribution`] answers, and
 //! [`error`] is the one table of refusals.
 
+mod answer;
+mod asked;
 pub mod body;
 mod client;
 pub mod conn;
@@ -13,7 +15,7 @@ pub mod error;
 mod gate;
 mod headers;
 mod ops;
-mod query;
+pub mod query;
 pub mod sendfile;
 mod stack;
 pub mod stall;

@@ -1,8 +1,17 @@
 //! Query strings and the one escaped segment of a path.
 
-use super::{endpoint::Pagination, error::Error};
+use super::error::Error;
 use crate::oci::{Digest, InvalidDigest, Tag};
 use std::borrow::Cow;
+
+/// `n` and `last` of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pagination {
+    /// Entries asked for.
+    pub n: Option<usize>,
+    /// After this entry, which need not exist.
+    pub last: Option<String>,
+}
 
 /// The parameters of a query, decoded, in order. Those nobody asks for are ignored.
 pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);

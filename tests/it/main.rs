@@ -3,12 +3,18 @@
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 mod daemon;
+mod raw;
 mod registry;
 mod session;
 
+mod conformance;
 mod disk;
 mod door;
 mod first;
 mod hostile;
 mod limits;
+mod lists;
+mod manifests;
+mod reads;
 mod stop;
+mod uploads;

@@ -45,6 +45,11 @@ impl Client {
         Self { address, http: Hyper::builder(TokioExecutor::new()).build_http() }
     }
 
+    /// The same, by HTTP/2 without TLS.
+    pub fn over_h2(address: SocketAddr) -> Self {
+        Self { address, http: Hyper::builder(TokioExecutor::new()).http2_only(true).build_http() }
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -110,6 +115,36 @@ impl Client {
             .await
     }
 
+    /// Pushes bytes as a manifest, said to be of this type unless it is empty.
+    pub async fn put_bytes(&self, name: &str, reference: &str, media_type: &str, bytes: impl Into<Bytes>) -> Reply {
+        let ask = self.ask(Method::PUT, format!("/v2/{name}/manifests/{reference}")).body(bytes);
+        match media_type {
+            "" => ask.send().await,
+            media_type => ask.header("content-type", media_type).send().await,
+        }
+    }
+
+    /// Adds a chunk that says where it belongs.
+    pub async fn patch_at(&self, location: &str, start: usize, chunk: impl Into<Bytes>) -> Reply {
+        let chunk = chunk.into();
+        let range = format!("{start}-{}", start + chunk.len() - 1);
+        self.ask(Method::PATCH, location).header("content-range", range).body(chunk).send().await
+    }
+
+    /// Makes a repository with nothing but an empty index under a tag; the index' digest.
+    pub async fn push_empty_index(&self, name: &str, tag: &str) -> String {
+        let reply = self.put_manifest(name, tag, &index(&[])).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+        reply.header("docker-content-digest").to_owned()
+    }
+
+    /// The answer to a `GET` that must succeed.
+    pub async fn read(&self, target: impl AsRef<str>) -> Reply {
+        let reply = self.get(target).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply
+    }
+
     /// Pushes a small image under a tag; its digest and its manifest.
     pub async fn push_image(&self, name: &str, tag: &str, seed: &str) -> (String, Value) {
         let config = format!("{{\"seed\":\"{seed}\"}}");
@@ -162,6 +197,12 @@ impl Reply {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
+    /// The items of a header that is a list, over all its lines.
+    pub fn items(&self, name: &str) -> Vec<&str> {
+        let lines = self.headers.get_all(name).iter().map(|value| value.to_str().expect("text"));
+        lines.flat_map(|line| line.split(',')).map(str::trim).collect()
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.headers.contains_key(name)
     }
@@ -182,6 +223,19 @@ impl Reply {
         self.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The target of the `Link` to the next page.
+    pub fn next(&self) -> Option<&str> {
+        let link = self.headers.get("link")?.to_str().expect("text");
+        Some(link.strip_prefix('<').and_then(|l| l.strip_suffix(">; rel=\"next\"")).expect("a link to the next page"))
+    }
+
+    /// Asserts a status and hands the answer on.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        self
+    }
+
     /// Asserts a refusal: its status and its code.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) {
@@ -189,6 +243,12 @@ impl Reply {
         assert_eq!(self.header("content-type"), "application/json");
     }
 }
+
+/// By which a content is named: [`sha256`] or [`sha512`].
+pub type Naming = fn(&[u8]) -> String;
+
+/// Both.
+pub const NAMINGS: [Naming; 2] = [sha256, sha512];
 
 fn full(body: impl Into<Bytes>) -> Body {
     Full::new(body.into()).boxed_unsync()

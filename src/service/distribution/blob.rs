@@ -2,12 +2,14 @@
 
 use super::{
     super::{
+        answer::{blob_location, created, empty},
+        asked,
         body::{Body, Part},
         error::Error,
         gate::Granted,
         headers::{self, value},
     },
-    created, empty, upload,
+    upload,
 };
 use crate::oci::{Algorithm, Digest, RangeSet, Ranges, RepositoryName, Span};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -88,10 +90,10 @@ pub(super) async fn delete(granted: Granted, name: RepositoryName, digest: Diges
 }
 
 pub(super) async fn push(mut granted: Granted, name: RepositoryName, digest: Digest) -> Result<Response<Body>, Error> {
-    let chunk = headers::chunk(&granted.request.head.headers)?;
+    let chunk = asked::chunk(&granted.request.head.headers)?;
     let incoming = granted.incoming();
     granted.registry().push_blob(&name, &granted.subject, &digest, chunk, incoming).await?;
-    Ok(created(location(&name, &digest), &digest))
+    Ok(created(blob_location(&name, &digest), &digest))
 }
 
 pub(super) async fn mount(
@@ -101,12 +103,8 @@ pub(super) async fn mount(
     from: Option<RepositoryName>,
 ) -> Result<Response<Body>, Error> {
     if granted.registry().mount(&name, &digest, from.as_ref(), granted.may_pull()).await? {
-        return Ok(created(location(&name, &digest), &digest));
+        return Ok(created(blob_location(&name, &digest), &digest));
     }
     // Absent and forbidden answer alike: an ordinary upload begins.
     upload::begin(granted, name, Algorithm::default()).await
-}
-
-pub(super) fn location(name: &RepositoryName, digest: &Digest) -> String {
-    format!("/v2/{name}/blobs/{digest}")
 }

@@ -1,8 +1,11 @@
 //! The catalog: not of the OCI specification, and expected by every tool.
 
-use super::{
-    super::{body::Body, endpoint::Pagination, error::Error, gate::Granted, query},
-    json, next_page,
+use super::super::{
+    answer::{json, next_page},
+    body::Body,
+    error::Error,
+    gate::Granted,
+    query::{self, Pagination},
 };
 use http::Response;
 

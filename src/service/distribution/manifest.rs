@@ -1,13 +1,12 @@
 //! Manifests: read, pushed under a tag, a digest or many tags, deleted (end-3, 7, 9).
 
-use super::{
-    super::{
-        body::Body,
-        error::Error,
-        gate::Granted,
-        headers::{self, value},
-    },
-    created, empty,
+use super::super::{
+    answer::{created, empty},
+    asked,
+    body::Body,
+    error::Error,
+    gate::Granted,
+    headers::{self, value},
 };
 use crate::{
     oci::{Reference, RepositoryName, Tag},
@@ -47,7 +46,7 @@ pub(super) async fn push(
     reference: Reference,
     tags: Vec<Tag>,
 ) -> Result<Response<Body>, Error> {
-    let condition = headers::condition(&granted.request.head.headers)?;
+    let condition = asked::condition(&granted.request.head.headers)?;
     let bytes = read_whole(&mut granted).await?;
     let content_type = headers::text(&granted.request.head.headers, &header::CONTENT_TYPE);
     let pushed = granted.registry().put_manifest(&name, &reference, &tags, content_type, bytes, condition).await?;
@@ -55,8 +54,10 @@ pub(super) async fn push(
     if let Some(subject) = &pushed.subject {
         response.headers_mut().insert(headers::OCI_SUBJECT, value(subject.as_str()));
     }
-    for tag in pushed.tags.iter().filter(|tag| tags.contains(tag)) {
-        response.headers_mut().append(headers::OCI_TAG, value(tag.as_str()));
+    let echoed: Vec<_> = pushed.tags.iter().filter(|tag| tags.contains(tag)).map(Tag::as_str).collect();
+    if !echoed.is_empty() {
+        // One line: clients refuse an answer of more than a hundred.
+        response.headers_mut().insert(headers::OCI_TAG, value(echoed.join(", ")));
     }
     Ok(response)
 }
@@ -65,7 +66,7 @@ pub(super) async fn push(
 async fn read_whole(granted: &mut Granted) -> Result<Bytes, Error> {
     let most = granted.registry().settings().manifest_bytes;
     let too_large = || Error::Registry(registry::Error::ManifestTooLarge(most));
-    let announced = headers::chunk(&granted.request.head.headers)?.length;
+    let announced = asked::chunk(&granted.request.head.headers)?.length;
     if announced.is_some_and(|length| length > most) {
         return Err(too_large());
     }

@@ -8,20 +8,11 @@ mod referrer;
 mod tag;
 mod upload;
 
-pub(super) use upload::{Standing, session_headers};
-
-use super::{
-    body::Body,
-    endpoint::Endpoint,
-    error::Error,
-    gate::Granted,
-    headers::{self, value},
-    ops,
-};
+use super::{answer, body::Body, endpoint::Endpoint, error::Error, gate::Granted, ops};
 use crate::registry::{Interruption, Registry};
 use bytes::Bytes;
 use futures_util::Stream;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::Response;
 use http_body_util::BodyExt;
 
 /// Serves a granted request.
@@ -53,38 +44,7 @@ pub(super) async fn dispatch(granted: Granted) -> Result<Response<Body>, Error> 
 
 /// Clients ask this first, to learn that this is a registry and whether to log in (end-1).
 fn ping() -> Response<Body> {
-    json(b"{}".as_slice(), "application/json")
-}
-
-/// A response with a whole JSON body.
-fn json(bytes: impl Into<Bytes>, media_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(bytes));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
-}
-
-/// A response without a body.
-fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::default());
-    *response.status_mut() = status;
-    if status != StatusCode::NO_CONTENT {
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-    response
-}
-
-/// The answer to a push of a content: where it is, and its digest.
-fn created(location: String, digest: &crate::oci::Digest) -> Response<Body> {
-    let mut response = empty(StatusCode::CREATED);
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, value(location));
-    headers.insert(headers::CONTENT_DIGEST, value(digest.as_str()));
-    response
-}
-
-/// The `Link` to the next page (RFC 8288): relative, as clients refuse other hosts.
-fn next_page(response: &mut Response<Body>, target: String) {
-    response.headers_mut().insert(header::LINK, value(format!("<{target}>; rel=\"next\"")));
+    answer::json(b"{}".as_slice(), "application/json")
 }
 
 impl Granted {

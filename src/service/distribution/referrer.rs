@@ -1,8 +1,11 @@
 //! What refers to a manifest (end-12).
 
-use super::{
-    super::{body::Body, error::Error, gate::Granted, headers, query},
-    json, next_page,
+use super::super::{
+    answer::{json, next_page},
+    body::Body,
+    error::Error,
+    gate::Granted,
+    headers, query,
 };
 use crate::oci::{Digest, RepositoryName, media_type};
 use http::{HeaderValue, Response};

@@ -1,8 +1,11 @@
 //! Tag lists (end-8).
 
-use super::{
-    super::{body::Body, endpoint::Pagination, error::Error, gate::Granted, query},
-    json, next_page,
+use super::super::{
+    answer::{json, next_page},
+    body::Body,
+    error::Error,
+    gate::Granted,
+    query::{self, Pagination},
 };
 use crate::oci::RepositoryName;
 use http::Response;

@@ -1,0 +1,263 @@
+//! The one function that decides, and the words in which it gives its reasons.
+//!
+//! Six steps; the first that speaks ends it. A ceiling only ever takes away.
+
+use super::{Ceiling, Policy};
+use crate::{
+    oci::RepositoryName,
+    who::{Action, Subject},
+};
+use std::fmt;
+
+/// By what a decision is made: how callers prove who they are, and the rules, if there are any.
+#[derive(Clone, Debug)]
+pub enum Rights {
+    /// No authentication, no rules: everybody may do everything.
+    Open,
+    /// No rules: users may do everything, anonymous callers nothing.
+    Users,
+    /// No rules, tokens of a service elsewhere: exactly what a token says.
+    Tokens,
+    /// Rules. Whether there is anything to log in to decides what the default means for those
+    /// who have not.
+    Rules {
+        /// The rules.
+        policy: Policy,
+        /// Callers can log in.
+        authenticated: bool,
+    },
+}
+
+/// What is kept of a repository and bears on access; nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts;
+
+/// A step of the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// What the credential is good for at most.
+    Ceiling,
+    /// Administrators.
+    Admin,
+    /// The first rule that matches.
+    Rule,
+    /// Roles, which only add.
+    Role,
+    /// Facts of the repository: public, owner.
+    Facts,
+    /// What holds where nothing else speaks.
+    Default,
+}
+
+/// What was decided, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// It may be done.
+    pub allowed: bool,
+    /// The step that spoke.
+    pub step: Step,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a step spoke as it did, or why it did not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The credential does not reach so far.
+    AboveCeiling,
+    /// It does.
+    BelowCeiling,
+    /// An administrator, by this.
+    Admin(String),
+    /// No administrator.
+    NoAdmin,
+    /// This rule matched.
+    Rule {
+        /// Its place in the list, from 1.
+        number: usize,
+        /// The line it begins on.
+        line: usize,
+        /// Its pattern.
+        pattern: String,
+        /// The permission is listed.
+        listed: bool,
+    },
+    /// No rule matched.
+    NoRule,
+    /// This role has the permission here.
+    Role(String),
+    /// No role has.
+    NoRole,
+    /// Nothing is recorded of the repository.
+    NoFacts,
+    /// This is the default.
+    Default(&'static str),
+}
+
+impl Rights {
+    /// Decides.
+    pub fn decide(
+        &self,
+        subject: &Subject,
+        ceiling: &Ceiling,
+        repository: &RepositoryName,
+        action: Action,
+        facts: Facts,
+    ) -> Verdict {
+        let steps = [Step::Ceiling, Step::Admin, Step::Rule, Step::Role, Step::Facts];
+        for step in steps {
+            let (spoken, reason) = self.ask(step, subject, ceiling, repository, action, facts);
+            if let Some(allowed) = spoken {
+                return Verdict { allowed, step, reason };
+            }
+        }
+        let (spoken, reason) = self.ask(Step::Default, subject, ceiling, repository, action, facts);
+        Verdict { allowed: spoken.unwrap_or(false), step: Step::Default, reason }
+    }
+
+    /// What each step up to the one that decided had to say.
+    pub fn explain(
+        &self,
+        subject: &Subject,
+        ceiling: &Ceiling,
+        repository: &RepositoryName,
+        action: Action,
+        facts: Facts,
+    ) -> Vec<(Step, Option<bool>, Reason)> {
+        let mut told = Vec::new();
+        for step in [Step::Ceiling, Step::Admin, Step::Rule, Step::Role, Step::Facts, Step::Default] {
+            let (spoken, reason) = self.ask(step, subject, ceiling, repository, action, facts);
+            told.push((step, spoken, reason));
+            if spoken.is_some() {
+                break;
+            }
+        }
+        told
+    }
+
+    fn ask(
+        &self,
+        step: Step,
+        subject: &Subject,
+        ceiling: &Ceiling,
+        repository: &RepositoryName,
+        action: Action,
+        _: Facts,
+    ) -> (Option<bool>, Reason) {
+        let policy = match self {
+            Self::Rules { policy, .. } => Some(policy),
+            Self::Open | Self::Users | Self::Tokens => None,
+        };
+        match step {
+            Step::Ceiling => match ceiling.allows(repository, action) {
+                true => (None, Reason::BelowCeiling),
+                false => (Some(false), Reason::AboveCeiling),
+            },
+            Step::Admin => match policy.and_then(|policy| policy.admin_by(subject)) {
+                Some(by) => (Some(true), Reason::Admin(by)),
+                None => (None, Reason::NoAdmin),
+            },
+            Step::Rule => match policy.and_then(|policy| policy.rule(subject, repository)) {
+                Some(rule) => {
+                    let listed = rule.permissions.contains(&action);
+                    let pattern = rule.repository.to_string();
+                    (Some(listed), Reason::Rule { number: rule.number, line: rule.line, pattern, listed })
+                }
+                None => (None, Reason::NoRule),
+            },
+            Step::Role => {
+                let user = subject.name();
+                let grants = |role: &super::policy::Role| {
+                    role.actions.contains(&action) && role.repositories.iter().any(|p| p.matches(repository, user))
+                };
+                match policy.and_then(|policy| policy.roles_of(subject).find(|(_, role)| grants(role))) {
+                    Some((name, _)) => (Some(true), Reason::Role(name.to_owned())),
+                    None => (None, Reason::NoRole),
+                }
+            }
+            Step::Facts => (None, Reason::NoFacts),
+            Step::Default => {
+                let (allowed, why) = self.default_for(subject);
+                (Some(allowed), Reason::Default(why))
+            }
+        }
+    }
+
+    fn default_for(&self, subject: &Subject) -> (bool, &'static str) {
+        match (self, subject) {
+            (Self::Open, _) => (true, "there is no authentication and there are no rules"),
+            (Self::Users, Subject::User(_)) => (true, "without rules users may do everything"),
+            (Self::Users, Subject::Anonymous) => (false, "without rules nobody is served who is not logged in"),
+            (Self::Tokens, _) => (true, "without rules a token may do what it says"),
+            (Self::Rules { policy, authenticated }, subject) => match (policy.default_allow, subject, authenticated) {
+                (false, ..) => (false, "defaultPolicy is deny"),
+                (true, Subject::Anonymous, true) => (false, "defaultPolicy is for those who are logged in"),
+                (true, ..) => (true, "defaultPolicy is allow"),
+            },
+        }
+    }
+
+    /// Whether anything below a prefix could be pulled by this caller; `false` only if surely
+    /// nothing.
+    pub fn reaches(&self, subject: &Subject, ceiling: &Ceiling, prefix: &RepositoryName) -> bool {
+        if let Ceiling::Scopes(scopes) = ceiling {
+            let below = |scope: &super::Scope| match scope {
+                super::Scope::Repository(name, _) => {
+                    name.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
+                }
+                super::Scope::Catalog => true,
+            };
+            if !scopes.iter().any(below) {
+                return false;
+            }
+        }
+        let Self::Rules { policy, .. } = self else { return self.default_for(subject).0 };
+        let user = subject.name();
+        let by_rule = || {
+            policy.rules.iter().any(|rule| {
+                rule.permissions.contains(&Action::Pull)
+                    && policy.concerns(rule, subject)
+                    && rule.repository.reaches(prefix, user)
+            })
+        };
+        let by_role = || {
+            policy.roles_of(subject).any(|(_, role)| {
+                role.actions.contains(&Action::Pull) && role.repositories.iter().any(|p| p.reaches(prefix, user))
+            })
+        };
+        self.default_for(subject).0 || policy.admin_by(subject).is_some() || by_rule() || by_role()
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ceiling => "ceiling",
+            Self::Admin => "admin",
+            Self::Rule => "rules",
+            Self::Role => "roles",
+            Self::Facts => "facts",
+            Self::Default => "default",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AboveCeiling => f.write_str("the credential is not good for this"),
+            Self::BelowCeiling => f.write_str("the credential does not forbid it"),
+            Self::Admin(by) => write!(f, "administrator by {by}"),
+            Self::NoAdmin => f.write_str("not an administrator"),
+            Self::Rule { number, line, pattern, listed } => {
+                let listed = if *listed { "lists" } else { "does not list" };
+                write!(f, "rule {number} (line {line}, {pattern:?}) is the first that matches, and {listed} it")
+            }
+            Self::NoRule => f.write_str("no rule matches"),
+            Self::Role(name) => write!(f, "role {name:?} has it here"),
+            Self::NoRole => f.write_str("no role has it here"),
+            Self::NoFacts => f.write_str("nothing is recorded of this repository"),
+            Self::Default(why) => f.write_str(why),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The compiled rules.
+
+use crate::{
+    oci::{Pattern, RepositoryName},
+    who::{Action, Subject},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything `access-control.json` says, ready to be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// `defaultPolicy` is `allow`.
+    pub default_allow: bool,
+    /// `adminUsers`.
+    pub(super) admins: BTreeSet<String>,
+    /// `rules`, in order.
+    pub(super) rules: Vec<Rule>,
+    /// `groups`.
+    pub(super) groups: BTreeMap<String, Group>,
+    /// `roles`.
+    pub(super) roles: BTreeMap<String, Role>,
+}
+
+/// One rule, first match decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its place in the list, from 1.
+    pub number: usize,
+    /// The line it begins on.
+    pub line: usize,
+    /// `repository`.
+    pub repository: Pattern,
+    /// `users`.
+    pub(super) users: Vec<Who>,
+    /// `permissions`.
+    pub(super) permissions: Vec<Action>,
+}
+
+/// An entry of a rule's `users`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// `*`: everybody who is logged in.
+    Users,
+    /// `anonymous`: everybody who is not.
+    Anonymous,
+    /// `@group`.
+    Group(String),
+    /// A name.
+    User(String),
+}
+
+/// Users who share roles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) line: usize,
+    pub(super) members: BTreeSet<String>,
+    pub(super) roles: Vec<String>,
+}
+
+/// Permissions that only ever add, in some repositories.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Role {
+    pub(super) line: usize,
+    /// `ADMIN:SYSTEM`: everything, everywhere.
+    pub(super) admin: bool,
+    /// What of `PULL:IMAGE`, `PUSH:IMAGE` and `DELETE:IMAGE` it has.
+    pub(super) actions: Vec<Action>,
+    pub(super) repositories: Vec<Pattern>,
+}
+
+/// Something wrong with, or odd about, the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line.
+    pub line: usize,
+    /// The key, as a path.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Policy {
+    /// Whether a rule is about this caller.
+    pub(super) fn concerns(&self, rule: &Rule, subject: &Subject) -> bool {
+        rule.users.iter().any(|who| match (who, subject) {
+            (Who::Anonymous, Subject::Anonymous) | (Who::Users, Subject::User(_)) => true,
+            (Who::User(name), Subject::User(user)) => **name == **user,
+            (Who::Group(group), Subject::User(user)) => {
+                self.groups.get(group).is_some_and(|group| group.members.contains(&**user))
+            }
+            _ => false,
+        })
+    }
+
+    /// The first rule about this caller and this repository.
+    pub(super) fn rule(&self, subject: &Subject, repository: &RepositoryName) -> Option<&Rule> {
+        let user = subject.name();
+        self.rules.iter().find(|rule| self.concerns(rule, subject) && rule.repository.matches(repository, user))
+    }
+
+    /// The roles a caller has, each with its name.
+    pub(super) fn roles_of<'p>(&'p self, subject: &'p Subject) -> impl Iterator<Item = (&'p str, &'p Role)> {
+        let groups = subject
+            .name()
+            .into_iter()
+            .flat_map(|user| self.groups.values().filter(move |group| group.members.contains(user)));
+        let names = groups.flat_map(|group| &group.roles);
+        names.filter_map(|name| self.roles.get(name).map(|role| (name.as_str(), role)))
+    }
+
+    /// Whether a caller may do everything: by name, or by a role.
+    pub(super) fn admin_by(&self, subject: &Subject) -> Option<String> {
+        let user = subject.name()?;
+        if self.admins.contains(user) {
+            return Some("adminUsers".to_owned());
+        }
+        let role = self.roles_of(subject).find(|(_, role)| role.admin);
+        role.map(|(name, _)| format!("role {name:?} with ADMIN:SYSTEM"))
+    }
+
+    /// The names the file speaks of, with their lines: to be held against the users there are.
+    pub fn users(&self) -> Vec<(&str, usize)> {
+        let of_rules = self.rules.iter().flat_map(|rule| {
+            rule.users.iter().filter_map(|who| match who {
+                Who::User(name) => Some((name.as_str(), rule.line)),
+                _ => None,
+            })
+        });
+        let of_groups = self.groups.values().flat_map(|g| g.members.iter().map(move |name| (name.as_str(), g.line)));
+        of_rules.chain(of_groups).chain(self.admins.iter().map(|name| (name.as_str(), 1))).collect()
+    }
+
+    /// Whether some rule is about callers who are not logged in.
+    pub fn speaks_of_anonymous(&self) -> bool {
+        self.rules.iter().any(|rule| rule.users.contains(&Who::Anonymous))
+    }
+}

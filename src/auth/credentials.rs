@@ -1,0 +1,96 @@
+//! The `Authorization: Basic` header (RFC 7617).
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::fmt;
+
+/// A name and a password, as a request brings them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The name.
+    pub user: String,
+    /// The password; never shown.
+    pub(super) password: String,
+}
+
+/// A header that is no credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the Authorization header is not of the form 'Basic' and base64 of 'user:password'")]
+pub struct InvalidCredentials;
+
+/// The longest header value looked at; the longest real ones are tokens of cloud registries.
+const LONGEST: usize = 8 << 10;
+
+impl Credentials {
+    /// Reads a header's value. `None` for another scheme, and for empty name and password: that
+    /// is how some clients say that nobody is logged in.
+    ///
+    /// # Errors
+    /// [`InvalidCredentials`].
+    pub fn parse(value: &[u8]) -> Result<Option<Self>, InvalidCredentials> {
+        if value.len() > LONGEST {
+            return Err(InvalidCredentials);
+        }
+        let text = std::str::from_utf8(value).map_err(|_| InvalidCredentials)?;
+        let Some((scheme, encoded)) = text.split_once(' ') else { return Err(InvalidCredentials) };
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Ok(None);
+        }
+        let decoded = STANDARD.decode(encoded.trim()).map_err(|_| InvalidCredentials)?;
+        let decoded = String::from_utf8(decoded).map_err(|_| InvalidCredentials)?;
+        let (user, password) = decoded.split_once(':').ok_or(InvalidCredentials)?;
+        if decoded.chars().any(|c| matches!(c, '\0' | '\r' | '\n')) {
+            return Err(InvalidCredentials);
+        }
+        if user.is_empty() && password.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self { user: user.to_owned(), password: password.to_owned() }))
+    }
+
+    /// These, for a command that asked for them.
+    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { user: user.into(), password: password.into() }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials({:?}, …)", self.user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Option<Credentials>, InvalidCredentials> {
+        Credentials::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes())
+    }
+
+    #[test]
+    fn name_and_password_are_split_at_the_first_colon() {
+        assert_eq!(parse("alice:s3:cret"), Ok(Some(Credentials::new("alice", "s3:cret"))));
+        assert_eq!(parse("alice:"), Ok(Some(Credentials::new("alice", ""))));
+        assert_eq!(Credentials::parse(b"bAsIc  YTpi"), Ok(Some(Credentials::new("a", "b"))));
+    }
+
+    #[test]
+    fn empty_credentials_are_nobodys() {
+        assert_eq!(Credentials::parse(b"Basic Og=="), Ok(None));
+        assert_eq!(Credentials::parse(b"Bearer abc"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_not_of_the_form_is_refused() {
+        for bad in [&b"Basic"[..], b"Basic ***", b"Basic YQ==", b"Basic /w==", b"\xff", b"Basic YTpiCg=="] {
+            assert_eq!(Credentials::parse(bad), Err(InvalidCredentials), "{bad:?}");
+        }
+        assert_eq!(parse(&format!("a:{}", "x".repeat(LONGEST))), Err(InvalidCredentials));
+        assert!(parse("a\0:b").is_err());
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        assert_eq!(format!("{:?}", Credentials::new("alice", "canary")), "Credentials(\"alice\", …)");
+    }
+}

@@ -1,0 +1,295 @@
+//! Patterns over repository names, as access rules use them.
+
+use super::RepositoryName;
+use std::{fmt, str::FromStr};
+
+/// Matches whole repository names: name characters and `*` (any run within one component), `**`
+/// as a component of its own (any components; at the end at least one), `${user}` as a component
+/// of its own (the caller's name).
+///
+/// So `org/**` matches everything below `org` and not `org` itself, and `**` matches all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pattern {
+    text: Box<str>,
+    parts: Box<[Part]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    /// `**`.
+    Many,
+    /// `${user}`.
+    User,
+    /// A component, with or without `*`.
+    One(Box<str>),
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPattern {
+    /// Longer than any name it could match.
+    #[error("a pattern has at most {} bytes", Pattern::MAX)]
+    TooLong,
+    /// Two slashes in a row, or one at an end, or nothing at all.
+    #[error("a pattern has no empty component")]
+    Empty,
+    /// `**` beside other characters.
+    #[error("'**' stands alone between slashes")]
+    DoubleStar,
+    /// `${user}` beside other characters, or another variable.
+    #[error("'${{user}}' stands alone between slashes, and is the only variable")]
+    Variable,
+    /// A character that no name has.
+    #[error("a pattern is made of what repository names are made of, and '*'")]
+    Character,
+}
+
+impl Pattern {
+    /// The longest pattern in bytes.
+    pub const MAX: usize = 512;
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a name matches, for a caller of this name.
+    pub fn matches(&self, name: &RepositoryName, user: Option<&str>) -> bool {
+        self.run(name, user).is_some_and(|reached| reached[self.parts.len()])
+    }
+
+    /// Whether a name below `prefix` could match; `false` only if surely none does.
+    pub fn reaches(&self, prefix: &RepositoryName, user: Option<&str>) -> bool {
+        // A part that is still to be matched takes at least one more component.
+        self.run(prefix, user).is_some_and(|reached| {
+            let after_many = |i: usize| i > 0 && self.parts[i - 1] == Part::Many;
+            (0..reached.len()).any(|i| reached[i] && (i < self.parts.len() || after_many(i)))
+        })
+    }
+
+    /// Which prefixes of the pattern match all components of a name; `None` if none does.
+    fn run(&self, name: &RepositoryName, user: Option<&str>) -> Option<Vec<bool>> {
+        let last = self.parts.len();
+        // reached[i]: the first i parts match the components so far.
+        let mut reached = vec![false; last + 1];
+        reached[0] = true;
+        self.skip_many(&mut reached);
+        for component in name.as_str().split('/') {
+            let mut next = vec![false; last + 1];
+            for (i, part) in self.parts.iter().enumerate() {
+                match part {
+                    Part::Many => {
+                        // It takes this component, and perhaps more.
+                        let here = reached[i] || reached[i + 1];
+                        next[i + 1] |= here;
+                        next[i] |= reached[i];
+                    }
+                    Part::User => next[i + 1] |= reached[i] && user.is_some_and(|user| is_users(user, component)),
+                    Part::One(glob) => next[i + 1] |= reached[i] && glob_matches(glob, component),
+                }
+            }
+            self.skip_many(&mut next);
+            reached = next;
+        }
+        reached.iter().any(|&r| r).then_some(reached)
+    }
+
+    /// A `**` that is not the last part may stand for no component.
+    fn skip_many(&self, reached: &mut [bool]) {
+        for (i, part) in self.parts.iter().enumerate() {
+            if *part == Part::Many && i + 1 < self.parts.len() && reached[i] {
+                reached[i + 1] = true;
+            }
+        }
+    }
+}
+
+/// Whether a component is the caller's. A name that is no valid component is nobody's, so a
+/// subject called `**` gains nothing.
+fn is_users(user: &str, component: &str) -> bool {
+    user == component && RepositoryName::is_component(user)
+}
+
+/// Whether `*` in a component's pattern can be filled so that it reads `text`. Linear in both:
+/// only the last star is ever returned to.
+fn glob_matches(glob: &str, text: &str) -> bool {
+    let (glob, text) = (glob.as_bytes(), text.as_bytes());
+    let (mut g, mut t, mut star) = (0, 0, None);
+    while t < text.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                star = Some((g, t));
+                g += 1;
+            }
+            Some(byte) if *byte == text[t] => {
+                g += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    (g, t) = (at + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[g..].iter().all(|&byte| byte == b'*')
+}
+
+impl FromStr for Pattern {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        if text.len() > Self::MAX {
+            return Err(InvalidPattern::TooLong);
+        }
+        let part = |component: &str| match component {
+            "" => Err(InvalidPattern::Empty),
+            "**" => Ok(Part::Many),
+            "${user}" => Ok(Part::User),
+            _ if component.contains("**") => Err(InvalidPattern::DoubleStar),
+            _ if component.contains('$') => Err(InvalidPattern::Variable),
+            _ => {
+                let fits =
+                    |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-' | b'*');
+                match component.bytes().all(fits) {
+                    true => Ok(Part::One(component.into())),
+                    false => Err(InvalidPattern::Character),
+                }
+            }
+        };
+        Ok(Self { parts: text.split('/').map(part).collect::<Result<_, _>>()?, text: text.into() })
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        pattern.parse::<Pattern>().unwrap().matches(&name.parse().unwrap(), Some("alice"))
+    }
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, yes, no) in [
+            ("**", vec!["a", "a/b", "a/b/c"], vec![]),
+            ("*", vec!["a", "abc"], vec!["a/b"]),
+            ("org/*", vec!["org/a"], vec!["org", "org/a/b", "orga", "xorg/a"]),
+            ("org/**", vec!["org/a", "org/a/b"], vec!["org", "orga/b"]),
+            ("**/app", vec!["app", "a/app", "a/b/app"], vec!["apps", "app/a", "xapp"]),
+            ("org/**/app", vec!["org/app", "org/a/app", "org/a/b/app"], vec!["org", "app", "org/a"]),
+            ("team-*", vec!["team-a", "team-a-b"], vec!["team", "team2/x", "team-a/x"]),
+            ("*-*", vec!["a-b", "a-b-c"], vec!["ab"]),
+            ("a*b*c", vec!["abc", "axxbyyc", "abcbc"], vec!["ab", "acb"]),
+            ("${user}/**", vec!["alice/x", "alice/x/y"], vec!["alice", "bob/x"]),
+            ("home/${user}", vec!["home/alice"], vec!["home/bob"]),
+        ] {
+            yes.iter().for_each(|name| assert!(matches(pattern, name), "{pattern} {name}"));
+            no.iter().for_each(|name| assert!(!matches(pattern, name), "{pattern} {name}"));
+        }
+    }
+
+    #[test]
+    fn a_user_who_is_no_component_is_nobody() {
+        let pattern: Pattern = "${user}/**".parse().unwrap();
+        let name: RepositoryName = "a/b".parse().unwrap();
+        for user in [Some("**"), Some("*"), Some("a/b"), Some("A"), Some(""), Some(".."), None] {
+            assert!(!pattern.matches(&name, user), "{user:?}");
+        }
+        assert!(pattern.matches(&name, Some("a")));
+    }
+
+    #[test]
+    fn what_is_not_of_the_grammar_is_refused() {
+        use InvalidPattern as I;
+        for (text, why) in [
+            ("", I::Empty),
+            ("/a", I::Empty),
+            ("a/", I::Empty),
+            ("a//b", I::Empty),
+            ("a**", I::DoubleStar),
+            ("org/**a", I::DoubleStar),
+            ("***", I::DoubleStar),
+            ("${user}x", I::Variable),
+            ("$user", I::Variable),
+            ("${group}", I::Variable),
+            ("a?", I::Character),
+            ("[ab]", I::Character),
+            ("{a,b}", I::Character),
+            ("!a", I::Character),
+            ("a\\*", I::Character),
+            ("A", I::Character),
+            ("a b", I::Character),
+        ] {
+            assert_eq!(text.parse::<Pattern>(), Err(why), "{text}");
+        }
+        assert_eq!("a".repeat(513).parse::<Pattern>(), Err(I::TooLong));
+    }
+
+    /// The plainest reading of the grammar, exponential and all.
+    fn naive(parts: &[&str], names: &[&str]) -> bool {
+        fn one(glob: &[u8], text: &[u8]) -> bool {
+            match (glob.split_first(), text.split_first()) {
+                (None, None) => true,
+                (Some((b'*', rest)), _) => one(rest, text) || (!text.is_empty() && one(glob, &text[1..])),
+                (Some((g, gs)), Some((t, ts))) => g == t && one(gs, ts),
+                _ => false,
+            }
+        }
+        match parts.split_first() {
+            None => names.is_empty(),
+            Some((&"**", [])) => !names.is_empty(),
+            Some((&"**", rest)) => (0..=names.len()).any(|n| naive(rest, &names[n..])),
+            Some((part, rest)) => names
+                .split_first()
+                .is_some_and(|(name, names)| one(part.as_bytes(), name.as_bytes()) && naive(rest, names)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_matcher_agrees_with_the_plainest_reading(
+            pattern in "(\\*\\*|[ab*]{1,4})(/(\\*\\*|[ab*]{1,4})){0,4}",
+            name in "[ab]{1,4}(/[ab]{1,3}){0,5}",
+        ) {
+            let Ok(parsed) = pattern.parse::<Pattern>() else { return Ok(()) };
+            let name_parsed: RepositoryName = name.parse().unwrap();
+            let (parts, names): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), name.split('/').collect());
+            prop_assert_eq!(parsed.matches(&name_parsed, None), naive(&parts, &names), "{} {}", pattern, name);
+            // Whatever matches is reached from each of its prefixes.
+            if parsed.matches(&name_parsed, None) {
+                for (i, _) in name.match_indices('/') {
+                    let prefix: RepositoryName = name[..i].parse().unwrap();
+                    prop_assert!(parsed.reaches(&prefix, None), "{} {}", pattern, prefix);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn prefixes_that_lead_nowhere_are_pruned() {
+        let reaches = |pattern: &str, prefix: &str| {
+            pattern.parse::<Pattern>().unwrap().reaches(&prefix.parse().unwrap(), Some("alice"))
+        };
+        assert!(reaches("org/**", "org") && reaches("org/**", "org/a"));
+        assert!(!reaches("org/*", "org/a") && reaches("org/*", "org"));
+        assert!(!reaches("org/*", "other") && !reaches("*", "a"));
+        assert!(reaches("**", "a/b/c") && reaches("**/app", "x"));
+        assert!(reaches("${user}/*", "alice") && !reaches("${user}/*", "bob"));
+    }
+}

@@ -1,0 +1,45 @@
+//! What a push says of itself in its headers: where its bytes belong, and on which condition.
+
+use super::{
+    error::Error,
+    headers::{entity_tags, text},
+};
+use crate::{
+    oci::ChunkRange,
+    registry::{Chunk, Condition},
+};
+use http::{HeaderMap, header};
+
+/// The condition of a push.
+///
+/// # Errors
+/// [`Error::ConditionInvalid`] for what cannot be honoured: ignoring it would lose an update.
+pub(super) fn condition(headers: &HeaderMap) -> Result<Condition, Error> {
+    let one_of = |name| -> Vec<&str> { entity_tags(headers, name).collect() };
+    match (headers.contains_key(header::IF_MATCH), headers.contains_key(header::IF_NONE_MATCH)) {
+        (false, false) => Ok(Condition::None),
+        (true, false) => match one_of(&header::IF_MATCH).as_slice() {
+            ["*"] => Ok(Condition::Present),
+            // An entity tag that is no digest of ours matches nothing.
+            tags => Ok(Condition::OneOf(tags.iter().filter_map(|tag| tag.parse().ok()).collect())),
+        },
+        (false, true) => match one_of(&header::IF_NONE_MATCH).as_slice() {
+            ["*"] => Ok(Condition::Absent),
+            _ => Err(Error::ConditionInvalid),
+        },
+        (true, true) => Err(Error::ConditionInvalid),
+    }
+}
+
+/// What a request says of the bytes it brings.
+///
+/// # Errors
+/// [`Error::ChunkRangeInvalid`].
+pub(super) fn chunk(headers: &HeaderMap) -> Result<Chunk, Error> {
+    let range = match headers.get(header::CONTENT_RANGE) {
+        None => None,
+        Some(range) => Some(range.to_str().unwrap_or_default().parse::<ChunkRange>()?),
+    };
+    let length = text(headers, &header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    Ok(Chunk { range, length })
+}

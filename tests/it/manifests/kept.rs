@@ -1,0 +1,128 @@
+//! What is accepted comes back as it was sent.
+
+use crate::{registry::Registry, session::*};
+use http::Method;
+use serde_json::{Value, json};
+
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
+
+/// One manifest of every accepted type, over a config and a layer that are pushed.
+async fn every_type(client: &Client) -> [(&'static str, Value); 5] {
+    client.push_blob("app", "{}").await;
+    client.push_blob("app", "layer").await;
+    let (config, layer) = (descriptor("application/vnd.example.any+json", b"{}"), descriptor("a/b", b"layer"));
+    let child = image(&config, &[layer.clone()]);
+    client.put_manifest("app", "child", &child).await.is(201);
+    let child = descriptor(OCI_MANIFEST, child.to_string().as_bytes());
+    [
+        (OCI_MANIFEST, image(&config, &[layer.clone()])),
+        (OCI_INDEX, index(&[child.clone()])),
+        (DOCKER_MANIFEST, json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": [layer] })),
+        (DOCKER_LIST, json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [child] })),
+        (ARTIFACT, json!({ "mediaType": ARTIFACT, "artifactType": "a/b", "blobs": [layer] })),
+    ]
+}
+
+#[tokio::test]
+async fn every_type_comes_back_as_the_type_it_was_pushed_as() {
+    let registry = Registry::start().await;
+    for (media_type, manifest) in every_type(&registry).await {
+        for said in [media_type.to_owned(), format!("{media_type}; charset=utf-8"), format!(" {media_type} ;q=1")] {
+            registry.put_bytes("app", "v1", &said, manifest.to_string()).await.is(201);
+            let reply = registry.read("/v2/app/manifests/v1").await;
+            assert_eq!(reply.header("content-type"), media_type, "no parameters");
+            assert_eq!(reply.body, manifest.to_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_body_says_its_type_where_the_request_does_not() {
+    let registry = Registry::start().await;
+    for (media_type, manifest) in every_type(&registry).await {
+        for said in ["", "application/json", "application/octet-stream", "text/plain; charset=utf-8"] {
+            registry.put_bytes("app", "v1", said, manifest.to_string()).await.is(201);
+            assert_eq!(registry.head("/v2/app/manifests/v1").await.header("content-type"), media_type, "{said}");
+        }
+    }
+    // And its shape where not even the body does.
+    for (mut manifest, media_type) in [(image(&descriptor(CONFIG, b"{}"), &[]), OCI_MANIFEST), (index(&[]), OCI_INDEX)] {
+        manifest.as_object_mut().unwrap().remove("mediaType");
+        for said in ["", media_type] {
+            registry.put_bytes("app", "v1", said, manifest.to_string()).await.is(201);
+            assert_eq!(registry.head("/v2/app/manifests/v1").await.header("content-type"), media_type);
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_spaces_keys_and_letters_are_kept() {
+    let registry = Registry::start().await;
+    registry.push_blob("app", "{}").await;
+    let config = descriptor(CONFIG, b"{}").to_string();
+    for text in [
+        format!("\n\t {{ \"schemaVersion\" :2,\r\n\"config\":{config} ,\"layers\":[ ] }}\n\n  "),
+        format!(r#"{{"layers":[],"z":1.10e5,"a":"\u00e9\/é","config":{config},"schemaVersion":2}}"#),
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":null,"big":123456789012345678901234567890}}"#),
+        format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{config},"layers":[],"x":{{"y":[[]]}}}}"#),
+    ] {
+        for digest in [sha256(text.as_bytes()), sha512(text.as_bytes())] {
+            let reply = registry.put_bytes("app", &digest, OCI_MANIFEST, text.clone()).await.is(201);
+            assert_eq!(reply.header("docker-content-digest"), digest);
+            assert_eq!(reply.header("location"), format!("/v2/app/manifests/{digest}"));
+            assert_eq!(registry.read(reply.header("location")).await.body, text);
+        }
+        registry.put_bytes("app", "v1", OCI_MANIFEST, text.clone()).await.is(201);
+        let reply = registry.read("/v2/app/manifests/v1").await;
+        assert_eq!((reply.header("docker-content-digest"), &reply.body), (sha256(text.as_bytes()).as_str(), &text.into()));
+    }
+}
+
+#[tokio::test]
+async fn a_tag_set_through_a_sha512_push_answers_with_that_digest() {
+    let registry = Registry::start().await;
+    let manifest = index(&[]).to_string();
+    let digest = sha512(manifest.as_bytes());
+    registry.put_bytes("app", &format!("{digest}?tag=v1"), OCI_INDEX, manifest).await.is(201);
+    for method in [Method::HEAD, Method::GET] {
+        let reply = registry.ask(method, "/v2/app/manifests/v1").send().await.is(200);
+        assert_eq!(reply.header("docker-content-digest"), digest);
+    }
+}
+
+#[tokio::test]
+async fn a_push_of_many_tags_sets_each_and_names_it() {
+    let registry = Registry::start().await;
+    let manifest = index(&[]).to_string();
+    for digest in [sha256(manifest.as_bytes()), sha512(manifest.as_bytes())] {
+        let tags: Vec<String> = (0..12).map(|i| format!("{}.{i}", &digest[..6])).collect();
+        let query: Vec<_> = tags.iter().map(|tag| format!("tag={tag}")).collect();
+        let target = format!("{digest}?{}", query.join("&"));
+        let reply = registry.put_bytes("app", &target, OCI_INDEX, manifest.clone()).await.is(201);
+        assert_eq!(reply.items("oci-tag"), tags);
+        for tag in &tags {
+            let head = registry.head(format!("/v2/app/manifests/{tag}")).await.is(200);
+            assert_eq!(head.header("docker-content-digest"), digest);
+        }
+    }
+    assert_eq!(registry.tags("app").await.len(), 24);
+    let bare = registry.put_bytes("app", "v1", OCI_INDEX, manifest.clone()).await.is(201);
+    assert!(!bare.has("oci-tag"));
+    let bad = format!("{}?tag=good&tag=-bad", sha256(manifest.as_bytes()));
+    registry.put_bytes("app", &bad, OCI_INDEX, manifest).await.refused(400, "TAG_INVALID");
+    registry.head("/v2/app/manifests/good").await.is(404);
+}
+
+#[tokio::test]
+async fn a_moved_tag_leaves_the_old_manifest_to_be_pulled_by_digest() {
+    let registry = Registry::start().await;
+    let (old, manifest) = registry.push_image("app", "v1", "one").await;
+    let (new, _) = registry.push_image("app", "v1", "two").await;
+    assert_eq!(registry.head("/v2/app/manifests/v1").await.header("docker-content-digest"), new);
+    assert_eq!(registry.read(format!("/v2/app/manifests/{old}")).await.body, manifest.to_string());
+    // Nor is the tag the old one's any more: its deletion leaves it.
+    registry.delete(format!("/v2/app/manifests/{old}")).await.is(202);
+    assert_eq!(registry.head("/v2/app/manifests/v1").await.is(200).header("docker-content-digest"), new);
+}

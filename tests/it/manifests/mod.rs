@@ -1,0 +1,8 @@
+//! Manifests: kept byte for byte, refused when they mean two things, tagged, deleted.
+
+mod conditional;
+mod deletion;
+mod kept;
+mod limits;
+mod references;
+mod refused;
