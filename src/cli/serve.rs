@@ -3,7 +3,7 @@
 use crate::{
     config::{Env, Live, LogFormat, LogLevel, Warning},
     registry::Registry,
-    server::{self, Options, Shutdown, Trigger},
+    server::{self, Options, Shutdown, Tls, Trigger},
     service::{Face, State, Telemetry, app},
     storage::fs::{Fs, Opened},
 };
@@ -74,7 +74,7 @@ async fn run(env: Env, live: Live) -> Result<(), String> {
     };
     greet(&env, &listener);
     let face = if admin.is_some() { Face::Registry } else { Face::Everything };
-    let options = Options { limits: live.limits.clone(), tls: live.tls.clone() };
+    let options = Options { limits: live.limits.clone(), tls: live.tls.clone().map(Tls::new) };
     let main = server::run(listener, app(state(face)), options, shutdown.clone());
     // Probes and scrapers come by an address of the operator's own: no TLS there.
     let inside = admin.map(|listener| {

@@ -1,16 +1,19 @@
 //! One connection, from its first byte to its end.
 
 use super::{
-    Shared,
-    activity::{Activity, InFlight},
-    clocks::Timed,
+    App, Shared,
+    activity::{Activity, Flight},
+    body::{Download, Upload},
+    clocks::Heads,
     io::Plain,
+    pace::Streams,
     socket::Socket,
+    tls::Tls,
 };
 use crate::service::{BoxError, RequestBody, conn::Conn, sendfile::Slot};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Version, header};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderValue, Request, Response, header};
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::{
     body::Incoming,
@@ -18,17 +21,13 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
     future::Future,
     net::SocketAddr,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::{net::TcpStream, time::timeout};
@@ -48,116 +47,139 @@ const TLS_BUFFER: usize = 1 << 20;
 /// How often a silent HTTP/2 peer is asked whether it is there, and how long it may think.
 const PING: Duration = Duration::from_secs(20);
 
-/// Streams a peer may open and reset before it is told to go away (CVE-2023-44487).
-const MOST_RESETS: usize = 64;
+/// For the other side to hear that it should go and to say what it was about to; HTTP/1.1 goes at once.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Streams a peer may open and reset before we get to them (CVE-2023-44487), and streams it may
+/// make us reset (CVE-2025-8671), before it is told to go away.
+const PENDING_RESETS: usize = 64;
+const PROVOKED_RESETS: usize = 256;
 
 pub(super) async fn serve<B>(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared<B>>)
 where
-    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {
-    let socket = Socket::new(stream);
-    let activity = Activity::new();
-    let limits = &shared.limits;
+    let socket = Socket::new(stream, shared.limits.download_stall);
     match &shared.tls {
-        None => {
-            // A connection that says nothing is not kept; one that says anything has chosen.
-            let Ok(Ok(h2)) = timeout(limits.first_byte, socket.speaks_h2()).await else { return };
-            let io = Timed::new(socket.clone(), activity.clone(), limits);
-            if h2 {
-                let conn = Conn { peer, tls: false, ambiguous: false, slot: None };
-                serve_h2(TokioIo::new(io), conn, activity, &shared).await;
-            } else {
-                let slot = cfg!(target_os = "linux").then(Arc::<Slot>::default);
-                let conn = Conn { peer, tls: false, ambiguous: false, slot: slot.clone() };
-                match slot {
-                    Some(slot) => serve_h1(Plain::new(io, socket.clone(), slot), conn, activity, &shared).await,
-                    None => serve_h1(TokioIo::new(io), conn, activity, &shared).await,
-                }
-                socket.linger().await;
-            }
-        }
-        Some(tls) => {
-            let accepted = timeout(limits.tls_handshake, tls.accept(socket.clone())).await;
-            let mut stream = match accepted {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => {
-                    tracing::debug!(%peer, %error, "TLS handshake failed");
-                    return;
-                }
-                Err(_) => return,
-            };
-            stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
-            let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let io = TokioIo::new(Timed::new(stream, activity.clone(), limits));
-            let conn = Conn { peer, tls: true, ambiguous: false, slot: None };
-            if h2 {
-                serve_h2(io, conn, activity, &shared).await;
-            } else {
-                serve_h1(io, conn, activity, &shared).await;
-                socket.linger().await;
-            }
-        }
+        None => serve_plain(socket, peer, &shared).await,
+        Some(tls) => serve_tls(socket, peer, tls, &shared).await,
     }
 }
 
-async fn serve_h1<B, T>(io: T, conn: Conn, activity: Arc<Activity>, shared: &Shared<B>)
+async fn serve_plain<B>(socket: Socket, peer: SocketAddr, shared: &Shared<B>)
 where
-    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
+{
+    // A connection that says nothing is not kept; one that says anything has chosen.
+    let said = tokio::select! {
+        biased;
+        said = timeout(shared.limits.first_byte, socket.speaks_h2()) => said,
+        () = shared.graceful.cancelled() => return,
+    };
+    let Ok(Ok(is_h2)) = said else { return };
+    let conn = Conn { peer, tls: false, ambiguous: false, slot: None };
+    let activity = Activity::new();
+    if is_h2 {
+        return serve_h2(TokioIo::new(socket), conn, activity, shared).await;
+    }
+    let slot = cfg!(target_os = "linux").then(Arc::<Slot>::default);
+    let io = Plain::new(Heads::new(socket, activity.clone(), shared.limits.header), slot.clone());
+    serve_h1(io, Conn { slot, ..conn }, activity, shared, Plain::socket).await;
+}
+
+async fn serve_tls<B>(socket: Socket, peer: SocketAddr, tls: &Tls, shared: &Shared<B>)
+where
+    B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
+{
+    let mut stream = match timeout(shared.limits.tls_handshake, tls.acceptor().accept(socket)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "TLS handshake failed"),
+        Err(_) => return tracing::debug!(%peer, "TLS handshake took too long"),
+    };
+    stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
+    let conn = Conn { peer, tls: true, ambiguous: false, slot: None };
+    let activity = Activity::new();
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        return serve_h2(TokioIo::new(stream), conn, activity, shared).await;
+    }
+    let io = TokioIo::new(Heads::new(stream, activity.clone(), shared.limits.header));
+    serve_h1(io, conn, activity, shared, |io| io.inner().inner.get_ref().0).await;
+}
+
+async fn serve_h1<B, T>(
+    io: T,
+    conn: Conn,
+    activity: Arc<Activity>,
+    shared: &Shared<B>,
+    socket: impl FnOnce(&T) -> &Socket,
+) where
+    B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
     T: Read + Write + Unpin + Send,
 {
-    let service = service_fn(|request| answer(request, conn.clone(), &activity, shared.app.clone()));
-    let connection = http1::Builder::new()
+    let service = service_fn(|request| answer_h1(request, conn.clone(), &activity, shared.app.clone()));
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Our own clocks tell a slow head from an idle connection; this one does not.
         .header_read_timeout(None)
-        .max_buf_size(READ_AHEAD)
+        .max_buf_size(READ_AHEAD.max(shared.limits.header_bytes))
         .serve_connection(io, service);
-    drive(connection, &activity, shared, |connection| connection.graceful_shutdown()).await;
+    drive(Pin::new(&mut connection), &activity, shared, |connection| connection.graceful_shutdown()).await;
+    socket(&connection.into_parts().io).linger().await;
 }
 
 async fn serve_h2<B, T>(io: T, conn: Conn, activity: Arc<Activity>, shared: &Shared<B>)
 where
-    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
     T: Read + Write + Unpin + Send + 'static,
 {
+    let limits = &shared.limits;
     let (app, of) = (shared.app.clone(), activity.clone());
-    let service = service_fn(move |request| {
-        let (app, conn, of) = (app.clone(), conn.clone(), of.clone());
-        async move { answer(request, conn, &of, app).await }
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (app, conn, (flight, _)) = (app.clone(), conn.clone(), of.begin());
+        async move { answer(request.map(boxed), conn, flight, app).await }
     });
-    let header_bytes = u32::try_from(shared.limits.header_bytes).unwrap_or(u32::MAX);
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(Streams { stall: limits.download_stall })
         .timer(TokioTimer::new())
-        .max_concurrent_streams(shared.limits.h2_streams)
+        .max_concurrent_streams(limits.h2_streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(header_bytes)
-        .max_pending_accept_reset_streams(MOST_RESETS)
-        .max_local_error_reset_streams(MOST_RESETS)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(PROVOKED_RESETS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .serve_connection(io, service);
-    drive(connection, &activity, shared, |connection| connection.graceful_shutdown()).await;
+    drive(pin!(connection), &activity, shared, |connection| connection.graceful_shutdown()).await;
 }
 
-/// Runs a connection; asks it to end when it has been idle for too long or the daemon stops.
+/// Runs a connection; asks it to end when it has been idle for too long or the daemon stops, and
+/// ends it where the other side does not let it.
 async fn drive<B, C: Future<Output = hyper::Result<()>>>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     activity: &Activity,
     shared: &Shared<B>,
     end: impl Fn(Pin<&mut C>),
 ) {
-    let mut connection = std::pin::pin!(connection);
+    let limits = &shared.limits;
+    let asked = async {
+        tokio::select! {
+            () = shared.graceful.cancelled() => {}
+            () = activity.idle_for(limits.first_byte, limits.keep_alive) => {}
+        }
+    };
     let ended = tokio::select! {
+        // First: a request that is already here is answered.
+        biased;
         ended = connection.as_mut() => ended,
-        () = async {
-            tokio::select! {
-                () = shared.graceful.cancelled() => {}
-                () = activity.idle_for(shared.limits.keep_alive) => {}
-            }
-        } => {
+        () = asked => {
             end(connection.as_mut());
-            connection.await
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = async {
+                    tokio::time::sleep(GRACE).await;
+                    activity.idle_for(Duration::ZERO, limits.download_stall).await;
+                } => Ok(()),
+            }
         }
     };
     if let Err(error) = ended {
@@ -165,66 +187,40 @@ async fn drive<B, C: Future<Output = hyper::Result<()>>>(
     }
 }
 
-/// One request through the app.
-async fn answer<B>(
-    mut request: Request<Incoming>,
+/// One request of an HTTP/1.1 connection.
+async fn answer_h1<B>(
+    request: Request<Incoming>,
     conn: Conn,
     activity: &Arc<Activity>,
-    mut app: super::App<B>,
-) -> Result<Response<InFlight<Pin<Box<B>>>>, Infallible>
-where
-    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
-{
+    app: App<B>,
+) -> Result<Response<Download<B>>, Infallible> {
     let (flight, scan) = activity.begin();
-    let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let is_h1 = request.version() < Version::HTTP_2;
-    request.extensions_mut().insert(Conn { ambiguous: scan.is_ambiguous(), ..conn });
-    let unread = Arc::new(AtomicBool::new(false));
-    let request = request.map(|body| -> RequestBody {
-        let body = Watched { body, ended: false, unread: unread.clone() };
-        body.map_err(|error| -> BoxError { Box::new(error) }).boxed_unsync()
-    });
-    let Ok(mut response) = app.call(request).await;
-    if is_h1 && unread.load(Ordering::Relaxed) && !response.status().is_success() {
-        // The connection ends with this answer. A client that is not told so sends its next
-        // request there, and gets none.
+    let conn = Conn { ambiguous: scan.is_ambiguous(), ..conn };
+    // A head that came with the request before it was not looked at; see `head`.
+    let unseen = request.headers().contains_key(header::TRANSFER_ENCODING) && !scan.is_complete();
+    let (head, body) = request.into_parts();
+    let (body, ended) = Upload::new(body);
+    let Ok(mut response) = answer(Request::from_parts(head, body.boxed_unsync()), conn, flight, app).await;
+    // A body nobody read stands between this request and the next. The client is told not to send
+    // one; the rest is thrown away when the answer is out.
+    if unseen || !ended.load(Ordering::Acquire) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if chunked && !scan.is_complete() {
-        // Its head came with the request before it and was not looked at; see `head`.
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response.map(|body| InFlight { body: Box::pin(body), flight }))
+    Ok(response)
 }
 
-/// A request's body that tells whether it was given up before its end.
-struct Watched {
-    body: Incoming,
-    ended: bool,
-    unread: Arc<AtomicBool>,
+/// One request through the app.
+async fn answer<B>(
+    mut request: Request<RequestBody>,
+    conn: Conn,
+    flight: Flight,
+    mut app: App<B>,
+) -> Result<Response<Download<B>>, Infallible> {
+    request.extensions_mut().insert(conn);
+    let Ok(response) = app.call(request).await;
+    Ok(response.map(|body| Download::new(body, flight)))
 }
 
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        self.ended |= matches!(frame, Poll::Ready(None));
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.unread.store(!self.ended && !self.body.is_end_stream(), Ordering::Relaxed);
-    }
+fn boxed(body: Incoming) -> RequestBody {
+    body.map_err(BoxError::from).boxed_unsync()
 }

@@ -21,16 +21,20 @@ const LONGEST: usize = 24;
 impl HeadScan {
     /// Takes in bytes that arrived while a head was expected.
     pub(super) fn see(&mut self, bytes: &[u8]) {
-        self.begun = true;
         for &byte in bytes {
             if self.done {
                 return;
             }
             match byte {
-                b'\n' => self.end_line(),
-                b'\r' => {}
-                _ if self.line.len() < LONGEST => self.line.push(byte.to_ascii_lowercase()),
-                _ => {}
+                // Empty lines before a request are skipped (RFC 9112 §2.2): no head ends there.
+                b'\n' if self.begun => self.end_line(),
+                b'\n' | b'\r' => {}
+                _ => {
+                    self.begun = true;
+                    if self.line.len() < LONGEST {
+                        self.line.push(byte.to_ascii_lowercase());
+                    }
+                }
             }
         }
     }
@@ -53,7 +57,7 @@ impl HeadScan {
 
     /// The whole head was seen. One that came with the bytes of the request before it was not.
     pub(super) fn is_complete(&self) -> bool {
-        self.begun && self.done
+        self.done
     }
 }
 
@@ -75,6 +79,8 @@ mod tests {
             let one =
                 scan("POST / HTTP/1.1\r\nContent-Length: 30\r\nX: y\r\n\r\nTransfer-Encoding: chunked\r\n\r\n", step);
             assert!(!one.is_ambiguous() && one.is_complete(), "what follows the head is its body");
+            let late = scan("\r\n\r\nPUT / HTTP/1.1\r\nTransfer-Encoding: x\r\nContent-Length: 1\r\n\r\n", step);
+            assert!(late.is_ambiguous() && late.is_complete(), "empty lines before a request are no head");
         }
         assert!(!scan("GET / HTTP/1.1\r\nHost: x\r\n", 3).is_complete());
         assert!(!HeadScan::default().is_complete());

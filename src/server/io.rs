@@ -1,6 +1,6 @@
-//! A plain connection's IO, as hyper sees it, with windows of files sent by the kernel.
+//! A plain HTTP/1.1 connection's IO, as hyper sees it, with windows of files sent by the kernel.
 
-use super::{clocks::Timed, socket::Socket};
+use super::{clocks::Heads, socket::Socket};
 use crate::service::sendfile::{self, Slot};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -14,31 +14,36 @@ use std::{
 
 /// A plain connection that knows markers.
 pub(super) struct Plain {
-    io: TokioIo<Timed<Socket>>,
-    socket: Socket,
-    slot: Arc<Slot>,
+    io: TokioIo<Heads<Socket>>,
+    slot: Option<Arc<Slot>>,
 }
 
 impl Plain {
-    pub(super) fn new(io: Timed<Socket>, socket: Socket, slot: Arc<Slot>) -> Self {
-        Self { io: TokioIo::new(io), socket, slot }
+    pub(super) fn new(io: Heads<Socket>, slot: Option<Arc<Slot>>) -> Self {
+        Self { io: TokioIo::new(io), slot }
     }
 
-    /// Sends by other means than a write of ours, under the same clock.
-    fn poll_sent(
-        &mut self,
-        cx: &mut Context<'_>,
-        send: impl FnMut(&tokio::net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let sent = self.socket.poll_io(cx, send);
-        self.io.inner_mut().written(cx, sent)
+    pub(super) fn socket(&self) -> &Socket {
+        &self.io.inner().inner
+    }
+
+    fn socket_mut(&mut self) -> &mut Socket {
+        &mut self.io.inner_mut().inner
+    }
+
+    /// A response was cut short: nothing that follows could be told from the rest of it.
+    fn check(&self) -> io::Result<()> {
+        match self.slot.as_ref().is_some_and(|slot| slot.is_cut()) {
+            true => Err(io::ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
+        }
     }
 
     /// Sends the window a marker stands for.
     #[cfg(target_os = "linux")]
     fn poll_window(&mut self, cx: &mut Context<'_>, marked: usize) -> Poll<io::Result<usize>> {
-        let slot = self.slot.clone();
-        self.poll_sent(cx, move |stream| {
+        let Some(slot) = self.slot.clone() else { return Poll::Ready(Err(lost())) };
+        self.socket_mut().poll_send(cx, move |stream| {
             let mut queue = slot.queue();
             let Some(window) = queue.front_mut() else { return Err(lost()) };
             let mut offset = window.offset;
@@ -75,6 +80,7 @@ impl Read for Plain {
 
 impl Write for Plain {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check()?;
         match sendfile::is_marker(buf) {
             true => Poll::Ready(Err(lost())),
             false => Pin::new(&mut self.io).poll_write(cx, buf),
@@ -86,14 +92,12 @@ impl Write for Plain {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.slot.is_cut() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        self.check()?;
         match bufs.iter().position(|buf| sendfile::is_marker(buf)) {
             None => Pin::new(&mut self.io).poll_write_vectored(cx, bufs),
             Some(0) => self.poll_window(cx, bufs[0].len()),
             // The head goes first; the kernel is told that more follows, to fill the packet.
-            Some(marker) => self.poll_sent(cx, |stream| {
+            Some(marker) => self.socket_mut().poll_send(cx, |stream| {
                 let mut control = rustix::net::SendAncillaryBuffer::default();
                 let flags = SendFlags::NOSIGNAL | more();
                 Ok(rustix::net::sendmsg(stream, &bufs[..marker], &mut control, flags)?)

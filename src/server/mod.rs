@@ -5,14 +5,18 @@
 //! would send the marker's zeros ([`crate::service::sendfile`]).
 
 mod activity;
+mod body;
 mod clocks;
 mod connection;
 mod head;
 mod io;
+mod pace;
 mod shutdown;
 mod socket;
+mod tls;
 
 pub use shutdown::{Shutdown, Trigger, on_signals};
+pub use tls::Tls;
 
 use crate::{
     config::Limits,
@@ -23,7 +27,6 @@ use http::{Request, Response};
 use http_body::Body;
 use std::{convert::Infallible, io as stdio, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::util::BoxCloneSyncService;
 
@@ -36,14 +39,14 @@ pub struct Options {
     /// Bounds.
     pub limits: Limits,
     /// Certificates, where connections are encrypted.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<Tls>,
 }
 
 /// What every connection of a listener shares.
 struct Shared<B> {
     app: App<B>,
     limits: Limits,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     /// Cancelled when connections are to end after the request they are at.
     graceful: CancellationToken,
 }
@@ -54,13 +57,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Serves connections until `shutdown`, then lets requests in flight finish within the drain time.
 pub async fn run<B>(listener: TcpListener, app: App<B>, options: Options, shutdown: Shutdown)
 where
-    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {
     let Options { limits, tls } = options;
     let (lag, drain) = (limits.shutdown_lag, limits.drain);
-    let permits = Arc::new(Semaphore::new(limits.connections));
+    let permits = Arc::new(Semaphore::new(most_connections(limits.connections)));
     let graceful = CancellationToken::new();
-    let shared = Arc::new(Shared { app, limits, tls: tls.map(TlsAcceptor::from), graceful: graceful.clone() });
+    let shared = Arc::new(Shared { app, limits, tls, graceful: graceful.clone() });
     let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
 
     let accepting = async {
@@ -94,12 +97,16 @@ where
 }
 
 async fn accept(listener: &TcpListener) -> (tokio::net::TcpStream, std::net::SocketAddr) {
+    let mut told = false;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                // Once for each run of failures: one every pause would drown the rest.
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "no connection can be accepted for now");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -110,6 +117,17 @@ async fn accept(listener: &TcpListener) -> (tokio::net::TcpStream, std::net::Soc
 fn is_of_one_connection(error: &stdio::Error) -> bool {
     use stdio::ErrorKind as K;
     matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused | K::Interrupted)
+}
+
+/// How many connections a listener takes: descriptors are left for files, or whoever holds
+/// connections open would keep everybody else from pulling.
+fn most_connections(wanted: usize) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let bearable = files.map_or(usize::MAX, |files| usize::try_from(files / 4 * 3).unwrap_or(usize::MAX)).max(1);
+    if bearable < wanted {
+        tracing::warn!(wanted, bearable, "fewer connections than configured: too few files may be open");
+    }
+    wanted.min(bearable)
 }
 
 /// Raises the number of descriptors this process may hold to what the system allows; the number.

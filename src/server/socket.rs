@@ -1,23 +1,38 @@
-//! A TCP connection that its reader, its writer and its end share.
+//! A TCP connection with a clock on a client that takes nothing of what is written.
 
+use super::clocks::Clock;
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
+    time::Instant,
 };
 
-/// A connection. Clones are the same connection.
-#[derive(Clone)]
-pub(super) struct Socket(Arc<TcpStream>);
+/// A connection. Its clock runs while the kernel takes nothing, whatever is above: under TLS only
+/// here one sees that a long write gets on.
+pub(super) struct Socket {
+    stream: TcpStream,
+    stall: Duration,
+    clock: Clock,
+}
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Between two looks at a preface that arrives in pieces; doubled each time, up to the second.
+/// The socket stays readable meanwhile, so one cannot wait for more by readiness.
+const LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(500));
+
+/// What the kernel may hold that it has not sent. It says it takes more when a good part of what it
+/// holds is gone: left to itself it holds 4 MiB, and a client of 20 KB/s seems to stand still for a
+/// minute. Also, a client that takes nothing occupies no more than this.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 256 << 10;
 
 /// How much of what a client still sends is thrown away after its answer, and for how long: so
 /// that it reads why it was refused, and is not met by a reset.
@@ -25,12 +40,16 @@ const LINGER_BYTES: usize = 1 << 20;
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
         // Replies are written whole; waiting to join them with more only delays.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        Self(Arc::new(stream))
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
+            tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
+        }
+        Self { stream, stall, clock: Clock::default() }
     }
 
     /// Looks at the first bytes: `true` for HTTP/2, `false` for anything else.
@@ -38,27 +57,27 @@ impl Socket {
     /// # Errors
     /// The connection's, or its end before a byte.
     pub(super) async fn speaks_h2(&self) -> io::Result<bool> {
-        let mut first = [0; PREFACE.len()];
+        let (mut first, mut pause) = ([0; PREFACE.len()], LOOK.0);
         loop {
-            match self.0.peek(&mut first).await? {
+            match self.stream.peek(&mut first).await? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 n if first[..n] != PREFACE[..n] => return Ok(false),
                 n if n == PREFACE.len() => return Ok(true),
-                // Part of the preface: the socket stays readable, so wait by the clock for more.
-                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+                _ => tokio::time::sleep(pause).await,
             }
+            pause = (pause * 2).min(LOOK.1);
         }
     }
 
     /// Says that nothing more will be sent and takes what the client still sends, within bounds.
     pub(super) async fn linger(&self) {
-        if rustix::net::shutdown(&*self.0, rustix::net::Shutdown::Write).is_err() {
+        if rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write).is_err() {
             return;
         }
         let discard = async {
             let (mut buffer, mut left) = (vec![0; 16 << 10], LINGER_BYTES);
-            while left > 0 && self.0.readable().await.is_ok() {
-                match self.0.try_read(&mut buffer) {
+            while left > 0 && self.stream.readable().await.is_ok() {
+                match self.stream.try_read(&mut buffer) {
                     Ok(0) => break,
                     Ok(n) => left = left.saturating_sub(n),
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
@@ -70,64 +89,68 @@ impl Socket {
         let _ = tokio::time::timeout(LINGER, discard).await;
     }
 
-    /// Tries `io` when the socket is ready for writing, until it does not say it would block.
-    pub(super) fn poll_io(
-        &self,
+    /// Sends by other means than a write: tries `send` whenever the socket takes more, until it
+    /// does not say it would block.
+    pub(super) fn poll_send(
+        &mut self,
         cx: &mut Context<'_>,
-        mut io: impl FnMut(&TcpStream) -> io::Result<usize>,
+        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_io(Interest::WRITABLE, || io(&self.0)) {
+        let stream = &self.stream;
+        let mut attempt = || loop {
+            ready!(stream.poll_write_ready(cx))?;
+            match stream.try_io(Interest::WRITABLE, || send(stream)) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
+        };
+        let sent = attempt();
+        self.timed(cx, sent)
+    }
+
+    /// Counts what was sent as progress, or lets the clock run that ends a stalled connection.
+    fn timed(&mut self, cx: &mut Context<'_>, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if sent.is_ready() {
+            self.clock.stop();
+        } else if self.clock.has_rung(cx, Instant::now() + self.stall) {
+            // What the kernel still holds for this client goes with the connection.
+            let _ = self.stream.set_zero_linger();
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        sent
     }
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read(buf.initialize_unfilled()) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
-                Ok(n) => {
-                    buf.advance(n);
-                    return Poll::Ready(Ok(()));
-                }
-            }
-        }
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_io(cx, |stream| stream.try_write(buf))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let sent = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.timed(cx, sent)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(cx, |stream| stream.try_write_vectored(bufs))
+        let sent = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.timed(cx, sent)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match rustix::net::shutdown(&*self.0, rustix::net::Shutdown::Write) {
-            // The client was quicker.
-            Ok(()) | Err(rustix::io::Errno::NOTCONN) => Poll::Ready(Ok(())),
-            Err(e) => Poll::Ready(Err(e.into())),
-        }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -8,6 +8,11 @@
 //! the server makes a slot only where it chose plain HTTP/1.1 itself, and that connection's IO
 //! refuses a marker anywhere but at the head of a vectored write.
 //!
+//! A body with a slot goes on like this: while bytes are left, take the next [`WINDOW`] of them at
+//! most; unless [`is_warm`], read them once through on the blocking pool and throw the bytes away;
+//! yield what [`Slot::window`] returns. Dropped before its end it calls [`Slot::clear`]. The
+//! marker frame is passed on as it is: a layer that copied it would send zeros.
+//!
 //! Windows are small: hyper writes several without giving the thread away, and a large one keeps
 //! every other connection waiting. Pages that are not in memory make the kernel wait for the disk
 //! on the reactor's thread, so a body first asks [`is_warm`] and has cold ones read elsewhere.
@@ -54,11 +59,15 @@ impl Slot {
         Bytes::from_static(&MARK[..len])
     }
 
-    /// The body that queued these windows ended before its length. The connection is of no more
-    /// use: what was promised cannot be sent.
+    /// The body that queued these windows ended before its length. If some were not sent yet, the
+    /// connection is of no more use: what was promised cannot be. (The answer to a HEAD has its
+    /// body dropped too, but none of it was queued.)
     pub fn clear(&self) {
-        self.cut.store(true, Ordering::Release);
-        self.queue().clear();
+        let mut queue = self.queue();
+        if !queue.is_empty() {
+            self.cut.store(true, Ordering::Release);
+            queue.clear();
+        }
     }
 
     /// Whether [`Slot::clear`] was called.
@@ -113,5 +122,8 @@ mod tests {
         assert_eq!(slot.queue().len(), 1);
         slot.clear();
         assert!(slot.is_cut() && slot.queue().is_empty());
+        let unused = Slot::default();
+        unused.clear();
+        assert!(!unused.is_cut(), "nothing was promised");
     }
 }

@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use wharfinger::{
     config::Limits,
     registry::{self, Settings},
-    server::{self, Options, Trigger},
+    server::{self, Options, Tls, Trigger},
     service::{Face, State, Telemetry, app},
     storage::fs::{Fs, Init},
 };
@@ -60,7 +60,7 @@ impl Registry {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let options = Options { limits: setup.limits, tls: setup.tls };
+        let options = Options { limits: setup.limits, tls: setup.tls.map(Tls::new) };
         let serving = tokio::spawn(server::run(listener, app(Arc::new(state)), options, shutdown));
         Self { client: Client::new(address), dir, trigger, serving, registry }
     }

@@ -82,7 +82,8 @@ impl Set {
             let tags: Vec<_> = self.tags.iter().filter(|(_, of)| **of == i).map(|(tag, _)| tag.as_str()).collect();
             let mut target = format!("/v2/{name}/manifests/{}", manifest.digest);
             if self.tags_in_query {
-                target += &tags.iter().map(|tag| format!("tag={tag}")).fold("?".to_owned(), |all, tag| all + &tag + "&");
+                target +=
+                    &tags.iter().map(|tag| format!("tag={tag}")).fold("?".to_owned(), |all, tag| all + &tag + "&");
             }
             let reply = manifest.put(client, &target).await;
             location_leads_to(client, &reply, &manifest.bytes).await;
@@ -188,8 +189,7 @@ impl Document {
 
     /// The descriptor as a list of referrers has it.
     fn as_referrer(&self) -> Value {
-        let mut entry =
-            json!({ "mediaType": self.media_type(), "digest": self.digest, "size": self.bytes.len() });
+        let mut entry = json!({ "mediaType": self.media_type(), "digest": self.digest, "size": self.bytes.len() });
         let of_config = self.json["config"]["mediaType"].as_str();
         if let Some(artifact_type) = self.json["artifactType"].as_str().or(of_config) {
             entry["artifactType"] = artifact_type.into();

@@ -35,8 +35,35 @@ async fn repositories_are_in_byte_order() {
 async fn a_page_begins_after_any_text_whether_or_not_it_is_a_name() {
     let registry = with_names().await;
     let others = [
-        "0", "a-", "a-a", "a-b/", "a-b/z", "a.", "a/", "a/b", "a/c-", "a/c-d/x", "a/c.d", "a/c0", "a~", "A", "b",
-        "b/only", "b/only/deep/er", "z", "a b", "a+b", "a!", "a%", "a-b c", "é", "a/é", "/", "..", "-", "a//c",
+        "0",
+        "a-",
+        "a-a",
+        "a-b/",
+        "a-b/z",
+        "a.",
+        "a/",
+        "a/b",
+        "a/c-",
+        "a/c-d/x",
+        "a/c.d",
+        "a/c0",
+        "a~",
+        "A",
+        "b",
+        "b/only",
+        "b/only/deep/er",
+        "z",
+        "a b",
+        "a+b",
+        "a!",
+        "a%",
+        "a-b c",
+        "é",
+        "a/é",
+        "/",
+        "..",
+        "-",
+        "a//c",
     ];
     for last in NAMES.iter().chain(&others) {
         let expected: Vec<_> = sorted().into_iter().filter(|name| name > last).collect();

@@ -180,19 +180,19 @@ async fn what_old_clients_wrote_under_the_fallback_tag_is_listed_too() {
         unrelated["annotations"] = json!({ "no": "subject" });
         push(&registry, &ours).await;
         push(&registry, &unrelated).await;
-        let tag = fallback(&registry, naming, &[
-            entry(&ours, SIGNATURE),
-            entry(&foreign, SBOM),
-            entry(&unrelated, SBOM),
-        ])
-        .await;
+        let tag =
+            fallback(&registry, naming, &[entry(&ours, SIGNATURE), entry(&foreign, SBOM), entry(&unrelated, SBOM)])
+                .await;
         let list = listed(&registry, &path).await;
         assert_eq!(digests(&list), [digest(&ours)], "once; not what is absent or refers to nothing");
         assert_eq!(list[0]["artifactType"], SBOM, "the manifest's own word counts");
         // The tag is a tag like any other.
         assert!(registry.tags("app").await.contains(&tag));
         registry.read(format!("/v2/app/manifests/{tag}")).await;
-        registry.put_manifest("app", &tag, &json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] })).await.is(201);
+        registry
+            .put_manifest("app", &tag, &json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [] }))
+            .await
+            .is(201);
         assert_eq!(listed(&registry, &path).await.len(), 1);
     }
 }

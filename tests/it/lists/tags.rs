@@ -36,7 +36,9 @@ async fn tags_are_in_byte_order_and_all_on_one_page() {
 #[tokio::test]
 async fn a_list_begins_after_any_text_whether_or_not_it_is_a_tag() {
     let registry = with_tags(TAGS).await;
-    for last in ["", "0", "1.0", "A", "Z", "a", "a-", "a-b", "a.", "a0", "zzz", "~", "%20", "%C3%A9", "a%2Fb", "..", "%00"] {
+    for last in
+        ["", "0", "1.0", "A", "Z", "a", "a-", "a-b", "a.", "a0", "zzz", "~", "%20", "%C3%A9", "a%2Fb", "..", "%00"]
+    {
         let text: String = form_urlencoded::parse(format!("x={last}").as_bytes()).next().unwrap().1.into();
         let expected: Vec<_> = sorted().into_iter().filter(|tag| *tag > text.as_str()).collect();
         let whole = registry.read(format!("/v2/org/app/tags/list?last={last}")).await;

@@ -73,7 +73,8 @@ async fn a_push_and_a_deletion_at_once_leave_no_tag_that_points_nowhere() {
     for round in 0..40 {
         let tag = format!("t{}", round % 3);
         let push = registry.put_manifest("app", &tag, &manifest);
-        let (pushed, deleted, again) = tokio::join!(push, registry.delete(&path), registry.put_manifest("app", "v1", &manifest));
+        let (pushed, deleted, again) =
+            tokio::join!(push, registry.delete(&path), registry.put_manifest("app", "v1", &manifest));
         assert_eq!((pushed.status, again.status), (http::StatusCode::CREATED, http::StatusCode::CREATED));
         assert!(matches!(deleted.status.as_u16(), 202 | 404));
         let listed = registry.get("/v2/app/tags/list").await;
@@ -92,8 +93,10 @@ async fn a_tag_moved_while_its_old_manifest_is_deleted_stays() {
     let (new, moved) = registry.push_image("app", "new", "new").await;
     for round in 0..40 {
         let (old, _) = registry.push_image("app", "v1", &format!("old {round}")).await;
-        let (moved, deleted) =
-            tokio::join!(registry.put_manifest("app", "v1", &moved), registry.delete(format!("/v2/app/manifests/{old}")));
+        let (moved, deleted) = tokio::join!(
+            registry.put_manifest("app", "v1", &moved),
+            registry.delete(format!("/v2/app/manifests/{old}"))
+        );
         assert_eq!((moved.status.as_u16(), deleted.status.as_u16()), (201, 202));
         let now = registry.read("/v2/app/manifests/v1").await;
         assert_eq!(now.header("docker-content-digest"), new);

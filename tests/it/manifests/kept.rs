@@ -19,7 +19,10 @@ async fn every_type(client: &Client) -> [(&'static str, Value); 5] {
     [
         (OCI_MANIFEST, image(&config, &[layer.clone()])),
         (OCI_INDEX, index(&[child.clone()])),
-        (DOCKER_MANIFEST, json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": [layer] })),
+        (
+            DOCKER_MANIFEST,
+            json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": [layer] }),
+        ),
         (DOCKER_LIST, json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [child] })),
         (ARTIFACT, json!({ "mediaType": ARTIFACT, "artifactType": "a/b", "blobs": [layer] })),
     ]
@@ -48,7 +51,8 @@ async fn the_body_says_its_type_where_the_request_does_not() {
         }
     }
     // And its shape where not even the body does.
-    for (mut manifest, media_type) in [(image(&descriptor(CONFIG, b"{}"), &[]), OCI_MANIFEST), (index(&[]), OCI_INDEX)] {
+    for (mut manifest, media_type) in [(image(&descriptor(CONFIG, b"{}"), &[]), OCI_MANIFEST), (index(&[]), OCI_INDEX)]
+    {
         manifest.as_object_mut().unwrap().remove("mediaType");
         for said in ["", media_type] {
             registry.put_bytes("app", "v1", said, manifest.to_string()).await.is(201);
@@ -76,7 +80,10 @@ async fn odd_spaces_keys_and_letters_are_kept() {
         }
         registry.put_bytes("app", "v1", OCI_MANIFEST, text.clone()).await.is(201);
         let reply = registry.read("/v2/app/manifests/v1").await;
-        assert_eq!((reply.header("docker-content-digest"), &reply.body), (sha256(text.as_bytes()).as_str(), &text.into()));
+        assert_eq!(
+            (reply.header("docker-content-digest"), &reply.body),
+            (sha256(text.as_bytes()).as_str(), &text.into())
+        );
     }
 }
 

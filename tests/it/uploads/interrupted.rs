@@ -80,7 +80,8 @@ async fn who_is_refused_before_all_was_read_is_told_that_the_connection_ends() {
     let location = registry.begin("app").await;
     registry.patch(&location, "some").await.is(202);
     let wrong = format!("{location}?digest=sha256:short");
-    for (method, target) in [("PUT", wrong.as_str()), ("PATCH", "/v2/app/blobs/uploads/nobodys"), ("PUT", "/v2/UPPER/x")]
+    for (method, target) in
+        [("PUT", wrong.as_str()), ("PATCH", "/v2/app/blobs/uploads/nobodys"), ("PUT", "/v2/UPPER/x")]
     {
         let mut refused = Raw::begin(registry.address(), method, target, 100_000, b"the beginning").await;
         let head = refused.head().await.expect("an answer");

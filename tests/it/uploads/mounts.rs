@@ -12,7 +12,8 @@ async fn a_blob_the_source_has_is_there_at_once() {
     let registry = Registry::start().await;
     for content in ["layer", ""] {
         let digest = registry.push_blob("org/base", content).await;
-        for (to, from) in [("org/app", "org/base"), ("org/third", "org%2Fbase"), ("org/anybody", ""), ("org/base", "")] {
+        for (to, from) in [("org/app", "org/base"), ("org/third", "org%2Fbase"), ("org/anybody", ""), ("org/base", "")]
+        {
             let reply = registry.post(mount(to, &digest, from), "").await.is(201);
             assert_eq!(reply.header("location"), format!("/v2/{to}/blobs/{digest}"));
             assert_eq!(reply.header("docker-content-digest"), digest);
