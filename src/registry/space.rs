@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The room left, measured at most four times a second.
+/// The room left, measured at most four times a second; what was written since is taken off.
 #[derive(Default)]
 pub(super) struct Gauge(Mutex<Option<(Instant, Option<Space>)>>);
 
@@ -28,6 +28,13 @@ impl Registry {
             return Err(Error::Storage(storage::Error::Full { what: format!("{bytes} more bytes above the reserve") }));
         }
         Ok(())
+    }
+
+    /// So much was written. Other processes are seen with the next measure.
+    pub(super) fn spent(&self, bytes: u64) {
+        if let Some((_, Some(space))) = &mut *self.core.space.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            space.free_bytes = space.free_bytes.saturating_sub(bytes);
+        }
     }
 
     async fn space(&self) -> Result<Option<Space>> {

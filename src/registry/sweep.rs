@@ -1,7 +1,10 @@
 //! Ending upload sessions that nobody goes on with, counted from their last byte.
 
 use super::{Registry, Result};
-use crate::storage::{Item, ItemKind, Verdict};
+use crate::{
+    oci::UploadId,
+    storage::{Item, ItemKind, Verdict},
+};
 use std::time::Duration;
 
 /// Temporary files of interrupted writes are no use to anybody after this.
@@ -12,22 +15,19 @@ impl Registry {
     /// entered in the ledger, so that those of an earlier process count too.
     ///
     /// # Errors
-    /// Only the store's; what was done stays done.
+    /// The first of the store's; all that could be done was done.
     pub async fn sweep(&self) -> Result<u64> {
         let store = &self.core.store;
-        let mut expired = 0;
+        let (mut expired, mut failed) = (0, None);
         let mut after: Option<Item> = None;
         loop {
             let page = store.items(&ItemKind::Uploads, after.as_ref(), 1000).await?;
             for aged in &page.entries {
                 let Item::Upload(id) = &aged.item else { continue };
-                match store.abandon(id, self.settings.upload_timeout).await? {
-                    Verdict::Condemned => {
-                        self.core.ledger.close(id);
-                        expired += 1;
-                    }
-                    Verdict::Renewed => self.meet(id, aged.len).await?,
-                    Verdict::Gone => self.core.ledger.close(id),
+                match self.sweep_one(id, aged.len).await {
+                    Ok(ended) => expired += u64::from(ended),
+                    // One that is damaged does not keep the others from ending.
+                    Err(error) => failed = failed.or(Some(error)),
                 }
             }
             after = page.entries.last().map(|aged| aged.item.clone());
@@ -36,6 +36,21 @@ impl Registry {
             }
         }
         store.tidy(STALE).await?;
-        Ok(expired)
+        failed.map_or(Ok(expired), Err)
+    }
+
+    /// Whether a session was ended; it is in the ledger as it stands.
+    async fn sweep_one(&self, id: &UploadId, len: u64) -> Result<bool> {
+        match self.core.store.abandon(id, self.settings.upload_timeout).await? {
+            Verdict::Renewed => self.meet(id, len).await.map(|()| false),
+            Verdict::Condemned => {
+                self.core.ledger.close(id);
+                Ok(true)
+            }
+            Verdict::Gone => {
+                self.core.ledger.close(id);
+                Ok(false)
+            }
+        }
     }
 }

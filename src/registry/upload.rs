@@ -227,19 +227,16 @@ impl Registry {
         }
         self.check_room(writer, announced.unwrap_or(0)).await?;
         let mut batch = Batch::fill(&mut bytes).await;
-        let (start, mut checked) = (writer.len, writer.len);
+        let start = writer.len;
         while !batch.parts.is_empty() {
             let end = writer.len + batch.len;
             if chunk.range.is_some_and(|range| end - start > range.len) {
                 return Err(Error::ChunkLength);
             }
-            if end > self.settings.blob_bytes {
-                return Err(Error::BlobTooLarge(self.settings.blob_bytes));
-            }
-            if end - checked >= NOTE_EVERY {
-                self.check_room(writer, batch.len).await?;
+            // Bytes that were not announced are counted as they come, and others write meanwhile.
+            self.check_room(writer, batch.len).await?;
+            if end - writer.noted >= NOTE_EVERY {
                 self.note(writer).await?;
-                checked = end;
             }
             let append = self.core.store.append(&writer.id, writer.len, batch.parts, writer.hasher.clone());
             let (appended, next) = match batch.ended {
@@ -249,6 +246,7 @@ impl Registry {
             let (appended, hasher) = appended?;
             match appended {
                 Appended::To(len) => {
+                    self.spent(len - writer.len);
                     (writer.len, writer.hasher) = (len, hasher);
                     self.core.ledger.holds(writer.id, &writer.note.owner, len);
                 }

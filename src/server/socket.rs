@@ -10,7 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 /// A connection. Its clock runs while the kernel takes nothing, whatever is above: under TLS only
@@ -34,10 +34,12 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 256 << 10;
 
-/// How much of what a client still sends is thrown away after its answer, and for how long: so
-/// that it reads why it was refused, and is not met by a reset.
-const LINGER_BYTES: usize = 1 << 20;
-const LINGER: Duration = Duration::from_secs(1);
+/// How much of what a client still sends is thrown away after its answer, for how long in all and
+/// in silence: so that it reads why it was refused, and is not met by a reset. Clients send chunks
+/// and small layers in one go and read only then, some of them over slow lines.
+const LINGER_BYTES: usize = 16 << 20;
+const LINGER: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(1);
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
@@ -76,7 +78,7 @@ impl Socket {
         }
         let discard = async {
             let (mut buffer, mut left) = (vec![0; 16 << 10], LINGER_BYTES);
-            while left > 0 && self.stream.readable().await.is_ok() {
+            while left > 0 && matches!(timeout(SILENCE, self.stream.readable()).await, Ok(Ok(()))) {
                 match self.stream.try_read(&mut buffer) {
                     Ok(0) => break,
                     Ok(n) => left = left.saturating_sub(n),
@@ -86,7 +88,7 @@ impl Socket {
             }
         };
         // A client that does not end in time has had its answer.
-        let _ = tokio::time::timeout(LINGER, discard).await;
+        let _ = timeout(LINGER, discard).await;
     }
 
     /// Sends by other means than a write: tries `send` whenever the socket takes more, until it

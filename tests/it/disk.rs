@@ -139,6 +139,53 @@ async fn a_reserve_of_bytes_and_inodes_is_kept() {
 }
 
 #[tokio::test]
+async fn bytes_nobody_announced_leave_the_reserve_alone() {
+    let Some(small) = Small::mount("size=40m") else { return };
+    let daemon = small.daemon("[storage]\nreserve_bytes = \"16 MiB\"\nreserve_inodes = 0\n");
+    let (_, manifest) = daemon.push_image("app", "v1", "x").await;
+    let open = daemon.begin("app").await;
+    let pieces: Vec<_> = noise(1 << 20, 1).repeat(36).chunks(256 << 10).map(Bytes::copy_from_slice).collect();
+    let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(b"whatever"));
+    full(&daemon.ask(http::Method::POST, &target).stream(pieces.clone()).send().await);
+    full(&daemon.ask(http::Method::PATCH, &open).stream(pieces.clone()).send().await);
+    // One measure is good for a quarter of a second; a file system rounds up.
+    let space = rustix::fs::statvfs(small.path()).unwrap();
+    assert!(space.f_bavail * space.f_frsize >= 15 << 20, "{} bytes are left", space.f_bavail * space.f_frsize);
+    assert_eq!(daemon.get("/v2/app/manifests/v1").await.body, manifest.to_string());
+    assert_eq!(daemon.delete(&open).await.status, StatusCode::NO_CONTENT);
+    // Several at once, each of which would have fitted alone.
+    let big = Bytes::from(noise(1 << 20, 2).repeat(14));
+    let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(&big));
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let replies = tokio::join!(
+        daemon.post(&target, big.clone()),
+        daemon.post(&target, big.clone()),
+        daemon.post(&target, big.clone())
+    );
+    let statuses = [replies.0.status, replies.1.status, replies.2.status];
+    assert!(statuses.contains(&StatusCode::INSUFFICIENT_STORAGE), "{statuses:?}");
+    let space = rustix::fs::statvfs(small.path()).unwrap();
+    assert!(space.f_bavail * space.f_frsize >= 15 << 20, "{} bytes are left", space.f_bavail * space.f_frsize);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_still_pulled_from() {
+    let registry = Registry::start().await;
+    let (_, manifest) = registry.push_image("app", "v1", "x").await;
+    let tmp = registry.root().join("state/tmp");
+    std::fs::remove_dir(&tmp).unwrap();
+    std::fs::write(&tmp, "in the way").unwrap();
+    let ready = registry.get("/health/ready").await;
+    assert_eq!((ready.status, ready.json()["push"].as_bool()), (StatusCode::OK, Some(false)), "{ready:?}");
+    assert_eq!(registry.get("/v2/app/manifests/v1").await.body, manifest.to_string());
+    registry.post("/v2/app/blobs/uploads/", "").await.refused(500, "UNKNOWN");
+    registry.put_manifest("app", "v2", &manifest).await.refused(500, "UNKNOWN");
+    std::fs::remove_file(&tmp).unwrap();
+    std::fs::create_dir(&tmp).unwrap();
+    registry.push_image("app", "v2", "y").await;
+}
+
+#[tokio::test]
 async fn running_out_of_inodes_is_a_full_disk() {
     let Some(small) = Small::mount("size=24m,nr_inodes=1000") else { return };
     let daemon = small.daemon(NO_RESERVE);

@@ -131,3 +131,107 @@ async fn a_session_expires_so_long_after_its_last_byte() {
     registry.get(&left).await.refused(404, "BLOB_UPLOAD_UNKNOWN");
     assert_eq!(registry.get(&kept).await.header("range"), "0-0");
 }
+
+#[tokio::test]
+async fn bytes_nobody_announced_count_as_they_come() {
+    let registry = Registry::with(|setup| setup.settings.upload_bytes_per_user = 1 << 20).await;
+    let pieces = |bytes: usize| noise(bytes, 1).chunks(100_000).map(bytes::Bytes::copy_from_slice).collect::<Vec<_>>();
+    let location = registry.begin("app").await;
+    let stream = |bytes: usize| registry.ask(Method::PATCH, &location).stream(pieces(bytes)).send();
+    stream((1 << 20) + 1).await.refused(429, "TOOMANYREQUESTS");
+    let held = registry.get(&location).await.header("range").strip_prefix("0-").unwrap().parse::<usize>().unwrap() + 1;
+    assert!(held <= 1 << 20, "{held}");
+    assert_eq!(stream((1 << 20) - held).await.status, StatusCode::ACCEPTED, "exactly as many as are allowed");
+    let other = registry.post(format!("/v2/app/blobs/uploads/?digest={}", sha256(b"x")), "x").await;
+    other.refused(429, "TOOMANYREQUESTS");
+    assert_eq!(registry.inner().open_uploads(), 1, "nothing of it stays");
+}
+
+#[tokio::test]
+async fn an_expired_session_makes_room_for_another() {
+    let registry = Registry::with(|setup| {
+        (setup.settings.open_uploads, setup.settings.upload_timeout) = (1, Duration::from_millis(50));
+    })
+    .await;
+    registry.begin("app").await;
+    registry.post("/v2/app/blobs/uploads/", "").await.refused(429, "TOOMANYREQUESTS");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    registry.inner().sweep().await.unwrap();
+    registry.begin("app").await;
+}
+
+#[tokio::test]
+async fn sessions_of_an_earlier_process_count_too() {
+    let setup = || {
+        let mut setup = crate::registry::Setup::default();
+        setup.settings.open_uploads = 2;
+        setup
+    };
+    let registry = Registry::with(|with| *with = setup()).await;
+    let (kept, _) = (registry.begin("app").await, registry.begin("app").await);
+    let registry = registry.restart(setup()).await;
+    // As soon as the store has been gone through, which a daemon does when it starts.
+    registry.inner().sweep().await.unwrap();
+    registry.post("/v2/app/blobs/uploads/", "").await.refused(429, "TOOMANYREQUESTS");
+    assert_eq!(registry.delete(&kept).await.status, StatusCode::NO_CONTENT);
+    registry.begin("app").await;
+}
+
+#[tokio::test]
+async fn a_manifest_has_a_largest_size_however_it_comes() {
+    let registry = Registry::with(|setup| setup.settings.manifest_bytes = 5000).await;
+    let (_, mut manifest) = registry.push_image("app", "v1", "x").await;
+    manifest["padding"] = "".into();
+    let room = 5000 - manifest.to_string().len();
+    manifest["padding"] = "a".repeat(room).into();
+    assert_eq!(registry.put_manifest("app", "at", &manifest).await.status, StatusCode::CREATED);
+    let streamed = |manifest: String| {
+        let ask = registry.ask(Method::PUT, "/v2/app/manifests/past").header("content-type", OCI_MANIFEST);
+        ask.stream(manifest.as_bytes().chunks(999).map(bytes::Bytes::copy_from_slice).collect()).send()
+    };
+    assert_eq!(streamed(manifest.to_string()).await.status, StatusCode::CREATED);
+    manifest["padding"] = "a".repeat(room + 1).into();
+    registry.put_manifest("app", "past", &manifest).await.refused(413, "SIZE_INVALID");
+    streamed(manifest.to_string()).await.refused(413, "SIZE_INVALID");
+}
+
+#[tokio::test]
+async fn a_push_sets_at_most_so_many_tags() {
+    let registry = Registry::with(|setup| setup.settings.tags_per_push = 3).await;
+    let (digest, manifest) = registry.push_image("app", "v0", "x").await;
+    let by = |tags: usize| format!("{digest}?{}", (0..tags).map(|i| format!("tag=t{i}&")).collect::<String>());
+    registry.put_manifest("app", &by(4), &manifest).await.refused(414, "TAG_INVALID");
+    assert_eq!(registry.tags("app").await, ["v0"], "all or none");
+    assert_eq!(registry.put_manifest("app", &by(3), &manifest).await.status, StatusCode::CREATED);
+    assert_eq!(registry.tags("app").await, ["t0", "t1", "t2", "v0"]);
+}
+
+#[tokio::test]
+async fn a_page_has_at_most_so_many_entries_whatever_is_asked_for() {
+    let registry = Registry::with(|setup| setup.settings.page_max = 2).await;
+    for tag in ["a", "b", "c"] {
+        registry.push_image("app", tag, tag).await;
+    }
+    let page = |n: &'static str| registry.get(format!("/v2/app/tags/list?n={n}"));
+    for n in ["2", "3", "18446744073709551616", "99999999999999999999999999"] {
+        let reply = page(n).await;
+        assert_eq!(reply.strings("tags"), ["a", "b"], "{n}");
+        assert!(reply.has("link"), "{n}");
+    }
+    assert!(page("0").await.strings("tags").is_empty());
+    for n in ["-1", "", "x", "1.5", "0x2", "%31%00"] {
+        page(n).await.refused(400, "PAGINATION_NUMBER_INVALID");
+    }
+}
+
+#[tokio::test]
+async fn a_response_has_at_most_so_many_ranges() {
+    let registry = Registry::with(|setup| setup.settings.ranges_per_request = 3).await;
+    let digest = registry.push_blob("app", noise(100, 1)).await;
+    let ask = |ranges: &'static str| {
+        registry.ask(Method::GET, format!("/v2/app/blobs/{digest}")).header("range", format!("bytes={ranges}")).send()
+    };
+    assert_eq!(ask("0-1,4-5,8-9").await.status, StatusCode::PARTIAL_CONTENT);
+    let whole = ask("0-1,4-5,8-9,12-13").await;
+    assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, 100));
+}

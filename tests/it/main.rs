@@ -9,6 +9,7 @@ mod session;
 
 mod conformance;
 mod disk;
+mod door;
 mod first;
 mod hostile;
 mod limits;

@@ -1,0 +1,14 @@
+//! The door: what connections may take, in which protocols, and how they end.
+
+mod certs;
+mod frames;
+mod wire;
+
+mod clocks;
+mod crowd;
+mod encrypted;
+mod heads;
+mod http2;
+mod protocols;
+mod refusals;
+mod stopping;

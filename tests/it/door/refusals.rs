@@ -1,0 +1,92 @@
+//! Refusals that come before the request's body was read.
+
+use super::wire::{Wire, ms};
+use crate::{registry::Registry, session::*};
+use http::StatusCode;
+use tokio::io::AsyncWriteExt;
+
+/// Sends a head and, whatever happens, 8 MiB after it; only then reads.
+async fn writes_first(registry: &Registry, head: &str) -> Wire {
+    let mut wire = Wire::open(registry.address()).await;
+    wire.send(head).await;
+    for _ in 0..128 {
+        wire.io.write_all(&[7; 64 << 10]).await.expect("not met by a reset");
+    }
+    wire
+}
+
+#[tokio::test]
+async fn a_client_that_reads_after_writing_sees_why_it_was_refused() {
+    let registry = Registry::with(|setup| setup.settings.blob_bytes = 1 << 20).await;
+    let digest = sha256(b"x");
+    let unknown = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    for (line, status) in [
+        (format!("POST /v2/app/blobs/uploads/?digest={digest}"), 413),
+        ("PUT /v2/app/manifests/v1".to_owned(), 413),
+        (format!("PATCH /v2/app/blobs/uploads/{unknown}"), 404),
+        (format!("PUT /v2/app/blobs/uploads/{unknown}?digest={digest}"), 404),
+        ("PUT /v2/UPPER/manifests/v1".to_owned(), 400),
+        ("PUT /nowhere".to_owned(), 404),
+    ] {
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 8 << 20);
+        let answer = writes_first(&registry, &head).await.answer().await;
+        assert_eq!(answer.status, status, "{line}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_never_stops_is_not_listened_to_for_ever() {
+    let registry = Registry::start().await;
+    let mut wire = Wire::open(registry.address()).await;
+    wire.send(format!("PUT /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 1u64 << 40)).await;
+    let written = tokio::time::timeout(super::wire::LONG, async {
+        let mut written = 0;
+        while wire.io.write_all(&[7; 64 << 10]).await.is_ok() {
+            written += 64 << 10;
+        }
+        written
+    });
+    let written = written.await.expect("an end");
+    assert!(written < 256 << 20, "{written} bytes were taken");
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_not_told_to_go_on() {
+    let registry = Registry::with(|setup| setup.settings.blob_bytes = 1 << 20).await;
+    for (line, status) in [
+        (format!("POST /v2/app/blobs/uploads/?digest={}", sha256(b"x")), 413),
+        ("PUT /v2/app/manifests/v1".to_owned(), 413),
+        ("PATCH /v2/app/blobs/uploads/67e55044-10b1-426f-9247-bb680e5fe0c8".to_owned(), 404),
+    ] {
+        let mut wire = Wire::open(registry.address()).await;
+        let length = 8 << 20;
+        wire.send(format!(
+            "{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        ))
+        .await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, status, "no 100 before it: {answer:?}");
+    }
+    // And one that may is.
+    let mut wire = Wire::open(registry.address()).await;
+    let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(b"abc"));
+    wire.send(format!(
+        "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(wire.answer().await.status, 100);
+    wire.send("abc").await;
+    assert_eq!(wire.answer().await.status, 201);
+}
+
+#[tokio::test]
+async fn a_refused_client_keeps_its_connection_where_its_body_was_read() {
+    let registry = Registry::start().await;
+    let mut wire = Wire::open(registry.address()).await;
+    for _ in 0..3 {
+        wire.send("PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}").await;
+        assert_eq!(wire.answer().await.status, 400);
+    }
+    assert!(wire.stays(ms(50)).await);
+    assert_eq!(registry.get("/v2/app/tags/list").await.status, StatusCode::NOT_FOUND);
+}
