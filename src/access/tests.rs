@@ -203,3 +203,19 @@ fn subtrees_nobody_may_pull_from_are_pruned() {
     assert!(reaches("alice", "team-a") && reaches("alice", "public") && !reaches("alice", "production"));
     assert!(reaches("admin", "production") && !reaches("-", "public"));
 }
+
+#[test]
+fn the_example_that_is_shipped_means_what_it_says() {
+    let (policy, warnings) = Policy::parse(include_str!("../../access-control.example.json")).unwrap();
+    assert!(warnings.is_empty());
+    table(
+        &Rights::Rules { policy, authenticated: true },
+        &[
+            ("alice", "push", "team-a/app", true, Step::Rule),
+            ("carol", "pull", "team-a/app", false, Step::Default),
+            ("bob", "pull", "library/alpine", true, Step::Role),
+            ("carol", "delete", "home/carol/x", true, Step::Rule),
+            ("admin", "delete", "production/x", true, Step::Admin),
+        ],
+    );
+}

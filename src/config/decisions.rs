@@ -10,6 +10,7 @@ impl Env {
             format!("address: {}{}", self.listen(), self.source("REGISTRY_PORT")),
             self.storage_line(),
             self.auth_line(),
+            self.rules_line(),
             self.tls_line(),
         ];
         lines.push(match &self.settings {
@@ -48,6 +49,13 @@ impl Env {
             AuthType::None => "authentication: none; anyone who reaches the address may pull, push and delete".into(),
             AuthType::Basic => "authentication: basic; users of the htpasswd file".into(),
             AuthType::Token => "authentication: token; bearers of the external service's tokens".into(),
+        }
+    }
+
+    fn rules_line(&self) -> String {
+        match self.access_control_config.as_ref().filter(|_| self.access_control_enabled) {
+            Some(path) => format!("access rules: {}", path.display()),
+            None => "access rules: none".into(),
         }
     }
 
