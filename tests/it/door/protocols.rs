@@ -155,7 +155,7 @@ async fn a_file_that_lost_its_end_ends_the_connection_and_zeros_never_come() {
 #[tokio::test]
 async fn a_client_that_reads_slowly_gets_the_right_bytes() {
     let registry = Registry::start().await;
-    let content = noise(2 << 20, 4);
+    let content = noise(1 << 20, 4);
     let digest = registry.push_blob("app", content.clone()).await;
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(8 << 10).unwrap();
@@ -167,7 +167,7 @@ async fn a_client_that_reads_slowly_gets_the_right_bytes() {
             break;
         }
         got.extend(wire.take());
-        if step % 16 == 0 {
+        if step % 32 == 0 {
             tokio::time::sleep(ms(1)).await;
         }
     }
