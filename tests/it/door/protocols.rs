@@ -21,7 +21,11 @@ impl Four {
     async fn start() -> Self {
         let authority = Authority::new();
         let tls = authority.server();
-        Self { plain: Registry::start().await, encrypted: Registry::with(|setup| setup.tls = Some(tls)).await, authority }
+        Self {
+            plain: Registry::start().await,
+            encrypted: Registry::with(|setup| setup.tls = Some(tls)).await,
+            authority,
+        }
     }
 
     async fn connect(&self) -> Vec<(&'static str, Kept)> {

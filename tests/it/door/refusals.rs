@@ -60,20 +60,15 @@ async fn a_client_that_asks_first_is_not_told_to_go_on() {
     ] {
         let mut wire = Wire::open(registry.address()).await;
         let length = 8 << 20;
-        wire.send(format!(
-            "{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
-        ))
-        .await;
+        wire.send(format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"))
+            .await;
         let answer = wire.answer().await;
         assert_eq!(answer.status, status, "no 100 before it: {answer:?}");
     }
     // And one that may is.
     let mut wire = Wire::open(registry.address()).await;
     let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(b"abc"));
-    wire.send(format!(
-        "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
-    ))
-    .await;
+    wire.send(format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")).await;
     assert_eq!(wire.answer().await.status, 100);
     wire.send("abc").await;
     assert_eq!(wire.answer().await.status, 201);
