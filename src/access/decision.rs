@@ -10,11 +10,12 @@ use crate::{
 use std::fmt;
 
 /// By what a decision is made: how callers prove who they are, and the rules, if there are any.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Rights {
     /// No authentication, no rules: everybody may do everything.
     Open,
     /// No rules: users may do everything, anonymous callers nothing.
+    #[default]
     Users,
     /// No rules, tokens of a service elsewhere: exactly what a token says.
     Tokens,
@@ -180,6 +181,22 @@ impl Rights {
                 let (allowed, why) = self.default_for(subject);
                 (Some(allowed), Reason::Default(why))
             }
+        }
+    }
+
+    /// Whether callers who are not logged in may have anything at all.
+    pub fn speaks_of_anonymous(&self) -> bool {
+        match self {
+            Self::Rules { policy, .. } => policy.speaks_of_anonymous() || self.default_for(&Subject::Anonymous).0,
+            Self::Open | Self::Users | Self::Tokens => self.default_for(&Subject::Anonymous).0,
+        }
+    }
+
+    /// Whether somebody may do everything.
+    pub fn is_admin(&self, subject: &Subject) -> bool {
+        match self {
+            Self::Rules { policy, .. } => policy.admin_by(subject).is_some(),
+            Self::Open | Self::Users | Self::Tokens => false,
         }
     }
 

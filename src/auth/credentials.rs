@@ -12,6 +12,17 @@ pub struct Credentials {
     pub(super) password: String,
 }
 
+/// What an `Authorization` header presents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// Nobody: empty name and password, by which some clients say that nobody is logged in.
+    Nobody,
+    /// A name and a password.
+    Password(Credentials),
+    /// Another scheme.
+    Other,
+}
+
 /// A header that is no credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the Authorization header is not of the form 'Basic' and base64 of 'user:password'")]
@@ -21,19 +32,18 @@ pub struct InvalidCredentials;
 const LONGEST: usize = 8 << 10;
 
 impl Credentials {
-    /// Reads a header's value. `None` for another scheme, and for empty name and password: that
-    /// is how some clients say that nobody is logged in.
+    /// Reads a header's value.
     ///
     /// # Errors
     /// [`InvalidCredentials`].
-    pub fn parse(value: &[u8]) -> Result<Option<Self>, InvalidCredentials> {
+    pub fn parse(value: &[u8]) -> Result<Presented, InvalidCredentials> {
         if value.len() > LONGEST {
             return Err(InvalidCredentials);
         }
         let text = std::str::from_utf8(value).map_err(|_| InvalidCredentials)?;
         let Some((scheme, encoded)) = text.split_once(' ') else { return Err(InvalidCredentials) };
         if !scheme.eq_ignore_ascii_case("basic") {
-            return Ok(None);
+            return Ok(Presented::Other);
         }
         let decoded = STANDARD.decode(encoded.trim()).map_err(|_| InvalidCredentials)?;
         let decoded = String::from_utf8(decoded).map_err(|_| InvalidCredentials)?;
@@ -42,9 +52,9 @@ impl Credentials {
             return Err(InvalidCredentials);
         }
         if user.is_empty() && password.is_empty() {
-            return Ok(None);
+            return Ok(Presented::Nobody);
         }
-        Ok(Some(Self { user: user.to_owned(), password: password.to_owned() }))
+        Ok(Presented::Password(Self::new(user, password)))
     }
 
     /// These, for a command that asked for them.
@@ -63,21 +73,21 @@ impl fmt::Debug for Credentials {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Option<Credentials>, InvalidCredentials> {
+    fn parse(text: &str) -> Result<Presented, InvalidCredentials> {
         Credentials::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes())
     }
 
     #[test]
     fn name_and_password_are_split_at_the_first_colon() {
-        assert_eq!(parse("alice:s3:cret"), Ok(Some(Credentials::new("alice", "s3:cret"))));
-        assert_eq!(parse("alice:"), Ok(Some(Credentials::new("alice", ""))));
-        assert_eq!(Credentials::parse(b"bAsIc  YTpi"), Ok(Some(Credentials::new("a", "b"))));
+        assert_eq!(parse("alice:s3:cret"), Ok(Presented::Password(Credentials::new("alice", "s3:cret"))));
+        assert_eq!(parse("alice:"), Ok(Presented::Password(Credentials::new("alice", ""))));
+        assert_eq!(Credentials::parse(b"bAsIc  YTpi"), Ok(Presented::Password(Credentials::new("a", "b"))));
     }
 
     #[test]
     fn empty_credentials_are_nobodys() {
-        assert_eq!(Credentials::parse(b"Basic Og=="), Ok(None));
-        assert_eq!(Credentials::parse(b"Bearer abc"), Ok(None));
+        assert_eq!(Credentials::parse(b"Basic Og=="), Ok(Presented::Nobody));
+        assert_eq!(Credentials::parse(b"Bearer abc"), Ok(Presented::Other));
     }
 
     #[test]

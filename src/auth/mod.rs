@@ -6,5 +6,5 @@ mod credentials;
 mod htpasswd;
 
 pub use basic::{Passwords, Refusal};
-pub use credentials::{Credentials, InvalidCredentials};
+pub use credentials::{Credentials, InvalidCredentials, Presented};
 pub use htpasswd::{Problem, Users};

@@ -1,9 +1,11 @@
-//! The programs: `wharfinger serve` (also without a subcommand) and `wharfinger check`.
+//! The programs: `wharfinger serve` (also without a subcommand), `check` and `explain`.
 //!
-//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, or serving failed; 2 the command
+//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, or
+//! serving failed; 2 the command
 //! line was not understood; 78 (EX_CONFIG) the configuration keeps `serve` from starting.
 
 mod check;
+mod explain;
 mod flags;
 mod serve;
 mod storage;
@@ -16,6 +18,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Problems};
+use crate::oci::RepositoryName;
+use crate::who::Action;
 use flags::Flags;
 
 /// The configuration cannot be used (sysexits.h, EX_CONFIG).
@@ -34,12 +38,24 @@ pub struct Cli {
 }
 
 /// What the program can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Serve the registry (the default)
     Serve,
     /// Check the environment and every file, print all problems and decisions, and exit 0 or 1
     Check,
+    /// Tell whether a user may do something, and what decides it; exit 0 if so, 1 if not
+    Explain {
+        /// The user's name, or `anonymous`
+        user: String,
+        /// pull, push or delete
+        action: Action,
+        /// The repository's name
+        repository: RepositoryName,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 const AFTER: &str = "A flag beats the environment variable, the variable beats the file .env of the current \
@@ -59,6 +75,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let report = config::read(config::of_process(), Some(Path::new(".env")), cli.flags.0);
     match cli.command.unwrap_or(Command::Serve) {
         Command::Check => check::check(report),
+        Command::Explain { user, action, repository, json } => {
+            explain::explain(report, &user, action, &repository, json).unwrap_or_else(|problems| {
+                print_problems(&problems);
+                ExitCode::from(EX_CONFIG)
+            })
+        }
         Command::Serve => match report.usable() {
             Ok((env, live, warnings)) => serve::serve(env, live, &warnings),
             Err(problems) => {

@@ -1,12 +1,13 @@
 //! `wharfinger serve`: listen, open the storage, serve until told to stop.
 
 use crate::{
-    config::{Env, Live, LogFormat, LogLevel, Warning},
+    config::{AuthType, Env, Live, LogFormat, LogLevel, Warning},
     registry::Registry,
     server::{self, Options, Shutdown, Tls, Trigger},
-    service::{Face, State, Telemetry, app},
+    service::{Face, Login, State, Telemetry, app},
     storage::fs::{Fs, Opened},
 };
+use arc_swap::ArcSwap;
 use std::{
     io::{self, IsTerminal},
     process::ExitCode,
@@ -55,7 +56,14 @@ async fn run(env: Env, live: Live) -> Result<(), String> {
         None => None,
     };
     let store = open_storage(&env).await?;
-    let registry = Registry::new(Arc::new(store), Arc::new(live.registry.clone()));
+    let registry = Registry::new(Arc::new(store), live.registry.clone());
+    let login = match env.auth_type {
+        AuthType::Basic => Login::Basic { realm: env.auth_realm.clone(), passwords: Arc::default() },
+        AuthType::None => Login::None,
+        // Refused before this, by `config::unbuilt`; never to be served as if it were none.
+        AuthType::Token => return Err("token authentication is not built yet".to_owned()),
+    };
+    let generation = Arc::new(ArcSwap::from_pointee(live.clone()));
     let (trigger, shutdown) = Trigger::new();
     let signals = server::on_signals(trigger).map_err(|e| format!("signals cannot be handled: {e}"))?;
     tokio::spawn(signals);
@@ -69,6 +77,8 @@ async fn run(env: Env, live: Live) -> Result<(), String> {
             trusted_proxies: env.trusted_proxies.clone(),
             face,
             draining: shutdown.draining(),
+            live: generation.clone(),
+            login: login.clone(),
             telemetry: telemetry.clone(),
         })
     };

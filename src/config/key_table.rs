@@ -1,10 +1,12 @@
 //! The table of `settings.toml`: one row for each key, from which the reader and the reference are made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::{Key, Set, Unit};
+use super::live::Live;
 use super::vars::{Applies, PAGE_CEILING};
-use crate::registry::settings::MissingReferences;
+use crate::registry::settings::{MissingReferences, Settings};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -36,7 +38,7 @@ pub static KEYS: &[Key] = &[
         help: "What a manifest may refer to that is not in its repository: nothing, only the children of an index, or anything.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Word(MISSING, |live, index| live.registry.missing_references = missing(index)),
+        set: Set::Word(MISSING, |live, index| registry(live).missing_references = missing(index)),
     },
     Key {
         section: "manifests",
@@ -48,7 +50,7 @@ pub static KEYS: &[Key] = &[
         help: "Largest manifest accepted.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.manifest_bytes = n),
+        set: Set::Number(|live, n| registry(live).manifest_bytes = n),
     },
     Key {
         section: "manifests",
@@ -60,7 +62,7 @@ pub static KEYS: &[Key] = &[
         help: "Deepest nesting of a manifest's JSON.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.manifest_depth = size(n)),
+        set: Set::Number(|live, n| registry(live).manifest_depth = size(n)),
     },
     Key {
         section: "manifests",
@@ -72,7 +74,7 @@ pub static KEYS: &[Key] = &[
         help: "Most layers or children in one manifest.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.manifest_descriptors = size(n)),
+        set: Set::Number(|live, n| registry(live).manifest_descriptors = size(n)),
     },
     Key {
         section: "manifests",
@@ -84,7 +86,7 @@ pub static KEYS: &[Key] = &[
         help: "Most `tag` parameters of one manifest push.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.tags_per_push = size(n)),
+        set: Set::Number(|live, n| registry(live).tags_per_push = size(n)),
     },
     Key {
         section: "uploads",
@@ -96,7 +98,7 @@ pub static KEYS: &[Key] = &[
         help: "Largest blob accepted.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.blob_bytes = n),
+        set: Set::Number(|live, n| registry(live).blob_bytes = n),
     },
     Key {
         section: "uploads",
@@ -108,7 +110,7 @@ pub static KEYS: &[Key] = &[
         help: "Most upload sessions open at once, over all callers.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.open_uploads = size(n)),
+        set: Set::Number(|live, n| registry(live).open_uploads = size(n)),
     },
     Key {
         section: "uploads",
@@ -120,7 +122,7 @@ pub static KEYS: &[Key] = &[
         help: "Most upload sessions open at once for one caller.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.open_uploads_per_user = size(n)),
+        set: Set::Number(|live, n| registry(live).open_uploads_per_user = size(n)),
     },
     Key {
         section: "uploads",
@@ -132,7 +134,7 @@ pub static KEYS: &[Key] = &[
         help: "Most bytes in one caller's open upload sessions.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.upload_bytes_per_user = n),
+        set: Set::Number(|live, n| registry(live).upload_bytes_per_user = n),
     },
     Key {
         section: "storage",
@@ -144,7 +146,7 @@ pub static KEYS: &[Key] = &[
         help: "Free space below which nothing more is accepted; auto is 1 % of the file system, at most 1 GiB.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::OrAuto(|live, n| live.registry.reserve_bytes = n),
+        set: Set::OrAuto(|live, n| registry(live).reserve_bytes = n),
     },
     Key {
         section: "storage",
@@ -156,7 +158,7 @@ pub static KEYS: &[Key] = &[
         help: "Free inodes below which nothing more is accepted; auto is 1 % of the file system, at most 10,000.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::OrAuto(|live, n| live.registry.reserve_inodes = n),
+        set: Set::OrAuto(|live, n| registry(live).reserve_inodes = n),
     },
     Key {
         section: "reads",
@@ -168,7 +170,7 @@ pub static KEYS: &[Key] = &[
         help: "Most ranges answered in one response; a request for more gets the whole blob.",
         applies: Applies::Reload,
         locked_by: None,
-        set: Set::Number(|live, n| live.registry.ranges_per_request = size(n)),
+        set: Set::Number(|live, n| registry(live).ranges_per_request = size(n)),
     },
     Key {
         section: "server",
@@ -312,7 +314,7 @@ pub static KEYS: &[Key] = &[
         help: "Repositories on one page of the catalog when the request names no number.",
         applies: Applies::Reload,
         locked_by: Some("REGISTRY_PAGINATION_DEFAULT_LIMIT"),
-        set: Set::Number(|live, n| live.registry.page_default = size(n)),
+        set: Set::Number(|live, n| registry(live).page_default = size(n)),
     },
     Key {
         section: "pagination",
@@ -324,6 +326,11 @@ pub static KEYS: &[Key] = &[
         help: "Largest page of the catalog or of a tag list; a request for more gets this many.",
         applies: Applies::Reload,
         locked_by: Some("REGISTRY_PAGINATION_MAX_LIMIT"),
-        set: Set::Number(|live, n| live.registry.page_max = size(n)),
+        set: Set::Number(|live, n| registry(live).page_max = size(n)),
     },
 ];
+
+/// The registry's settings of a generation that nobody shares yet.
+fn registry(live: &mut Live) -> &mut Settings {
+    Arc::make_mut(&mut live.registry)
+}

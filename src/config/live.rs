@@ -8,14 +8,20 @@ use std::sync::Arc;
 use super::env::Env;
 use super::limits::Limits;
 use super::problems::{Problem, Problems, Warning};
-use super::{settings, tls};
+use super::{people, settings, tls};
+use crate::access::Rights;
+use crate::auth::Users;
 use crate::registry::settings::Settings;
 
 /// One immutable generation; a request sees one from its first gate to its last byte.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
     /// Rules and bounds of the registry.
-    pub registry: Settings,
+    pub registry: Arc<Settings>,
+    /// Who may do what.
+    pub rights: Rights,
+    /// Who there is.
+    pub users: Users,
     /// Bounds of connections.
     pub limits: Limits,
     /// Certificate, key and client authorities, ready to accept with; `None` is plain HTTP.
@@ -40,15 +46,18 @@ impl Live {
         live.take_env(env);
         live.read_settings(env, problems, warnings);
         live.tls = tls::load(env, problems);
+        live.users = people::users(env, problems);
+        live.rights = people::rights(env, &live.users, problems, warnings);
         live
     }
 
     /// What the environment decides about the same values.
     fn take_env(&mut self, env: &Env) {
-        self.registry.upload_timeout = env.upload_timeout;
-        self.registry.upload_cleanup_interval = env.upload_cleanup_interval;
-        self.registry.page_default = env.pagination_default_limit;
-        self.registry.page_max = env.pagination_max_limit;
+        let registry = Arc::make_mut(&mut self.registry);
+        registry.upload_timeout = env.upload_timeout;
+        registry.upload_cleanup_interval = env.upload_cleanup_interval;
+        registry.page_default = env.pagination_default_limit;
+        registry.page_max = env.pagination_max_limit;
     }
 
     fn read_settings(&mut self, env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {

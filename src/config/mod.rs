@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod live;
 mod names;
+mod people;
 mod problems;
 mod settings;
 #[cfg(test)]

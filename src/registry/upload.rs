@@ -193,15 +193,19 @@ impl Registry {
     ) -> Result<Writer> {
         let (note, progress) = self.session(repository, subject, id).await?;
         let len = progress.len;
-        if range.is_some_and(|range| range.start != len) {
-            return Err(Error::OutOfOrder { repository: repository.clone(), id: *id, len });
-        }
+        let in_order = |len| match range.is_none_or(|range| range.start == len) {
+            true => Ok(()),
+            false => Err(Error::OutOfOrder { repository: repository.clone(), id: *id, len }),
+        };
+        in_order(len)?;
         self.core.ledger.holds(*id, &note.owner, len);
         let (mut hasher, mut at) = note.hasher(len);
         if at < len {
             let blob = self.core.store.read_upload(id).await?.ok_or(Error::UploadUnknown(*id))?;
             hasher = verify::catch_up(&blob, hasher, at).await?;
             at = blob.len();
+            // Another writer may have added to it since.
+            in_order(at)?;
         }
         Ok(Writer { id: *id, note, hasher, len: at, noted: at })
     }

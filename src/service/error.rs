@@ -30,6 +30,26 @@ pub enum Error {
     /// `Content-Length` and `Transfer-Encoding` at once: nobody may guess where it ends.
     #[error("a request has either Content-Length or Transfer-Encoding")]
     LengthAmbiguous,
+    /// The `Authorization` header is no credentials, or comes twice.
+    #[error("{0}")]
+    CredentialsInvalid(#[from] crate::auth::InvalidCredentials),
+    /// Nobody is logged in, or not with the right password; by this challenge they may try.
+    #[error("not logged in: {reason}")]
+    Unauthorized {
+        /// The challenge.
+        challenge: String,
+        /// For the log.
+        reason: String,
+    },
+    /// Somebody is logged in, or there is nothing to log in to, and this may not be done.
+    #[error("denied: {reason}")]
+    Denied {
+        /// For the log.
+        reason: String,
+    },
+    /// Too many wait for their passwords to be verified; try again after so many seconds.
+    #[error("too many logins at once")]
+    LoginBusy(u64),
     /// A repository name out of its grammar.
     #[error(transparent)]
     NameInvalid(#[from] InvalidName),
@@ -103,6 +123,10 @@ impl Error {
             Self::MethodNotAllowed(_) => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::HeadTooLarge(_) => row(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "SIZE_INVALID"),
             Self::LengthAmbiguous => row(S::BAD_REQUEST, "SIZE_INVALID"),
+            Self::CredentialsInvalid(_) => row(S::BAD_REQUEST, "UNAUTHORIZED"),
+            Self::Unauthorized { .. } => row(S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::Denied { .. } => row(S::FORBIDDEN, "DENIED"),
+            Self::LoginBusy(_) => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::NameInvalid(_) => row(S::BAD_REQUEST, "NAME_INVALID"),
             Self::TagInvalid(_) => row(S::BAD_REQUEST, "TAG_INVALID"),
             Self::DigestInvalid(_) => row(S::BAD_REQUEST, "DIGEST_INVALID"),
@@ -147,6 +171,9 @@ impl Error {
             Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
                 "the registry's storage is full; pulls still work".to_owned()
             }
+            // Why is for the log: it would tell a stranger what there is.
+            Self::Unauthorized { .. } => "authentication required".to_owned(),
+            Self::Denied { .. } => "requested access to the resource is denied".to_owned(),
             ours if ours.row().status == StatusCode::INTERNAL_SERVER_ERROR => OURS.to_owned(),
             told => told.to_string(),
         }
@@ -173,6 +200,8 @@ impl Error {
     fn headers(&self) -> Vec<(HeaderName, String)> {
         match self {
             Self::MethodNotAllowed(allow) => vec![(header::ALLOW, (*allow).to_owned())],
+            Self::Unauthorized { challenge, .. } => vec![(header::WWW_AUTHENTICATE, challenge.clone())],
+            Self::LoginBusy(seconds) => vec![(header::RETRY_AFTER, seconds.to_string())],
             Self::LengthAmbiguous => vec![(header::CONNECTION, "close".to_owned())],
             Self::RangeNotSatisfiable(len) => vec![(header::CONTENT_RANGE, format!("bytes */{len}"))],
             Self::Registry(registry::Error::OutOfOrder { repository, id, len }) => {

@@ -27,7 +27,12 @@ pub use body::{Body, BoxError, RequestBody};
 pub use stack::{App, app};
 pub use telemetry::Telemetry;
 
-use crate::{config::Limits, registry::Registry};
+use crate::{
+    auth::Passwords,
+    config::{Limits, Live},
+    registry::Registry,
+};
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -43,8 +48,26 @@ pub struct State {
     pub face: Face,
     /// The daemon is stopping: not ready any more.
     pub draining: Arc<AtomicBool>,
+    /// Who there is and who may do what: one generation for each request.
+    pub live: Arc<ArcSwap<Live>>,
+    /// How callers prove who they are.
+    pub login: Login,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
+}
+
+/// How callers prove who they are.
+#[derive(Clone)]
+pub enum Login {
+    /// They do not: everybody is anonymous.
+    None,
+    /// By name and password.
+    Basic {
+        /// What the challenge calls this registry.
+        realm: String,
+        /// Verifies them.
+        passwords: Arc<Passwords>,
+    },
 }
 
 /// What a listener is for.

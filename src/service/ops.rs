@@ -20,10 +20,10 @@ pub(super) async fn ready(granted: Granted) -> Result<Response<Body>, Error> {
     let ok = readiness.pull && !draining;
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if ok { "ready" } else { "unavailable" };
-    let told = match state.face {
-        // The detail is on the admin address.
-        Face::Registry => json!({ "status": word }),
-        Face::Everything | Face::Admin => json!({
+    let told = match state.face == Face::Registry || !granted.sees_inside {
+        // The detail is for the admin address, and for those who may know.
+        true => json!({ "status": word }),
+        false => json!({
             "status": word,
             "draining": draining,
             "pull": readiness.pull,

@@ -14,6 +14,7 @@ mod first;
 mod hostile;
 mod limits;
 mod lists;
+mod login;
 mod manifests;
 mod reads;
 mod stop;

@@ -1,14 +1,17 @@
 //! Starting a registry in this process, on a port of its own and a directory that goes with it.
 
 use crate::session::Client;
+use arc_swap::ArcSwap;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use wharfinger::{
-    config::Limits,
+    access::{Policy, Rights},
+    auth::Users,
+    config::{Limits, Live},
     registry::{self, Settings},
     server::{self, Options, Tls, Trigger},
-    service::{Face, State, Telemetry, app},
+    service::{Face, Login, State, Telemetry, app},
     storage::fs::{Fs, Init},
 };
 
@@ -28,6 +31,10 @@ pub struct Setup {
     pub limits: Limits,
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// htpasswd, if there is authentication.
+    pub htpasswd: Option<String>,
+    /// access-control.json.
+    pub rules: Option<String>,
 }
 
 impl Registry {
@@ -48,7 +55,20 @@ impl Registry {
     /// A registry over a directory that may hold a store already.
     pub async fn over(dir: Arc<TempDir>, setup: Setup) -> Self {
         let (fs, _) = Fs::open(dir.path(), Init::EmptyDirectory).expect("a store");
-        let registry = registry::Registry::new(Arc::new(fs), Arc::new(setup.settings));
+        let settings = Arc::new(setup.settings);
+        let registry = registry::Registry::new(Arc::new(fs), settings.clone());
+        let authenticated = setup.htpasswd.is_some();
+        let users = setup.htpasswd.map(|text| Users::parse(&text).expect("users")).unwrap_or_default();
+        let rights = match setup.rules {
+            Some(text) => Rights::Rules { policy: Policy::parse(&text).expect("rules").0, authenticated },
+            None if authenticated => Rights::Users,
+            None => Rights::Open,
+        };
+        let live = Live { registry: settings, rights, users, ..Live::default() };
+        let login = match authenticated {
+            true => Login::Basic { realm: "Registry".into(), passwords: Arc::default() },
+            false => Login::None,
+        };
         let (trigger, shutdown) = Trigger::new();
         let state = State {
             registry: registry.clone(),
@@ -56,6 +76,8 @@ impl Registry {
             trusted_proxies: setup.trusted_proxies,
             face: Face::Everything,
             draining: shutdown.draining(),
+            live: Arc::new(ArcSwap::from_pointee(live)),
+            login,
             telemetry: Arc::new(Telemetry::default()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

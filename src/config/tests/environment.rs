@@ -168,16 +168,12 @@ fn what_has_no_effect_is_warned_about() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let table = [
-        ("REGISTRY_AUTH_TYPE", "basic"),
         ("REGISTRY_AUTH_TYPE", "token"),
-        ("REGISTRY_AUTH_HTPASSWD", "h"),
         ("REGISTRY_AUTH_TOKEN_REALM", "https://auth.example/token"),
         ("REGISTRY_AUTH_TOKEN_SERVICE", "s"),
         ("REGISTRY_AUTH_TOKEN_ISSUER", "i"),
         ("REGISTRY_AUTH_TOKEN_PUBLICKEY", "p"),
         ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto"),
-        ("REGISTRY_ACCESS_CONTROL_ENABLED", "true"),
-        ("REGISTRY_ACCESS_CONTROL_CONFIG", "a.json"),
     ];
     for (name, value) in table {
         let told = problems(&[(name, value)]);

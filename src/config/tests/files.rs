@@ -38,17 +38,18 @@ fn settings_reach_the_generation() {
 
 #[test]
 fn every_key_writes_its_default_and_keeps_its_bounds() {
-    let untouched = format!("{:?}", Live::default());
+    let settings = |live: &Live| format!("{:?} {:?}", live.registry, live.limits);
+    let untouched = settings(&Live::default());
     for key in KEYS {
         let file = |value: &str| format!("[{}]\n{} = {value}\n", key.section, key.key);
         let (same, _) = live(&file(key.default), &[]).unwrap();
-        assert_eq!(format!("{same:?}"), untouched, "{}", key.name());
+        assert_eq!(settings(&same), untouched, "{}", key.name());
         if let crate::config::keys::Set::Word(words, _) = &key.set {
             assert!(live(&file("\"other\""), &[]).is_err());
             assert!(live(&file("1"), &[]).is_err());
             let changed = words.iter().filter(|word| {
                 let (live, _) = live(&file(&format!("\"{word}\"")), &[]).unwrap();
-                format!("{live:?}") != untouched
+                settings(&live) != untouched
             });
             assert_eq!(changed.count(), words.len() - 1);
             continue;
@@ -57,7 +58,7 @@ fn every_key_writes_its_default_and_keeps_its_bounds() {
         if key.section != "pagination" {
             for bound in [key.min, key.max] {
                 let (changed, _) = live(&file(&bound.to_string()), &[]).unwrap();
-                assert_ne!(format!("{changed:?}"), untouched, "{}", key.name());
+                assert_ne!(settings(&changed), untouched, "{}", key.name());
             }
         }
         let below = i128::from(key.min) - 1;

@@ -9,7 +9,7 @@ mod tag;
 mod upload;
 
 use super::{answer, body::Body, endpoint::Endpoint, error::Error, gate::Granted, ops};
-use crate::registry::{Interruption, Registry};
+use crate::registry::Interruption;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::Response;
@@ -48,10 +48,6 @@ fn ping() -> Response<Body> {
 }
 
 impl Granted {
-    fn registry(&self) -> &Registry {
-        &self.request.state.registry
-    }
-
     /// The request's body as the registry takes it.
     fn incoming(&mut self) -> impl Stream<Item = Result<Bytes, Interruption>> + Unpin + Send + use<> {
         let body = std::mem::take(&mut self.request.body);

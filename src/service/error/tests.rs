@@ -56,6 +56,11 @@ samples! {
     "MethodNotAllowed": Error::MethodNotAllowed(_) => Error::MethodNotAllowed("GET, HEAD");
     "HeadTooLarge": Error::HeadTooLarge(_) => Error::HeadTooLarge(1);
     "LengthAmbiguous": Error::LengthAmbiguous => Error::LengthAmbiguous;
+    "CredentialsInvalid": Error::CredentialsInvalid(_) => crate::auth::InvalidCredentials.into();
+    "Unauthorized": Error::Unauthorized { .. } =>
+        Error::Unauthorized { challenge: "Basic realm=\"Registry\"".into(), reason: "the inner words".into() };
+    "Denied": Error::Denied { .. } => Error::Denied { reason: "the inner words".into() };
+    "LoginBusy": Error::LoginBusy(_) => Error::LoginBusy(2);
     "NameInvalid": Error::NameInvalid(_) => InvalidName::Grammar.into();
     "TagInvalid": Error::TagInvalid(_) => InvalidTag.into();
     "DigestInvalid": Error::DigestInvalid(_) => InvalidDigest::Unsupported.into();

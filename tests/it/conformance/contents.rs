@@ -3,6 +3,7 @@
 use super::{set::Set, *};
 use crate::registry::Registry;
 use serde_json::{Value, json};
+use std::slice::from_ref;
 use wharfinger::registry::MissingReferences;
 
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
@@ -80,7 +81,7 @@ async fn artifacts() {
         let layer = set.blob("text/plain", noise(99, 1));
         let artifact = json!({ "artifactType": ARTIFACT });
         let first = set.manifest("artifact", with(image(&config, &[layer]), artifact.clone()));
-        set.manifest("bare", with(image(&config, &[config.clone()]), artifact.clone()));
+        set.manifest("bare", with(image(&config, from_ref(&config)), artifact.clone()));
         set.manifest("index", with(index(&[first]), artifact));
     })
     .await;
@@ -95,7 +96,7 @@ async fn referrers_of_an_image_an_index_and_of_nothing() {
         let plain = with(set.image_json(7), to(&subject, json!({ "annotations": { "org.example.key": "value" } })));
         set.manifest("", plain);
         let signature = json!({ "artifactType": ARTIFACT, "annotations": { "a": "1", "b": "2" } });
-        set.manifest("", with(image(&config, &[config.clone()]), to(&subject, signature)));
+        set.manifest("", with(image(&config, from_ref(&config)), to(&subject, signature)));
         let sbom = json!({ "artifactType": "application/vnd.example.sbom+json" });
         set.manifest("tagged", with(image(&config, &[]), to(&subject, sbom.clone())));
         let many = set.manifest("index", index(&[subject]));
@@ -111,7 +112,7 @@ async fn referrers_of_an_image_an_index_and_of_nothing() {
 async fn descriptors_with_their_data_and_keys_nobody_knows() {
     goes_well(|set| {
         let config = with(set.blob(EMPTY, "{}"), json!({ "data": "e30=" }));
-        let artifact = with(image(&config, &[config.clone()]), json!({ "artifactType": ARTIFACT }));
+        let artifact = with(image(&config, from_ref(&config)), json!({ "artifactType": ARTIFACT }));
         set.manifest("data", artifact);
         let custom = with(set.image_json(3), json!({ "org.example": [1, { "deep": null }] }));
         let child = with(set.manifest("custom", custom), json!({ "x-of-a-descriptor": true }));

@@ -3,6 +3,7 @@
 use crate::{registry::Registry, session::*};
 use http::Method;
 use serde_json::{Value, json};
+use std::slice::from_ref;
 
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -13,12 +14,12 @@ async fn every_type(client: &Client) -> [(&'static str, Value); 5] {
     client.push_blob("app", "{}").await;
     client.push_blob("app", "layer").await;
     let (config, layer) = (descriptor("application/vnd.example.any+json", b"{}"), descriptor("a/b", b"layer"));
-    let child = image(&config, &[layer.clone()]);
+    let child = image(&config, from_ref(&layer));
     client.put_manifest("app", "child", &child).await.is(201);
     let child = descriptor(OCI_MANIFEST, child.to_string().as_bytes());
     [
-        (OCI_MANIFEST, image(&config, &[layer.clone()])),
-        (OCI_INDEX, index(&[child.clone()])),
+        (OCI_MANIFEST, image(&config, from_ref(&layer))),
+        (OCI_INDEX, index(from_ref(&child))),
         (
             DOCKER_MANIFEST,
             json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": [layer] }),

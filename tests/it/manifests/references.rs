@@ -2,6 +2,7 @@
 
 use crate::{registry::Registry, session::*};
 use serde_json::{Value, json};
+use std::slice::from_ref;
 use wharfinger::registry::MissingReferences::{self, Accept, Children, Refuse};
 
 async fn under(missing: MissingReferences) -> Registry {
@@ -117,7 +118,7 @@ async fn a_digest_of_an_algorithm_nobody_stores_by_is_absent_and_not_an_error() 
     for (policy, status) in [(Refuse, 400), (Children, 400), (Accept, 201)] {
         let registry = under(policy).await;
         registry.push_blob("app", "{}").await;
-        let reply = registry.put_manifest("app", "v1", &image(&descriptor(CONFIG, b"{}"), &[layer.clone()])).await;
+        let reply = registry.put_manifest("app", "v1", &image(&descriptor(CONFIG, b"{}"), from_ref(&layer))).await;
         assert_eq!(reply.status, status);
         if status == 400 {
             assert_eq!(missing(&reply), ["blake3:00ff"]);

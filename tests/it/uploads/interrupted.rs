@@ -89,6 +89,13 @@ async fn who_is_refused_before_all_was_read_is_told_that_the_connection_ends() {
         // What is still on its way is thrown away, and not met by a reset.
         refused.send(&[b'x'; 50_000]).await;
     }
+    // Also where nothing more is needed: the blob is there.
+    let content = noise(100_000, 5);
+    let closing = format!("{location}?digest={}", registry.push_blob("app", content.clone()).await);
+    registry.delete(&location).await.is(204);
+    let mut again = Raw::begin(registry.address(), "PUT", &closing, content.len(), &content[..10]).await;
+    let head = again.head().await.expect("an answer");
+    assert!(head.starts_with("http/1.1 201") && head.contains("\r\nconnection: close"), "{head}");
     // Who has sent all keeps the connection.
     let mut refused = Raw::begin(registry.address(), "PUT", &wrong, 0, b"").await;
     assert!(!refused.head().await.expect("an answer").contains("connection: close"));

@@ -54,6 +54,31 @@ async fn streams_into_one_session_never_mix() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_that_says_its_place_lands_there_or_nowhere() {
+    let registry = Registry::start().await;
+    let theirs = Bytes::from(vec![b'a'; 1 << 20]);
+    let ours = Bytes::from(vec![b'b'; 1_000]);
+    for round in 0..30 {
+        let location = registry.begin("app").await;
+        let stream = registry.ask(Method::PATCH, &location).stream(pieces(&theirs, 5_000)).send();
+        let butt_in = async {
+            loop {
+                // At every place where the session is seen to stand, until it is taken there.
+                let at = until_held(&registry, &location, 1).await;
+                if registry.patch_at(&location, at, ours.clone()).await.status == 202 {
+                    return at;
+                }
+            }
+        };
+        let (_, at) = tokio::join!(stream, butt_in);
+        let held = held(&registry, &location);
+        assert!(held[at..at + ours.len()] == ours, "round {round}: not at {at}");
+        assert!(held[..at].iter().all(|byte| *byte == b'a'), "round {round}");
+        registry.delete(&location).await.is(204);
+    }
+}
+
 #[tokio::test]
 async fn a_half_dead_connection_does_not_keep_a_session() {
     let registry = Registry::start().await;
@@ -79,6 +104,22 @@ async fn a_half_dead_connection_does_not_keep_a_session() {
         registry.put(format!("{location}?digest={}", sha256(&content)), "").await.is(201);
         assert_eq!(registry.read(format!("/v2/app/blobs/{}", sha256(&content))).await.body, content);
     }
+}
+
+#[tokio::test]
+async fn a_half_dead_connection_is_forgotten_by_a_restart() {
+    let registry = Registry::start().await;
+    let content = noise(2_000_000, 6);
+    let location = registry.begin("app").await;
+    let mut dead = Raw::begin(registry.address(), "PATCH", &location, content.len(), &content[..1_500_000]).await;
+    until_held(&registry, &location, 1_000_000).await;
+    let registry = registry.restart(Default::default()).await;
+    let at = until_held(&registry, &location, 1_000_000).await;
+    assert!(held(&registry, &location) == content[..at]);
+    dead.send(&content[1_500_000..]).await;
+    assert_eq!(dead.status().await, None);
+    registry.patch_at(&location, at, content.slice(at..)).await.is(202);
+    registry.put(format!("{location}?digest={}", sha256(&content)), "").await.is(201);
 }
 
 #[tokio::test]
