@@ -71,9 +71,7 @@ async fn a_full_disk_refuses_pushes_serves_pulls_and_recovers() {
     daemon.patch(&open, noise(100_000, 1)).await;
     small.fill(1 << 20);
 
-    // More than there is room for, and no more than is drained behind a refusal: a client that
-    // goes on sending past that may meet the end of the connection before it reads why.
-    let big = noise(3 << 19, 2);
+    let big = noise(8 << 20, 2);
     full(&daemon.post(format!("/v2/app/blobs/uploads/?digest={}", sha256(&big)), big.clone()).await);
     let streamed = daemon
         .ask(http::Method::POST, format!("/v2/app/blobs/uploads/?digest={}", sha256(&big)))
@@ -127,9 +125,9 @@ async fn with_no_byte_left_nothing_is_half_written_and_deleting_works() {
 #[tokio::test]
 async fn a_reserve_of_bytes_and_inodes_is_kept() {
     let Some(small) = Small::mount("size=24m,nr_inodes=2000") else { return };
-    let daemon = small.daemon("[storage]\nreserve_bytes = \"23 MiB\"\nreserve_inodes = 0\n");
+    let daemon = small.daemon("[storage]\nreserve_bytes = \"16 MiB\"\nreserve_inodes = 0\n");
     daemon.push_image("app", "v1", "x").await;
-    let big = noise(3 << 19, 1);
+    let big = noise(10 << 20, 1);
     // The length is known: refused before a byte is taken.
     full(&daemon.post(format!("/v2/app/blobs/uploads/?digest={}", sha256(&big)), big).await);
     drop(daemon);
