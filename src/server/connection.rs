@@ -38,8 +38,9 @@ const READ_AHEAD: usize = 128 << 10;
 
 /// What a client may send ahead on HTTP/2, for one stream and for all: at 50 ms of distance a
 /// window is refilled twenty times a second, and the default of 64 KiB would make that the speed.
-const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
+/// Not more: every pushing client may fill its window, and memory is bounded (`tests/memory`).
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 2 << 20;
 
 /// What TLS holds back of a response before it waits for the socket.
 const TLS_BUFFER: usize = 1 << 20;

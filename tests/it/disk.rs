@@ -167,6 +167,25 @@ async fn bytes_nobody_announced_leave_the_reserve_alone() {
 }
 
 #[tokio::test]
+async fn an_upload_that_met_a_full_disk_at_its_end_is_finished_later() {
+    let Some(small) = Small::mount("size=24m") else { return };
+    let daemon = small.daemon("[storage]\nreserve_bytes = \"1 MiB\"\nreserve_inodes = 0\n");
+    let (content, target) = (noise(3 << 20, 1), format!("/v2/app/blobs/{}", sha256(&noise(3 << 20, 1))));
+    let open = daemon.begin("app").await;
+    daemon.patch(&open, content.clone()).await;
+    small.fill(512 << 10);
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let finish = format!("{open}?digest={}", sha256(&content));
+    full(&daemon.put(&finish, "").await);
+    daemon.get(&target).await.refused(404, "BLOB_UNKNOWN");
+    assert_eq!(daemon.get(&open).await.header("range"), "0-3145727");
+    small.free();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(daemon.put(&finish, "").await.status, StatusCode::CREATED);
+    assert_eq!(daemon.get(&target).await.body, content);
+}
+
+#[tokio::test]
 async fn a_store_that_cannot_be_written_is_still_pulled_from() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;

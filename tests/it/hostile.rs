@@ -136,6 +136,140 @@ async fn planted_links_and_pipes_are_errors_and_lead_nowhere() {
 }
 
 #[tokio::test]
+async fn links_and_pipes_planted_on_the_way_to_a_write_lead_nowhere() {
+    let registry = Registry::start().await;
+    let (_, manifest) = registry.push_image("app", "v1", "x").await;
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    let root = registry.root().to_owned();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+    let hex = layer.strip_prefix("sha256:").unwrap();
+    let pipe = |path: &Path| {
+        let (cwd, mode) = (rustix::fs::CWD, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(cwd, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    // A session whose bytes would go elsewhere, and one whose directory is elsewhere.
+    let id = |location: &str| location.rsplit('/').next().unwrap().to_owned();
+    let (bytes, note, whole) = (registry.begin("app").await, registry.begin("app").await, registry.begin("app").await);
+    let data = root.join("uploads").join(id(&bytes)).join("data");
+    std::fs::remove_file(&data).unwrap();
+    symlink(&secret, &data).unwrap();
+    let session = root.join("uploads").join(id(&note)).join("session.json");
+    std::fs::remove_file(&session).unwrap();
+    pipe(&session);
+    std::fs::remove_dir_all(root.join("uploads").join(id(&whole))).unwrap();
+    symlink(outside.path(), root.join("uploads").join(id(&whole))).unwrap();
+    for location in [&bytes, &note, &whole] {
+        registry.patch(location, "overwritten").await.refused(500, "UNKNOWN");
+        let finish = format!("{location}?digest={}", sha256(b"overwritten"));
+        registry.put(finish, "overwritten").await.refused(500, "UNKNOWN");
+    }
+    // A repository's right to a blob, and the blob itself.
+    let link = root.join("repositories/app/_layers/sha256").join(hex);
+    std::fs::remove_file(&link).unwrap();
+    symlink(&secret, &link).unwrap();
+    registry.get(format!("/v2/app/blobs/{layer}")).await.refused(500, "UNKNOWN");
+    std::fs::remove_file(&link).unwrap();
+    std::fs::write(&link, "").unwrap();
+    let blob = root.join("blobs/sha256").join(&hex[..2]).join(hex);
+    std::fs::remove_file(&blob).unwrap();
+    pipe(&blob);
+    registry.get(format!("/v2/app/blobs/{layer}")).await.refused(500, "UNKNOWN");
+    // Whoever brings the bytes again puts them in the place of what was planted.
+    std::fs::remove_file(&blob).unwrap();
+    symlink(&secret, &blob).unwrap();
+    assert_eq!(registry.push_blob("app", "layer of x").await, layer);
+    assert_eq!(registry.get(format!("/v2/app/blobs/{layer}")).await.body, "layer of x");
+    // Where manifests and tags would be written.
+    for dir in ["repositories/app/_manifests/tags", "repositories/app/_manifests"] {
+        let dir = root.join(dir);
+        let away = dir.with_extension("away");
+        std::fs::rename(&dir, &away).unwrap();
+        symlink(outside.path(), &dir).unwrap();
+        registry.put_manifest("app", "v2", &manifest).await.refused(500, "UNKNOWN");
+        registry.get("/v2/app/manifests/v1").await.refused(500, "UNKNOWN");
+        std::fs::remove_file(&dir).unwrap();
+        std::fs::rename(&away, &dir).unwrap();
+    }
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1, "nothing was written outside");
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "secret");
+    assert_eq!(registry.get("/v2/app/manifests/v1").await.status, StatusCode::OK);
+    // None of it keeps other sessions from expiring.
+    let mut settings = registry.inner().settings().clone();
+    settings.upload_timeout = std::time::Duration::ZERO;
+    let left = registry.begin("app").await;
+    registry.inner().under(settings.into()).sweep().await.unwrap_err();
+    registry.get(&left).await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+}
+
+#[tokio::test]
+async fn a_session_is_nobodys_but_its_repositorys() {
+    let registry = Registry::start().await;
+    let location = registry.begin("app").await;
+    registry.patch(&location, "secret").await;
+    let elsewhere = location.replace("/v2/app/", "/v2/other/");
+    let digest = sha256(b"secret");
+    registry.get(&elsewhere).await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    registry.patch(&elsewhere, "x").await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    registry.put(format!("{elsewhere}?digest={digest}"), "").await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    registry.delete(&elsewhere).await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    assert_eq!(registry.get(&location).await.header("range"), "0-5", "it is as it was");
+    for id in ["..", "%2e%2e", "a", "67E55044-10B1-426F-9247-BB680E5FE0C8x", "67e5504410b1426f9247bb680e5fe0c8"] {
+        let target = format!("/v2/app/blobs/uploads/{id}");
+        assert!(registry.get(&target).await.status.is_client_error(), "{id}");
+        assert!(registry.delete(&target).await.status.is_client_error(), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn digests_have_one_spelling_and_are_said_once() {
+    let registry = Registry::start().await;
+    let (good, other) = (sha256(b"x"), sha256(b"y"));
+    let upper = good.to_uppercase().replace("SHA256", "sha256");
+    let before = listing(registry.root());
+    for query in [
+        format!("digest={good}&digest={other}"),
+        format!("digest={good}&digest={good}"),
+        format!("digest={upper}"),
+        format!("digest={}", good.replace("sha256", "SHA256")),
+        format!("digest={}", good.replace("sha256:", "sha256-")),
+        format!("digest={good}0"),
+        format!("digest={}", &good[..good.len() - 1]),
+        "digest=md5:d41d8cd98f00b204e9800998ecf8427e".to_owned(),
+        "digest=".to_owned(),
+        format!("digest=sha512:{}", &good[7..]),
+        format!("digest={good}%00"),
+        format!("digest=../{good}"),
+    ] {
+        let reply = registry.post(format!("/v2/app/blobs/uploads/?{query}"), "x").await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{query}: {reply:?}");
+    }
+    assert_eq!(listing(registry.root()), before);
+    let empty = registry.push_blob("app", "").await;
+    assert_eq!(registry.get(format!("/v2/app/blobs/{empty}")).await.header("content-length"), "0");
+}
+
+#[tokio::test]
+async fn json_that_says_a_thing_twice_is_refused() {
+    let registry = Registry::start().await;
+    let (_, manifest) = registry.push_image("app", "v1", "x").await;
+    let text = manifest.to_string();
+    for doubled in [
+        text.replacen('{', "{\"schemaVersion\":2,", 1),
+        text.replacen('{', "{\"\\u006dediaType\":\"application/vnd.oci.image.index.v1+json\",", 1),
+        text.replacen("\"size\":", "\"size\":1,\"size\":", 1),
+        format!("{text}{text}"),
+        text.replacen('{', "{\"manifests\":[],", 1),
+    ] {
+        let ask = registry.ask(Method::PUT, "/v2/app/manifests/v2").header("content-type", OCI_MANIFEST);
+        ask.body(doubled.clone()).send().await.refused(400, "MANIFEST_INVALID");
+    }
+    let as_index = registry.ask(Method::PUT, "/v2/app/manifests/v2").header("content-type", OCI_INDEX);
+    as_index.body(text).send().await.refused(400, "MANIFEST_INVALID");
+}
+
+#[tokio::test]
 async fn what_is_in_the_way_is_a_failure_and_not_an_absence() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;

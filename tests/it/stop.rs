@@ -165,3 +165,16 @@ async fn the_admin_address_takes_metrics_and_detail_away_from_strangers() {
     assert_eq!(inside.get("/health/ready").await.json()["push"], true);
     inside.get("/v2/app/manifests/v1").await.refused(404, "UNSUPPORTED");
 }
+
+#[tokio::test]
+async fn without_a_word_it_keeps_its_data_in_a_directory_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("data");
+    let mut command = Command::new("sh");
+    command.args(["-c", "unset REGISTRY_STORAGE_PATH; exec \"$0\"", env!("CARGO_BIN_EXE_wharfinger")]);
+    let daemon = Daemon::from_command(command, &root, &[]);
+    daemon.push_image("app", "v1", "x").await;
+    assert!(root.join("ROOT.json").exists());
+    assert!(daemon.log().contains("storage: ./data (default), initialised if empty"), "{}", daemon.log());
+    assert!(daemon.log().contains("./data is a new store"), "{}", daemon.log());
+}

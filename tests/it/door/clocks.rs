@@ -1,7 +1,7 @@
 //! What may be slow and what may not, and for how long.
 
 use super::{
-    frames::{self, DATA, Frames, GOAWAY, HEADERS, PING, RST_STREAM},
+    frames::{self, DATA, END_HEADERS, Frames, GOAWAY, HEADERS, PING, RST_STREAM},
     wire::{Wire, ms},
 };
 use crate::{registry::Registry, session::*};
@@ -85,6 +85,28 @@ async fn a_stalled_upload_is_answered_and_what_arrived_stays() {
     assert_eq!(registry.get(&location).await.header("range"), "0-29999");
     let done = registry.put(format!("{location}?digest={}", sha256(&content)), "").await;
     assert_eq!(done.status, http::StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_stalled_http2_upload_is_answered_and_other_streams_go_on() {
+    let registry = Registry::with(|setup| setup.limits.upload_stall = ms(300)).await;
+    let location = registry.begin("app").await;
+    let mut frames = Frames::open(registry.address()).await;
+    let mut block = vec![0x86, 0x42, 5];
+    block.extend(b"PATCH");
+    block.extend([0x44, u8::try_from(location.len()).unwrap()]);
+    block.extend(location.as_bytes());
+    block.extend([0x41, 1, b'x']);
+    assert!(frames.send(HEADERS, END_HEADERS, 1, &block).await);
+    assert!(frames.send(DATA, 0, 1, &noise(10_000, 1)).await);
+    frames.get(3, "/v2/").await;
+    let first = frames.find(HEADERS).await.expect("an answer");
+    assert_eq!((first.stream, frames::status(&first.payload)), (3, Some(200)));
+    let second = frames.find(HEADERS).await.expect("an answer");
+    assert_eq!((second.stream, frames::status(&second.payload)), (1, Some(408)));
+    assert_eq!(registry.get(&location).await.header("range"), "0-9999");
+    frames.get(5, "/v2/").await;
+    assert_eq!(frames.find(HEADERS).await.and_then(|head| frames::status(&head.payload)), Some(200));
 }
 
 #[tokio::test]

@@ -73,6 +73,20 @@ async fn the_client_chooses_the_protocol_among_those_offered() {
     assert!(connect(registry.address(), &authority.client(&["spdy/3"], None)).await.is_err());
 }
 
+#[tokio::test]
+async fn a_refused_client_reads_why_over_tls_too() {
+    let authority = Authority::new();
+    let tls = authority.server();
+    let registry = Registry::with(|setup| setup.tls = Some(tls)).await;
+    let mut wire = Wire::over(connect(registry.address(), &authority.client(&["http/1.1"], None)).await.unwrap());
+    let length = 8 << 20;
+    wire.send(format!("PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")).await;
+    for _ in 0..128 {
+        wire.send([7; 64 << 10]).await;
+    }
+    assert_eq!(wire.answer().await.status, 413);
+}
+
 fn write(dir: &Path, name: &str, text: &str) -> String {
     let path = dir.join(name);
     std::fs::write(&path, text).unwrap();
