@@ -1,9 +1,12 @@
-//! Strictness that JSON itself leaves open: no key twice in one object, bounded nesting.
+//! Strictness that JSON itself or its library leaves open: no key twice in one object, bounded
+//! nesting, objects only where objects are meant.
 //!
 //! Two parsers that disagree about a repeated key see two different manifests under one digest.
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use std::{collections::HashSet, fmt};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
+};
+use std::{collections::HashSet, fmt, marker::PhantomData};
 
 /// Checks that `bytes` are one JSON value with no repeated key and at most `depth` levels.
 ///
@@ -13,6 +16,30 @@ pub(super) fn check(bytes: &[u8], depth: usize) -> Result<(), serde_json::Error>
     let mut json = serde_json::Deserializer::from_slice(bytes);
     Level(depth).deserialize(&mut json)?;
     json.end()
+}
+
+/// A `T` written as an object. Derived reading of a struct would also take a list of its fields in
+/// order, in which everybody else sees no manifest.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
 }
 
 /// How many more levels may be opened.

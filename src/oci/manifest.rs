@@ -1,7 +1,11 @@
 //! A manifest as a view on the bytes received: what it is, what it refers to, what it says of
 //! itself. The bytes themselves are kept and served elsewhere, untouched.
 
-use super::{Digest, InvalidDigest, ManifestType, json, media_type};
+use super::{
+    Digest, InvalidDigest, ManifestType,
+    json::{self, Object},
+    media_type,
+};
 use base64::Engine as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -111,14 +115,14 @@ struct Raw {
     schema_version: Option<u64>,
     media_type: Option<String>,
     artifact_type: Option<String>,
-    config: Option<RawDescriptor>,
+    config: Option<Object<RawDescriptor>>,
     #[serde(default, deserialize_with = "list")]
-    layers: Option<Vec<RawDescriptor>>,
+    layers: Option<Vec<Object<RawDescriptor>>>,
     #[serde(default, deserialize_with = "list")]
-    blobs: Option<Vec<RawDescriptor>>,
+    blobs: Option<Vec<Object<RawDescriptor>>>,
     #[serde(default, deserialize_with = "list")]
-    manifests: Option<Vec<RawDescriptor>>,
-    subject: Option<RawDescriptor>,
+    manifests: Option<Vec<Object<RawDescriptor>>>,
+    subject: Option<Object<RawDescriptor>>,
     annotations: Option<BTreeMap<String, String>>,
     fs_layers: Option<serde::de::IgnoredAny>,
 }
@@ -135,7 +139,7 @@ struct RawDescriptor {
 }
 
 /// `null` is how Go writes an empty list: present and empty, unlike a key that is not there.
-fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RawDescriptor>>, D::Error> {
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Object<RawDescriptor>>>, D::Error> {
     Ok(Some(Option::deserialize(deserializer)?.unwrap_or_default()))
 }
 
@@ -146,17 +150,17 @@ impl Manifest {
     /// [`InvalidManifest`], with words for the client.
     pub fn parse(bytes: &[u8], content_type: Option<&str>, bounds: Bounds) -> Result<Self, InvalidManifest> {
         json::check(bytes, bounds.depth)?;
-        let raw: Raw = serde_json::from_slice(bytes)?;
+        let Object(raw): Object<Raw> = serde_json::from_slice(bytes)?;
         let media_type = raw.agreed_type(content_type)?;
         raw.check_shape(media_type)?;
         let all = [&raw.layers, &raw.blobs, &raw.manifests];
         if all.iter().map(|l| l.as_ref().map_or(0, Vec::len)).sum::<usize>() > bounds.descriptors {
             return Err(InvalidManifest::TooMany(bounds.descriptors));
         }
-        let read = |list: Option<Vec<RawDescriptor>>| -> Result<Vec<_>, _> {
-            list.unwrap_or_default().into_iter().map(RawDescriptor::read).collect()
+        let read = |list: Option<Vec<Object<RawDescriptor>>>| -> Result<Vec<_>, _> {
+            list.unwrap_or_default().into_iter().map(|Object(raw)| raw.read()).collect()
         };
-        let subject = match raw.subject.map(RawDescriptor::read).transpose()? {
+        let subject = match raw.subject.map(|Object(raw)| raw.read()).transpose()? {
             // Docker types have no subject; the key is just an unknown one there.
             Some(_) if matches!(media_type, ManifestType::DockerImage | ManifestType::DockerList) => None,
             Some(Descriptor { digest: ReferencedDigest::Known(digest), .. }) => Some(digest),
@@ -170,7 +174,7 @@ impl Manifest {
         layers.extend(read(raw.blobs)?);
         Ok(Self {
             media_type,
-            config: raw.config.map(RawDescriptor::read).transpose()?,
+            config: raw.config.map(|Object(raw)| raw.read()).transpose()?,
             layers,
             children: read(raw.manifests)?,
             subject,

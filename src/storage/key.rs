@@ -128,7 +128,8 @@ impl Dir {
 
 /// The digest in the name of a referrer's entry.
 pub fn referrer(name: &str) -> Option<Digest> {
-    name.replacen('-', ":", 1).parse().ok()
+    let (algorithm, hex) = name.split_once('-')?;
+    format!("{algorithm}:{hex}").parse().ok()
 }
 
 /// The path of a blob in the pool: two digits spread the names over 256 directories.
@@ -264,6 +265,8 @@ mod tests {
         assert!(Dir::Names(None).lists("org") && !Dir::Names(None).lists("_manifests"));
         assert!(!Dir::Tags(name.clone()).lists(".swp"));
         assert!(!Dir::Revisions(name.clone(), Algorithm::Sha256).lists("README"));
-        assert!(Dir::Referrers(name, digest.clone()).lists(&format!("sha256-{}", digest.hex())));
+        let referrers = Dir::Referrers(name, digest.clone());
+        assert!(referrers.lists(&format!("sha256-{}", digest.hex())));
+        assert!(!referrers.lists(digest.as_str()), "or one referrer would be listed twice");
     }
 }

@@ -154,3 +154,20 @@ fn a_subject_must_be_of_an_algorithm_we_can_list_by() {
     let docker = with(with(image(), "mediaType", json!(media_type::DOCKER_MANIFEST)), "subject", descriptor("a/b"));
     assert!(parse(&docker, None).unwrap().subject.is_none(), "docker manifests have none");
 }
+
+#[test]
+fn a_list_of_fields_is_no_manifest_and_no_descriptor() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let fields = json!(["a/b", digest, 3, null, null, null]);
+    for (mut manifest, pointer) in [
+        (image(), "/config"),
+        (image(), "/layers/0"),
+        (index(), "/manifests/0"),
+        (with(image(), "subject", json!({})), "/subject"),
+    ] {
+        *manifest.pointer_mut(pointer).unwrap() = fields.clone();
+        assert!(refusal(&manifest, None).contains("expected an object"), "{pointer}");
+    }
+    let whole = json!([2, media_type::OCI_INDEX, null, null, null, null, [], null, null, null]);
+    assert!(refusal(&whole, None).contains("expected an object"));
+}
