@@ -61,3 +61,59 @@ fn help_and_version_succeed_and_an_unknown_flag_is_2() {
     assert_eq!(run(dir.path(), &["--version"], &[]).status.code(), Some(0));
     assert_eq!(run(dir.path(), &["--bogus"], &[]).status.code(), Some(2));
 }
+
+const HASH: &str = "$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe";
+
+const PEOPLE: [(&str, &str); 4] = [
+    ("REGISTRY_AUTH_TYPE", "basic"),
+    ("REGISTRY_AUTH_HTPASSWD", "htpasswd"),
+    ("REGISTRY_ACCESS_CONTROL_ENABLED", "true"),
+    ("REGISTRY_ACCESS_CONTROL_CONFIG", "rules.json"),
+];
+
+#[test]
+fn explain_tells_what_decides_and_answers_by_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("htpasswd"), format!("alice:{HASH}\n")).unwrap();
+    let rules = "{\"rules\": [\n {\"repository\": \"team/**\", \"users\": [\"alice\"], \"permissions\": [\"pull\"]}]}";
+    std::fs::write(dir.path().join("rules.json"), rules).unwrap();
+    let out = run(dir.path(), &["explain", "alice", "pull", "team/app"], &PEOPLE);
+    assert_eq!(out.status.code(), Some(0));
+    assert_eq!(
+        text(&out.stdout),
+        "alice pull team/app: allowed (rules.json)\n  \
+           ceiling  silent: the credential does not forbid it\n  \
+           admin    silent: not an administrator\n  \
+           rules    allows: rule 1 (line 2, \"team/**\") is the first that matches, and lists it\n"
+    );
+    let out = run(dir.path(), &["explain", "alice", "push", "team/app", "--json"], &PEOPLE);
+    assert_eq!(out.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((told["allowed"].as_bool(), told["decidedBy"].as_str()), (Some(false), Some("rules")));
+    assert!(!text(&out.stdout).contains("$2y$"));
+    for args in [["explain", "alice", "fly", "team/app"], ["explain", "alice", "pull", "Team"]] {
+        assert_eq!(run(dir.path(), &args, &PEOPLE).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_users_and_rules_keeps_it_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("htpasswd"), format!("alice:{HASH}\nbob:secret\n")).unwrap();
+    std::fs::write(
+        dir.path().join("rules.json"),
+        "{\"rules\": [\n{\"repository\": \"a?\", \"users\": [], \"permissions\": []}]}",
+    )
+    .unwrap();
+    let out = run(dir.path(), &["serve"], &PEOPLE);
+    assert_eq!(out.status.code(), Some(78));
+    let told = text(&out.stderr);
+    assert!(told.contains("htpasswd:2: user \"bob\": only bcrypt"), "{told}");
+    assert!(told.contains("rules.json:2: rules[0].repository: \"a?\""), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    // A file that is not there opens nothing.
+    std::fs::remove_file(dir.path().join("rules.json")).unwrap();
+    let out = run(dir.path(), &["serve"], &PEOPLE);
+    assert_eq!(out.status.code(), Some(78));
+    assert!(text(&out.stderr).contains("rules.json: cannot be read (REGISTRY_ACCESS_CONTROL_CONFIG)"));
+}

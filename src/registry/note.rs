@@ -88,3 +88,23 @@ fn boot() -> &'static str {
         id.map_or_else(|_| uuid::Uuid::new_v4().to_string(), |id| id.trim().to_owned())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_noted_is_not_hashed_again_unless_the_machine_was_restarted() {
+        let mut note = Note::new(&"app".parse().unwrap(), &Subject::Anonymous, Algorithm::Sha512);
+        let mut hasher = Hasher::new(Algorithm::Sha512);
+        hasher.update(b"fifty gibibytes");
+        note.mark(15, &hasher);
+        let read = Note::read(&note.bytes()).unwrap();
+        let (resumed, at) = read.hasher(15);
+        assert_eq!((at, resumed.finish()), (15, hasher.finish()), "a new process goes on where it stood");
+        assert_eq!(read.hasher(14).1, 0, "bytes are missing that were hashed");
+        let text = String::from_utf8(note.bytes().to_vec()).unwrap().replace(boot(), "another-boot");
+        assert_eq!(Note::read(text.as_bytes()).unwrap().hasher(15).1, 0, "what was not durable may differ");
+        assert!(Note::read(b"{\"repository\":").is_none());
+    }
+}

@@ -183,3 +183,42 @@ async fn a_damaged_fact_is_an_error_and_not_an_absence() {
         assert!(matches!(error, Error::Storage(crate::storage::Error::Damaged { .. })), "{reference}: {error}");
     }
 }
+
+#[tokio::test]
+async fn deleting_a_manifest_costs_no_more_where_there_are_many_tags() {
+    let mut costs = Vec::new();
+    for others in [0, 500] {
+        let counted = Faulty::new(Arc::new(Mem::default()), usize::MAX, Fault::Before);
+        let registry = registry(counted.clone());
+        session(&registry).await.unwrap();
+        let bytes = manifest("second", Some(&sha256(&manifest("first", None))));
+        let elsewhere = manifest("elsewhere", None);
+        for i in 0..others {
+            let tag = Reference::Tag(format!("tag{i}").parse().unwrap());
+            let pushed = registry.put_manifest(&name(), &tag, &[], None, elsewhere.clone(), Condition::None);
+            pushed.await.unwrap();
+        }
+        let before = counted.calls();
+        registry.delete_manifest(&name(), &Reference::Digest(sha256(&bytes))).await.unwrap();
+        costs.push(counted.calls() - before);
+    }
+    assert_eq!(costs[0], costs[1], "calls do not grow with the tags of other manifests");
+}
+
+#[tokio::test]
+async fn a_mount_without_a_source_looks_at_no_more_than_a_few_places() {
+    let counted = Faulty::new(Arc::new(Mem::default()), usize::MAX, Fault::Before);
+    let registry = registry(counted.clone());
+    let nobody = Subject::Anonymous;
+    for i in 0..200 {
+        let name: RepositoryName = format!("repository{i}").parse().unwrap();
+        registry.push_blob(&name, &nobody, &sha256(b"layer"), Chunk::default(), once(b"layer")).await.unwrap();
+    }
+    let before = counted.calls();
+    assert!(!registry.mount(&name(), &sha256(b"nowhere"), None, |_| true).await.unwrap());
+    assert_eq!(counted.calls(), before, "a miss asks nothing of the store");
+    assert!(!registry.mount(&name(), &sha256(b"layer"), None, |_| false).await.unwrap());
+    assert_eq!(counted.calls(), before, "nor where nothing may be pulled");
+    assert!(registry.mount(&name(), &sha256(b"layer"), None, |_| true).await.unwrap());
+    assert!(counted.calls() - before <= 8);
+}

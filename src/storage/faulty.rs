@@ -51,7 +51,12 @@ impl Faulty {
 
     /// Whether the n-th call was made.
     pub(crate) fn was_reached(&self) -> bool {
-        self.calls.load(Ordering::SeqCst) > self.at
+        self.calls() > self.at
+    }
+
+    /// Calls so far.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
     }
 
     async fn step<T: Send>(&self, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
