@@ -195,8 +195,7 @@ async fn deleting_a_manifest_costs_no_more_where_there_are_many_tags() {
         let elsewhere = manifest("elsewhere", None);
         for i in 0..others {
             let tag = Reference::Tag(format!("tag{i}").parse().unwrap());
-            let pushed = registry.put_manifest(&name(), &tag, &[], None, elsewhere.clone(), Condition::None);
-            pushed.await.unwrap();
+            registry.put_manifest(&name(), &tag, &[], None, elsewhere.clone(), Condition::None).await.unwrap();
         }
         let before = counted.calls();
         registry.delete_manifest(&name(), &Reference::Digest(sha256(&bytes))).await.unwrap();
