@@ -118,7 +118,22 @@ async fn pipelining_does_not_hide_a_second_length() {
         wire.send(format!("{second}\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")).await;
         let got = statuses(&wire.rest().await);
         assert!(matches!(*got, [202 | 400]), "{first}{second}: {got:?}");
+        // The same where the body is read to its end.
+        let mut wire = Wire::open(registry.address()).await;
+        wire.send(format!("{before}PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\n{first}")).await;
+        assert_eq!(wire.answer().await.status, 200);
+        tokio::time::sleep(ms(20)).await;
+        wire.send(format!("{second}\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert_eq!(statuses(&wire.rest().await), [400], "{first}{second}");
     }
+    // Both lengths in the half that was not looked at, and a line that only looks like one of them.
+    let mut wire = Wire::open(registry.address()).await;
+    let both = format!("{CHUNKED}{LENGTH}X: ");
+    wire.send(format!("{before}PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\n{both}")).await;
+    assert_eq!(wire.answer().await.status, 200);
+    tokio::time::sleep(ms(20)).await;
+    wire.send("transfer-encoding: y\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(statuses(&wire.rest().await), [400], "nothing behind it is served");
 }
 
 #[tokio::test]
