@@ -183,3 +183,18 @@ async fn a_damaged_fact_is_an_error_and_not_an_absence() {
         assert!(matches!(error, Error::Storage(crate::storage::Error::Damaged { .. })), "{reference}: {error}");
     }
 }
+
+#[tokio::test]
+async fn what_is_absent_is_noted_once_however_often_it_is_referred_to() {
+    let store: Arc<dyn Storage> = Arc::new(Mem::default());
+    let registry = registry(store.clone());
+    let child = |digest: &Digest| serde_json::json!({"mediaType": "a/b", "digest": digest, "size": 1});
+    let (one, two) = (sha256(b"one"), sha256(b"two"));
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": [child(&one), child(&two), child(&one)]});
+    let index = Bytes::from(index.to_string());
+    let tag = "v1".parse().unwrap();
+    let pushed = registry.put_manifest(&name(), &tag, &[], None, index, Condition::None).await.unwrap();
+    let fact = store.get(&Key::Revision(name(), pushed.digest)).await.unwrap().unwrap();
+    let noted: serde_json::Value = serde_json::from_slice(&fact.bytes).unwrap();
+    assert_eq!(noted["absent"], serde_json::json!([one, two]));
+}
