@@ -13,7 +13,10 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 /// A manifest of a repository, without its bytes.
 #[derive(Clone, Debug)]
@@ -262,8 +265,10 @@ impl Registry {
             ReferencedDigest::Foreign(_) => false,
         };
         let (mut refused, mut absent) = (Vec::new(), Vec::new());
+        let mut met = HashSet::new();
         for (digest, is_child) in wanted {
-            if is_here(digest) {
+            // Each is told once, however often it is referred to.
+            if is_here(digest) || !met.insert((digest, is_child)) {
                 continue;
             }
             let allowed = match policy {
@@ -273,7 +278,7 @@ impl Registry {
             };
             if allowed {
                 absent.push(digest.as_str().to_owned());
-            } else if !refused.contains(digest) {
+            } else {
                 refused.push(digest.clone());
             }
         }

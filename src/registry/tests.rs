@@ -220,4 +220,17 @@ async fn a_mount_without_a_source_looks_at_no_more_than_a_few_places() {
     assert_eq!(counted.calls(), before, "nor where nothing may be pulled");
     assert!(registry.mount(&name(), &sha256(b"layer"), None, |_| true).await.unwrap());
     assert!(counted.calls() - before <= 8);
+
+async fn what_is_absent_is_noted_once_however_often_it_is_referred_to() {
+    let store: Arc<dyn Storage> = Arc::new(Mem::default());
+    let registry = registry(store.clone());
+    let child = |digest: &Digest| serde_json::json!({"mediaType": "a/b", "digest": digest, "size": 1});
+    let (one, two) = (sha256(b"one"), sha256(b"two"));
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": [child(&one), child(&two), child(&one)]});
+    let index = Bytes::from(index.to_string());
+    let tag = "v1".parse().unwrap();
+    let pushed = registry.put_manifest(&name(), &tag, &[], None, index, Condition::None).await.unwrap();
+    let fact = store.get(&Key::Revision(name(), pushed.digest)).await.unwrap().unwrap();
+    let noted: serde_json::Value = serde_json::from_slice(&fact.bytes).unwrap();
+    assert_eq!(noted["absent"], serde_json::json!([one, two]));
 }

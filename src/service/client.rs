@@ -51,6 +51,7 @@ fn node_address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn told(peer: &str, name: &'static str, header: &str, trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
@@ -85,5 +86,20 @@ mod tests {
         assert_eq!(forwarded("for=1.1.1.1, for=203.0.113.9, for=10.1.1.1"), "203.0.113.9");
         assert_eq!(forwarded("for=unknown"), "10.0.0.1");
         assert_eq!(forwarded("for=_hidden, for=10.1.1.1"), "10.1.1.1");
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_writes_before_its_proxy_counts_for_nothing(
+            forged in "([ -~]|, |;|=|for=|\"|\\[|10\\.0\\.0\\.[0-9]){0,40}",
+            proxies in proptest::collection::vec("10\\.[0-9]\\.[0-9]\\.[0-9]", 0..3),
+        ) {
+            let behind = |hop: &str| proxies.iter().map(|proxy| format!(",{hop}{proxy}")).collect::<String>();
+            for (name, hop) in [("x-forwarded-for", ""), ("forwarded", "for=")] {
+                let header = format!("{forged}, {hop}203.0.113.9{}", behind(hop));
+                prop_assert_eq!(told("10.0.0.1:5", name, &header, &["10.0.0.0/8"]), "203.0.113.9");
+                prop_assert_eq!(told("192.0.2.1:5", name, &header, &["10.0.0.0/8"]), "192.0.2.1");
+            }
+        }
     }
 }
