@@ -220,7 +220,9 @@ async fn a_mount_without_a_source_looks_at_no_more_than_a_few_places() {
     assert_eq!(counted.calls(), before, "nor where nothing may be pulled");
     assert!(registry.mount(&name(), &sha256(b"layer"), None, |_| true).await.unwrap());
     assert!(counted.calls() - before <= 8);
+}
 
+#[tokio::test]
 async fn what_is_absent_is_noted_once_however_often_it_is_referred_to() {
     let store: Arc<dyn Storage> = Arc::new(Mem::default());
     let registry = registry(store.clone());
