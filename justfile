@@ -24,6 +24,10 @@ run *FLAGS:
 bench *ARGS:
     cargo bench {{ARGS}}
 
+# Fuzzing, each target for so many seconds: just fuzz 60, just fuzz path, just fuzz path 600
+fuzz *ARGS:
+    fuzz/run {{ARGS}}
+
 # Real clients against the release binary; installs nothing, says what is missing
 clients *ARGS:
     tests/clients/run {{ARGS}}
