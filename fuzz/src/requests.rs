@@ -1,6 +1,7 @@
 //! A client's whole session against the service, without a socket: any request, any headers.
 
 use super::{path, text, wait};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
@@ -10,10 +11,11 @@ use std::{
 };
 use tower::ServiceExt;
 use wharfinger::{
-    config::Limits,
+    access::Rights,
+    config::{Limits, Live},
     oci::{Algorithm, Digest, Hasher, Reference, UploadId, media_type},
     registry::{Registry, Settings},
-    service::{App, Face, RequestBody, State, Telemetry, app, conn::Conn, endpoint::Endpoint},
+    service::{App, Face, Login, RequestBody, State, Telemetry, app, conn::Conn, endpoint::Endpoint},
     storage::Mem,
 };
 
@@ -58,6 +60,8 @@ impl Client {
             trusted_proxies: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
             face: Face::Everything,
             draining: Arc::new(AtomicBool::new(false)),
+            live: Arc::new(ArcSwap::from_pointee(Live { rights: Rights::Open, ..Live::default() })),
+            login: Login::None,
             telemetry: Arc::new(Telemetry::default()),
         };
         let descriptor = |bytes: &[u8]| serde_json::json!({"mediaType": "application/octet-stream", "digest": sha256(bytes), "size": bytes.len()});
