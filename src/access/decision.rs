@@ -50,6 +50,11 @@ pub enum Step {
     Default,
 }
 
+impl Step {
+    /// All of them, in the order they are asked.
+    const ALL: [Self; 6] = [Self::Ceiling, Self::Admin, Self::Rule, Self::Role, Self::Facts, Self::Default];
+}
+
 /// What was decided, and by what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -105,15 +110,13 @@ impl Rights {
         action: Action,
         facts: Facts,
     ) -> Verdict {
-        let steps = [Step::Ceiling, Step::Admin, Step::Rule, Step::Role, Step::Facts];
-        for step in steps {
-            let (spoken, reason) = self.ask(step, subject, ceiling, repository, action, facts);
-            if let Some(allowed) = spoken {
+        for step in Step::ALL {
+            if let (Some(allowed), reason) = self.ask(step, subject, ceiling, repository, action, facts) {
                 return Verdict { allowed, step, reason };
             }
         }
-        let (spoken, reason) = self.ask(Step::Default, subject, ceiling, repository, action, facts);
-        Verdict { allowed: spoken.unwrap_or(false), step: Step::Default, reason }
+        // The default always speaks; if it did not, nothing is allowed.
+        Verdict { allowed: false, step: Step::Default, reason: Reason::Default("nothing speaks for it") }
     }
 
     /// What each step up to the one that decided had to say.
@@ -126,7 +129,7 @@ impl Rights {
         facts: Facts,
     ) -> Vec<(Step, Option<bool>, Reason)> {
         let mut told = Vec::new();
-        for step in [Step::Ceiling, Step::Admin, Step::Rule, Step::Role, Step::Facts, Step::Default] {
+        for step in Step::ALL {
             let (spoken, reason) = self.ask(step, subject, ceiling, repository, action, facts);
             told.push((step, spoken, reason));
             if spoken.is_some() {

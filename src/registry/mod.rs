@@ -11,6 +11,7 @@ mod locks;
 mod manifest;
 mod note;
 mod readiness;
+mod references;
 mod referrer;
 pub mod settings;
 mod space;
