@@ -1,20 +1,23 @@
 //! Strictness that JSON itself or its library leaves open: no key twice in one object, bounded
 //! nesting, objects only where objects are meant.
 //!
-//! Two parsers that disagree about a repeated key see two different manifests under one digest.
+//! Two parsers that disagree about a key see two different manifests under one digest. Some repeat
+//! keys, and some (Go's) read them without regard to case, so neither is accepted where it counts.
 
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
 };
 use std::{collections::HashSet, fmt, marker::PhantomData};
 
-/// Checks that `bytes` are one JSON value with no repeated key and at most `depth` levels.
+/// Checks that `bytes` are one JSON value with no repeated key and at most `depth` levels. In the
+/// outermost object, and in what stands under one of `known` below it, none of `known` may be
+/// spelt in another case.
 ///
 /// # Errors
 /// With the parser's words: what and where.
-pub(super) fn check(bytes: &[u8], depth: usize) -> Result<(), serde_json::Error> {
+pub(super) fn check(bytes: &[u8], depth: usize, known: &[&str]) -> Result<(), serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    Level(depth).deserialize(&mut json)?;
+    Level { left: depth, known }.deserialize(&mut json)?;
     json.end()
 }
 
@@ -42,17 +45,21 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// How many more levels may be opened.
+/// How many more levels may be opened, and which keys mean something here.
 #[derive(Clone, Copy)]
-struct Level(usize);
+struct Level<'k> {
+    left: usize,
+    known: &'k [&'k str],
+}
 
-impl Level {
+impl Level<'_> {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deeply"))
+        let left = self.left.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))?;
+        Ok(Self { left, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Level {
+impl<'de> DeserializeSeed<'de> for Level<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -60,7 +67,7 @@ impl<'de> DeserializeSeed<'de> for Level {
     }
 }
 
-impl<'de> Visitor<'de> for Level {
+impl<'de> Visitor<'de> for Level<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,8 +81,14 @@ impl<'de> Visitor<'de> for Level {
             if seen.contains(key.as_ref()) {
                 return Err(de::Error::custom(format_args!("duplicate key {:?}", key.as_ref())));
             }
+            let meant = self.known.iter().find(|known| known.eq_ignore_ascii_case(&key));
+            if meant.is_some_and(|meant| *meant != key) {
+                return Err(de::Error::custom(format_args!("key {:?} in another case", key.as_ref())));
+            }
+            // Annotations and what nobody knows are free to use any key.
+            let is_free = meant.is_none() || key == "annotations";
             seen.insert(key);
-            map.next_value_seed(inner)?;
+            map.next_value_seed(if is_free { Self { known: &[], ..inner } } else { inner })?;
         }
         Ok(())
     }
@@ -112,24 +125,35 @@ mod tests {
 
     #[test]
     fn repeated_keys_are_refused_at_any_depth() {
-        assert!(check(br#"{"a":1,"b":{"a":[1.5,null,true,-1,"x"]}}"#, 8).is_ok());
+        assert!(check(br#"{"a":1,"b":{"a":[1.5,null,true,-1,"x"]}}"#, 8, &[]).is_ok());
         for bad in [r#"{"a":1,"a":2}"#, r#"[{"b":{"a":1,"a":1}}]"#, r#"{"a":1,"\u0061":2}"#] {
-            assert!(check(bad.as_bytes(), 8).unwrap_err().to_string().contains("duplicate key"), "{bad}");
+            assert!(check(bad.as_bytes(), 8, &[]).unwrap_err().to_string().contains("duplicate key"), "{bad}");
         }
     }
 
     #[test]
     fn nesting_is_bounded() {
         let nested = |n: usize| [vec![b'['; n], vec![b']'; n]].concat();
-        assert!(check(&nested(32), 32).is_ok());
-        assert!(check(&nested(33), 32).is_err());
-        assert!(check(&vec![b'['; 4 << 20], 32).is_err());
+        assert!(check(&nested(32), 32, &[]).is_ok());
+        assert!(check(&nested(33), 32, &[]).is_err());
+        assert!(check(&vec![b'['; 4 << 20], 32, &[]).is_err());
     }
 
     #[test]
     fn what_follows_the_value_is_refused() {
-        assert!(check(b"{} ", 8).is_ok());
-        assert!(check(b"{}{}", 8).is_err());
-        assert!(check(b"", 8).is_err());
+        assert!(check(b"{} ", 8, &[]).is_ok());
+        assert!(check(b"{}{}", 8, &[]).is_err());
+        assert!(check(b"", 8, &[]).is_err());
+    }
+
+    #[test]
+    fn keys_that_mean_something_have_one_spelling_where_they_do() {
+        let known = ["layers", "digest", "annotations"];
+        let refused = |text: &str| check(text.as_bytes(), 8, &known).is_err();
+        assert!(refused(r#"{"Layers": []}"#) && refused(r#"{"layers": [{"DIGEST": ""}]}"#));
+        assert!(refused(r#"{"layers": [], "lAyers": []}"#));
+        for free in [r#"{"annotations": {"Digest": "", "LAYERS": ""}}"#, r#"{"org.example": {"Layers": 1}}"#] {
+            assert!(!refused(free), "{free}");
+        }
     }
 }

@@ -138,6 +138,25 @@ struct RawDescriptor {
     data: Option<String>,
 }
 
+/// Every key that is looked at here, or by those who read manifests elsewhere.
+const KEYS: &[&str] = &[
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "blobs",
+    "manifests",
+    "subject",
+    "annotations",
+    "fsLayers",
+    "digest",
+    "size",
+    "data",
+    "urls",
+    "platform",
+];
+
 /// `null` is how Go writes an empty list: present and empty, unlike a key that is not there.
 fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Object<RawDescriptor>>>, D::Error> {
     Ok(Some(Option::deserialize(deserializer)?.unwrap_or_default()))
@@ -149,7 +168,7 @@ impl Manifest {
     /// # Errors
     /// [`InvalidManifest`], with words for the client.
     pub fn parse(bytes: &[u8], content_type: Option<&str>, bounds: Bounds) -> Result<Self, InvalidManifest> {
-        json::check(bytes, bounds.depth)?;
+        json::check(bytes, bounds.depth, KEYS)?;
         let Object(raw): Object<Raw> = serde_json::from_slice(bytes)?;
         let media_type = raw.agreed_type(content_type)?;
         raw.check_shape(media_type)?;
