@@ -1,0 +1,96 @@
+//! Tokens, as services elsewhere make them and as we do; and every way in which one is wrong.
+
+use super::*;
+use crate::who::Subject;
+use std::time::{Duration, SystemTime};
+
+fn users(lines: &str) -> Users {
+    Users::parse(lines).unwrap()
+}
+
+const HASH: &str = "$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe";
+
+fn issuer(pem: &str) -> Issuer {
+    Issuer::parse(pem.as_bytes(), "here", "registry").unwrap()
+}
+
+mod own {
+    use super::*;
+
+    #[test]
+    fn a_token_of_ours_is_believed_until_its_time_is_over() {
+        let (issuer, users) = (issuer(&new_signing_key().unwrap()), users(&format!("alice:{HASH}\n")));
+        let (now, life) = (SystemTime::now(), Duration::from_secs(300));
+        let alice = Subject::User("alice".into());
+        let access = [Access { kind: "repository".into(), name: "a/b".into(), actions: vec!["pull".into()] }];
+        let token = issuer.access_token(&users, &alice, Some(&access), now, life);
+        let bearer = issuer.verify(&users, &token, now + Duration::from_secs(299)).unwrap();
+        assert_eq!(bearer, Bearer { subject: alice.clone(), access: Some(access.to_vec()) });
+        assert!(issuer.verify(&users, &token, now + Duration::from_secs(300 + 59)).is_ok(), "clocks differ");
+        assert_eq!(issuer.verify(&users, &token, now + Duration::from_secs(300 + 61)), Err(Refused::Time));
+        assert_eq!(issuer.verify(&users, &token, now - Duration::from_secs(62)), Err(Refused::Time), "not yet");
+        let identity = issuer.access_token(&users, &alice, None, now, life);
+        assert_eq!(issuer.verify(&users, &identity, now).unwrap().access, None);
+        let nobody = issuer.access_token(&users, &Subject::Anonymous, Some(&[]), now, life);
+        assert_eq!(issuer.verify(&users, &nobody, now).unwrap().subject, Subject::Anonymous);
+    }
+
+    #[test]
+    fn a_changed_or_removed_line_ends_the_tokens_of_that_user_alone() {
+        let issuer = issuer(&new_signing_key().unwrap());
+        let before = users(&format!("alice:{HASH}\nbob:{HASH}\n"));
+        let (now, life) = (SystemTime::now(), Duration::from_secs(300));
+        let token = |name: &str| issuer.access_token(&before, &Subject::User(name.into()), None, now, life);
+        let refresh =
+            issuer.refresh_token(&before, &Subject::User("alice".into()), now, Duration::from_secs(86_400 * 30));
+        assert_eq!(issuer.verify_refresh(&before, &refresh, now), Ok(Subject::User("alice".into())));
+        for after in [format!("bob:{HASH}\n"), format!("alice:{}\nbob:{HASH}\n", HASH.replace("2y", "2a"))] {
+            let after = users(&after);
+            assert_eq!(issuer.verify(&after, &token("alice"), now), Err(Refused::Outdated));
+            assert_eq!(issuer.verify_refresh(&after, &refresh, now), Err(Refused::Outdated));
+            assert!(issuer.verify(&after, &token("bob"), now).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_refresh_token_gives_no_access_and_an_access_token_no_other_token() {
+        let (issuer, users) = (issuer(&new_signing_key().unwrap()), users(&format!("alice:{HASH}\n")));
+        let (now, life, alice) = (SystemTime::now(), Duration::from_secs(300), Subject::User("alice".into()));
+        let refresh = issuer.refresh_token(&users, &alice, now, life);
+        assert_eq!(issuer.verify(&users, &refresh, now), Err(Refused::Audience));
+        let access = issuer.access_token(&users, &alice, None, now, life);
+        assert_eq!(issuer.verify_refresh(&users, &access, now), Err(Refused::Audience));
+    }
+
+    #[test]
+    fn keys_are_rotated_by_putting_the_new_one_first() {
+        let (old, new) = (new_signing_key().unwrap(), new_signing_key().unwrap());
+        let users = users(&format!("alice:{HASH}\n"));
+        let (now, life, alice) = (SystemTime::now(), Duration::from_secs(300), Subject::User("alice".into()));
+        let of_old = issuer(&old).access_token(&users, &alice, None, now, life);
+        let both = issuer(&format!("{new}{old}"));
+        let of_both = both.access_token(&users, &alice, None, now, life);
+        assert!(both.verify(&users, &of_old, now).is_ok());
+        assert!(issuer(&new).verify(&users, &of_both, now).is_ok(), "the first signs");
+        assert_eq!(issuer(&new).verify(&users, &of_old, now), Err(Refused::Signature));
+    }
+
+    #[test]
+    fn keys_made_by_openssl_are_read_and_others_refused() {
+        for (args, good) in [
+            (&["genpkey", "-algorithm", "ed25519"][..], true),
+            (&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], true),
+            (&["ecparam", "-name", "prime256v1", "-genkey", "-noout"], true),
+            (&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], false),
+            (&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], false),
+        ] {
+            let Ok(made) = std::process::Command::new("openssl").args(args).output() else { return };
+            assert_eq!(Issuer::parse(&made.stdout, "i", "a").is_ok(), good, "{args:?}");
+        }
+        for bad in ["", "alice:x", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+            assert!(Issuer::parse(bad.as_bytes(), "i", "a").is_err(), "{bad:?}");
+        }
+    }
+}
+
+mod elsewhere;
