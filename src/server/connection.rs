@@ -36,11 +36,25 @@ use tower::Service;
 /// What hyper reads ahead of the service on HTTP/1.1: left to itself it keeps 400 KiB for each upload.
 const READ_AHEAD: usize = 128 << 10;
 
-/// What a client may send ahead on HTTP/2, for one stream and for all: at 50 ms of distance a
-/// window is refilled twenty times a second, and the default of 64 KiB would make that the speed.
-/// Not more: every pushing client may fill its window, and memory is bounded (`tests/memory`).
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 2 << 20;
+/// What a client may send ahead on HTTP/2. At 50 ms of distance a window is refilled twenty times a
+/// second, so that it decides the speed. Every pushing client may fill its window and memory is
+/// bounded (`tests/memory`), so only [`MOST_WIDE`] connections at a time get the wide one.
+#[derive(Clone, Copy)]
+struct Windows {
+    stream: u32,
+    connection: u32,
+}
+
+/// 80 MB/s for one stream at 50 ms.
+const WIDE: Windows = Windows { stream: 4 << 20, connection: 4 << 20 };
+/// 10 MB/s for one stream at 50 ms, 20 for all of a connection.
+const NARROW: Windows = Windows { stream: 512 << 10, connection: 1 << 20 };
+
+/// What is kept of a response that HTTP/2's flow control holds back, for each stream: two pieces of a file.
+const SEND_AHEAD: usize = 256 << 10;
+
+/// How many HTTP/2 connections have [`WIDE`] windows at a time.
+pub(super) const MOST_WIDE: usize = 4;
 
 /// What TLS holds back of a response before it waits for the socket.
 const TLS_BUFFER: usize = 1 << 20;
@@ -134,6 +148,8 @@ where
     T: Read + Write + Unpin + Send + 'static,
 {
     let limits = &shared.limits;
+    let wide = shared.wide.try_acquire();
+    let windows = if wide.is_ok() { WIDE } else { NARROW };
     let (app, of) = (shared.app.clone(), activity.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (app, conn, (flight, _)) = (app.clone(), conn.clone(), of.begin());
@@ -142,8 +158,9 @@ where
     let connection = http2::Builder::new(Streams { stall: limits.download_stall })
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.h2_streams)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(windows.stream)
+        .initial_connection_window_size(windows.connection)
+        .max_send_buf_size(SEND_AHEAD)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(PROVOKED_RESETS)
