@@ -12,7 +12,7 @@ pub enum Subject {
 }
 
 /// What may be done in a repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// Read blobs, manifests, tags and referrers.
     Pull,

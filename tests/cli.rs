@@ -115,5 +115,5 @@ fn what_is_wrong_with_users_and_rules_keeps_it_from_starting() {
     std::fs::remove_file(dir.path().join("rules.json")).unwrap();
     let out = run(dir.path(), &["serve"], &PEOPLE);
     assert_eq!(out.status.code(), Some(78));
-    assert!(text(&out.stderr).contains("rules.json: cannot be read (REGISTRY_ACCESS_CONTROL_CONFIG)"));
+    assert!(text(&out.stderr).contains("rules.json: REGISTRY_ACCESS_CONTROL_CONFIG: cannot be read"));
 }

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use wharfinger::config::{Env, KEYS, Live, UNBUILT, VARS, unbuilt_note};
+use wharfinger::config::{Env, KEYS, Live, VARS};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,10 +34,9 @@ fn variables() -> String {
             .unwrap();
         }
         let default = var.default.map_or("not set".into(), |default| format!("`{default}`"));
-        let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" **{note}**"));
         let (name, flag, takes) = (var.name, var.flag, cell(var.takes));
         let (help, applies) = (cell(var.help), var.applies.word());
-        writeln!(out, "| `{name}` | `--{flag} {takes}` | {default} | {help}{unbuilt} | {applies} |").unwrap();
+        writeln!(out, "| `{name}` | `--{flag} {takes}` | {default} | {help} | {applies} |").unwrap();
     }
     out + "\n"
 }
@@ -89,8 +88,7 @@ fn env_example() -> String {
             section = var.section;
             write!(out, "\n# --- {section} ---\n").unwrap();
         }
-        let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" {note}"));
-        write!(out, "# {}{unbuilt}\n#{}={}\n", var.help, var.name, var.default.unwrap_or(var.example)).unwrap();
+        write!(out, "# {}\n#{}={}\n", var.help, var.name, var.default.unwrap_or(var.example)).unwrap();
     }
     out
 }
@@ -174,27 +172,23 @@ fn the_example_settings_are_the_defaults() {
     let path = write(dir.path(), "settings.toml", &text);
     let (env, _) = Env::load([], None, [("REGISTRY_SETTINGS", path.into())]).unwrap();
     let (live, warnings) = Live::load(&env).unwrap();
-    let settings = |live: &Live| format!("{:?} {:?}", live.registry, live.limits);
+    let settings = |live: &Live| {
+        let Live { registry, operator, token_lives, limits, log_level, poll, .. } = live;
+        format!("{registry:?} {operator:?} {token_lives:?} {limits:?} {log_level:?} {poll:?}")
+    };
     assert_eq!(settings(&live), settings(&Live::default()));
     assert_eq!(warnings, []);
 }
 
 #[test]
-fn the_example_environment_loads_except_for_what_is_not_built() {
+fn the_example_environment_loads() {
     let dir = tempfile::tempdir().unwrap();
     // A file of rules is read only where rules are enabled.
     let text = uncommented(&read(".env.example")).replace("_ENABLED=false", "_ENABLED=true");
     let path = write(dir.path(), "all.env", &text);
-    let problems = Env::load([], Some(&path), []).unwrap_err();
-    for problem in &problems.0 {
-        let key = problem.key.as_deref().unwrap_or_default();
-        assert!(UNBUILT.contains(&key), "{problem}");
-    }
-    let built = text.lines().filter(|line| !UNBUILT.iter().any(|name| line.starts_with(&format!("{name}="))));
-    let path = write(dir.path(), "built.env", &built.collect::<Vec<_>>().join("\n"));
     let (env, _) = Env::load([], Some(&path), []).unwrap();
     let given = VARS.iter().filter(|var| env.is_given(var.name)).count();
-    assert_eq!(given, VARS.len() - UNBUILT.len());
+    assert_eq!(given, VARS.len());
 }
 
 /// Every page for users, by its path.

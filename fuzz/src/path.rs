@@ -96,6 +96,7 @@ fn render(endpoint: &Endpoint) -> (String, String) {
     };
     let path = match endpoint {
         Endpoint::Ping => "/v2/".to_owned(),
+        Endpoint::Token => "/auth/token".to_owned(),
         Endpoint::Health => "/health".to_owned(),
         Endpoint::Ready => "/health/ready".to_owned(),
         Endpoint::Metrics => "/metrics".to_owned(),

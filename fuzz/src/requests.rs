@@ -60,7 +60,7 @@ impl Client {
             trusted_proxies: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
             face: Face::Everything,
             draining: Arc::new(AtomicBool::new(false)),
-            live: Arc::new(ArcSwap::from_pointee(Live { rights: Rights::Open, ..Live::default() })),
+            live: Arc::new(ArcSwap::from_pointee(Live { rights: Rights::Open.into(), ..Live::default() })),
             login: Login::None,
             telemetry: Arc::new(Telemetry::default()),
         };

@@ -181,7 +181,7 @@ impl Rights {
             }
             Step::Facts => (None, Reason::NoFacts),
             Step::Default => {
-                let (allowed, why) = self.default_for(subject);
+                let (allowed, why) = self.default_for(subject, ceiling);
                 (Some(allowed), Reason::Default(why))
             }
         }
@@ -190,8 +190,10 @@ impl Rights {
     /// Whether callers who are not logged in may have anything at all.
     pub fn speaks_of_anonymous(&self) -> bool {
         match self {
-            Self::Rules { policy, .. } => policy.speaks_of_anonymous() || self.default_for(&Subject::Anonymous).0,
-            Self::Open | Self::Users | Self::Tokens => self.default_for(&Subject::Anonymous).0,
+            Self::Rules { policy, .. } => {
+                policy.speaks_of_anonymous() || self.default_for(&Subject::Anonymous, &Ceiling::None).0
+            }
+            Self::Open | Self::Users | Self::Tokens => self.default_for(&Subject::Anonymous, &Ceiling::None).0,
         }
     }
 
@@ -203,12 +205,15 @@ impl Rights {
         }
     }
 
-    fn default_for(&self, subject: &Subject) -> (bool, &'static str) {
+    fn default_for(&self, subject: &Subject, ceiling: &Ceiling) -> (bool, &'static str) {
         match (self, subject) {
             (Self::Open, _) => (true, "there is no authentication and there are no rules"),
             (Self::Users, Subject::User(_)) => (true, "without rules users may do everything"),
             (Self::Users, Subject::Anonymous) => (false, "without rules nobody is served who is not logged in"),
-            (Self::Tokens, _) => (true, "without rules a token may do what it says"),
+            (Self::Tokens, _) => match ceiling {
+                Ceiling::Scopes(_) => (true, "without rules a token may do what it says"),
+                Ceiling::None => (false, "without rules nobody is served who brings no token"),
+            },
             (Self::Rules { policy, authenticated }, subject) => match (policy.default_allow, subject, authenticated) {
                 (false, ..) => (false, "defaultPolicy is deny"),
                 (true, Subject::Anonymous, true) => (false, "defaultPolicy is for those who are logged in"),
@@ -231,7 +236,7 @@ impl Rights {
                 return false;
             }
         }
-        let Self::Rules { policy, .. } = self else { return self.default_for(subject).0 };
+        let Self::Rules { policy, .. } = self else { return self.default_for(subject, ceiling).0 };
         let user = subject.name();
         let by_rule = || {
             policy.rules.iter().any(|rule| {
@@ -245,7 +250,7 @@ impl Rights {
                 role.actions.contains(&Action::Pull) && role.repositories.iter().any(|p| p.reaches(prefix, user))
             })
         };
-        self.default_for(subject).0 || policy.admin_by(subject).is_some() || by_rule() || by_role()
+        self.default_for(subject, ceiling).0 || policy.admin_by(subject).is_some() || by_rule() || by_role()
     }
 }
 

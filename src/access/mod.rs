@@ -4,11 +4,13 @@
 mod decision;
 mod file;
 mod policy;
+mod scope;
 #[cfg(test)]
 mod tests;
 
 pub use decision::{Facts, Reason, Rights, Step, Verdict};
 pub use policy::{Policy, Problem, Rule};
+pub use scope::Scope;
 
 use crate::{oci::RepositoryName, who::Action};
 
@@ -20,15 +22,6 @@ pub enum Ceiling {
     None,
     /// These, and nothing else.
     Scopes(Vec<Scope>),
-}
-
-/// What one entry of a token's `access` is about (distribution's token specification).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// These actions in this repository.
-    Repository(RepositoryName, Vec<Action>),
-    /// Listing repositories.
-    Catalog,
 }
 
 impl Ceiling {

@@ -1,4 +1,4 @@
-//! The `Authorization: Basic` header (RFC 7617).
+//! The `Authorization` header: Basic (RFC 7617) and Bearer (RFC 6750).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fmt;
@@ -13,23 +13,26 @@ pub struct Credentials {
 }
 
 /// What an `Authorization` header presents.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Presented {
     /// Nobody: empty name and password, by which some clients say that nobody is logged in.
     Nobody,
     /// A name and a password.
     Password(Credentials),
+    /// A token; never shown.
+    Token(String),
     /// Another scheme.
     Other,
 }
 
 /// A header that is no credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the Authorization header is not of the form 'Basic' and base64 of 'user:password'")]
+#[error("the Authorization header is not 'Basic' and base64 of 'user:password', nor 'Bearer' and a token")]
 pub struct InvalidCredentials;
 
-/// The longest header value looked at; the longest real ones are tokens of cloud registries.
+/// The longest value looked at: of a name and a password, and of a token.
 const LONGEST: usize = 8 << 10;
+const LONGEST_TOKEN: usize = 16 << 10;
 
 impl Credentials {
     /// Reads a header's value.
@@ -37,11 +40,17 @@ impl Credentials {
     /// # Errors
     /// [`InvalidCredentials`].
     pub fn parse(value: &[u8]) -> Result<Presented, InvalidCredentials> {
-        if value.len() > LONGEST {
+        if value.len() > LONGEST_TOKEN {
             return Err(InvalidCredentials);
         }
         let text = std::str::from_utf8(value).map_err(|_| InvalidCredentials)?;
         let Some((scheme, encoded)) = text.split_once(' ') else { return Err(InvalidCredentials) };
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Ok(Presented::Token(encoded.trim().to_owned()));
+        }
+        if value.len() > LONGEST {
+            return Err(InvalidCredentials);
+        }
         if !scheme.eq_ignore_ascii_case("basic") {
             return Ok(Presented::Other);
         }
@@ -60,6 +69,17 @@ impl Credentials {
     /// These, for a command that asked for them.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
         Self { user: user.into(), password: password.into() }
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => f.write_str("Nobody"),
+            Self::Password(credentials) => credentials.fmt(f),
+            Self::Token(_) => f.write_str("Token(…)"),
+            Self::Other => f.write_str("Other"),
+        }
     }
 }
 
@@ -87,7 +107,8 @@ mod tests {
     #[test]
     fn empty_credentials_are_nobodys() {
         assert_eq!(Credentials::parse(b"Basic Og=="), Ok(Presented::Nobody));
-        assert_eq!(Credentials::parse(b"Bearer abc"), Ok(Presented::Other));
+        assert_eq!(Credentials::parse(b"Bearer abc"), Ok(Presented::Token("abc".to_owned())));
+        assert_eq!(Credentials::parse(b"Digest abc"), Ok(Presented::Other));
     }
 
     #[test]
@@ -102,5 +123,6 @@ mod tests {
     #[test]
     fn a_password_is_never_shown() {
         assert_eq!(format!("{:?}", Credentials::new("alice", "canary")), "Credentials(\"alice\", …)");
+        assert_eq!(format!("{:?}", Presented::Token("canary".into())), "Token(…)");
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::Error;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
-use crate::config::{VARS, Var, unbuilt_note};
+use crate::config::{VARS, Var};
 
 /// The flags given: the variable each stands for and its text, not yet judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,12 +13,11 @@ pub struct Flags(pub Vec<(&'static str, OsString)>);
 
 fn arg(var: &'static Var) -> Arg {
     let default = var.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
-    let unbuilt = unbuilt_note(var.name).map_or_else(String::new, |note| format!(" ({note})"));
     let arg = Arg::new(var.name)
         .long(var.flag)
         .value_name(var.takes)
         .value_parser(clap::value_parser!(OsString))
-        .help(format!("{}{unbuilt} [env: {}]{default}", var.help, var.name))
+        .help(format!("{} [env: {}]{default}", var.help, var.name))
         .help_heading(var.section)
         .global(true);
     match var.takes {

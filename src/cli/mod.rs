@@ -82,7 +82,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             })
         }
         Command::Serve => match report.usable() {
-            Ok((env, live, warnings)) => serve::serve(env, live, &warnings),
+            Ok((env, live, warnings)) => serve::serve(env, &live, &warnings),
             Err(problems) => {
                 print_problems(&problems);
                 ExitCode::from(EX_CONFIG)

@@ -1,11 +1,15 @@
 //! `wharfinger serve`: listen, open the storage, serve until told to stop.
 
 use crate::{
-    config::{AuthType, Env, Live, LogFormat, LogLevel, Warning},
+    auth::new_signing_key,
+    config::{AuthType, Env, Live, LogFormat, LogLevel, SigningKey, Warning, Watch},
     registry::Registry,
     server::{self, Options, Shutdown, Tls, Trigger},
-    service::{Face, Login, State, Telemetry, app},
-    storage::fs::{Fs, Opened},
+    service::{Face, Login, Realm, State, Telemetry, app},
+    storage::{
+        SIGNING_KEY,
+        fs::{Fs, Opened},
+    },
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -13,15 +17,16 @@ use std::{
     process::ExitCode,
     sync::Arc,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tracing::{error, info, level_filters::LevelFilter, warn};
+use tracing_subscriber::{fmt, layer::SubscriberExt, reload};
 
 /// Threads for what may block; more than this wait their turn.
 const BLOCKING_THREADS: usize = 128;
 
 /// Serves until a signal ends it; `warnings` are repeated in the log.
-pub(super) fn serve(env: Env, live: Live, warnings: &[Warning]) -> ExitCode {
-    start_log(&env);
+pub(super) fn serve(env: Env, live: &Live, warnings: &[Warning]) -> ExitCode {
+    let set_level = start_log(env.log_format, live.log_level);
     for line in env.decisions() {
         info!("{line}");
     }
@@ -36,7 +41,7 @@ pub(super) fn serve(env: Env, live: Live, warnings: &[Warning]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(env, live)) {
+    match runtime.block_on(run(env, set_level)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             error!("{reason}");
@@ -45,7 +50,7 @@ pub(super) fn serve(env: Env, live: Live, warnings: &[Warning]) -> ExitCode {
     }
 }
 
-async fn run(env: Env, live: Live) -> Result<(), String> {
+async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     if let Some(files) = server::raise_descriptor_limit() {
         info!("open files: at most {files}");
     }
@@ -56,24 +61,42 @@ async fn run(env: Env, live: Live) -> Result<(), String> {
         None => None,
     };
     let store = open_storage(&env).await?;
-    let registry = Registry::new(Arc::new(store), live.registry.clone());
-    let login = match env.auth_type {
-        AuthType::Basic => Login::Basic { realm: env.auth_realm.clone(), passwords: Arc::default() },
-        AuthType::None => Login::None,
-        // Refused before this, by `config::unbuilt`; never to be served as if it were none.
-        AuthType::Token => return Err("token authentication is not built yet".to_owned()),
-    };
-    let generation = Arc::new(ArcSwap::from_pointee(live.clone()));
+    if env.auth_token_signingkey == Some(SigningKey::Auto) && env.auth_type == AuthType::Basic {
+        make_signing_key(&store).await?;
+    }
+    let watch = Watch::new(env.clone()).map_err(|problems| problems.to_string())?;
+    let generation = watch.live();
+    let first = generation.load_full();
+    let registry = Registry::new(Arc::new(store), first.registry.clone());
+    let login = login(&env)?;
     let (trigger, shutdown) = Trigger::new();
     let signals = server::on_signals(trigger).map_err(|e| format!("signals cannot be handled: {e}"))?;
     tokio::spawn(signals);
-    tokio::spawn(sweep(registry.clone()));
+    let nudge = Arc::new(Notify::new());
+    let hangups = server::on_hangup(nudge.clone()).map_err(|e| format!("signals cannot be handled: {e}"))?;
+    tokio::spawn(hangups);
+    let tls = first.tls.clone().map(Tls::new);
+    let at_start = first.limits.clone();
+    let applied = {
+        let tls = tls.clone();
+        move |live: &Live| {
+            set_level(live.log_level);
+            if let (Some(tls), Some(config)) = (&tls, &live.tls) {
+                tls.renew(config.clone());
+            }
+            if live.limits != at_start {
+                warn!("settings under [server] have changed: they apply after a restart");
+            }
+        }
+    };
+    tokio::spawn(watch.run(nudge, applied));
+    tokio::spawn(sweep(registry.clone(), generation.clone()));
 
     let telemetry = Arc::new(Telemetry::default());
     let state = |face| {
         Arc::new(State {
             registry: registry.clone(),
-            limits: live.limits.clone(),
+            limits: first.limits.clone(),
             trusted_proxies: env.trusted_proxies.clone(),
             face,
             draining: shutdown.draining(),
@@ -84,11 +107,11 @@ async fn run(env: Env, live: Live) -> Result<(), String> {
     };
     greet(&env, &listener);
     let face = if admin.is_some() { Face::Registry } else { Face::Everything };
-    let options = Options { limits: live.limits.clone(), tls: live.tls.clone().map(Tls::new) };
+    let options = Options { limits: first.limits.clone(), tls };
     let main = server::run(listener, app(state(face)), options, shutdown.clone());
     // Probes and scrapers come by an address of the operator's own: no TLS there.
     let inside = admin.map(|listener| {
-        let options = Options { limits: live.limits.clone(), tls: None };
+        let options = Options { limits: first.limits.clone(), tls: None };
         server::run(listener, app(state(Face::Admin)), options, Shutdown::clone(&shutdown))
     });
     match inside {
@@ -100,6 +123,37 @@ async fn run(env: Env, live: Live) -> Result<(), String> {
     registry.close().await;
     info!("stopped");
     Ok(())
+}
+
+/// Makes the key of the token service unless there is one.
+async fn make_signing_key(store: &Fs) -> Result<(), String> {
+    let key = new_signing_key().map_err(|_| "no signing key could be made: the system has no randomness")?;
+    match store.ensure_signing_key(key.into()).await {
+        Ok(true) => info!("token service: made a signing key, {SIGNING_KEY} below the storage root"),
+        Ok(false) => {}
+        Err(error) => return Err(format!("the signing key of the token service cannot be kept: {error}")),
+    }
+    Ok(())
+}
+
+/// How callers prove who they are: decided here, once.
+fn login(env: &Env) -> Result<Login, String> {
+    Ok(match (env.auth_type, &env.auth_token_signingkey) {
+        (AuthType::None, _) => Login::None,
+        (AuthType::Basic, None) => Login::Basic { realm: env.auth_realm.clone(), passwords: Arc::default() },
+        (AuthType::Basic, Some(_)) => {
+            let realm = match &env.public_url {
+                Some(url) => Realm::At(format!("{url}/auth/token")),
+                None => Realm::Here { tls: env.tls_cert.is_some() },
+            };
+            Login::Own { realm, service: env.token_service(), passwords: Arc::default() }
+        }
+        (AuthType::Token, _) => match (&env.auth_token_realm, &env.auth_token_service) {
+            (Some(realm), Some(service)) => Login::Elsewhere { realm: realm.clone(), service: service.clone() },
+            // Refused before this; never to be served as if it were none.
+            _ => return Err("REGISTRY_AUTH_TYPE=token lacks its companions".to_owned()),
+        },
+    })
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, String> {
@@ -124,11 +178,15 @@ async fn open_storage(env: &Env) -> Result<Fs, String> {
 }
 
 /// Ends expired uploads from time to time, the first time soon after the start.
-async fn sweep(registry: Registry) {
+async fn sweep(registry: Registry, generation: Arc<ArcSwap<Live>>) {
     let mut ticks = tokio::time::interval(registry.settings().upload_cleanup_interval);
     loop {
         ticks.tick().await;
-        match registry.sweep().await {
+        let live = generation.load_full();
+        if live.operator.read_only {
+            continue;
+        }
+        match registry.under(live.registry.clone()).sweep().await {
             Ok(0) => {}
             Ok(expired) => info!(expired, "uploads that nobody went on with were ended"),
             Err(error) => warn!(%error, "expired uploads could not be ended; trying again later"),
@@ -148,21 +206,32 @@ fn greet(env: &Env, listener: &TcpListener) {
     info!("to push: docker tag IMAGE {host}/IMAGE && docker push {host}/IMAGE");
 }
 
+/// Changes what is logged while running.
+type SetLevel = Box<dyn Fn(LogLevel) + Send + Sync>;
+
 /// Log lines go to stdout; what keeps the program from starting goes to stderr.
-fn start_log(env: &Env) {
-    let level = match env.log_level {
+fn start_log(format: LogFormat, level: LogLevel) -> SetLevel {
+    let (level, handle) = reload::Layer::new(filter(level));
+    let log = tracing_subscriber::registry().with(level);
+    // The log may be set only once in a process; a second attempt (in a test) keeps the first.
+    let _ = match format {
+        LogFormat::Pretty => {
+            let lines = fmt::layer().with_ansi(io::stdout().is_terminal()).with_target(false);
+            tracing::subscriber::set_global_default(log.with(lines))
+        }
+        LogFormat::Json => tracing::subscriber::set_global_default(log.with(fmt::layer().json().flatten_event(true))),
+    };
+    Box::new(move |level| {
+        // Fails only when the log is gone.
+        let _ = handle.reload(filter(level));
+    })
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Error => LevelFilter::ERROR,
-    };
-    let log = tracing_subscriber::fmt().with_max_level(level);
-    // The log may be set only once in a process; a second attempt (in a test) keeps the first.
-    let _ = match env.log_format {
-        LogFormat::Pretty => {
-            let log = log.with_ansi(io::stdout().is_terminal()).with_target(false);
-            tracing::subscriber::set_global_default(log.finish())
-        }
-        LogFormat::Json => tracing::subscriber::set_global_default(log.json().flatten_event(true).finish()),
-    };
+    }
 }

@@ -22,7 +22,14 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
     }
     match env.auth_type {
         AuthType::None => {}
-        AuthType::Basic => needs("REGISTRY_AUTH_TYPE=basic", "REGISTRY_AUTH_HTPASSWD"),
+        AuthType::Basic => {
+            needs("REGISTRY_AUTH_TYPE=basic", "REGISTRY_AUTH_HTPASSWD");
+            // Clients are told to get their tokens at an address, which must be one they can reach.
+            let reachable = env.public_url.is_some() || env.tls_cert.is_some() || env.host.is_loopback();
+            if env.auth_token_signingkey.is_some() && !reachable {
+                needs("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "REGISTRY_PUBLIC_URL");
+            }
+        }
         AuthType::Token => {
             for name in TOKEN {
                 needs("REGISTRY_AUTH_TYPE=token", name);
@@ -53,7 +60,11 @@ const TOKEN: &[&str] = &[
 fn auth_without_effect(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
     let basic =
         ["REGISTRY_AUTH_HTPASSWD", "REGISTRY_AUTH_TOKEN_SIGNINGKEY"].map(|name| (name, AuthType::Basic, "basic"));
-    let token = TOKEN.iter().map(|name| (*name, AuthType::Token, "token"));
+    // Who issues and for whom is a matter of our own tokens too.
+    let own = env.auth_type == AuthType::Basic && env.auth_token_signingkey.is_some();
+    let of_both = ["REGISTRY_AUTH_TOKEN_SERVICE", "REGISTRY_AUTH_TOKEN_ISSUER"];
+    let token = TOKEN.iter().filter(|name| !(own && of_both.contains(name)));
+    let token = token.map(|name| (*name, AuthType::Token, "token"));
     let idle = basic.into_iter().chain(token).filter(|(name, kind, _)| env.is_given(name) && env.auth_type != *kind);
     for (name, _, word) in idle {
         let message = format!("has no effect without REGISTRY_AUTH_TYPE={word}");

@@ -47,6 +47,12 @@ impl Env {
     fn auth_line(&self) -> String {
         match self.auth_type {
             AuthType::None => "authentication: none; anyone who reaches the address may pull, push and delete".into(),
+            AuthType::Basic if self.auth_token_signingkey.is_some() => {
+                format!(
+                    "authentication: own tokens for {}, had at /auth/token by users of the htpasswd file",
+                    self.token_service()
+                )
+            }
             AuthType::Basic => "authentication: basic; users of the htpasswd file".into(),
             AuthType::Token => "authentication: token; bearers of the external service's tokens".into(),
         }

@@ -12,7 +12,7 @@ use super::names::{self, Name};
 use super::problems::{Problem, Problems, Warning};
 use super::values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit};
 use super::vars::{self, VARS, Var};
-use super::{companions, dotenv, unbuilt};
+use super::{companions, dotenv};
 
 /// Where a value came from, the weakest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,7 +249,6 @@ impl Gathered {
             }));
         }
         companions::check(&env, &mut self.problems, &mut warnings);
-        unbuilt::refuse(&env, &mut self.problems);
         Reading { env, warnings, problems: self.problems }
     }
 }

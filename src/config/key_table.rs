@@ -5,17 +5,28 @@ use std::time::Duration;
 
 use super::keys::{Key, Set, Unit};
 use super::live::Live;
+use super::values::LogLevel;
 use super::vars::{Applies, PAGE_CEILING};
 use crate::registry::settings::{MissingReferences, Settings};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
+const LEVELS: &[&str] = &["debug", "info", "warn", "error"];
 const MISSING: &[&str] = &["refuse", "children", "accept"];
 
 /// The ranges keep every number within `usize`, and give the registry room to work in.
 fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn level(index: usize) -> LogLevel {
+    match index {
+        0 => LogLevel::Debug,
+        1 => LogLevel::Info,
+        2 => LogLevel::Warn,
+        _ => LogLevel::Error,
+    }
 }
 
 fn missing(index: usize) -> MissingReferences {
@@ -28,6 +39,90 @@ fn missing(index: usize) -> MissingReferences {
 
 /// Every key, in the order of the reference.
 pub static KEYS: &[Key] = &[
+    Key {
+        section: "operator",
+        key: "read_only",
+        default: "false",
+        unit: Unit::Count,
+        min: 0,
+        max: 0,
+        help: "Refuse everything that writes (405); pulls write nothing.",
+        applies: Applies::Reload,
+        locked_by: None,
+        set: Set::Switch(|live, on| live.operator.read_only = on),
+    },
+    Key {
+        section: "operator",
+        key: "delete",
+        default: "true",
+        unit: Unit::Count,
+        min: 0,
+        max: 0,
+        help: "Whether manifests, tags and blobs may be deleted by clients; if not, 405. Cancelling an upload is no deletion.",
+        applies: Applies::Reload,
+        locked_by: None,
+        set: Set::Switch(|live, on| live.operator.delete = on),
+    },
+    Key {
+        section: "operator",
+        key: "message",
+        default: "\"\"",
+        unit: Unit::Count,
+        min: 0,
+        max: 200,
+        help: "Told to clients in a `Warning` header and with every refusal by the two switches above.",
+        applies: Applies::Reload,
+        locked_by: None,
+        set: Set::Line(|live, text| live.operator.message = text.into()),
+    },
+    Key {
+        section: "tokens",
+        key: "access_seconds",
+        default: "300",
+        unit: Unit::Seconds,
+        min: 60,
+        max: 3600,
+        help: "How long a token of the own token service is good for.",
+        applies: Applies::Reload,
+        locked_by: None,
+        set: Set::Number(|live, n| live.token_lives.access = Duration::from_secs(n)),
+    },
+    Key {
+        section: "tokens",
+        key: "refresh_days",
+        default: "0",
+        unit: Unit::Count,
+        min: 0,
+        max: 365,
+        help: "How long clients may keep a refresh token instead of the password; 0 gives none. One ends when its user's htpasswd line changes.",
+        applies: Applies::Reload,
+        locked_by: None,
+        set: Set::Number(|live, n| live.token_lives.refresh = Duration::from_secs(n * 86_400)),
+    },
+    Key {
+        section: "logging",
+        key: "level",
+        default: "\"info\"",
+        unit: Unit::Count,
+        min: 0,
+        max: 0,
+        help: "Least important lines logged.",
+        applies: Applies::Reload,
+        locked_by: Some("REGISTRY_LOG_LEVEL"),
+        set: Set::Word(LEVELS, |live, index| live.log_level = level(index)),
+    },
+    Key {
+        section: "reload",
+        key: "poll_seconds",
+        default: "10",
+        unit: Unit::Seconds,
+        min: 1,
+        max: 3600,
+        help: "How often the content of the configuration files is compared, whether or not they seem to have changed.",
+        applies: Applies::Reload,
+        locked_by: None,
+        set: Set::Number(|live, n| live.poll = Duration::from_secs(n)),
+    },
     Key {
         section: "manifests",
         key: "missing_references",

@@ -23,6 +23,10 @@ pub(super) enum Set {
     OrAuto(fn(&mut Live, Option<u64>)),
     /// One of some words, given as its index.
     Word(&'static [&'static str], fn(&mut Live, usize)),
+    /// `true` or `false`.
+    Switch(fn(&mut Live, bool)),
+    /// A line for people, of at most `max` characters.
+    Line(fn(&mut Live, &str)),
 }
 
 /// One key of `settings.toml`.
@@ -65,6 +69,8 @@ impl Key {
         match &self.set {
             Set::Number(_) => numbers,
             Set::OrAuto(_) => format!("{numbers}, or \"auto\""),
+            Set::Switch(_) => "true or false".to_owned(),
+            Set::Line(_) => format!("a line of at most {} characters", self.max),
             Set::Word(words, _) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
         }
     }
@@ -80,6 +86,8 @@ impl Key {
                 set(live, None);
                 Ok(())
             }
+            Set::Line(set) => line(text, self.max).map(|()| set(live, text)),
+            Set::Switch(_) => Err("must be true or false, without quotation marks".to_owned()),
             _ if self.unit == Unit::Bytes => values::size(text).and_then(|number| self.set_number(live, number)),
             _ => Err(format!("must be a number without quotation marks: {}", self.range())),
         }
@@ -87,15 +95,40 @@ impl Key {
 
     /// Applies a number to the generation.
     pub(super) fn set_number(&self, live: &mut Live, number: u64) -> values::Value<()> {
-        if !(self.min..=self.max).contains(&number) {
+        let takes_numbers = matches!(self.set, Set::Number(_) | Set::OrAuto(_));
+        if takes_numbers && !(self.min..=self.max).contains(&number) {
             return Err(format!("{number} is not in the range {}", self.range()));
         }
         match &self.set {
             Set::Number(set) => set(live, number),
             Set::OrAuto(set) => set(live, Some(number)),
-            Set::Word(..) => return Err(format!("must be one of {}", self.range())),
+            Set::Word(..) | Set::Switch(_) | Set::Line(_) => return Err(format!("must be {}", self.range())),
         }
         Ok(())
+    }
+
+    /// Applies a switch to the generation.
+    pub(super) fn set_switch(&self, live: &mut Live, on: bool) -> values::Value<()> {
+        match &self.set {
+            Set::Switch(set) => {
+                set(live, on);
+                Ok(())
+            }
+            _ => Err(format!("must be {}, not of type boolean", self.range())),
+        }
+    }
+}
+
+/// A line that can stand in a header between quotation marks.
+fn line(text: &str, most: u64) -> values::Value<()> {
+    if text.len() as u64 > most {
+        return Err(format!("has {} characters, more than {most}", text.len()));
+    }
+    match text.bytes().all(|b| (b' '..=b'~').contains(&b) && !matches!(b, b'"' | b'\\')) {
+        true => Ok(()),
+        false => {
+            Err("may hold ASCII letters, digits, blanks and signs, but no quotation mark and no backslash".to_owned())
+        }
     }
 }
 

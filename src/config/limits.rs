@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bounds of the listener and its connections.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest request head in bytes.
     pub header_bytes: usize,

@@ -1,31 +1,141 @@
 //! The compiled generation: everything the configuration files say, ready for use.
 //!
-//! `Live::load` is the one path from files to a generation, for the start, `check`, tests and
-//! (later) reloading: it reads files and changes nothing.
+//! `Live::compile` is the one path from files to a generation, for the start, `check`, tests and
+//! reloading. It changes nothing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::env::Env;
 use super::limits::Limits;
 use super::problems::{Problem, Problems, Warning};
-use super::{people, settings, tls};
+use super::snapshot::{Signs, Snapshot};
+use super::values::{AuthType, LogLevel};
+use super::{people, settings, tls, tokens};
 use crate::access::Rights;
-use crate::auth::Users;
+use crate::auth::{Issuer, Users, Verifier};
 use crate::registry::settings::Settings;
 
 /// One immutable generation; a request sees one from its first gate to its last byte.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Live {
     /// Rules and bounds of the registry.
     pub registry: Arc<Settings>,
+    /// What the operator has switched off, and says about it.
+    pub operator: Operator,
     /// Who may do what.
-    pub rights: Rights,
+    pub rights: Arc<Rights>,
     /// Who there is.
-    pub users: Users,
+    pub users: Arc<Users>,
+    /// Whose tokens are believed.
+    pub tokens: Tokens,
+    /// How long tokens of our own live.
+    pub token_lives: TokenLives,
     /// Bounds of connections.
     pub limits: Limits,
     /// Certificate, key and client authorities, ready to accept with; `None` is plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Least important lines logged.
+    pub log_level: LogLevel,
+    /// Time between two looks at what the files hold.
+    pub poll: Duration,
+    /// Counts the generations, from 0 at the start.
+    pub number: u64,
+    /// When everything could be used for the last time.
+    pub since: SystemTime,
+    /// Set while some files cannot be used, and what they said before goes on.
+    pub stale: Option<Arc<Stale>>,
+}
+
+/// Files that cannot be used since some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// Since when.
+    pub since: SystemTime,
+    /// What is wrong.
+    pub problems: Problems,
+}
+
+/// Switches of the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Nothing may be written.
+    pub read_only: bool,
+    /// Content may be deleted.
+    pub delete: bool,
+    /// A line for clients; empty if there is nothing to say.
+    pub message: Arc<str>,
+}
+
+/// How long tokens of our own are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenLives {
+    /// Those that give access.
+    pub access: Duration,
+    /// Those that give other tokens; zero: none are made.
+    pub refresh: Duration,
+}
+
+/// Whose tokens are believed.
+#[derive(Clone, Debug, Default)]
+pub enum Tokens {
+    /// Nobody's.
+    #[default]
+    None,
+    /// Our own.
+    Own(Arc<Issuer>),
+    /// Those of a service elsewhere.
+    Elsewhere(Arc<Verifier>),
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            registry: Arc::default(),
+            operator: Operator { read_only: false, delete: true, message: "".into() },
+            rights: Arc::default(),
+            users: Arc::default(),
+            tokens: Tokens::None,
+            token_lives: TokenLives { access: Duration::from_secs(300), refresh: Duration::ZERO },
+            limits: Limits::default(),
+            tls: None,
+            log_level: LogLevel::Info,
+            poll: Duration::from_secs(10),
+            number: 0,
+            since: SystemTime::UNIX_EPOCH,
+            stale: None,
+        }
+    }
+}
+
+/// The files a generation is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Files(Vec<PathBuf>);
+
+impl Files {
+    /// Those the environment names and that have a meaning under it.
+    pub(super) fn of(env: &Env) -> Self {
+        let is = |auth: AuthType| move |_: &&PathBuf| env.auth_type == auth;
+        let named = [
+            env.settings.as_ref(),
+            env.auth_htpasswd.as_ref().filter(is(AuthType::Basic)),
+            env.access_control_config.as_ref().filter(|_| env.access_control_enabled),
+            env.auth_token_publickey.as_ref().filter(is(AuthType::Token)),
+            env.tls_cert.as_ref(),
+            env.tls_key.as_ref(),
+            env.tls_client_ca.as_ref(),
+        ];
+        Self(named.into_iter().flatten().cloned().chain(tokens::signing_key(env)).collect())
+    }
+
+    pub(super) fn read(&self) -> Snapshot {
+        Snapshot::take(&self.0)
+    }
+
+    pub(super) fn signs(&self) -> Signs {
+        Signs::of(&self.0)
+    }
 }
 
 impl Live {
@@ -36,18 +146,51 @@ impl Live {
     pub fn load(env: &Env) -> Result<(Self, Vec<Warning>), Problems> {
         let mut problems = Problems::default();
         let mut warnings = Vec::new();
-        let live = Self::read(env, &mut problems, &mut warnings);
+        let live = Self::compile(env, &Files::of(env).read(), None, &mut problems, &mut warnings);
         problems.or((live, warnings))
     }
 
-    /// The same, going on with the default where something is wrong.
-    pub(super) fn read(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) -> Self {
+    /// Compiles a generation. What cannot be used stays as it was in the last one, if there was
+    /// one; else it is at its default, and nothing may be served from it.
+    pub(super) fn compile(
+        env: &Env,
+        files: &Snapshot,
+        last: Option<(&Self, &Snapshot)>,
+        problems: &mut Problems,
+        warnings: &mut Vec<Warning>,
+    ) -> Self {
+        let found = problems.0.len();
         let mut live = Self::default();
         live.take_env(env);
-        live.read_settings(env, problems, warnings);
-        live.tls = tls::load(env, problems);
-        live.users = people::users(env, problems);
-        live.rights = people::rights(env, &live.users, problems, warnings);
+        live.read_settings(env, files, problems, warnings);
+        if let Some((last, _)) = last.filter(|_| problems.0.len() > found) {
+            live = last.clone();
+        }
+        // Sessions made under a certificate can be resumed as long as it stays.
+        live.tls = match last {
+            Some((last, seen)) if files.same(seen, &tls::files(env)) => last.tls.clone(),
+            _ => part(problems, last.map(|(last, _)| &last.tls), |problems| tls::load(env, files, problems)),
+        };
+        let last = last.map(|(last, _)| last);
+        let users = |problems: &mut Problems| Arc::new(people::users(env, files, problems));
+        live.users = part(problems, last.map(|last| &last.users), users);
+        let users = live.users.clone();
+        live.rights = part(problems, last.map(|last| &last.rights), |problems| {
+            Arc::new(people::rights(env, files, &users, problems, warnings))
+        });
+        live.tokens = part(problems, last.map(|last| &last.tokens), |problems| {
+            tokens::load(env, files, last.is_none(), problems, warnings)
+        });
+        let now = SystemTime::now();
+        live.number = last.map_or(0, |last| last.number + 1);
+        let wrong = &problems.0[found..];
+        (live.since, live.stale) = match (wrong.is_empty(), last) {
+            (true, _) | (false, None) => (now, None),
+            (false, Some(last)) => {
+                let since = last.stale.as_ref().map_or(now, |stale| stale.since);
+                (last.since, Some(Arc::new(Stale { since, problems: Problems(wrong.to_vec()) })))
+            }
+        };
         live
     }
 
@@ -58,18 +201,19 @@ impl Live {
         registry.upload_cleanup_interval = env.upload_cleanup_interval;
         registry.page_default = env.pagination_default_limit;
         registry.page_max = env.pagination_max_limit;
+        self.log_level = env.log_level;
     }
 
-    fn read_settings(&mut self, env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
+    fn read_settings(&mut self, env: &Env, files: &Snapshot, problems: &mut Problems, warnings: &mut Vec<Warning>) {
         let Some(path) = &env.settings else { return };
-        let text = match std::fs::read_to_string(path) {
+        let text = match files.text(path) {
             Ok(text) => text,
-            Err(error) => {
-                problems.push(Problem::of_file(path, format!("cannot be read (REGISTRY_SETTINGS): {error}")));
+            Err(why) => {
+                problems.push(Problem::of_file(path, why).at_key("REGISTRY_SETTINGS"));
                 return;
             }
         };
-        settings::apply(path, &text, env, self, problems, warnings);
+        settings::apply(path, text, env, self, problems, warnings);
         let (default, max) = (self.registry.page_default, self.registry.page_max);
         // Set in the environment alone, the pair has been compared there.
         let in_env = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT") && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");
@@ -77,5 +221,15 @@ impl Live {
             let message = format!("the default page of {default} is more than the largest, {max}");
             problems.push(Problem::of_file(path, message).at_key("pagination"));
         }
+    }
+}
+
+/// A part of a generation; where it cannot be used, as it was in the last one.
+fn part<T: Clone>(problems: &mut Problems, last: Option<&T>, read: impl FnOnce(&mut Problems) -> T) -> T {
+    let found = problems.0.len();
+    let read = read(problems);
+    match last {
+        Some(last) if problems.0.len() > found => last.clone(),
+        _ => read,
     }
 }

@@ -16,13 +16,16 @@ mod names;
 mod people;
 mod problems;
 mod settings;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod unbuilt;
+mod tokens;
 mod values;
 mod vars;
+mod watch;
 
+use live::Files;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -30,11 +33,11 @@ pub use env::{Env, Place, of_process};
 pub use key_table::KEYS;
 pub use keys::{Key, Unit};
 pub use limits::Limits;
-pub use live::Live;
+pub use live::{Live, Operator, Stale, TokenLives, Tokens};
 pub use problems::{Problem, Problems, Warning};
-pub use unbuilt::{UNBUILT, unbuilt_note};
 pub use values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit};
 pub use vars::{Applies, VARS, Var, var};
+pub use watch::Watch;
 
 /// Everything that was read, right or wrong.
 #[derive(Clone, Debug)]
@@ -67,6 +70,6 @@ pub fn read(
     flags: impl IntoIterator<Item = (&'static str, OsString)>,
 ) -> Report {
     let env::Reading { env, mut warnings, mut problems } = env::read(vars, dotenv, flags);
-    let live = Live::read(&env, &mut problems, &mut warnings);
+    let live = Live::compile(&env, &Files::of(&env).read(), None, &mut problems, &mut warnings);
     Report { env, live, warnings, problems }
 }

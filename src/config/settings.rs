@@ -80,6 +80,7 @@ fn set(row: &Key, live: &mut Live, value: &DeValue<'_>) -> Result<(), String> {
             Ok(number) => row.set_number(live, number),
             Err(_) => Err(format!("{integer} is not in the range {}", row.range())),
         },
+        DeValue::Boolean(on) => row.set_switch(live, *on),
         other => Err(format!("must be {}, not of type {}", row.range(), other.type_str())),
     }
 }
@@ -104,7 +105,8 @@ fn unknown_section(name: &str) -> Option<String> {
     if let Some(row) = KEYS.iter().find(|row| row.key == name) {
         return Some(format!("belongs under [{}]", row.section));
     }
-    let close = KEYS.iter().find(|row| names::distance(row.section, name) <= 2);
+    let close = KEYS.iter().min_by_key(|row| names::distance(row.section, name));
+    let close = close.filter(|row| names::distance(row.section, name) <= 2);
     Some(match close {
         Some(row) => format!("is not a section; did you mean [{}]?", row.section),
         None => "is not a section".into(),

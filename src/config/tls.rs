@@ -10,12 +10,18 @@ use rustls::{RootCertStore, ServerConfig};
 
 use super::env::Env;
 use super::problems::{Problem, Problems};
+use super::snapshot::Snapshot;
+
+/// The files it is made of.
+pub(super) fn files(env: &Env) -> Vec<&Path> {
+    [&env.tls_cert, &env.tls_key, &env.tls_client_ca].into_iter().flatten().map(AsRef::as_ref).collect()
+}
 
 /// The TLS side of a generation; `None` when TLS is off or something is wrong.
-pub(super) fn load(env: &Env, problems: &mut Problems) -> Option<Arc<ServerConfig>> {
-    let cert = env.tls_cert.as_deref().map(|path| (path, certificates(path)));
-    let key = env.tls_key.as_deref().map(|path| (path, key(path)));
-    let roots = env.tls_client_ca.as_deref().map(|path| (path, roots(path)));
+pub(super) fn load(env: &Env, files: &Snapshot, problems: &mut Problems) -> Option<Arc<ServerConfig>> {
+    let cert = env.tls_cert.as_deref().map(|path| (path, certificates(path, files)));
+    let key = env.tls_key.as_deref().map(|path| (path, key(path, files)));
+    let roots = env.tls_client_ca.as_deref().map(|path| (path, roots(path, files)));
     // Every file is read before anything is judged, so that all problems are listed at once.
     let mut take = |path: &Path, error: String| problems.push(Problem::of_file(path, error));
     let cert = cert.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
@@ -57,8 +63,8 @@ fn build(
     Ok(config)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+fn certificates(path: &Path, files: &Snapshot) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_slice_iter(files.bytes(path)?).collect::<Result<Vec<_>, _>>();
     let found = read.map_err(|error| explain(&error, "certificate"))?;
     if found.is_empty() {
         return Err(explain(&pem::Error::NoItemsFound, "certificate"));
@@ -66,13 +72,13 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(found)
 }
 
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| explain(&error, "private key"))
+fn key(path: &Path, files: &Snapshot) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(files.bytes(path)?).map_err(|error| explain(&error, "private key"))
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, String> {
+fn roots(path: &Path, files: &Snapshot) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for cert in certificates(path)? {
+    for cert in certificates(path, files)? {
         roots.add(cert).map_err(|error| format!("holds a certificate that cannot be an authority: {error}"))?;
     }
     Ok(roots)
@@ -81,7 +87,6 @@ fn roots(path: &Path) -> Result<RootCertStore, String> {
 /// A PEM error without the file's content, which some of its forms carry.
 fn explain(error: &pem::Error, what: &str) -> String {
     match error {
-        pem::Error::Io(error) => format!("cannot be read: {error}"),
         pem::Error::NoItemsFound => format!("holds no {what} in PEM form"),
         _ => format!("is not a sound PEM file with a {what}"),
     }

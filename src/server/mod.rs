@@ -15,7 +15,7 @@ mod shutdown;
 mod socket;
 mod tls;
 
-pub use shutdown::{Shutdown, Trigger, on_signals};
+pub use shutdown::{Shutdown, Trigger, on_hangup, on_signals};
 pub use tls::Tls;
 
 use crate::{

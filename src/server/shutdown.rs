@@ -8,7 +8,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -96,6 +96,20 @@ pub fn on_signals(trigger: Trigger) -> std::io::Result<impl Future<Output = ()>>
                 _ = interrupt.recv() => trigger.stop(false),
             }
             tracing::info!("told to stop");
+        }
+    })
+}
+
+/// Says so whenever SIGHUP comes: the usual word for reading the configuration again.
+///
+/// # Errors
+/// When the system takes no handler.
+pub fn on_hangup(nudge: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            nudge.notify_one();
         }
     })
 }

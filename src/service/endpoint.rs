@@ -9,6 +9,8 @@ use super::{
     query::{self, Pagination, Query},
 };
 use crate::{
+    access::Scope,
+    config::Operator,
     oci::{Algorithm, Digest, Reference, RepositoryName, Tag, UploadId},
     who::Action,
 };
@@ -65,6 +67,8 @@ pub enum Endpoint {
     UploadStatus(RepositoryName, UploadId),
     /// `DELETE <upload>` (end-14).
     UploadCancel(RepositoryName, UploadId),
+    /// `GET` and `POST /auth/token`: the token service (the Docker registry's token specification).
+    Token,
     /// `GET /health`.
     Health,
     /// `GET /health/ready`.
@@ -102,6 +106,8 @@ impl Endpoint {
             ["health", "ready"] if get => Self::Ready,
             ["metrics"] if get => Self::Metrics,
             ["health"] | ["health", "ready"] | ["metrics"] => return wrong("GET, HEAD"),
+            ["auth", "token"] if get || *method == Method::POST => Self::Token,
+            ["auth", "token"] => return wrong("GET, HEAD, POST"),
             ["v2"] | ["v2", ""] if get => Self::Ping,
             ["v2"] | ["v2", ""] => return wrong("GET, HEAD"),
             ["v2", "_catalog"] if get => Self::Catalog(Query::parse(query).pagination()?),
@@ -213,6 +219,7 @@ impl Endpoint {
             Self::UploadFinish(..) => "upload_finish",
             Self::UploadStatus(..) => "upload_status",
             Self::UploadCancel(..) => "upload_cancel",
+            Self::Token => "token",
             Self::Health => "health",
             Self::Ready => "ready",
             Self::Metrics => "metrics",
@@ -247,9 +254,71 @@ impl Endpoint {
             | Self::UploadStatus(name, _)
             | Self::UploadCancel(name, _) => Need::Repository(name, Push),
             Self::ManifestDelete(name, _) | Self::BlobDelete(name, _) => Need::Repository(name, Delete),
-            Self::Health | Self::Ready => Need::Nothing,
+            // Whoever asks for a token says who he is to the token service itself.
+            Self::Health | Self::Ready | Self::Token => Need::Nothing,
             Self::Metrics => Need::Operate,
         }
+    }
+
+    /// What a token has to say for this request, as a challenge asks for it.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
+        let source = match self {
+            Self::BlobMount { from: Some(from), .. } => Some(Scope::Repository(from.clone(), vec![Action::Pull])),
+            _ => None,
+        };
+        let own = match self.needs() {
+            Need::Repository(name, Action::Push) => {
+                Some(Scope::Repository(name.clone(), vec![Action::Pull, Action::Push]))
+            }
+            Need::Repository(name, action) => Some(Scope::Repository(name.clone(), vec![action])),
+            Need::List => Some(Scope::Catalog),
+            Need::Nothing | Need::Entry | Need::Operate => None,
+        };
+        own.into_iter().chain(source).collect()
+    }
+
+    /// Whether serving this request changes what is stored.
+    fn writes(&self) -> bool {
+        match self {
+            Self::ManifestPush(..)
+            | Self::ManifestDelete(..)
+            | Self::BlobDelete(..)
+            | Self::BlobPush(..)
+            | Self::BlobMount { .. }
+            | Self::UploadBegin(..)
+            | Self::UploadAppend(..)
+            | Self::UploadFinish(..)
+            | Self::UploadCancel(..) => true,
+            Self::Ping
+            | Self::Catalog(_)
+            | Self::Tags(..)
+            | Self::Referrers { .. }
+            | Self::ManifestRead(..)
+            | Self::BlobRead(..)
+            | Self::UploadStatus(..)
+            | Self::Token
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics => false,
+        }
+    }
+
+    /// Refuses what the operator has switched off.
+    ///
+    /// # Errors
+    /// [`Error::SwitchedOff`].
+    pub(super) fn switched_off(&self, operator: &Operator) -> Result<(), Error> {
+        let deletes = matches!(self, Self::ManifestDelete(..) | Self::BlobDelete(..));
+        let what = match (operator.read_only && self.writes(), !operator.delete && deletes) {
+            (true, _) => "the registry is read-only for now",
+            (_, true) => "deleting is switched off in this registry",
+            (false, false) => return Ok(()),
+        };
+        let allow = match (operator.read_only, self) {
+            (false, Self::ManifestDelete(..)) => "GET, HEAD, PUT",
+            _ => "GET, HEAD",
+        };
+        Err(Error::SwitchedOff { what, allow, message: operator.message.clone() })
     }
 }
 

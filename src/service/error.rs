@@ -50,6 +50,19 @@ pub enum Error {
     /// Too many wait for their passwords to be verified; try again after so many seconds.
     #[error("too many logins at once")]
     LoginBusy(u64),
+    /// The operator has switched this off.
+    #[error("{what}{}{message}", if message.is_empty() { "" } else { ": " })]
+    SwitchedOff {
+        /// Which switch.
+        what: &'static str,
+        /// The methods that go on.
+        allow: &'static str,
+        /// What the operator says about it.
+        message: std::sync::Arc<str>,
+    },
+    /// A request for a token that is none of the two forms.
+    #[error("{0}")]
+    TokenRequest(&'static str),
     /// A repository name out of its grammar.
     #[error(transparent)]
     NameInvalid(#[from] InvalidName),
@@ -127,6 +140,8 @@ impl Error {
             Self::Unauthorized { .. } => row(S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::Denied { .. } => row(S::FORBIDDEN, "DENIED"),
             Self::LoginBusy(_) => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::SwitchedOff { .. } => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::TokenRequest(_) => row(S::BAD_REQUEST, "UNSUPPORTED"),
             Self::NameInvalid(_) => row(S::BAD_REQUEST, "NAME_INVALID"),
             Self::TagInvalid(_) => row(S::BAD_REQUEST, "TAG_INVALID"),
             Self::DigestInvalid(_) => row(S::BAD_REQUEST, "DIGEST_INVALID"),
@@ -199,6 +214,7 @@ impl Error {
     /// Headers that belong to the status.
     fn headers(&self) -> Vec<(HeaderName, String)> {
         match self {
+            Self::SwitchedOff { allow, .. } => vec![(header::ALLOW, (*allow).to_owned())],
             Self::MethodNotAllowed(allow) => vec![(header::ALLOW, (*allow).to_owned())],
             Self::Unauthorized { challenge, .. } => vec![(header::WWW_AUTHENTICATE, challenge.clone())],
             Self::LoginBusy(seconds) => vec![(header::RETRY_AFTER, seconds.to_string())],

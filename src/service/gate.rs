@@ -4,15 +4,15 @@
 //! [`Granted`], and only a [`Granted`] can be dispatched.
 
 use super::{
-    Face, Login, RequestBody, State, client,
+    Face, RequestBody, State, client,
     conn::Conn,
     endpoint::{Endpoint, Need},
     error::Error,
+    login::{Fault, Login, identify},
 };
 use crate::{
-    access::{Ceiling, Facts},
-    auth::{Credentials, InvalidCredentials, Presented, Refusal},
-    config::Live,
+    access::{Ceiling, Facts, Rights},
+    config::{Live, Tokens},
     oci::RepositoryName,
     registry::{Registry, Visible},
     who::{Action, Subject},
@@ -34,16 +34,25 @@ pub(super) struct Routed {
     pub(super) registry: Registry,
 }
 
+/// Who asks, and what the credential is good for.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    pub(super) subject: Subject,
+    pub(super) ceiling: Ceiling,
+    /// Said by a token, not by a password.
+    pub(super) by_token: bool,
+}
+
 /// A request of somebody.
 pub(super) struct Authenticated {
     routed: Routed,
-    subject: Subject,
+    who: Who,
 }
 
 /// A request that may be served.
 pub(super) struct Granted {
     pub(super) request: Routed,
-    pub(super) subject: Subject,
+    who: Who,
     /// The caller may be told about the inside.
     pub(super) sees_inside: bool,
     /// Kept private so that nobody else makes one.
@@ -51,7 +60,7 @@ pub(super) struct Granted {
 }
 
 /// Reads what is asked.
-pub(super) fn route(state: Arc<State>, request: Request<RequestBody>) -> Result<Routed, Error> {
+pub(super) fn route(state: Arc<State>, live: Arc<Live>, request: Request<RequestBody>) -> Result<Routed, Error> {
     let (mut head, body) = request.into_parts();
     let conn = head.extensions.remove::<Conn>();
     if conn.as_ref().is_some_and(|conn| conn.ambiguous) {
@@ -67,10 +76,9 @@ pub(super) fn route(state: Arc<State>, request: Request<RequestBody>) -> Result<
         Face::Registry => endpoint != Endpoint::Metrics,
         Face::Admin => about_the_inside,
     };
-    if !shown {
+    if !shown || (endpoint == Endpoint::Token && !matches!(state.login, Login::Own { .. })) {
         return Err(Error::PathUnknown);
     }
-    let live = state.live.load_full();
     let registry = state.registry.under(live.registry.clone());
     let client = client::address(conn.as_ref().map(|conn| conn.peer), &head.headers, &state.trusted_proxies);
     Ok(Routed { state, endpoint, head, body, conn, client, live, registry })
@@ -87,98 +95,85 @@ fn head_bytes(head: &Parts) -> usize {
 /// Says who asks. Without authentication everybody is anonymous, whatever they send.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] for a wrong password: never taken for anonymous.
+/// [`Error::Unauthorized`] for what is not believed: never taken for anonymous.
 pub(super) async fn authenticate(routed: Routed) -> Result<Authenticated, Error> {
-    let subject = match (&routed.state.login, routed.endpoint.needs()) {
-        // Probes come often and prove nothing.
-        (Login::None, _) | (_, Need::Nothing) => Subject::Anonymous,
-        (Login::Basic { passwords, .. }, _) => {
-            let mut headers = routed.head.headers.get_all(header::AUTHORIZATION).into_iter();
-            let presented = match (headers.next(), headers.next()) {
-                (None, _) => Presented::Nobody,
-                (Some(value), None) => Credentials::parse(value.as_bytes())?,
-                (Some(_), Some(_)) => return Err(InvalidCredentials.into()),
-            };
-            match presented {
-                Presented::Nobody => Subject::Anonymous,
-                Presented::Other => return Err(unauthorized(&routed, "not the scheme that was asked for")),
-                Presented::Password(credentials) => {
-                    match passwords.verify(&routed.live.users, &credentials, routed.client).await {
-                        Ok(subject) => subject,
-                        Err(Refusal::Wrong) => return Err(unauthorized(&routed, "wrong name or password")),
-                        Err(Refusal::Busy(seconds)) => return Err(Error::LoginBusy(seconds)),
-                    }
-                }
-            }
+    // Probes come often and prove nothing; who wants a token says so to the token service. Only
+    // the detail of readiness may be worth a password.
+    let proves = routed.endpoint == Endpoint::Ready && routed.head.headers.contains_key(header::AUTHORIZATION);
+    let (routed, who) = match routed.endpoint.needs() {
+        Need::Nothing if !proves => {
+            (routed, Who { subject: Subject::Anonymous, ceiling: Ceiling::None, by_token: false })
         }
+        _ => identify(routed).await?,
     };
-    Ok(Authenticated { routed, subject })
+    Ok(Authenticated { routed, who })
 }
 
 /// Decides, before anything is looked up.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] for those who may log in, [`Error::Denied`] for others.
+/// [`Error::Unauthorized`] for those who may log in or get another token, [`Error::Denied`] for
+/// others; [`Error::SwitchedOff`] for what the operator has switched off.
 pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, Error> {
-    let Authenticated { routed, subject } = authenticated;
+    let Authenticated { routed, who } = authenticated;
     let rights = &routed.live.rights;
-    let is_known = subject != Subject::Anonymous || matches!(routed.state.login, Login::None);
-    let sees_inside = routed.sees_inside(&subject);
+    let is_known = who.by_token || who.subject != Subject::Anonymous || routed.state.login.is_none();
+    let sees_inside = routed.sees_inside(&who);
+    let not_logged_in = || Some("nobody is logged in".to_owned());
     let refusal = match routed.endpoint.needs() {
         Need::Nothing => None,
-        Need::Entry => (!is_known).then(|| "nobody is logged in".to_owned()),
-        Need::List => (!is_known && !rights.speaks_of_anonymous()).then(|| "nobody is logged in".to_owned()),
+        Need::Entry if is_known => None,
+        Need::Entry => not_logged_in(),
+        Need::List if !who.ceiling.allows_listing() => Some("the token is not good for the catalog".to_owned()),
+        Need::List if is_known || rights.speaks_of_anonymous() => None,
+        Need::List => not_logged_in(),
         Need::Operate => (!sees_inside).then(|| "only for administrators, and from this machine".to_owned()),
         Need::Repository(name, action) => {
-            let verdict = rights.decide(&subject, &Ceiling::None, name, action, Facts);
+            let verdict = rights.decide(&who.subject, &who.ceiling, name, action, Facts);
             (!verdict.allowed)
-                .then(|| format!("{subject} may not {action} {name}: {}: {}", verdict.step, verdict.reason))
+                .then(|| format!("{} may not {action} {name}: {}: {}", who.subject, verdict.step, verdict.reason))
         }
     };
-    match refusal {
-        None => Ok(Granted { request: routed, subject, sees_inside, _sealed: () }),
-        Some(reason) if is_known => Err(Error::Denied { reason }),
-        Some(reason) => Err(unauthorized(&routed, &reason)),
-    }
-}
-
-/// Asks for a login. There is exactly one challenge: clients take the first, or the last.
-fn unauthorized(routed: &Routed, reason: &str) -> Error {
-    match &routed.state.login {
-        Login::None => Error::Denied { reason: reason.to_owned() },
-        Login::Basic { realm, .. } => {
-            let realm = realm.replace(['\\', '"'], "");
-            let challenge = format!("Basic realm=\"{realm}\", charset=\"UTF-8\"");
-            Error::Unauthorized { challenge, reason: reason.to_owned() }
-        }
-    }
+    let Some(reason) = refusal else {
+        routed.endpoint.switched_off(&routed.live.operator)?;
+        return Ok(Granted { request: routed, who, sees_inside, _sealed: () });
+    };
+    // A token is never the last word: its bearer may get one that is good for more.
+    Err(match (who.by_token, is_known) {
+        (true, _) => routed.state.login.unauthorized(&routed, Fault::Scope, &reason),
+        (false, true) => Error::Denied { reason },
+        (false, false) => routed.state.login.unauthorized(&routed, Fault::Absent, &reason),
+    })
 }
 
 impl Routed {
     /// Whether a caller may look inside the daemon: on the admin address, from this machine, by an
     /// administrator, or where there is nothing to log in to.
-    fn sees_inside(&self, subject: &Subject) -> bool {
+    fn sees_inside(&self, who: &Who) -> bool {
         self.state.face == Face::Admin
-            || matches!(self.state.login, Login::None)
+            || self.state.login.is_none()
             || self.client.is_some_and(|client| client.is_loopback())
-            || self.live.rights.is_admin(subject)
+            || (who.ceiling == Ceiling::None && self.live.rights.is_admin(&who.subject))
     }
 }
 
-/// What of the catalog a caller may see.
+/// What of the catalog, or of the sources of a mount, a caller may see.
 pub(super) struct Shown {
     live: Arc<Live>,
     subject: Subject,
+    ceiling: Ceiling,
+    /// Nobody but the token itself says what there is, and it says everything.
+    everything: bool,
 }
 
 impl Visible for Shown {
     fn shows(&self, repository: &RepositoryName) -> bool {
         let rights = &self.live.rights;
-        rights.decide(&self.subject, &Ceiling::None, repository, Action::Pull, Facts).allowed
+        self.everything || rights.decide(&self.subject, &self.ceiling, repository, Action::Pull, Facts).allowed
     }
 
     fn reaches(&self, prefix: &RepositoryName) -> bool {
-        self.live.rights.reaches(&self.subject, &Ceiling::None, prefix)
+        self.everything || self.live.rights.reaches(&self.subject, &self.ceiling, prefix)
     }
 }
 
@@ -188,15 +183,30 @@ impl Granted {
         &self.request.registry
     }
 
-    /// Whether the caller may pull from the source of a mount.
+    /// Who asks.
+    pub(super) fn subject(&self) -> &Subject {
+        &self.who.subject
+    }
+
+    /// Whether the caller may pull from the source of a mount. A token of ours is asked for before
+    /// the source is known, so the user's own rights count; one of a service elsewhere has to say it.
     pub(super) fn may_pull(&self) -> impl Fn(&RepositoryName) -> bool + Send + use<> {
-        let shown = self.visible();
+        let ceiling = match self.request.live.tokens {
+            Tokens::Elsewhere(_) => self.who.ceiling.clone(),
+            Tokens::Own(_) | Tokens::None => Ceiling::None,
+        };
+        let shown = self.shown(ceiling, false);
         move |source| shown.shows(source)
     }
 
-    /// What of the catalog the caller may see.
+    /// What of the catalog the caller may see: what his own rights show, once a token says that he
+    /// may look.
     pub(super) fn visible(&self) -> Shown {
-        Shown { live: self.request.live.clone(), subject: self.subject.clone() }
+        self.shown(Ceiling::None, matches!(*self.request.live.rights, Rights::Tokens))
+    }
+
+    fn shown(&self, ceiling: Ceiling, everything: bool) -> Shown {
+        Shown { live: self.request.live.clone(), subject: self.who.subject.clone(), ceiling, everything }
     }
 
     /// Whether the client wants no body.

@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod error;
 mod gate;
 mod headers;
+mod login;
 mod ops;
 pub mod query;
 pub mod sendfile;
@@ -22,13 +23,14 @@ pub mod stall;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use body::{Body, BoxError, RequestBody};
+pub use login::{Login, Realm};
 pub use stack::{App, app};
 pub use telemetry::Telemetry;
 
 use crate::{
-    auth::Passwords,
     config::{Limits, Live},
     registry::Registry,
 };
@@ -54,20 +56,6 @@ pub struct State {
     pub login: Login,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
-}
-
-/// How callers prove who they are.
-#[derive(Clone)]
-pub enum Login {
-    /// They do not: everybody is anonymous.
-    None,
-    /// By name and password.
-    Basic {
-        /// What the challenge calls this registry.
-        realm: String,
-        /// Verifies them.
-        passwords: Arc<Passwords>,
-    },
 }
 
 /// What a listener is for.

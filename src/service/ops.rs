@@ -1,6 +1,7 @@
 //! Health, readiness and metrics.
 
 use super::{Face, body::Body, error::Error, gate::Granted};
+use crate::config::Live;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -28,17 +29,27 @@ pub(super) async fn ready(granted: Granted) -> Result<Response<Body>, Error> {
             "draining": draining,
             "pull": readiness.pull,
             "push": readiness.push,
-            "config": "current",
+            "config": config(&granted.request.live),
         }),
     };
     Ok(answer(status, told))
+}
+
+/// Which generation is in force, and what is wrong with the files since.
+fn config(live: &Live) -> Value {
+    let mut told = json!({ "generation": live.number, "current": live.stale.is_none() });
+    if let Some(stale) = &live.stale {
+        told["stale_seconds"] = json!(stale.since.elapsed().unwrap_or_default().as_secs());
+        told["problems"] = stale.problems.0.iter().map(ToString::to_string).collect();
+    }
+    told
 }
 
 /// Counters in the Prometheus text format.
 pub(super) async fn metrics(granted: Granted) -> Result<Response<Body>, Error> {
     let state = &granted.request.state;
     let ready = state.registry.readiness().await.pull && !state.draining.load(Ordering::Acquire);
-    let text = state.telemetry.render(state.registry.open_uploads(), ready);
+    let text = state.telemetry.render(state.registry.open_uploads(), ready, &granted.request.live);
     let mut response = Response::new(Body::from(text));
     let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);

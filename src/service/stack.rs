@@ -6,9 +6,11 @@ use super::{
     distribution::dispatch,
     error::Error,
     gate::{authenticate, authorize, route},
+    headers::value,
     stall::StallBody,
     telemetry::{Observation, Observed},
 };
+use crate::config::Live;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -28,10 +30,11 @@ pub fn app(state: Arc<State>) -> App {
 async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Response<Observed>, Infallible> {
     // Outermost: whatever becomes of the request, it is counted and told of.
     let mut observation = Observation::begin(&state, &request);
+    let live = state.live.load_full();
     let is_head = request.method() == Method::HEAD;
     let tls = request.extensions().get::<Conn>().is_some_and(|conn| conn.tls);
     // A panic ends one request, answered like any other failure of ours.
-    let handled = AssertUnwindSafe(handle(state, request, &mut observation)).catch_unwind().await;
+    let handled = AssertUnwindSafe(handle(state, live.clone(), request, &mut observation)).catch_unwind().await;
     let mut response = match handled {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
@@ -48,12 +51,17 @@ async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Respo
     }
     // After errors were rendered: these belong on every answer.
     common_headers(response.headers_mut(), observation.id(), tls);
+    if !live.operator.message.is_empty() {
+        // distribution-spec, "Warnings".
+        response.headers_mut().insert(header::WARNING, value(format!("299 - \"{}\"", live.operator.message)));
+    }
     Ok(observation.answered(response))
 }
 
 /// From the request to its answer or its error; the gates' types leave no other order.
 async fn handle(
     state: Arc<State>,
+    live: Arc<Live>,
     request: Request<RequestBody>,
     observation: &mut Observation,
 ) -> Result<Response<Body>, Error> {
@@ -65,7 +73,7 @@ async fn handle(
         frame
     };
     let request = request.map(|body| StallBody::new(body, allowed).map_frame(count).boxed_unsync());
-    let routed = route(state, request)?;
+    let routed = route(state, live, request)?;
     observation.routed(&routed.endpoint);
     let authenticated = authenticate(routed).await?;
     let granted = authorize(authenticated).await?;

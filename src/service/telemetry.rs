@@ -1,6 +1,7 @@
 //! One log line and a few counters per request, taken when its last byte is gone.
 
 use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
+use crate::config::Live;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
@@ -14,7 +15,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Instant, UNIX_EPOCH},
 };
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -44,6 +45,9 @@ pub struct Telemetry {
     panics: Counter,
     uploads: Gauge,
     ready: Gauge,
+    generation: Gauge,
+    reloaded: Gauge,
+    since: Gauge,
     collector: Collector,
 }
 
@@ -70,10 +74,36 @@ impl Default for Telemetry {
         collector.register("http_panics", "Requests whose handler panicked", panics.clone());
         collector.register("upload_sessions", "Upload sessions open", uploads.clone());
         collector.register("ready", "1 if images can be pulled", ready.clone());
+        let (generation, reloaded, since) = (Gauge::default(), Gauge::default(), Gauge::default());
+        collector.register(
+            "config_last_reload_success",
+            "0 while some configuration files cannot be used and what they said before goes on",
+            reloaded.clone(),
+        );
+        let help = "When all configuration files could be used for the last time, in seconds since 1970";
+        collector.register("config_last_reload_success_timestamp_seconds", help, since.clone());
+        collector.register(
+            "config_generation",
+            "Times the configuration has changed since the start",
+            generation.clone(),
+        );
         let build = Family::<Vec<(&'static str, &'static str)>, Gauge>::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         collector.register("build_info", "The version that is running", build);
-        Self { requests, seconds, in_flight, bytes_in, bytes_out, panics, uploads, ready, collector }
+        Self {
+            requests,
+            seconds,
+            in_flight,
+            bytes_in,
+            bytes_out,
+            panics,
+            uploads,
+            ready,
+            generation,
+            reloaded,
+            since,
+            collector,
+        }
     }
 }
 
@@ -84,8 +114,12 @@ impl Telemetry {
     }
 
     /// Everything in the Prometheus text format.
-    pub(super) fn render(&self, uploads: usize, ready: bool) -> String {
+    pub(super) fn render(&self, uploads: usize, ready: bool, live: &Live) -> String {
         self.uploads.set(i64::try_from(uploads).unwrap_or(i64::MAX));
+        self.generation.set(i64::try_from(live.number).unwrap_or(i64::MAX));
+        self.reloaded.set(i64::from(live.stale.is_none()));
+        let since = live.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.since.set(i64::try_from(since).unwrap_or(i64::MAX));
         self.ready.set(i64::from(ready));
         let mut text = String::new();
         // Writing to a String cannot fail.

@@ -30,6 +30,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::{Duration, SystemTime};
 
+/// Where the own token service keeps its keys if it is left to it, below a root directory.
+pub const SIGNING_KEY: &str = "identity/keys/token.pem";
+
 /// What a storage call returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -64,7 +64,7 @@ impl Registry {
             None if authenticated => Rights::Users,
             None => Rights::Open,
         };
-        let live = Live { registry: settings, rights, users, ..Live::default() };
+        let live = Live { registry: settings, rights: rights.into(), users: users.into(), ..Live::default() };
         let login = match authenticated {
             true => Login::Basic { realm: "Registry".into(), passwords: Arc::default() },
             false => Login::None,

@@ -166,23 +166,25 @@ fn what_has_no_effect_is_warned_about() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_by_name() {
-    let table = [
-        ("REGISTRY_AUTH_TYPE", "token"),
-        ("REGISTRY_AUTH_TOKEN_REALM", "https://auth.example/token"),
-        ("REGISTRY_AUTH_TOKEN_SERVICE", "s"),
-        ("REGISTRY_AUTH_TOKEN_ISSUER", "i"),
-        ("REGISTRY_AUTH_TOKEN_PUBLICKEY", "p"),
-        ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto"),
-    ];
-    for (name, value) in table {
-        let told = problems(&[(name, value)]);
-        let start = format!("{name}: not built yet: ");
-        let line = told.lines().find(|line| line.starts_with(&start));
-        assert!(line.is_some_and(|line| line.contains("unset it")), "{told}");
-    }
-    let harmless = [("REGISTRY_AUTH_TYPE", "none"), ("REGISTRY_ACCESS_CONTROL_ENABLED", "false")];
-    assert_eq!(problems(&harmless), "");
+fn the_own_token_service_needs_an_address_clients_can_reach() {
+    let own = |more: &[(&'static str, &'static str)]| {
+        let base = [
+            ("REGISTRY_AUTH_TYPE", "basic"),
+            ("REGISTRY_AUTH_HTPASSWD", "users"),
+            ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto"),
+        ];
+        problems(&[&base[..], more].concat())
+    };
+    let told = own(&[]);
+    assert!(told.starts_with("REGISTRY_AUTH_TOKEN_SIGNINGKEY: needs REGISTRY_PUBLIC_URL"), "{told}");
+    assert_eq!(own(&[("REGISTRY_HOST", "127.0.0.1")]), "");
+    assert_eq!(own(&[("REGISTRY_PUBLIC_URL", "https://r.example")]), "");
+    assert_eq!(own(&[("REGISTRY_TLS_CERT", "c"), ("REGISTRY_TLS_KEY", "k")]), "");
+    let named =
+        [("REGISTRY_HOST", "::1"), ("REGISTRY_AUTH_TOKEN_SERVICE", "r.example"), ("REGISTRY_AUTH_TOKEN_ISSUER", "us")];
+    assert_eq!(own(&named), "");
+    let (env, warnings) = env(&[("REGISTRY_AUTH_TYPE", "none"), ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto")]).unwrap();
+    assert!(env.auth_token_signingkey.is_some() && warnings.len() == 1, "{warnings:?}");
 }
 
 #[test]

@@ -38,7 +38,11 @@ fn settings_reach_the_generation() {
 
 #[test]
 fn every_key_writes_its_default_and_keeps_its_bounds() {
-    let settings = |live: &Live| format!("{:?} {:?}", live.registry, live.limits);
+    let settings = |live: &Live| {
+        // What is not of the settings is as it comes.
+        let Live { registry, operator, token_lives, limits, log_level, poll, .. } = live;
+        format!("{registry:?} {operator:?} {token_lives:?} {limits:?} {log_level:?} {poll:?}")
+    };
     let untouched = settings(&Live::default());
     for key in KEYS {
         let file = |value: &str| format!("[{}]\n{} = {value}\n", key.section, key.key);
@@ -54,9 +58,25 @@ fn every_key_writes_its_default_and_keeps_its_bounds() {
             assert_eq!(changed.count(), words.len() - 1);
             continue;
         }
+        if let crate::config::keys::Set::Switch(_) = &key.set {
+            let other = if key.default == "true" { "false" } else { "true" };
+            assert_ne!(settings(&live(&file(other), &[]).unwrap().0), untouched);
+            for bad in ["1", "\"true\""] {
+                assert!(live(&file(bad), &[]).unwrap_err().contains("true or false"));
+            }
+            continue;
+        }
+        if let crate::config::keys::Set::Line(_) = &key.set {
+            assert_ne!(settings(&live(&file("\"moving to a new disk\""), &[]).unwrap().0), untouched);
+            let long = format!("\"{}\"", "x".repeat(usize::try_from(key.max).unwrap() + 1));
+            for bad in ["1", "true", "'say \"no\"'", "\"a\\nb\"", "\"é\"", long.as_str()] {
+                assert!(live(&file(bad), &[]).is_err(), "{bad}");
+            }
+            continue;
+        }
         // The two page sizes bound each other, which has its own test.
         if key.section != "pagination" {
-            for bound in [key.min, key.max] {
+            for bound in [key.min, key.max].iter().filter(|bound| key.default != bound.to_string()) {
                 let (changed, _) = live(&file(&bound.to_string()), &[]).unwrap();
                 assert_ne!(settings(&changed), untouched, "{}", key.name());
             }
@@ -118,7 +138,7 @@ fn the_environment_locks_what_it_sets() {
 fn page_sizes_are_compared_across_environment_and_settings() {
     let vars = [("REGISTRY_PAGINATION_DEFAULT_LIMIT", "2000")];
     assert!(live("[pagination]\nmax_limit = 5000\n", &vars).is_ok());
-    for (text, vars) in [("", &vars[..]), ("[pagination]\nmax_limit = 50\n", &[])] {
+    for (text, vars) in [("# nothing", &vars[..]), ("[pagination]\nmax_limit = 50\n", &[])] {
         let told = live(text, vars).unwrap_err();
         assert!(told.starts_with("settings.toml: pagination: the default page of"), "{told}");
     }
@@ -128,7 +148,7 @@ fn page_sizes_are_compared_across_environment_and_settings() {
 fn a_settings_file_that_is_named_must_be_there() {
     let (env, _) = Env::load(os(&[("REGISTRY_SETTINGS", "/nowhere/settings.toml")]), None, []).unwrap();
     let told = Live::load(&env).unwrap_err().to_string();
-    assert!(told.starts_with("/nowhere/settings.toml: cannot be read (REGISTRY_SETTINGS): "), "{told}");
+    assert!(told.starts_with("/nowhere/settings.toml: REGISTRY_SETTINGS: cannot be read: "), "{told}");
 }
 
 #[test]

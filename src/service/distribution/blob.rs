@@ -92,7 +92,7 @@ pub(super) async fn delete(granted: Granted, name: RepositoryName, digest: Diges
 pub(super) async fn push(mut granted: Granted, name: RepositoryName, digest: Digest) -> Result<Response<Body>, Error> {
     let chunk = asked::chunk(&granted.request.head.headers)?;
     let incoming = granted.incoming();
-    granted.registry().push_blob(&name, &granted.subject, &digest, chunk, incoming).await?;
+    granted.registry().push_blob(&name, granted.subject(), &digest, chunk, incoming).await?;
     Ok(created(blob_location(&name, &digest), &digest))
 }
 

@@ -8,7 +8,7 @@ mod referrer;
 mod tag;
 mod upload;
 
-use super::{answer, body::Body, endpoint::Endpoint, error::Error, gate::Granted, ops};
+use super::{answer, body::Body, endpoint::Endpoint, error::Error, gate::Granted, ops, token};
 use crate::registry::Interruption;
 use bytes::Bytes;
 use futures_util::Stream;
@@ -36,6 +36,7 @@ pub(super) async fn dispatch(granted: Granted) -> Result<Response<Body>, Error> 
         Endpoint::UploadFinish(name, id, digest) => upload::finish(granted, name, id, digest).await?,
         Endpoint::UploadStatus(name, id) => upload::status(granted, name, id).await?,
         Endpoint::UploadCancel(name, id) => upload::cancel(granted, name, id).await?,
+        Endpoint::Token => token::serve(granted).await?,
         Endpoint::Health => ops::health(),
         Endpoint::Ready => ops::ready(granted).await?,
         Endpoint::Metrics => ops::metrics(granted).await?,
@@ -49,7 +50,7 @@ fn ping() -> Response<Body> {
 
 impl Granted {
     /// The request's body as the registry takes it.
-    fn incoming(&mut self) -> impl Stream<Item = Result<Bytes, Interruption>> + Unpin + Send + use<> {
+    pub(super) fn incoming(&mut self) -> impl Stream<Item = Result<Bytes, Interruption>> + Unpin + Send + use<> {
         let body = std::mem::take(&mut self.request.body);
         Box::pin(futures_util::stream::unfold(body, |mut body| async {
             loop {

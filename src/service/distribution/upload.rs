@@ -25,14 +25,14 @@ pub(super) async fn begin(
     name: RepositoryName,
     algorithm: Algorithm,
 ) -> Result<Response<Body>, Error> {
-    let upload = granted.registry().begin_upload(&name, &granted.subject, algorithm).await?;
+    let upload = granted.registry().begin_upload(&name, granted.subject(), algorithm).await?;
     Ok(told(StatusCode::ACCEPTED, &name, &upload))
 }
 
 pub(super) async fn append(mut granted: Granted, name: RepositoryName, id: UploadId) -> Result<Response<Body>, Error> {
     let chunk = asked::chunk(&granted.request.head.headers)?;
     let incoming = granted.incoming();
-    let upload = granted.registry().append_upload(&name, &granted.subject, &id, chunk, incoming).await?;
+    let upload = granted.registry().append_upload(&name, granted.subject(), &id, chunk, incoming).await?;
     Ok(told(StatusCode::ACCEPTED, &name, &upload))
 }
 
@@ -44,16 +44,16 @@ pub(super) async fn finish(
 ) -> Result<Response<Body>, Error> {
     let chunk = asked::chunk(&granted.request.head.headers)?;
     let incoming = granted.incoming();
-    granted.registry().finish_upload(&name, &granted.subject, &id, &digest, chunk, incoming).await?;
+    granted.registry().finish_upload(&name, granted.subject(), &id, &digest, chunk, incoming).await?;
     Ok(created(blob_location(&name, &digest), &digest))
 }
 
 pub(super) async fn status(granted: Granted, name: RepositoryName, id: UploadId) -> Result<Response<Body>, Error> {
-    let upload = granted.registry().upload(&name, &granted.subject, &id).await?;
+    let upload = granted.registry().upload(&name, granted.subject(), &id).await?;
     Ok(told(StatusCode::NO_CONTENT, &name, &upload))
 }
 
 pub(super) async fn cancel(granted: Granted, name: RepositoryName, id: UploadId) -> Result<Response<Body>, Error> {
-    granted.registry().cancel_upload(&name, &granted.subject, &id).await?;
+    granted.registry().cancel_upload(&name, granted.subject(), &id).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }

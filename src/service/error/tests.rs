@@ -61,6 +61,9 @@ samples! {
         Error::Unauthorized { challenge: "Basic realm=\"Registry\"".into(), reason: "the inner words".into() };
     "Denied": Error::Denied { .. } => Error::Denied { reason: "the inner words".into() };
     "LoginBusy": Error::LoginBusy(_) => Error::LoginBusy(2);
+    "SwitchedOff": Error::SwitchedOff { .. } =>
+        Error::SwitchedOff { what: "the registry is read-only for now", allow: "GET, HEAD", message: "moving".into() };
+    "TokenRequest": Error::TokenRequest(_) => Error::TokenRequest("the form is too long");
     "NameInvalid": Error::NameInvalid(_) => InvalidName::Grammar.into();
     "TagInvalid": Error::TagInvalid(_) => InvalidTag.into();
     "DigestInvalid": Error::DigestInvalid(_) => InvalidDigest::Unsupported.into();

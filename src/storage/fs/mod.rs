@@ -7,6 +7,7 @@
 
 mod content;
 mod facts;
+mod identity;
 mod lifecycle;
 pub mod root;
 

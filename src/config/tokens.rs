@@ -1,0 +1,74 @@
+//! The keys of tokens: of a service elsewhere, or of our own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::env::Env;
+use super::live::Tokens;
+use super::problems::{Problem, Problems, Warning};
+use super::snapshot::Snapshot;
+use super::values::{AuthType, SigningKey};
+use crate::auth::{Issuer, Verifier};
+use crate::storage::SIGNING_KEY;
+
+/// What tokens of ours say of who made them, unless the operator names somebody.
+const ISSUER: &str = "wharfinger";
+
+/// The file of the own token service's keys, if there is such a service.
+pub(super) fn signing_key(env: &Env) -> Option<PathBuf> {
+    let key = env.auth_token_signingkey.as_ref().filter(|_| env.auth_type == AuthType::Basic)?;
+    Some(match key {
+        SigningKey::Auto => env.storage_path.join(SIGNING_KEY),
+        SigningKey::Path(path) => path.clone(),
+    })
+}
+
+/// Whom to believe. At the `first` time a key that is to be made may not be there yet.
+pub(super) fn load(
+    env: &Env,
+    files: &Snapshot,
+    first: bool,
+    problems: &mut Problems,
+    warnings: &mut Vec<Warning>,
+) -> Tokens {
+    let mut refuse = |path: &PathBuf, why: String| {
+        problems.push(Problem::of_file(path, why));
+        Tokens::None
+    };
+    if let Some(path) = signing_key(env) {
+        if first && env.auth_token_signingkey == Some(SigningKey::Auto) && !path.exists() {
+            return Tokens::None;
+        }
+        let content = match files.bytes(&path) {
+            Ok(content) => content,
+            Err(why) => return refuse(&path, format!("{why}; make a key with: wharfinger key new {}", path.display())),
+        };
+        if files.open_to_all(&path).1 {
+            let message = "can be read by everybody on this machine, and whoever reads it can make tokens: chmod o-r";
+            warnings.push(Warning(Problem::of_file(&path, message)));
+        }
+        let issuer = env.auth_token_issuer.as_deref().unwrap_or(ISSUER);
+        return match Issuer::parse(content, issuer, &env.token_service()) {
+            Ok(issuer) => Tokens::Own(Arc::new(issuer)),
+            Err(why) => refuse(&path, why),
+        };
+    }
+    let (AuthType::Token, Some(path)) = (env.auth_type, &env.auth_token_publickey) else { return Tokens::None };
+    // Required by `companions`; without them the environment has its own problems.
+    let (Some(issuer), Some(service)) = (&env.auth_token_issuer, &env.auth_token_service) else { return Tokens::None };
+    match files.bytes(path).and_then(|content| Verifier::parse(content, issuer, service)) {
+        Ok(_) if files.open_to_all(path).0 => {
+            refuse(path, "can be written by everybody on this machine: chmod o-w".to_owned())
+        }
+        Ok(verifier) => Tokens::Elsewhere(Arc::new(verifier)),
+        Err(why) => refuse(path, why),
+    }
+}
+
+impl Env {
+    /// What challenges call this registry, and tokens are for.
+    pub fn token_service(&self) -> String {
+        let public = || self.public_url.as_ref().map(|url| url.authority.to_string());
+        self.auth_token_service.clone().or_else(public).unwrap_or_else(|| ISSUER.to_owned())
+    }
+}

@@ -1,0 +1,207 @@
+//! How callers prove who they are, and how they are asked to: decided at boot, never by a rule.
+
+use super::{
+    error::Error,
+    gate::{Routed, Who},
+};
+use crate::{
+    access::{Ceiling, Scope},
+    auth::{Bearer, Credentials, InvalidCredentials, Passwords, Presented, Refusal, Users},
+    config::{Live, Tokens},
+    who::Subject,
+};
+use http::{HeaderMap, header, request::Parts};
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
+
+/// How callers prove who they are.
+#[derive(Clone)]
+pub enum Login {
+    /// They do not: everybody is anonymous.
+    None,
+    /// By name and password.
+    Basic {
+        /// What the challenge calls this registry.
+        realm: String,
+        /// Verifies them.
+        passwords: Arc<Passwords>,
+    },
+    /// By tokens of our own, which are had by name and password; or by these at once.
+    Own {
+        /// Where tokens are had.
+        realm: Realm,
+        /// What the challenge calls this registry, and tokens are for.
+        service: String,
+        /// Verifies passwords.
+        passwords: Arc<Passwords>,
+    },
+    /// By tokens of a service elsewhere.
+    Elsewhere {
+        /// Where tokens are had.
+        realm: String,
+        /// What the challenge calls this registry, and tokens are for.
+        service: String,
+    },
+}
+
+/// Where tokens of our own are had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Realm {
+    /// At this URL.
+    At(String),
+    /// At the address the client used.
+    Here {
+        /// By TLS.
+        tls: bool,
+    },
+}
+
+/// Where tokens of our own are had, below the address.
+pub(super) const TOKEN_PATH: &str = "/auth/token";
+
+/// What is wrong with a token, in the words clients know (RFC 6750 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// There was none.
+    Absent,
+    /// It is not believed.
+    Invalid,
+    /// It is not good for this.
+    Scope,
+}
+
+impl Login {
+    /// Whose passwords are verified, if anybody's.
+    pub(super) fn passwords(&self) -> Option<&Passwords> {
+        match self {
+            Self::Basic { passwords, .. } | Self::Own { passwords, .. } => Some(passwords),
+            Self::None | Self::Elsewhere { .. } => None,
+        }
+    }
+
+    /// Whether there is anything to log in to.
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// Asks for a login. There is exactly one challenge: clients take the first, or the last.
+    pub(super) fn unauthorized(&self, routed: &Routed, fault: Fault, reason: &str) -> Error {
+        let reason = reason.to_owned();
+        let (realm, service) = match self {
+            Self::None => return Error::Denied { reason },
+            Self::Basic { realm, .. } => return Error::Unauthorized { challenge: basic(realm), reason },
+            Self::Own { realm, service, .. } => (realm.url(&routed.head), service),
+            Self::Elsewhere { realm, service } => (realm.clone(), service),
+        };
+        let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
+        let scopes: Vec<_> = routed.endpoint.scopes().iter().map(Scope::to_string).collect();
+        if !scopes.is_empty() {
+            challenge.push_str(&format!(",scope=\"{}\"", scopes.join(" ")));
+        }
+        challenge.push_str(match fault {
+            Fault::Absent => "",
+            Fault::Invalid => ",error=\"invalid_token\"",
+            Fault::Scope => ",error=\"insufficient_scope\"",
+        });
+        Error::Unauthorized { challenge, reason }
+    }
+}
+
+/// Who asks.
+///
+/// # Errors
+/// [`Error::Unauthorized`] for what is not believed: never taken for anonymous.
+pub(super) async fn identify(routed: Routed) -> Result<(Routed, Who), Error> {
+    let nobody = Who { subject: Subject::Anonymous, ceiling: Ceiling::None, by_token: false };
+    let login = routed.state.login.clone();
+    if login.is_none() {
+        return Ok((routed, nobody));
+    }
+    let who = match presented(&routed.head.headers)? {
+        Presented::Nobody => Ok(nobody),
+        Presented::Other => Err((Fault::Absent, "not a scheme that was asked for".to_owned())),
+        Presented::Token(token) => match believed(&routed.live, &token) {
+            Ok(bearer) => Ok(of_bearer(bearer)),
+            Err(why) => Err((Fault::Invalid, why)),
+        },
+        Presented::Password(credentials) => match login.passwords() {
+            None => Err((Fault::Absent, "passwords are not taken here".to_owned())),
+            Some(passwords) => match verified(passwords, &routed.live.users, &credentials, routed.client).await? {
+                Some(subject) => Ok(Who { subject, ..nobody }),
+                None => Err((Fault::Absent, "wrong name or password".to_owned())),
+            },
+        },
+    };
+    match who {
+        Ok(who) => Ok((routed, who)),
+        Err((fault, reason)) => Err(login.unauthorized(&routed, fault, &reason)),
+    }
+}
+
+impl Realm {
+    /// Where the client of this request finds the token service.
+    fn url(&self, head: &Parts) -> String {
+        match self {
+            Self::At(url) => url.clone(),
+            Self::Here { tls } => {
+                let asked = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+                let asked = head.uri.authority().map(|authority| authority.as_str()).or(asked);
+                let sound =
+                    |host: &&str| host.parse::<http::uri::Authority>().is_ok() && !host.contains(['@', '"', '\\', ',']);
+                let host = asked.filter(sound).unwrap_or("localhost");
+                format!("http{}://{host}{TOKEN_PATH}", if *tls { "s" } else { "" })
+            }
+        }
+    }
+}
+
+/// The challenge that asks for a password.
+pub(super) fn basic(realm: &str) -> String {
+    format!("Basic realm=\"{}\", charset=\"UTF-8\"", realm.replace(['\\', '"'], ""))
+}
+
+/// What a request presents.
+pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, InvalidCredentials> {
+    let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(Presented::Nobody),
+        (Some(value), None) => Credentials::parse(value.as_bytes()),
+        (Some(_), Some(_)) => Err(InvalidCredentials),
+    }
+}
+
+/// Whose password this is; `None` if it is nobody's.
+pub(super) async fn verified(
+    passwords: &Passwords,
+    users: &Users,
+    credentials: &Credentials,
+    from: Option<IpAddr>,
+) -> Result<Option<Subject>, Error> {
+    match passwords.verify(users, credentials, from).await {
+        Ok(subject) => Ok(Some(subject)),
+        Err(Refusal::Wrong) => Ok(None),
+        Err(Refusal::Busy(seconds)) => Err(Error::LoginBusy(seconds)),
+    }
+}
+
+fn believed(live: &Live, token: &str) -> Result<Bearer, String> {
+    let now = SystemTime::now();
+    match &live.tokens {
+        Tokens::None => return Err("tokens are not taken here".to_owned()),
+        Tokens::Own(issuer) => issuer.verify(&live.users, token, now),
+        Tokens::Elsewhere(verifier) => verifier.verify(token, now),
+    }
+    .map_err(|refused| refused.to_string())
+}
+
+fn of_bearer(Bearer { subject, access }: Bearer) -> Who {
+    let ceiling = match access {
+        None => Ceiling::None,
+        Some(access) => {
+            let read = |entry: &crate::auth::Access| {
+                Scope::of(&entry.kind, &entry.name, entry.actions.iter().map(String::as_str))
+            };
+            Ceiling::Scopes(access.iter().filter_map(read).collect())
+        }
+    };
+    Who { subject, ceiling, by_token: true }
+}
