@@ -18,4 +18,5 @@ mod login;
 mod manifests;
 mod reads;
 mod stop;
+mod token;
 mod uploads;
