@@ -17,6 +17,7 @@ mod lists;
 mod login;
 mod manifests;
 mod reads;
+mod reload;
 mod stop;
 mod token;
 mod uploads;
