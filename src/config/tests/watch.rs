@@ -220,7 +220,7 @@ async fn a_storm_of_switches_never_mixes_two_sets() {
         let sub = dir.path().join(n.to_string());
         std::fs::create_dir(&sub).unwrap();
         put(&sub, &format!("u{n}"), n);
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             write(&sub, ["htpasswd", "rules.json", "settings.toml"][n / 5 % 3], "{ broken");
         }
         symlink(n.to_string(), dir.path().join("next")).unwrap();
