@@ -222,7 +222,7 @@ async fn a_storm_of_switches_never_mixes_two_sets() {
         let sub = dir.path().join(n.to_string());
         std::fs::create_dir(&sub).unwrap();
         put(&sub, &format!("u{}", mark(n)), mark(n));
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             write(&sub, ["htpasswd", "rules.json", "settings.toml"][n / 5 % 3], "{ broken");
         }
         symlink(n.to_string(), dir.path().join("next")).unwrap();
@@ -266,7 +266,7 @@ async fn a_storm_of_switches_never_mixes_two_sets() {
         switches.tick().await;
     }
     // The last whole set comes into force.
-    n += if (n + 1) % 5 == 0 { 2 } else { 1 };
+    n += if (n + 1).is_multiple_of(5) { 2 } else { 1 };
     set(n);
     let deadline = Instant::now() + Duration::from_secs(3);
     while live.load().registry.page_default != mark(n) {
@@ -281,4 +281,38 @@ async fn a_storm_of_switches_never_mixes_two_sets() {
         assert!(judged > 100 && generations > 2, "{judged} judged by {generations} generations");
         eprintln!("{n} sets, {judged} judged, by {generations} generations");
     }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_told_until_it_can_whatever_else_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let cert = write(dir.path(), "tls.crt", &made.cert.pem());
+    let key = write(dir.path(), "tls.key", &made.signing_key.serialize_pem());
+    let settings = write(dir.path(), "settings.toml", "# nothing\n");
+    let flags = [("REGISTRY_TLS_CERT", &cert), ("REGISTRY_TLS_KEY", &key), ("REGISTRY_SETTINGS", &settings)];
+    let flags = flags.map(|(name, path)| (name, path.clone().into_os_string()));
+    let mut watch = Watch::new(Env::load([], None, flags).unwrap().0).unwrap();
+    let live = watch.live();
+    let told = || live.load().stale.as_ref().map_or(String::new(), |stale| stale.problems.to_string());
+    let first = live.load().tls.clone();
+
+    write(dir.path(), "tls.crt", "half of one");
+    assert!(watch.reload());
+    assert!(told().contains("tls.crt: holds no certificate"), "{}", told());
+    write(dir.path(), "settings.toml", "[operator]\nread_only = true\n");
+    assert!(watch.reload());
+    assert!(live.load().operator.read_only);
+    assert!(told().contains("tls.crt: holds no certificate"), "forgotten: {}", told());
+
+    write(dir.path(), "tls.crt", &made.cert.pem());
+    assert!(watch.reload());
+    assert_eq!(told(), "");
+    let tls = live.load().tls.clone();
+    assert!(first.is_some() && tls.is_some());
+    write(dir.path(), "settings.toml", "# nothing\n");
+    assert!(watch.reload());
+    let same =
+        |a: &Option<Arc<_>>, b: &Option<Arc<_>>| a.as_ref().zip(b.as_ref()).is_some_and(|(a, b)| Arc::ptr_eq(a, b));
+    assert!(same(&tls, &live.load().tls), "sessions can be resumed while the certificate stays");
 }
