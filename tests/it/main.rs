@@ -10,6 +10,7 @@ mod session;
 mod conformance;
 mod disk;
 mod door;
+mod elsewhere;
 mod first;
 mod hostile;
 mod limits;
