@@ -1,6 +1,10 @@
 //! Who may do what, over HTTP: passwords and rules.
 
-use crate::{registry::Registry, session::*};
+use crate::{
+    people::{basic, htpasswd},
+    registry::Registry,
+    session::*,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode};
 
@@ -14,15 +18,6 @@ const RULES: &str = r#"{
     {"repository": "team/**", "users": ["bob"], "permissions": ["pull"]}
   ]
 }"#;
-
-/// Users whose password is their name and `!`, at the lowest cost.
-fn htpasswd(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name}:{}\n", bcrypt::hash(format!("{name}!"), 4).unwrap())).collect()
-}
-
-fn basic(user: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{user}!")))
-}
 
 async fn registry(rules: bool) -> Registry {
     Registry::with(|setup| {

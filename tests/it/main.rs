@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 mod daemon;
+mod people;
 mod raw;
 mod registry;
 mod session;
