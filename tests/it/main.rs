@@ -18,6 +18,7 @@ mod limits;
 mod lists;
 mod login;
 mod manifests;
+mod matrix;
 mod reads;
 mod reload;
 mod stop;
