@@ -14,6 +14,7 @@ mod door;
 mod elsewhere;
 mod first;
 mod hostile;
+mod leaks;
 mod limits;
 mod lists;
 mod login;
