@@ -3,7 +3,7 @@
 //! `Live::compile` is the one path from files to a generation, for the start, `check`, tests and
 //! reloading. It changes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -166,9 +166,11 @@ impl Live {
         if let Some((last, _)) = last.filter(|_| problems.0.len() > found) {
             live = last.clone();
         }
-        // Sessions made under a certificate can be resumed as long as it stays.
+        // Sessions made under a certificate can be resumed as long as it stays; one that could not
+        // be used is looked at again, so that it goes on being told.
+        let pem = tls::files(env);
         live.tls = match last {
-            Some((last, seen)) if files.same(seen, &tls::files(env)) => last.tls.clone(),
+            Some((last, seen)) if files.same(seen, &pem) && !last.lacks(&pem) => last.tls.clone(),
             _ => part(problems, last.map(|(last, _)| &last.tls), |problems| tls::load(env, files, problems)),
         };
         let last = last.map(|(last, _)| last);
@@ -192,6 +194,12 @@ impl Live {
             }
         };
         live
+    }
+
+    /// Whether one of these files could not be used.
+    fn lacks(&self, files: &[&Path]) -> bool {
+        let wrong = |problem: &Problem| problem.file.as_deref().is_some_and(|file| files.contains(&file));
+        self.stale.as_ref().is_some_and(|stale| stale.problems.0.iter().any(wrong))
     }
 
     /// What the environment decides about the same values.

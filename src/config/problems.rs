@@ -33,9 +33,9 @@ impl Problem {
         self
     }
 
-    /// The same problem at a key of its file.
+    /// The same problem at a key of its file; the empty one is the whole file.
     pub fn at_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.key = Some(key.into()).filter(|key| !key.is_empty());
         self
     }
 }
@@ -113,6 +113,8 @@ mod tests {
     fn a_problem_is_one_line_and_names_its_place() {
         let everything = Problem::of_file("s.toml", "bad\n  value").at_line(3).at_key("uploads.max_open");
         assert_eq!(everything.to_string(), "s.toml:3: uploads.max_open: bad value");
+        let whole = Problem::of_file("rules.json", "bad").at_line(2).at_key("");
+        assert_eq!(whole.to_string(), "rules.json:2: bad");
         let both = Problems(vec![Problem::of_key("REGISTRY_PORT", "no"), everything]);
         assert_eq!(both.to_string(), "REGISTRY_PORT: no\ns.toml:3: uploads.max_open: bad value");
     }

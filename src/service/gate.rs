@@ -134,6 +134,8 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
                 .then(|| format!("{} may not {action} {name}: {}: {}", who.subject, verdict.step, verdict.reason))
         }
     };
+    let lacks_source = || routed.state.login.lacks_source(&who, &routed.endpoint);
+    let refusal = refusal.or_else(|| lacks_source().then(|| "the token is not good for the mount's source".to_owned()));
     let Some(reason) = refusal else {
         routed.endpoint.switched_off(&routed.live.operator)?;
         return Ok(Granted { request: routed, who, sees_inside, _sealed: () });

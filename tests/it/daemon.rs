@@ -81,6 +81,15 @@ impl Daemon {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// Asks again until something is so, for a bounded time.
+    pub async fn until(&self, most: Duration, what: &str, is_so: impl AsyncFn() -> bool) {
+        let deadline = Instant::now() + most;
+        while !is_so().await {
+            assert!(Instant::now() < deadline, "{what}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits for its end, for a bounded time.
     pub fn wait(&mut self, most: Duration) -> ExitStatus {
         let deadline = Instant::now() + most;

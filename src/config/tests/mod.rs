@@ -2,6 +2,7 @@
 
 mod environment;
 mod files;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

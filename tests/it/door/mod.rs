@@ -1,6 +1,6 @@
 //! The door: what connections may take, in which protocols, and how they end.
 
-mod certs;
+pub mod certs;
 mod frames;
 mod wire;
 
