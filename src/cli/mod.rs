@@ -1,7 +1,8 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain` and `htpasswd`.
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`,
+//! `htpasswd` and `key`.
 //!
 //! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving failed,
-//! `htpasswd` refused or finds a password wrong; 2 the command line was not understood, or lacks
+//! `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
 //! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
 //! starting, or the file of users cannot be used.
 
@@ -9,6 +10,7 @@ mod check;
 mod explain;
 mod flags;
 mod htpasswd;
+mod key;
 mod password;
 mod serve;
 mod storage;
@@ -25,6 +27,7 @@ use crate::oci::RepositoryName;
 use crate::who::Action;
 use flags::Flags;
 use htpasswd::Htpasswd;
+use key::Key;
 
 /// The configuration cannot be used (sysexits.h, EX_CONFIG).
 pub const EX_CONFIG: u8 = 78;
@@ -62,6 +65,9 @@ pub enum Command {
     },
     /// Add, change, remove, verify and list the users of an htpasswd file
     Htpasswd(Htpasswd),
+    /// Make keys for the token service
+    #[command(subcommand)]
+    Key(Key),
 }
 
 const AFTER: &str = "A flag beats the environment variable, the variable beats the file .env of the current \
@@ -92,6 +98,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Htpasswd(asked) => {
             htpasswd::htpasswd(asked, || config::htpasswd_path(config::of_process(), dotenv, flags))
         }
+        Command::Key(asked) => key::key(asked),
         Command::Serve => match read(flags).usable() {
             Ok((env, live, warnings)) => serve::serve(env, &live, &warnings),
             Err(problems) => {
