@@ -19,6 +19,7 @@ mod login;
 mod manifests;
 mod reads;
 mod reload;
+mod secrets;
 mod stop;
 mod token;
 mod uploads;
