@@ -95,6 +95,16 @@ async fn a_wrong_password_is_never_taken_for_anonymous() {
 }
 
 #[tokio::test]
+async fn a_token_service_that_is_not_there_has_no_methods() {
+    for registry in [Registry::start().await, registry(true).await] {
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE] {
+            let reply = registry.ask(method.clone(), "/auth/token").send().await;
+            assert_eq!((reply.status, reply.has("allow")), (StatusCode::NOT_FOUND, false), "{method}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn rules_decide_each_action() {
     let registry = registry(true).await;
     for (user, name, pushed, pulled, deleted) in [
