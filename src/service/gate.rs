@@ -75,7 +75,9 @@ pub(super) fn route(state: Arc<State>, live: Arc<Live>, request: Request<Request
     }
     let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
     let registry = state.registry.under(live.registry.clone());
-    let client = client::address(conn.as_ref().map(|conn| conn.peer), &head.headers, &state.trusted_proxies);
+    let peer = conn.as_ref().map(|conn| conn.peer);
+    let client = client::address(peer, &head.headers, &state.trusted_proxies);
+    client::tell_of_unknown_proxy(peer, &head.headers, &state.trusted_proxies);
     Ok(Routed { state, endpoint, head, body, conn, client, live, registry })
 }
 
