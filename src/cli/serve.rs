@@ -149,7 +149,9 @@ fn login(env: &Env) -> Result<Login, String> {
             Login::Own { realm, service: env.token_service(), passwords: Arc::default() }
         }
         (AuthType::Token, _) => match (&env.auth_token_realm, &env.auth_token_service) {
-            (Some(realm), Some(service)) => Login::Elsewhere { realm: realm.clone(), service: service.clone() },
+            (Some(realm), Some(service)) => {
+                Login::Elsewhere { realm: realm.clone(), service: service.clone(), told: Arc::default() }
+            }
             // Refused before this; never to be served as if it were none.
             _ => return Err("REGISTRY_AUTH_TYPE=token lacks its companions".to_owned()),
         },

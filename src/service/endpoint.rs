@@ -316,6 +316,8 @@ impl Endpoint {
         };
         let allow = match (operator.read_only, self) {
             (false, Self::ManifestDelete(..)) => "GET, HEAD, PUT",
+            // Their path has no other method: none is left (RFC 9110 §10.2.1).
+            (_, Self::UploadBegin(..) | Self::BlobPush(..) | Self::BlobMount { .. }) => "",
             _ => "GET, HEAD",
         };
         Err(Error::SwitchedOff { what, allow, message: operator.message.clone() })

@@ -8,7 +8,7 @@ use super::{
     conn::Conn,
     endpoint::{Endpoint, Need},
     error::Error,
-    login::{Fault, Login, identify},
+    login::{Fault, Login, TOKEN_PATH, identify},
 };
 use crate::{
     access::{Ceiling, Facts, Rights},
@@ -69,19 +69,26 @@ pub(super) fn route(state: Arc<State>, live: Arc<Live>, request: Request<Request
     if head_bytes(&head) > state.limits.header_bytes {
         return Err(Error::HeadTooLarge(state.limits.header_bytes));
     }
-    let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
-    let about_the_inside = matches!(endpoint, Endpoint::Health | Endpoint::Ready | Endpoint::Metrics);
-    let shown = match state.face {
-        Face::Everything => true,
-        Face::Registry => endpoint != Endpoint::Metrics,
-        Face::Admin => about_the_inside,
-    };
-    if !shown || (endpoint == Endpoint::Token && !matches!(state.login, Login::Own { .. })) {
+    // What is not served here has no methods either, and no grammar.
+    if !state.serves(head.uri.path()) {
         return Err(Error::PathUnknown);
     }
+    let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
     let registry = state.registry.under(live.registry.clone());
     let client = client::address(conn.as_ref().map(|conn| conn.peer), &head.headers, &state.trusted_proxies);
     Ok(Routed { state, endpoint, head, body, conn, client, live, registry })
+}
+
+impl State {
+    /// Whether there is anything at a path, on this listener and by this login.
+    fn serves(&self, path: &str) -> bool {
+        match path {
+            "/health" | "/health/ready" => true,
+            "/metrics" => self.face != Face::Registry,
+            TOKEN_PATH => self.face != Face::Admin && matches!(self.login, Login::Own { .. }),
+            _ => self.face != Face::Admin,
+        }
+    }
 }
 
 /// The length of a request's head, as it would be written in HTTP/1.1.
@@ -134,6 +141,8 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
                 .then(|| format!("{} may not {action} {name}: {}: {}", who.subject, verdict.step, verdict.reason))
         }
     };
+    let lacks_source = || routed.state.login.lacks_source(&who, &routed.endpoint);
+    let refusal = refusal.or_else(|| lacks_source().then(|| "the token is not good for the mount's source".to_owned()));
     let Some(reason) = refusal else {
         routed.endpoint.switched_off(&routed.live.operator)?;
         return Ok(Granted { request: routed, who, sees_inside, _sealed: () });

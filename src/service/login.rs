@@ -1,6 +1,7 @@
 //! How callers prove who they are, and how they are asked to: decided at boot, never by a rule.
 
 use super::{
+    endpoint::Endpoint,
     error::Error,
     gate::{Routed, Who},
 };
@@ -8,10 +9,15 @@ use crate::{
     access::{Ceiling, Scope},
     auth::{Bearer, Credentials, InvalidCredentials, Passwords, Presented, Refusal, Users},
     config::{Live, Tokens},
-    who::Subject,
+    oci::RepositoryName,
+    who::{Action, Subject},
 };
 use http::{HeaderMap, header, request::Parts};
-use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 /// How callers prove who they are.
 #[derive(Clone)]
@@ -40,7 +46,39 @@ pub enum Login {
         realm: String,
         /// What the challenge calls this registry, and tokens are for.
         service: String,
+        /// Who was told lately that a mount takes a token for its source too.
+        told: Arc<Told>,
     },
+}
+
+/// Mounts that were answered by asking for a token that says more.
+///
+/// A token for the target alone may be all there is to have, or all that was asked for. The client
+/// cannot tell, so it is told once; after that the mount becomes an ordinary upload.
+pub struct Told(quick_cache::sync::Cache<(Subject, RepositoryName), Instant>);
+
+/// For how long a client is not told again; longer than it takes to get a token.
+const TOLD: Duration = Duration::from_secs(60);
+
+/// Mounts remembered; one that is forgotten costs a client one more request.
+const MOST_TOLD: usize = 4096;
+
+impl Default for Told {
+    fn default() -> Self {
+        Self(quick_cache::sync::Cache::new(MOST_TOLD))
+    }
+}
+
+impl Told {
+    /// Whether this is news to the caller; not the next time.
+    fn is_news(&self, subject: &Subject, source: &RepositoryName) -> bool {
+        let key = (subject.clone(), source.clone());
+        let news = self.0.get(&key).is_none_or(|at| at.elapsed() >= TOLD);
+        if news {
+            self.0.insert(key, Instant::now());
+        }
+        news
+    }
 }
 
 /// Where tokens of our own are had.
@@ -108,6 +146,17 @@ impl Login {
         matches!(self, Self::None)
     }
 
+    /// Whether a token of a service elsewhere is to be asked for that says more: for the source of
+    /// a mount.
+    pub(super) fn lacks_source(&self, who: &Who, endpoint: &Endpoint) -> bool {
+        match (self, endpoint) {
+            (Self::Elsewhere { told, .. }, Endpoint::BlobMount { from: Some(from), .. }) => {
+                who.by_token && !who.ceiling.allows(from, Action::Pull) && told.is_news(&who.subject, from)
+            }
+            _ => false,
+        }
+    }
+
     /// Asks for a login. There is exactly one challenge: clients take the first, or the last.
     pub(super) fn unauthorized(&self, routed: &Routed, fault: Fault, reason: &str) -> Error {
         let (reason, told) = (reason.to_owned(), fault.told());
@@ -115,7 +164,7 @@ impl Login {
             Self::None => return Error::Denied { reason },
             Self::Basic { realm, .. } => return Error::Unauthorized { challenge: basic(realm), told, reason },
             Self::Own { realm, service, .. } => (realm.url(&routed.head), service),
-            Self::Elsewhere { realm, service } => (realm.clone(), service),
+            Self::Elsewhere { realm, service, .. } => (realm.clone(), service),
         };
         let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
         let scopes: Vec<_> = routed.endpoint.scopes().iter().map(Scope::to_string).collect();

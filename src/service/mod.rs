@@ -26,7 +26,7 @@ mod tests;
 mod token;
 
 pub use body::{Body, BoxError, RequestBody};
-pub use login::{Login, Realm};
+pub use login::{Login, Realm, Told};
 pub use stack::{App, app};
 pub use telemetry::Telemetry;
 

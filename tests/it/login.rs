@@ -1,6 +1,10 @@
 //! Who may do what, over HTTP: passwords and rules.
 
-use crate::{registry::Registry, session::*};
+use crate::{
+    people::{basic, htpasswd},
+    registry::Registry,
+    session::*,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode};
 
@@ -14,15 +18,6 @@ const RULES: &str = r#"{
     {"repository": "team/**", "users": ["bob"], "permissions": ["pull"]}
   ]
 }"#;
-
-/// Users whose password is their name and `!`, at the lowest cost.
-fn htpasswd(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name}:{}\n", bcrypt::hash(format!("{name}!"), 4).unwrap())).collect()
-}
-
-fn basic(user: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{user}!")))
-}
 
 async fn registry(rules: bool) -> Registry {
     Registry::with(|setup| {
@@ -92,6 +87,16 @@ async fn a_wrong_password_is_never_taken_for_anonymous() {
     let twice =
         registry.ask(Method::GET, "/v2/").header("authorization", basic("alice")).header("authorization", basic("bob"));
     twice.send().await.refused(400, "UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn a_token_service_that_is_not_there_has_no_methods() {
+    for registry in [Registry::start().await, registry(true).await] {
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE] {
+            let reply = registry.ask(method.clone(), "/auth/token").send().await;
+            assert_eq!((reply.status, reply.has("allow")), (StatusCode::NOT_FOUND, false), "{method}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 mod daemon;
+mod people;
 mod raw;
 mod registry;
 mod session;
@@ -10,14 +11,18 @@ mod session;
 mod conformance;
 mod disk;
 mod door;
+mod elsewhere;
 mod first;
 mod hostile;
+mod leaks;
 mod limits;
 mod lists;
 mod login;
 mod manifests;
+mod matrix;
 mod reads;
 mod reload;
+mod secrets;
 mod stop;
 mod token;
 mod uploads;

@@ -1,17 +1,20 @@
 //! Starting a registry in this process, on a port of its own and a directory that goes with it.
 
-use crate::session::Client;
+use crate::{
+    people::{ELSEWHERE, SERVICE},
+    session::Client,
+};
 use arc_swap::ArcSwap;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use wharfinger::{
     access::{Policy, Rights},
-    auth::Users,
-    config::{Limits, Live},
+    auth::{Issuer, Users, Verifier},
+    config::{Limits, Live, Operator, Tokens},
     registry::{self, Settings},
     server::{self, Options, Tls, Trigger},
-    service::{Face, Login, State, Telemetry, app},
+    service::{Face, Login, Realm, State, Telemetry, app},
     storage::fs::{Fs, Init},
 };
 
@@ -35,6 +38,33 @@ pub struct Setup {
     pub htpasswd: Option<String>,
     /// access-control.json.
     pub rules: Option<String>,
+    /// The key of a token service of its own, beside htpasswd.
+    pub signing_key: Option<String>,
+    /// Whose tokens are believed, if those of a service elsewhere are.
+    pub elsewhere: Option<Verifier>,
+    /// What the operator has switched off.
+    pub operator: Option<Operator>,
+}
+
+impl Setup {
+    /// How callers prove who they are, and whose tokens are believed.
+    fn login(&self) -> (Login, Tokens) {
+        let passwords = Arc::default();
+        match (&self.elsewhere, &self.signing_key, &self.htpasswd) {
+            (Some(verifier), ..) => {
+                let (realm, service) = (ELSEWHERE.into(), SERVICE.into());
+                let login = Login::Elsewhere { realm, service, told: Arc::default() };
+                (login, Tokens::Elsewhere(Arc::new(verifier.clone())))
+            }
+            (None, Some(key), _) => {
+                let issuer = Issuer::parse(key.as_bytes(), "wharfinger", SERVICE).expect("a key");
+                let login = Login::Own { realm: Realm::Here { tls: false }, service: SERVICE.into(), passwords };
+                (login, Tokens::Own(Arc::new(issuer)))
+            }
+            (None, None, Some(_)) => (Login::Basic { realm: "Registry".into(), passwords }, Tokens::None),
+            (None, None, None) => (Login::None, Tokens::None),
+        }
+    }
 }
 
 impl Registry {
@@ -55,20 +85,22 @@ impl Registry {
     /// A registry over a directory that may hold a store already.
     pub async fn over(dir: Arc<TempDir>, setup: Setup) -> Self {
         let (fs, _) = Fs::open(dir.path(), Init::EmptyDirectory).expect("a store");
+        let (login, tokens) = setup.login();
         let settings = Arc::new(setup.settings);
         let registry = registry::Registry::new(Arc::new(fs), settings.clone());
-        let authenticated = setup.htpasswd.is_some();
         let users = setup.htpasswd.map(|text| Users::parse(&text).expect("users")).unwrap_or_default();
-        let rights = match setup.rules {
-            Some(text) => Rights::Rules { policy: Policy::parse(&text).expect("rules").0, authenticated },
-            None if authenticated => Rights::Users,
-            None => Rights::Open,
+        let rights = match (setup.rules, &login) {
+            (Some(text), login) => Rights::Rules {
+                policy: Policy::parse(&text).expect("rules").0,
+                authenticated: !matches!(login, Login::None),
+            },
+            (None, Login::None) => Rights::Open,
+            (None, Login::Basic { .. } | Login::Own { .. }) => Rights::Users,
+            (None, Login::Elsewhere { .. }) => Rights::Tokens,
         };
-        let live = Live { registry: settings, rights: rights.into(), users: users.into(), ..Live::default() };
-        let login = match authenticated {
-            true => Login::Basic { realm: "Registry".into(), passwords: Arc::default() },
-            false => Login::None,
-        };
+        let live = Live { registry: settings, rights: rights.into(), users: users.into(), tokens, ..Live::default() };
+        let operator = setup.operator.unwrap_or(live.operator.clone());
+        let live = Live { operator, ..live };
         let (trigger, shutdown) = Trigger::new();
         let state = State {
             registry: registry.clone(),

@@ -136,6 +136,33 @@ fn hostile_paths_never_get_a_name() {
     }
 }
 
+#[test]
+fn what_is_switched_off_says_which_methods_of_its_path_go_on() {
+    let id = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    let allowed = |method: &str, target: &str, read_only: bool| {
+        let operator = Operator { read_only, delete: false, message: "".into() };
+        match ask(method, &target.replace("DIGEST", &format!("sha256:{}", hex()))).unwrap().switched_off(&operator) {
+            Ok(()) => None,
+            Err(Error::SwitchedOff { allow, .. }) => Some(allow),
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    for (method, target, read_only, no_delete) in [
+        ("GET", "/v2/a/manifests/v1", None, None),
+        ("PUT", "/v2/a/manifests/v1", Some("GET, HEAD"), None),
+        ("DELETE", "/v2/a/manifests/v1", Some("GET, HEAD"), Some("GET, HEAD, PUT")),
+        ("DELETE", "/v2/a/blobs/DIGEST", Some("GET, HEAD"), Some("GET, HEAD")),
+        ("DELETE", &format!("/v2/a/blobs/uploads/{id}"), Some("GET, HEAD"), None),
+        ("POST", "/v2/a/blobs/uploads/", Some(""), None),
+        ("POST", "/v2/a/blobs/uploads/?digest=DIGEST", Some(""), None),
+        ("POST", "/v2/a/blobs/uploads/?mount=DIGEST", Some(""), None),
+        ("POST", "/auth/token", None, None),
+    ] {
+        assert_eq!(allowed(method, target, true), read_only, "{method} {target}");
+        assert_eq!(allowed(method, target, false), no_delete, "{method} {target}");
+    }
+}
+
 proptest! {
     #[test]
     fn an_accepted_path_renders_back_to_itself(path in "/v2(/[a-z0-9._%/A-Z-]{1,12}){1,4}/(manifests/[a-zA-Z0-9._%-]{1,10}|tags/list)") {

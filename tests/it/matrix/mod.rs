@@ -1,0 +1,257 @@
+//! Every route with every method, by every caller, under every kind of login, in every mode.
+//!
+//! `cast` says who there is, `rows` what there is to ask for (built from `Endpoint` itself),
+//! `oracle` what must come of it by the words of the design, and `world` makes it so. Each cell is
+//! a request over HTTP, judged by its answer and by what is stored afterwards.
+
+mod cast;
+mod oracle;
+mod rows;
+mod world;
+
+use crate::session::*;
+use cast::{Auth, Cell, MODES, Realm, Rules};
+use http::Method;
+use oracle::{Expected, MESSAGE};
+use rows::{Needs, Row, Sent, Site, row, samples};
+use std::{collections::BTreeSet, fmt::Debug};
+use wharfinger::service::{endpoint::Endpoint, error::Error};
+use world::World;
+
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+
+/// What was wrong, and how many cells were looked at.
+#[derive(Default)]
+struct Tally {
+    cells: usize,
+    wrong: Vec<String>,
+}
+
+async fn all_of(auth: Auth, rules: Rules, at_least: usize) {
+    let mut tally = Tally::default();
+    for mode in MODES {
+        let mut world = World::new(Realm { auth, rules }, mode).await;
+        for cell in world.cells() {
+            tally.of_cell(&mut world, cell).await;
+        }
+    }
+    println!("{auth:?}, {rules:?}: {} cells", tally.cells);
+    assert!(tally.wrong.is_empty(), "{} of {} are wrong:\n{}", tally.wrong.len(), tally.cells, tally.told());
+    assert!(tally.cells >= at_least, "only {} cells", tally.cells);
+}
+
+#[tokio::test]
+async fn everybody_without_a_login() {
+    all_of(Auth::None, Rules::Absent, 3200).await;
+}
+
+#[tokio::test]
+async fn everybody_without_a_login_by_rules() {
+    all_of(Auth::None, Rules::GivenWithGuests, 3200).await;
+}
+
+#[tokio::test]
+async fn everybody_by_password() {
+    all_of(Auth::Basic, Rules::Absent, 3200).await;
+}
+
+#[tokio::test]
+async fn everybody_by_password_and_rules() {
+    all_of(Auth::Basic, Rules::Given, 3200).await;
+}
+
+#[tokio::test]
+async fn everybody_by_password_and_rules_about_guests() {
+    all_of(Auth::Basic, Rules::GivenWithGuests, 3200).await;
+}
+
+#[tokio::test]
+async fn everybody_by_our_tokens() {
+    all_of(Auth::Own, Rules::Absent, 8700).await;
+}
+
+#[tokio::test]
+async fn everybody_by_our_tokens_and_rules() {
+    all_of(Auth::Own, Rules::Given, 8700).await;
+}
+
+#[tokio::test]
+async fn everybody_by_our_tokens_and_rules_about_guests() {
+    all_of(Auth::Own, Rules::GivenWithGuests, 8700).await;
+}
+
+#[tokio::test]
+async fn everybody_by_tokens_of_a_service_elsewhere() {
+    all_of(Auth::Elsewhere, Rules::Absent, 3200).await;
+}
+
+#[tokio::test]
+async fn everybody_by_tokens_of_a_service_elsewhere_and_rules() {
+    all_of(Auth::Elsewhere, Rules::Given, 3200).await;
+}
+
+#[tokio::test]
+async fn everybody_by_tokens_of_a_service_elsewhere_and_rules_about_guests() {
+    all_of(Auth::Elsewhere, Rules::GivenWithGuests, 3200).await;
+}
+
+impl Tally {
+    /// Every request of one caller.
+    async fn of_cell(&mut self, world: &mut World, cell: Cell) {
+        let authorization = world.authorization(cell).await;
+        let authorization = authorization.as_deref();
+        let mut routes = BTreeSet::new();
+        let site = world.site(cell.caller);
+        for sample in 0..samples(&site).len() {
+            let mut last: Option<Reply> = None;
+            let planned = plan(&site, sample);
+            for nth in 0..planned.sent.len() {
+                let mut site = world.site(cell.caller);
+                world.freshen(cell, &mut site, planned.fresh).await;
+                let row = plan(&site, sample);
+                let sent = &row.sent[nth];
+                let expected = oracle::expect(cell, &row, sent, nth, world.registry.address());
+                let open = world.open();
+                let reply = world.send(cell, authorization, sent).await;
+                let place = format!("{cell:?}: {} {}", sent.method, sent.target);
+                self.cells += 1;
+                self.judge(&place, &expected, &reply, sent);
+                let done = reply.status.is_success() && reply.status == sent.status;
+                if !world.has(cell, &site, &row.effect, done, open).await {
+                    self.wrong(&place, &row.effect, &format!("something else is stored after {}", reply.status));
+                }
+                if sent.method == "HEAD" {
+                    self.compare(&place, &row, last.as_ref(), &reply);
+                } else if reply.status.is_success() {
+                    self.read(&place, cell, &row, sent, &reply);
+                }
+                last = Some(reply);
+            }
+            if routes.insert(planned.route.path) {
+                self.of_other_methods(world, cell, authorization, &planned).await;
+            }
+        }
+    }
+
+    /// The methods a route does not have.
+    async fn of_other_methods(&mut self, world: &World, cell: Cell, authorization: Option<&str>, row: &Row) {
+        let expected = oracle::wrong_method(cell, row);
+        for method in METHODS.into_iter().filter(|method| !row.route.methods.contains(method)) {
+            let sent = Sent { method, content_type: None, ..row.sent[0].clone() };
+            let reply = world.send(cell, authorization, &sent).await;
+            self.cells += 1;
+            self.judge(&format!("{cell:?}: {method} {}", sent.target), &expected, &reply, &sent);
+        }
+    }
+
+    fn judge(&mut self, place: &str, expected: &Expected, reply: &Reply, sent: &Sent) {
+        let challenges: Vec<_> = reply.headers.get_all("www-authenticate").iter().collect();
+        let allow = reply.has("allow").then(|| {
+            let mut methods: Vec<_> = reply.items("allow").into_iter().filter(|method| !method.is_empty()).collect();
+            methods.sort_unstable();
+            methods
+        });
+        let wanted: Vec<_> = expected.challenge.iter().collect();
+        if reply.status != expected.status || challenges != wanted || allow != expected.allow {
+            self.wrong(place, expected, &format!("{reply:?}"));
+        }
+        if sent.method == "HEAD" {
+            if !reply.body.is_empty() {
+                self.wrong(place, expected, "a body");
+            }
+            return;
+        }
+        let Some(code) = expected.code else { return };
+        let json = serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap_or_default();
+        let message = json["errors"][0]["message"].as_str().unwrap_or_default();
+        let says = expected.says.is_empty() || (message.contains(expected.says) && message.contains(MESSAGE));
+        if json["errors"][0]["code"] != code || !says {
+            self.wrong(place, expected, &format!("{reply:?}"));
+        }
+    }
+
+    /// HEAD tells what GET told.
+    fn compare(&mut self, place: &str, row: &Row, get: Option<&Reply>, head: &Reply) {
+        let headers = |reply: &Reply| {
+            let mut headers = reply.headers.clone();
+            for name in ["date", "x-request-id", "docker-upload-uuid", "location"] {
+                headers.remove(name);
+            }
+            // A token is another each time; readiness and counters change by themselves.
+            if matches!(row.needs, Needs::Account | Needs::Inside) {
+                headers.remove("content-length");
+            }
+            headers
+        };
+        if get.map(headers) != Some(headers(head)) {
+            self.wrong(place, &get, &format!("{head:?}"));
+        }
+    }
+
+    /// What a served caller reads.
+    fn read(&mut self, place: &str, cell: Cell, row: &Row, sent: &Sent, reply: &Reply) {
+        match row.needs {
+            Needs::List => {
+                let all = oracle::catalog(cell);
+                let part: Vec<_> = all.iter().filter(|name| name.as_str() > "guest/").take(2).cloned().collect();
+                let expected = if sent.target.contains('?') { part } else { all };
+                if reply.strings("repositories") != expected {
+                    self.wrong(place, &expected, &format!("{reply:?}"));
+                }
+            }
+            Needs::Ready => {
+                let detail = reply.json().get("generation").or(reply.json().get("config")).is_some();
+                if detail != oracle::sees_inside(cell) {
+                    self.wrong(place, &oracle::sees_inside(cell), &format!("{reply:?}"));
+                }
+            }
+            Needs::Account if sent.target.contains('?') => {
+                let expected = oracle::granted_scope(cell);
+                if reply.json()["scope"] != expected.as_str() {
+                    self.wrong(place, &expected, &format!("{reply:?}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn wrong(&mut self, place: &str, expected: &impl Debug, got: &str) {
+        self.wrong.push(format!("{place}\n  expected {expected:?}\n  got {got}"));
+    }
+
+    fn told(&self) -> String {
+        self.wrong.iter().take(20).map(|wrong| format!("{wrong}\n")).collect()
+    }
+}
+
+/// The requests of one sample; they are what they are taken for.
+fn plan(site: &Site, sample: usize) -> Row {
+    let endpoint = &samples(site)[sample];
+    let row = row(endpoint, site);
+    for Sent { method, target, .. } in &row.sent {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let parsed = Endpoint::parse(&method.parse::<Method>().unwrap(), path, query);
+        assert_eq!(parsed.as_ref().ok(), Some(endpoint), "{method} {target}: {parsed:?}");
+    }
+    row
+}
+
+#[test]
+fn every_route_has_the_methods_it_is_said_to_have() {
+    let site = Site {
+        repository: "a/b".parse().unwrap(),
+        own_source: "a/c".parse().unwrap(),
+        hidden_source: "d".parse().unwrap(),
+        n: 1,
+        session: wharfinger::oci::UploadId::random(),
+    };
+    for sample in 0..samples(&site).len() {
+        let row = plan(&site, sample);
+        for method in METHODS {
+            let path = row.sent[0].target.split('?').next().unwrap();
+            let parsed = Endpoint::parse(&method.parse().unwrap(), path, "");
+            let lacks = matches!(parsed, Err(Error::MethodNotAllowed(_)));
+            assert_eq!(lacks, !row.route.methods.contains(&method), "{method} {path}");
+        }
+    }
+}

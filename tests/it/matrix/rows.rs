@@ -1,0 +1,426 @@
+//! What there is to ask for: every [`Endpoint`] with its requests, what they need and what they do.
+//!
+//! An endpoint without a row does not compile: the table is a `match` without `_`, and each of its
+//! arms brings the samples that are asked for.
+
+use super::cast::Permission;
+use crate::session::{OCI_INDEX, index};
+use bytes::Bytes;
+use serde_json::json;
+use wharfinger::{
+    oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag, UploadId},
+    service::{endpoint::Endpoint, query::Pagination},
+};
+
+/// A path and the methods it has.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Route {
+    pub path: &'static str,
+    pub methods: &'static [&'static str],
+}
+
+const fn route(path: &'static str, methods: &'static [&'static str]) -> Route {
+    Route { path, methods }
+}
+
+static PING: Route = route("/v2/", &["GET", "HEAD"]);
+static CATALOG: Route = route("/v2/_catalog", &["GET", "HEAD"]);
+static TAGS: Route = route("/v2/<name>/tags/list", &["GET", "HEAD"]);
+static REFERRERS: Route = route("/v2/<name>/referrers/<digest>", &["GET", "HEAD"]);
+static MANIFESTS: Route = route("/v2/<name>/manifests/<reference>", &["GET", "HEAD", "PUT", "DELETE"]);
+static BLOBS: Route = route("/v2/<name>/blobs/<digest>", &["GET", "HEAD", "DELETE"]);
+static UPLOADS: Route = route("/v2/<name>/blobs/uploads/", &["POST"]);
+static UPLOAD: Route = route("/v2/<name>/blobs/uploads/<id>", &["GET", "HEAD", "PATCH", "PUT", "DELETE"]);
+static TOKEN: Route = route("/auth/token", &["GET", "HEAD", "POST"]);
+static HEALTH: Route = route("/health", &["GET", "HEAD"]);
+static READY: Route = route("/health/ready", &["GET", "HEAD"]);
+static METRICS: Route = route("/metrics", &["GET", "HEAD"]);
+
+/// What a caller must be to be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Anybody.
+    Nothing,
+    /// Anybody; who is more reads more.
+    Ready,
+    /// Anybody with a name and a password, or without either.
+    Account,
+    /// Somebody.
+    Entry,
+    /// Somebody who may list.
+    List,
+    /// May do this in the repository.
+    Permission(Permission),
+    /// May look inside.
+    Inside,
+}
+
+/// What a request does to what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Does {
+    Reads,
+    Writes,
+    /// Takes a manifest, a tag or a blob away.
+    Deletes,
+}
+
+/// What must be there anew for each request, as it may be used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    Nothing,
+    Manifest,
+    Blob,
+    /// An upload session of the caller; for a foreigner, of another.
+    Session,
+    /// A blob to mount.
+    Sources,
+}
+
+/// Where a mount comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Another repository of the caller's.
+    Own,
+    /// One that no rule speaks of.
+    Hidden,
+}
+
+/// What is otherwise once a request has succeeded, and only then.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    Nothing,
+    /// A manifest is there, or is not.
+    Manifest(Reference, bool),
+    /// A blob is there, or is not.
+    Blob(Digest, bool),
+    /// The session has so many bytes, or is not there.
+    Session(Option<u64>),
+    /// One more session is open.
+    Begun,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub method: &'static str,
+    pub target: String,
+    pub content_type: Option<&'static str>,
+    pub body: Bytes,
+    /// The status it has when nothing speaks against it.
+    pub status: u16,
+}
+
+/// An endpoint's requests.
+pub struct Row {
+    pub route: &'static Route,
+    pub needs: Needs,
+    pub does: Does,
+    pub fresh: Fresh,
+    pub effect: Effect,
+    pub sent: Vec<Sent>,
+    /// A mount's source: by name or to be found, and whose.
+    pub mount: Option<(Option<RepositoryName>, Source)>,
+    /// Only for whose session it is.
+    pub in_session: bool,
+}
+
+/// Names and contents of one caller's repository, some of them new with each request.
+#[derive(Clone)]
+pub struct Site {
+    pub repository: RepositoryName,
+    /// Where mounts come from.
+    pub own_source: RepositoryName,
+    pub hidden_source: RepositoryName,
+    /// Counts requests.
+    pub n: u64,
+    /// The session to be used.
+    pub session: UploadId,
+}
+
+impl Site {
+    /// What is there all the time.
+    pub fn image(&self) -> Bytes {
+        index(&[]).to_string().into()
+    }
+
+    pub fn image_digest(&self) -> Digest {
+        sha256(&self.image())
+    }
+
+    pub fn blob(&self) -> Bytes {
+        "a blob".into()
+    }
+
+    pub fn blob_digest(&self) -> Digest {
+        sha256(&self.blob())
+    }
+
+    /// What is there for one request, or comes to be by it.
+    pub fn manifest(&self) -> Bytes {
+        let annotations = json!({ "n": self.n.to_string() });
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": annotations,
+        });
+        manifest.to_string().into()
+    }
+
+    pub fn manifest_digest(&self) -> Digest {
+        sha256(&self.manifest())
+    }
+
+    pub fn tag(&self) -> Tag {
+        format!("n{}", self.n).parse().unwrap()
+    }
+
+    pub fn other_tag(&self) -> Tag {
+        format!("also-n{}", self.n).parse().unwrap()
+    }
+
+    pub fn content(&self) -> Bytes {
+        format!("content {}", self.n).into()
+    }
+
+    pub fn digest(&self) -> Digest {
+        sha256(&self.content())
+    }
+
+    /// What only that source has.
+    pub fn source_content(&self, source: Source) -> Bytes {
+        format!("{source:?} content {}", self.n).into()
+    }
+
+    pub fn source_digest(&self, source: Source) -> Digest {
+        sha256(&self.source_content(source))
+    }
+}
+
+fn sha256(bytes: &[u8]) -> Digest {
+    Hasher::digest(Algorithm::Sha256, bytes)
+}
+
+impl Row {
+    fn new(route: &'static Route, needs: Needs, does: Does) -> Self {
+        let (fresh, effect) = (Fresh::Nothing, Effect::Nothing);
+        Self { route, needs, does, fresh, effect, sent: Vec::new(), mount: None, in_session: false }
+    }
+
+    fn reads(route: &'static Route, needs: Needs) -> Self {
+        Self::new(route, needs, Does::Reads)
+    }
+
+    fn pulls(route: &'static Route) -> Self {
+        Self::reads(route, Needs::Permission(Permission::Pull))
+    }
+
+    fn pushes(route: &'static Route, effect: Effect) -> Self {
+        Self { effect, ..Self::new(route, Needs::Permission(Permission::Push), Does::Writes) }
+    }
+
+    fn deletes(route: &'static Route, fresh: Fresh, effect: Effect) -> Self {
+        Self { fresh, effect, ..Self::new(route, Needs::Permission(Permission::Delete), Does::Deletes) }
+    }
+
+    fn in_session(self) -> Self {
+        Self { in_session: true, fresh: Fresh::Session, ..self }
+    }
+
+    fn mounts(self, from: Option<&RepositoryName>, source: Source) -> Self {
+        Self { mount: Some((from.cloned(), source)), fresh: Fresh::Sources, ..self }
+    }
+
+    fn send(mut self, method: &'static str, target: impl Into<String>, body: Bytes, status: u16) -> Self {
+        self.sent.push(Sent { method, target: target.into(), content_type: None, body, status });
+        self
+    }
+
+    fn of_type(mut self, content_type: &'static str) -> Self {
+        for sent in &mut self.sent {
+            sent.content_type = Some(content_type);
+        }
+        self
+    }
+
+    /// A GET, and the HEAD that belongs to it.
+    fn get(self, target: impl Into<String>, status: u16) -> Self {
+        let target = target.into();
+        self.send("GET", target.clone(), Bytes::new(), status).send("HEAD", target, Bytes::new(), status)
+    }
+}
+
+macro_rules! rows {
+    (|$site:ident| $($pattern:pat => [$($sample:expr),+ $(,)?] $row:expr;)+) => {
+        /// At least one of every endpoint.
+        pub fn samples($site: &Site) -> Vec<Endpoint> {
+            vec![$($($sample),+),+]
+        }
+
+        /// An endpoint's requests.
+        pub fn row(endpoint: &Endpoint, $site: &Site) -> Row {
+            match endpoint {
+                $($pattern => $row),+
+            }
+        }
+    };
+}
+
+rows! { |site|
+    Endpoint::Ping => [Endpoint::Ping]
+        Row::reads(&PING, Needs::Entry).get("/v2/", 200).get("/v2", 200);
+
+    Endpoint::Catalog(page) => [
+        Endpoint::Catalog(Pagination::default()),
+        Endpoint::Catalog(Pagination { n: Some(2), last: Some("guest/".to_owned()) }),
+    ]
+        Row::reads(&CATALOG, Needs::List).get(format!("/v2/_catalog{}", paged(page)), 200);
+
+    Endpoint::Tags(name, page) => [Endpoint::Tags(site.repository.clone(), Pagination::default())]
+        Row::pulls(&TAGS).get(format!("/v2/{name}/tags/list{}", paged(page)), 200);
+
+    Endpoint::Referrers { repository, subject, types, .. } => [
+        Endpoint::Referrers {
+            repository: site.repository.clone(), subject: site.image_digest(), types: Vec::new(), last: None,
+        },
+        Endpoint::Referrers {
+            repository: site.repository.clone(), subject: site.blob_digest(), types: vec!["a/b".to_owned()], last: None,
+        },
+    ]
+        Row::pulls(&REFERRERS).get(format!("/v2/{repository}/referrers/{subject}{}", filtered(types)), 200);
+
+    Endpoint::ManifestRead(name, reference) => [
+        Endpoint::ManifestRead(site.repository.clone(), Reference::Tag("v1".parse().unwrap())),
+        Endpoint::ManifestRead(site.repository.clone(), Reference::Digest(site.image_digest())),
+    ]
+        Row::pulls(&MANIFESTS).get(format!("/v2/{name}/manifests/{}", shown(reference)), 200);
+
+    Endpoint::ManifestPush(name, reference, tags) => [
+        Endpoint::ManifestPush(site.repository.clone(), Reference::Tag(site.tag()), Vec::new()),
+        Endpoint::ManifestPush(site.repository.clone(), Reference::Digest(site.manifest_digest()), Vec::new()),
+        Endpoint::ManifestPush(
+            site.repository.clone(), Reference::Digest(site.manifest_digest()), vec![site.tag(), site.other_tag()],
+        ),
+    ]
+        Row::pushes(&MANIFESTS, Effect::Manifest(tags.last().cloned().map_or(reference.clone(), Reference::Tag), true))
+            .send("PUT", format!("/v2/{name}/manifests/{}{}", shown(reference), tagged(tags)), site.manifest(), 201)
+            .of_type(OCI_INDEX);
+
+    Endpoint::ManifestDelete(name, reference) => [
+        Endpoint::ManifestDelete(site.repository.clone(), Reference::Tag(site.tag())),
+        Endpoint::ManifestDelete(site.repository.clone(), Reference::Digest(site.manifest_digest())),
+    ]
+        Row::deletes(&MANIFESTS, Fresh::Manifest, Effect::Manifest(reference.clone(), false))
+            .send("DELETE", format!("/v2/{name}/manifests/{}", shown(reference)), Bytes::new(), 202);
+
+    Endpoint::BlobRead(name, digest) => [Endpoint::BlobRead(site.repository.clone(), site.blob_digest())]
+        Row::pulls(&BLOBS).get(format!("/v2/{name}/blobs/{digest}"), 200);
+
+    Endpoint::BlobDelete(name, digest) => [Endpoint::BlobDelete(site.repository.clone(), site.digest())]
+        Row::deletes(&BLOBS, Fresh::Blob, Effect::Blob(digest.clone(), false))
+            .send("DELETE", format!("/v2/{name}/blobs/{digest}"), Bytes::new(), 202);
+
+    Endpoint::UploadBegin(name, algorithm) => [
+        Endpoint::UploadBegin(site.repository.clone(), Algorithm::Sha256),
+        Endpoint::UploadBegin(site.repository.clone(), Algorithm::Sha512),
+    ]
+        match algorithm {
+            Algorithm::Sha256 => Row::pushes(&UPLOADS, Effect::Begun)
+                .send("POST", format!("/v2/{name}/blobs/uploads/"), Bytes::new(), 202)
+                .send("POST", format!("/v2/{name}/blobs/uploads"), Bytes::new(), 202)
+                // No repository is called like that, so there is nothing to mount.
+                .send(
+                    "POST", format!("/v2/{name}/blobs/uploads/?mount={}&from=NO", site.blob_digest()), Bytes::new(), 202,
+                ),
+            algorithm => Row::pushes(&UPLOADS, Effect::Begun)
+                .send("POST", format!("/v2/{name}/blobs/uploads/?digest-algorithm={algorithm}"), Bytes::new(), 202),
+        };
+
+    Endpoint::BlobPush(name, digest) => [Endpoint::BlobPush(site.repository.clone(), site.digest())]
+        Row::pushes(&UPLOADS, Effect::Blob(digest.clone(), true))
+            .send("POST", format!("/v2/{name}/blobs/uploads/?digest={digest}"), site.content(), 201);
+
+    Endpoint::BlobMount { repository, digest, from } => [
+        mount(site, Source::Own, Some(&site.own_source)),
+        mount(site, Source::Own, None),
+        mount(site, Source::Hidden, Some(&site.hidden_source)),
+        mount(site, Source::Hidden, None),
+    ] {
+        let source = if *digest == site.source_digest(Source::Own) { Source::Own } else { Source::Hidden };
+        let from_query = from.as_ref().map(|from| format!("&from={from}")).unwrap_or_default();
+        let target = format!("/v2/{repository}/blobs/uploads/?mount={digest}{from_query}");
+        // Twice: to whom a token could be given that covers the source is told so once.
+        Row::pushes(&UPLOADS, Effect::Blob(digest.clone(), true))
+            .mounts(from.as_ref(), source)
+            .send("POST", target.clone(), Bytes::new(), 201)
+            .send("POST", target, Bytes::new(), 201)
+    };
+
+    Endpoint::UploadAppend(name, id) => [Endpoint::UploadAppend(site.repository.clone(), site.session)]
+        Row::pushes(&UPLOAD, Effect::Session(Some(site.content().len() as u64)))
+            .in_session()
+            .send("PATCH", format!("/v2/{name}/blobs/uploads/{id}"), site.content(), 202);
+
+    Endpoint::UploadFinish(name, id, digest) => [
+        Endpoint::UploadFinish(site.repository.clone(), site.session, site.digest()),
+    ]
+        Row::pushes(&UPLOAD, Effect::Blob(digest.clone(), true))
+            .in_session()
+            .send("PUT", format!("/v2/{name}/blobs/uploads/{id}?digest={digest}"), site.content(), 201);
+
+    Endpoint::UploadStatus(name, id) => [Endpoint::UploadStatus(site.repository.clone(), site.session)]
+        Row::reads(&UPLOAD, Needs::Permission(Permission::Push))
+            .in_session()
+            .get(format!("/v2/{name}/blobs/uploads/{id}"), 204);
+
+    Endpoint::UploadCancel(name, id) => [Endpoint::UploadCancel(site.repository.clone(), site.session)]
+        Row::pushes(&UPLOAD, Effect::Session(None))
+            .in_session()
+            .send("DELETE", format!("/v2/{name}/blobs/uploads/{id}"), Bytes::new(), 204);
+
+    Endpoint::Token => [Endpoint::Token]
+        Row::reads(&TOKEN, Needs::Account)
+            .get("/auth/token", 200)
+            .get(format!("/auth/token?scope=repository:{}:delete,pull,push", site.repository), 200)
+            // The form says who asks: `world` fills it in.
+            .send("POST", "/auth/token", Bytes::new(), 200)
+            .of_type("application/x-www-form-urlencoded");
+
+    Endpoint::Health => [Endpoint::Health]
+        Row::reads(&HEALTH, Needs::Nothing).get("/health", 200);
+
+    Endpoint::Ready => [Endpoint::Ready]
+        Row::reads(&READY, Needs::Ready).get("/health/ready", 200);
+
+    Endpoint::Metrics => [Endpoint::Metrics]
+        Row::reads(&METRICS, Needs::Inside).get("/metrics", 200);
+}
+
+fn mount(site: &Site, source: Source, from: Option<&RepositoryName>) -> Endpoint {
+    let (repository, digest) = (site.repository.clone(), site.source_digest(source));
+    Endpoint::BlobMount { repository, digest, from: from.cloned() }
+}
+
+fn shown(reference: &Reference) -> &str {
+    match reference {
+        Reference::Tag(tag) => tag.as_str(),
+        Reference::Digest(digest) => digest.as_str(),
+    }
+}
+
+/// What a list's request says of the page it wants.
+fn paged(page: &Pagination) -> String {
+    let n = page.n.map(|n| format!("n={n}"));
+    let last = page.last.as_ref().map(|last| format!("last={last}"));
+    query(n.into_iter().chain(last))
+}
+
+fn filtered(types: &[String]) -> String {
+    query(types.iter().map(|t| format!("artifactType={t}")))
+}
+
+fn tagged(tags: &[Tag]) -> String {
+    query(tags.iter().map(|tag| format!("tag={tag}")))
+}
+
+fn query(pairs: impl Iterator<Item = String>) -> String {
+    let pairs: Vec<_> = pairs.collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+}

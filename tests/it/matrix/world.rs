@@ -1,0 +1,229 @@
+//! One registry of the matrix: its rules, its people, and what each request finds there.
+
+use super::{
+    cast::{Auth, Caller, Cell, Mode, Permission, Proof, Realm, Rules},
+    oracle::{self, HIDDEN, MESSAGE, OWNER},
+    rows::{Effect, Fresh, Sent, Site, Source},
+};
+use crate::{
+    people::{Service, access, basic, catalog_access, htpasswd, password},
+    registry::Registry,
+    session::*,
+};
+use bytes::Bytes;
+use futures_util::stream;
+use http::Method;
+use serde_json::{Value, json};
+use wharfinger::{
+    auth::new_signing_key,
+    config::Operator,
+    oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, UploadId},
+    registry::{Chunk, Condition},
+    who::Subject,
+};
+
+/// Somewhere else: this machine sees everything of the inside.
+const FROM: &str = "203.0.113.9";
+
+pub struct World {
+    pub registry: Registry,
+    realm: Realm,
+    mode: Mode,
+    service: Service,
+    stranger: Service,
+    n: u64,
+}
+
+impl World {
+    pub async fn new(realm: Realm, mode: Mode) -> Self {
+        let (service, stranger) = (Service::new(), Service::new());
+        let registry = Registry::with(|setup| {
+            setup.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+            setup.rules = (realm.rules != Rules::Absent).then(|| rules(realm));
+            if matches!(realm.auth, Auth::Basic | Auth::Own) {
+                let users = oracle::callers(realm).filter(|caller| caller.is_user()).map(Caller::name);
+                setup.htpasswd = Some(htpasswd(&users.collect::<Vec<_>>()));
+            }
+            setup.signing_key = (realm.auth == Auth::Own).then(|| new_signing_key().unwrap());
+            setup.elsewhere = (realm.auth == Auth::Elsewhere).then(|| service.verifier());
+            setup.operator = (mode != Mode::Normal).then(|| Operator {
+                read_only: mode == Mode::ReadOnly,
+                delete: mode != Mode::NoDelete,
+                message: MESSAGE.into(),
+            });
+        })
+        .await;
+        let world = Self { registry, realm, mode, service, stranger, n: 0 };
+        let mut repositories: Vec<_> = oracle::callers(realm).map(Caller::repository).collect();
+        repositories.push(HIDDEN.to_owned());
+        for repository in repositories {
+            let repository = repository.parse().unwrap();
+            world.put_manifest(&repository, "v1", index(&[]).to_string().into()).await;
+            world.put_blob(&repository, "a blob".into()).await;
+        }
+        world
+    }
+
+    /// Every caller with everything he can show.
+    pub fn cells(&self) -> Vec<Cell> {
+        let (realm, mode) = (self.realm, self.mode);
+        let cell =
+            |caller: Caller| caller.proofs(realm).iter().map(move |proof| Cell { realm, mode, caller, proof: *proof });
+        oracle::callers(realm).flat_map(cell).collect()
+    }
+
+    /// What a request by this caller is about, before it is there.
+    pub fn site(&mut self, caller: Caller) -> Site {
+        self.n += 1;
+        Site {
+            repository: caller.repository().parse().unwrap(),
+            own_source: format!("{}/source", caller.name()).parse().unwrap(),
+            hidden_source: HIDDEN.parse().unwrap(),
+            n: self.n,
+            session: UploadId::random(),
+        }
+    }
+
+    /// Makes what the next request may use up.
+    pub async fn freshen(&self, cell: Cell, site: &mut Site, fresh: Fresh) {
+        match fresh {
+            Fresh::Nothing => {}
+            Fresh::Manifest => self.put_manifest(&site.repository, site.tag().as_str(), site.manifest()).await,
+            Fresh::Blob => self.put_blob(&site.repository, site.content()).await,
+            Fresh::Sources => {
+                self.put_blob(&site.own_source, site.source_content(Source::Own)).await;
+                self.put_blob(&site.hidden_source, site.source_content(Source::Hidden)).await;
+            }
+            Fresh::Session => {
+                let owner = owner(cell);
+                let begun = self.registry.inner().begin_upload(&site.repository, &owner, Algorithm::Sha256).await;
+                site.session = begun.unwrap().id;
+            }
+        }
+    }
+
+    async fn put_manifest(&self, repository: &RepositoryName, tag: &str, bytes: Bytes) {
+        let reference = Reference::Tag(tag.parse().unwrap());
+        let put =
+            self.registry.inner().put_manifest(repository, &reference, &[], Some(OCI_INDEX), bytes, Condition::None);
+        put.await.unwrap();
+    }
+
+    async fn put_blob(&self, repository: &RepositoryName, bytes: Bytes) {
+        let digest = Hasher::digest(Algorithm::Sha256, &bytes);
+        let (chunk, incoming) = (Chunk::default(), stream::iter([Ok(bytes)]));
+        let inner = self.registry.inner();
+        inner.push_blob(repository, &Subject::Anonymous, &digest, chunk, incoming).await.unwrap();
+    }
+
+    /// What the caller shows, as a header.
+    pub async fn authorization(&self, cell: Cell) -> Option<String> {
+        let name = cell.caller.name();
+        match (cell.proof, cell.realm.auth) {
+            (Proof::Nothing, _) => None,
+            (Proof::Password, _) => Some(basic(name)),
+            (Proof::WrongPassword, _) => Some(password("pusher", "wrong")),
+            (Proof::WrongToken, _) => {
+                let all = json!([access(&cell.caller.repository(), &["pull", "push", "delete"]), catalog_access()]);
+                Some(format!("Bearer {}", self.stranger.token("admin", &all)))
+            }
+            (Proof::Identity, _) => Some(self.own_token(cell, "").await),
+            (Proof::Scoped, Auth::Elsewhere) => Some(format!("Bearer {}", self.service.token(name, &said(cell)))),
+            (Proof::Scoped, _) => {
+                let catalog = if cell.caller == Caller::Narrow { "" } else { "&scope=registry:catalog:*" };
+                let words = words(oracle::token_says(cell)).join(",");
+                let query = format!("?scope=repository:{}:{words}{catalog}", cell.caller.repository());
+                Some(self.own_token(cell, &query).await)
+            }
+        }
+    }
+
+    async fn own_token(&self, cell: Cell, query: &str) -> String {
+        let ask = self.registry.ask(Method::GET, format!("/auth/token{query}"));
+        let ask = if oracle::has_name(cell) { ask.header("authorization", basic(cell.caller.name())) } else { ask };
+        format!("Bearer {}", ask.send().await.is(200).json()["token"].as_str().unwrap())
+    }
+
+    pub async fn send(&self, cell: Cell, authorization: Option<&str>, sent: &Sent) -> Reply {
+        let mut ask = self.registry.ask(sent.method.parse().unwrap(), &sent.target).header("x-forwarded-for", FROM);
+        if let Some(authorization) = authorization {
+            ask = ask.header("authorization", authorization);
+        }
+        if let Some(content_type) = sent.content_type {
+            ask = ask.header("content-type", content_type);
+        }
+        let body = match sent.target.as_str() {
+            "/auth/token" if sent.method == "POST" => form(cell).into(),
+            _ => sent.body.clone(),
+        };
+        ask.body(body).send().await
+    }
+
+    /// Sessions that are open.
+    pub fn open(&self) -> usize {
+        self.registry.inner().open_uploads()
+    }
+
+    /// Whether what is stored is as after the request, or as before.
+    pub async fn has(&self, cell: Cell, site: &Site, effect: &Effect, done: bool, open_before: usize) -> bool {
+        let inner = self.registry.inner();
+        match effect {
+            Effect::Nothing => true,
+            Effect::Manifest(reference, there) => {
+                inner.manifest(&site.repository, reference).await.is_ok() == (*there == done)
+            }
+            Effect::Blob(digest, there) => self.has_blob(site, digest).await == (*there == done),
+            Effect::Session(len) => {
+                let found = inner.upload(&site.repository, &owner(cell), &site.session).await;
+                found.map(|upload| upload.len).ok() == if done { *len } else { Some(0) }
+            }
+            Effect::Begun => self.open() == open_before + usize::from(done),
+        }
+    }
+
+    async fn has_blob(&self, site: &Site, digest: &Digest) -> bool {
+        self.registry.inner().blob(&site.repository, digest).await.is_ok()
+    }
+}
+
+/// Whose the sessions are that a caller uses.
+fn owner(cell: Cell) -> Subject {
+    match (cell.caller, cell.is_logged_in()) {
+        (_, false) => Subject::Anonymous,
+        (Caller::Foreigner, true) => Subject::User(OWNER.into()),
+        (caller, true) => Subject::User(caller.name().into()),
+    }
+}
+
+/// What a token of a service elsewhere says.
+fn said(cell: Cell) -> Value {
+    let words = words(oracle::token_says(cell));
+    let own = ["app", "source"].map(|name| access(&format!("{}/{name}", cell.caller.name()), &words));
+    let catalog = oracle::token_lists(cell).then(catalog_access);
+    own.into_iter().chain(catalog).collect()
+}
+
+fn words(permissions: &[Permission]) -> Vec<&'static str> {
+    permissions.iter().map(|permission| permission.word()).collect()
+}
+
+/// The form by which a caller asks for a token.
+fn form(cell: Cell) -> String {
+    let name = cell.caller.name();
+    match cell.proof {
+        Proof::WrongPassword => "grant_type=password&username=pusher&password=wrong".to_owned(),
+        Proof::WrongToken => "grant_type=refresh_token&refresh_token=none.of.ours".to_owned(),
+        _ if !oracle::has_name(cell) => "grant_type=password".to_owned(),
+        _ => format!("grant_type=password&username={name}&password={name}!"),
+    }
+}
+
+/// `access-control.json`.
+fn rules(realm: Realm) -> String {
+    let rule = |(about, who, listed): &(Caller, &str, &[Permission])| {
+        let repository = format!("{}/**", about.name());
+        json!({ "repository": repository, "users": [who], "permissions": words(listed) })
+    };
+    let rules: Vec<_> = realm.rules().iter().map(rule).collect();
+    json!({ "defaultPolicy": "deny", "adminUsers": ["admin", "narrow"], "rules": rules }).to_string()
+}
