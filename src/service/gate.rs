@@ -149,11 +149,13 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
         routed.endpoint.switched_off(&routed.live.operator)?;
         return Ok(Granted { request: routed, who, sees_inside, _sealed: () });
     };
+    let login = &routed.state.login;
     // A token is never the last word: its bearer may get one that is good for more.
     Err(match (who.by_token, is_known) {
-        (true, _) => routed.state.login.unauthorized(&routed, Fault::Scope, &reason),
+        (true, _) if who.subject == Subject::Anonymous => login.unauthorized(&routed, Fault::Nobody, &reason),
+        (true, _) => login.unauthorized(&routed, Fault::Scope, &reason),
         (false, true) => Error::Denied { reason },
-        (false, false) => routed.state.login.unauthorized(&routed, Fault::Absent, &reason),
+        (false, false) => login.unauthorized(&routed, Fault::Absent, &reason),
     })
 }
 
