@@ -142,7 +142,8 @@ async fn bytes_nobody_announced_leave_the_reserve_alone() {
     let daemon = small.daemon("[storage]\nreserve_bytes = \"16 MiB\"\nreserve_inodes = 0\n");
     let (_, manifest) = daemon.push_image("app", "v1", "x").await;
     let open = daemon.begin("app").await;
-    let pieces: Vec<_> = noise(1 << 20, 1).repeat(36).chunks(256 << 10).map(Bytes::copy_from_slice).collect();
+    // More than there is room for, and after a refusal less left than a refused client is listened to.
+    let pieces: Vec<_> = noise(1 << 20, 1).repeat(28).chunks(256 << 10).map(Bytes::copy_from_slice).collect();
     let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(b"whatever"));
     full(&daemon.ask(http::Method::POST, &target).stream(pieces.clone()).send().await);
     full(&daemon.ask(http::Method::PATCH, &open).stream(pieces.clone()).send().await);
