@@ -5,6 +5,7 @@
 //! parsers, `--help`, `docs/configuration.md` and the example files follow them.
 
 mod companions;
+mod compile;
 mod decisions;
 mod dotenv;
 mod env;
@@ -25,7 +26,7 @@ mod values;
 mod vars;
 mod watch;
 
-use live::Files;
+use compile::Files;
 use std::ffi::OsString;
 use std::path::Path;
 

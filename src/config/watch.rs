@@ -11,8 +11,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
+use super::compile::Files;
 use super::env::Env;
-use super::live::{Files, Live};
+use super::live::Live;
 use super::problems::Problems;
 use super::snapshot::{Signs, Snapshot};
 

@@ -9,6 +9,7 @@ use super::{
     endpoint::{Endpoint, Need},
     error::Error,
     login::{Fault, Login, TOKEN_PATH, identify},
+    routed::{Routed, Who},
 };
 use crate::{
     access::{Ceiling, Facts, Rights},
@@ -18,30 +19,7 @@ use crate::{
     who::{Action, Subject},
 };
 use http::{Method, Request, header, request::Parts};
-use std::{net::IpAddr, sync::Arc};
-
-/// A request whose line was understood.
-pub(super) struct Routed {
-    pub(super) state: Arc<State>,
-    pub(super) endpoint: Endpoint,
-    pub(super) head: Parts,
-    pub(super) body: RequestBody,
-    pub(super) conn: Option<Conn>,
-    /// Where it came from, as far as that can be believed.
-    pub(super) client: Option<IpAddr>,
-    /// The generation this request goes by, to its last byte.
-    pub(super) live: Arc<Live>,
-    pub(super) registry: Registry,
-}
-
-/// Who asks, and what the credential is good for.
-#[derive(Clone, Debug)]
-pub(super) struct Who {
-    pub(super) subject: Subject,
-    pub(super) ceiling: Ceiling,
-    /// Said by a token, not by a password.
-    pub(super) by_token: bool,
-}
+use std::sync::Arc;
 
 /// A request of somebody.
 pub(super) struct Authenticated {
@@ -157,17 +135,6 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
         (false, true) => Error::Denied { reason },
         (false, false) => login.unauthorized(&routed, Fault::Absent, &reason),
     })
-}
-
-impl Routed {
-    /// Whether a caller may look inside the daemon: on the admin address, from this machine, by an
-    /// administrator, or where there is nothing to log in to.
-    fn sees_inside(&self, who: &Who) -> bool {
-        self.state.face == Face::Admin
-            || self.state.login.is_none()
-            || self.client.is_some_and(|client| client.is_loopback())
-            || (who.ceiling == Ceiling::None && self.live.rights.is_admin(&who.subject))
-    }
 }
 
 /// What of the catalog, or of the sources of a mount, a caller may see.

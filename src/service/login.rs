@@ -3,7 +3,7 @@
 use super::{
     endpoint::Endpoint,
     error::Error,
-    gate::{Routed, Who},
+    routed::{Routed, Who},
 };
 use crate::{
     access::{Ceiling, Scope},

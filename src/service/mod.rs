@@ -17,6 +17,7 @@ mod headers;
 mod login;
 mod ops;
 pub mod query;
+mod routed;
 pub mod sendfile;
 mod stack;
 pub mod stall;

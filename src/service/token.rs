@@ -6,9 +6,10 @@
 use super::{
     body::Body,
     error::Error,
-    gate::{Granted, Routed},
+    gate::Granted,
     login::{Login, basic, presented, verified},
     query::Query,
+    routed::Routed,
 };
 use crate::{
     access::{Ceiling, Facts, Scope},
