@@ -117,3 +117,31 @@ fn what_is_wrong_with_users_and_rules_keeps_it_from_starting() {
     assert_eq!(out.status.code(), Some(78));
     assert!(text(&out.stderr).contains("rules.json: REGISTRY_ACCESS_CONTROL_CONFIG: cannot be read"));
 }
+
+#[test]
+fn a_signing_key_is_made_once_and_rotated() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token.pem");
+    let key = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+        command.arg("key").arg("new").arg(&path).args(args).output().unwrap()
+    };
+    assert!(!key(&["--rotate"]).status.success(), "there is none yet");
+    let made = key(&[]);
+    assert!(made.status.success() && text(&made.stdout).contains("REGISTRY_AUTH_TOKEN_SIGNINGKEY="), "{made:?}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let first = std::fs::read_to_string(&path).unwrap();
+    let again = key(&[]);
+    assert!(!again.status.success() && text(&again.stderr).contains("is there already"), "{again:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+    assert!(key(&["--rotate"]).status.success());
+    let both = std::fs::read_to_string(&path).unwrap();
+    assert!(both.ends_with(&first) && both.len() > first.len());
+    for told in [made.stdout, again.stderr] {
+        assert!(!text(&told).contains(first.lines().nth(1).unwrap()), "no key is shown");
+    }
+    std::fs::write(&path, "garbage").unwrap();
+    assert!(!key(&["--rotate"]).status.success());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "garbage");
+}

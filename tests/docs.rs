@@ -229,3 +229,28 @@ fn links_between_pages_lead_somewhere() {
         }
     }
 }
+
+/// The keys an object of the rules may have, by the reader's own words about one that it has not.
+fn keys_known(text: &str) -> Vec<String> {
+    let problems = wharfinger::access::Policy::parse(text).unwrap_err();
+    let message = &problems[0].message;
+    let (_, known) = message.split_once("expected ").unwrap_or_else(|| panic!("{message}"));
+    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_reference_tells_every_key_of_the_rules() {
+    let text = read("docs/configuration.md");
+    let rows = around(&text, "rules").1.lines().filter_map(|line| line.strip_prefix("| `"));
+    let told: std::collections::BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    let objects = [
+        ("", r#"{"unknown": 1}"#),
+        ("rules[].", r#"{"rules": [{"unknown": 1}]}"#),
+        ("groups.*.", r#"{"groups": {"g": {"unknown": 1}}}"#),
+        ("roles.*.", r#"{"roles": {"r": {"unknown": 1}}}"#),
+    ];
+    let known =
+        objects.iter().flat_map(|(place, text)| keys_known(text).into_iter().map(move |key| format!("{place}{key}")));
+    let known: Vec<String> = known.collect();
+    assert_eq!(told, known.iter().map(String::as_str).collect());
+}

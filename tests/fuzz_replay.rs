@@ -140,7 +140,9 @@ macro_rules! replays {
     };
 }
 
-replays! { catalog content_range digest manifest name path query range requests stored }
+replays! {
+    authorization catalog content_range digest htpasswd jwt manifest name path query range requests rules scope stored
+}
 
 #[test]
 fn every_target_is_known_everywhere() {

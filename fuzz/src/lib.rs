@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(missing_docs, unreachable_pub, reason = "a test program takes it as a module")]
 
+mod access;
+mod credentials;
 mod digest;
 mod grammar;
 mod list;
@@ -19,6 +21,8 @@ mod range;
 mod requests;
 mod stored;
 
+pub use access::{rules, scope};
+pub use credentials::{authorization, htpasswd, jwt};
 pub use digest::{digest, name};
 pub use list::catalog;
 pub use manifest::manifest;
@@ -33,15 +37,20 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target by its name: of its file in `fuzz_targets/`, and of its directory in `corpus/`.
 pub const TARGETS: &[Target] = &[
+    ("authorization", authorization),
     ("catalog", catalog),
     ("content_range", content_range),
     ("digest", digest),
+    ("htpasswd", htpasswd),
+    ("jwt", jwt),
     ("manifest", manifest),
     ("name", name),
     ("path", path),
     ("query", query),
     ("range", range),
     ("requests", requests),
+    ("rules", rules),
+    ("scope", scope),
     ("stored", stored),
 ];
 

@@ -7,7 +7,7 @@
 //! share one of them. It is slowed down, never shut out: a right password behind the same address
 //! still gets in, and a password that is remembered does not wait at all.
 
-use super::{Credentials, Users};
+use super::{Credentials, Users, htpasswd::holds};
 use crate::who::Subject;
 use aws_lc_rs::{hmac, rand};
 use std::{
@@ -114,8 +114,7 @@ impl Passwords {
         let (password, hash) = (credentials.password.clone(), hash.to_owned());
         let verifying = tokio::task::spawn_blocking(move || {
             let _thread = thread;
-            // Longer passwords than bcrypt looks at are refused, not cut.
-            bcrypt::non_truncating_verify(password.as_bytes(), &hash).unwrap_or(false)
+            holds(&hash, &password)
         });
         let right = verifying.await.unwrap_or(false);
         if right && known {

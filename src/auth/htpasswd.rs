@@ -1,7 +1,7 @@
 //! htpasswd files: `name:hash`, bcrypt only.
 
 use crate::who::Subject;
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, ops::RangeInclusive};
 
 /// The users of a file.
 #[derive(Clone, Default)]
@@ -21,11 +21,12 @@ pub struct Problem {
     pub message: String,
 }
 
-/// The costliest hash accepted: a line with more would be a way to stop the registry.
-const MOST_COST: u32 = 14;
+/// The costs of hashes that are accepted. Less is no bcrypt; a line with more would be a way to
+/// stop the registry.
+pub const COSTS: RangeInclusive<u32> = 4..=14;
 
-/// The cost of a dummy where the file has no users.
-const USUAL_COST: u32 = 10;
+/// The cost of a hash where nobody says another.
+pub const USUAL_COST: u32 = 10;
 
 impl Users {
     /// Reads a file's text.
@@ -84,6 +85,13 @@ impl Users {
         self.hashes.is_empty()
     }
 
+    /// Whether this is the user's password; takes as long for one who is not there. For one
+    /// question: [`Passwords`](super::Passwords) answers those of many clients.
+    pub fn verify(&self, name: &str, password: &str) -> bool {
+        let (hash, known) = self.hash(name);
+        holds(hash, password) && known
+    }
+
     /// The hash to hold a password against, and whether it is anybody's.
     pub(super) fn hash(&self, name: &str) -> (&str, bool) {
         match self.hashes.get(name) {
@@ -99,6 +107,12 @@ impl fmt::Debug for Users {
     }
 }
 
+/// Whether a hash is that of a password.
+pub(super) fn holds(hash: &str, password: &str) -> bool {
+    // Longer passwords than bcrypt looks at are refused, not cut.
+    bcrypt::non_truncating_verify(password.as_bytes(), hash).unwrap_or(false)
+}
+
 /// The cost of a bcrypt hash, or why it is none.
 fn cost_of(hash: &str) -> Result<u32, String> {
     let parts: Vec<&str> = hash.split('$').collect();
@@ -107,13 +121,13 @@ fn cost_of(hash: &str) -> Result<u32, String> {
     };
     let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/');
     match cost.parse::<u32>() {
-        Ok(cost) if cost.to_string().len() <= 2 && (4..=MOST_COST).contains(&cost) => {
+        Ok(cost) if cost.to_string().len() <= 2 && COSTS.contains(&cost) => {
             match rest.len() == 53 && rest.bytes().all(alphabet) {
                 true => Ok(cost),
                 false => Err("the bcrypt hash is not whole".to_owned()),
             }
         }
-        Ok(cost) if cost > MOST_COST => Err(format!("a bcrypt cost of {cost} is more than {MOST_COST}")),
+        Ok(cost) if cost > *COSTS.end() => Err(format!("a bcrypt cost of {cost} is more than {}", COSTS.end())),
         _ => Err("the bcrypt hash has no cost".to_owned()),
     }
 }

@@ -104,7 +104,7 @@ impl Issuer {
             true => Err("holds no private key in PEM form; make one with: wharfinger key new PATH".to_owned()),
             false => Ok(Self {
                 signers,
-                keys: Keys { keys, by_id: true },
+                keys: Keys::new(keys, true),
                 issuer: issuer.to_owned(),
                 audience: audience.to_owned(),
             }),

@@ -4,9 +4,13 @@
 //! The configured key decides the algorithms, never the token's header (RFC 8725 §3.1). Keys that
 //! a token carries or points at (`jwk`, `jku`, `x5c`, `x5u`) are not looked at.
 
-use aws_lc_rs::signature::{self as sig, ParsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    signature::{self as sig, ParsedPublicKey, VerificationAlgorithm},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Signature algorithms (RFC 7518 §3.1, RFC 8037). Those with a shared secret are not among them,
 /// nor is `none`.
@@ -73,12 +77,19 @@ impl Key {
 }
 
 /// Keys of which any may have signed.
-#[derive(Clone)]
 pub(super) struct Keys {
     pub(super) keys: Vec<Key>,
     /// A token's `kid` selects among them; otherwise it is not compared.
-    pub(super) by_id: bool,
+    by_id: bool,
+    /// Claims by the hash of a token whose signature was right: clients send one hundreds of
+    /// times, and the signature costs more than all the rest of a small request. Time and
+    /// everything else is judged each time.
+    opened: quick_cache::sync::Cache<[u8; 32], Arc<[u8]>>,
 }
+
+/// Tokens remembered, and the longest of them: some MiB at most.
+const MOST_OPENED: usize = 2048;
+const LONGEST_OPENED: usize = 4 << 10;
 
 /// A token that is not believed. Never quotes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,14 +140,32 @@ const LONGEST: usize = 16 << 10;
 const LONGEST_ID: usize = 256;
 
 impl Keys {
+    /// These keys; `by_id` if a token's `kid` selects among them.
+    pub(super) fn new(keys: Vec<Key>, by_id: bool) -> Self {
+        Self { keys, by_id, opened: quick_cache::sync::Cache::new(MOST_OPENED) }
+    }
+
     /// The claims of a token that one of these keys signed.
     ///
     /// # Errors
     /// [`Refused::Form`], [`Refused::Signature`].
-    pub(super) fn open(&self, token: &str) -> Result<Vec<u8>, Refused> {
+    pub(super) fn open(&self, token: &str) -> Result<Arc<[u8]>, Refused> {
         if token.len() > LONGEST {
             return Err(Refused::Form);
         }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        if let Some(claims) = self.opened.get(&hash) {
+            return Ok(claims);
+        }
+        let claims: Arc<[u8]> = self.verified(token)?.into();
+        if token.len() <= LONGEST_OPENED {
+            self.opened.insert(hash, claims.clone());
+        }
+        Ok(claims)
+    }
+
+    fn verified(&self, token: &str) -> Result<Vec<u8>, Refused> {
         let (message, signature) = token.rsplit_once('.').ok_or(Refused::Form)?;
         let (header, claims) = message.split_once('.').ok_or(Refused::Form)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused::Form);

@@ -50,7 +50,7 @@ fn of_pem(content: &[u8]) -> Result<Keys, String> {
     }
     match keys.is_empty() {
         true => Err("holds no public key and no certificate in PEM form, and is no JSON Web Key Set".to_owned()),
-        false => Ok(Keys { keys, by_id: false }),
+        false => Ok(Keys::new(keys, false)),
     }
 }
 
@@ -100,7 +100,7 @@ fn of_set(content: &[u8]) -> Result<Keys, String> {
     }
     match keys.is_empty() {
         true => Err("holds no key for signatures".to_owned()),
-        false => Ok(Keys { keys, by_id: true }),
+        false => Ok(Keys::new(keys, true)),
     }
 }
 

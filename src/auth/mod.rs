@@ -4,16 +4,20 @@
 mod basic;
 mod credentials;
 mod htpasswd;
+mod htpasswd_edit;
 mod issuer;
 mod jws;
 mod key_set;
+mod password;
 #[cfg(test)]
 mod tests;
 mod token;
 
 pub use basic::{Passwords, Refusal};
 pub use credentials::{Credentials, InvalidCredentials, Presented};
-pub use htpasswd::{Problem, Users};
+pub use htpasswd::{COSTS, Problem, USUAL_COST, Users};
+pub use htpasswd_edit::{Htpasswd, Unedited};
 pub use issuer::{Issuer, new_signing_key};
 pub use jws::Refused;
+pub use password::{Password, Unfit, Unhashed};
 pub use token::{Access, Bearer, Verifier};

@@ -102,7 +102,6 @@ pub(super) fn seconds(time: SystemTime) -> f64 {
 }
 
 /// Believes the tokens of a service elsewhere.
-#[derive(Clone)]
 pub struct Verifier {
     keys: Keys,
     issuer: String,

@@ -1,12 +1,17 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check` and `explain`.
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`,
+//! `htpasswd` and `key`.
 //!
-//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, or
-//! serving failed; 2 the command
-//! line was not understood; 78 (EX_CONFIG) the configuration keeps `serve` from starting.
+//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving failed,
+//! `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
+//! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
+//! starting, or the file of users cannot be used.
 
 mod check;
 mod explain;
 mod flags;
+mod htpasswd;
+mod key;
+mod password;
 mod serve;
 mod storage;
 
@@ -21,6 +26,8 @@ use crate::config::{self, Problems};
 use crate::oci::RepositoryName;
 use crate::who::Action;
 use flags::Flags;
+use htpasswd::Htpasswd;
+use key::Key;
 
 /// The configuration cannot be used (sysexits.h, EX_CONFIG).
 pub const EX_CONFIG: u8 = 78;
@@ -56,6 +63,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Add, change, remove, verify and list the users of an htpasswd file
+    Htpasswd(Htpasswd),
+    /// Make keys for the token service
+    #[command(subcommand)]
+    Key(Key),
 }
 
 const AFTER: &str = "A flag beats the environment variable, the variable beats the file .env of the current \
@@ -72,16 +84,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let report = config::read(config::of_process(), Some(Path::new(".env")), cli.flags.0);
+    let (flags, dotenv) = (cli.flags.0, Some(Path::new(".env")));
+    let read = |flags| config::read(config::of_process(), dotenv, flags);
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Check => check::check(report),
+        Command::Check => check::check(read(flags)),
         Command::Explain { user, action, repository, json } => {
-            explain::explain(report, &user, action, &repository, json).unwrap_or_else(|problems| {
+            explain::explain(read(flags), &user, action, &repository, json).unwrap_or_else(|problems| {
                 print_problems(&problems);
                 ExitCode::from(EX_CONFIG)
             })
         }
-        Command::Serve => match report.usable() {
+        // The first user comes before the rest of the configuration.
+        Command::Htpasswd(asked) => {
+            htpasswd::htpasswd(asked, || config::htpasswd_path(config::of_process(), dotenv, flags))
+        }
+        Command::Key(asked) => key::key(asked),
+        Command::Serve => match read(flags).usable() {
             Ok((env, live, warnings)) => serve::serve(env, &live, &warnings),
             Err(problems) => {
                 print_problems(&problems);

@@ -188,6 +188,36 @@ pub(super) fn read(
     dotenv: Option<&Path>,
     flags: impl IntoIterator<Item = (&'static str, OsString)>,
 ) -> Reading {
+    gather(vars, dotenv, flags).finish()
+}
+
+/// The path of the htpasswd file alone, for the commands that edit it: what is wrong or missing
+/// beside it is no reason not to make the first user.
+///
+/// # Errors
+/// What is wrong with the variable; where nobody set it, also everything that may be why.
+pub fn htpasswd_path(
+    vars: impl IntoIterator<Item = (OsString, OsString)>,
+    dotenv: Option<&Path>,
+    flags: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> Result<PathBuf, Problems> {
+    const NAME: &str = "REGISTRY_AUTH_HTPASSWD";
+    let mut gathered = gather(vars, dotenv, flags);
+    let mut env = Env::blank();
+    if let (Some(var), Some((value, place))) = (vars::var(NAME), gathered.values.remove(NAME)) {
+        set(var, &mut env, &value).map_err(|message| Problems(vec![problem(NAME, &place, message)]))?;
+    }
+    env.auth_htpasswd.ok_or_else(|| {
+        gathered.problems.push(Problem::of_key(NAME, "is not set: set it, or name the file with --file"));
+        gathered.problems
+    })
+}
+
+fn gather(
+    vars: impl IntoIterator<Item = (OsString, OsString)>,
+    dotenv: Option<&Path>,
+    flags: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> Gathered {
     let mut gathered = Gathered::default();
     if let Some(path) = dotenv {
         for item in dotenv::read(path, &mut gathered.problems) {
@@ -203,7 +233,7 @@ pub(super) fn read(
     for (name, value) in flags {
         gathered.take(name, value, Place::Flag);
     }
-    gathered.finish()
+    gathered
 }
 
 /// Values by variable, stronger places having replaced weaker ones.

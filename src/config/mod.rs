@@ -29,7 +29,7 @@ use live::Files;
 use std::ffi::OsString;
 use std::path::Path;
 
-pub use env::{Env, Place, of_process};
+pub use env::{Env, Place, htpasswd_path, of_process};
 pub use key_table::KEYS;
 pub use keys::{Key, Unit};
 pub use limits::Limits;

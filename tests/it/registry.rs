@@ -41,7 +41,7 @@ pub struct Setup {
     /// The key of a token service of its own, beside htpasswd.
     pub signing_key: Option<String>,
     /// Whose tokens are believed, if those of a service elsewhere are.
-    pub elsewhere: Option<Verifier>,
+    pub elsewhere: Option<Arc<Verifier>>,
     /// What the operator has switched off.
     pub operator: Option<Operator>,
 }
@@ -54,7 +54,7 @@ impl Setup {
             (Some(verifier), ..) => {
                 let (realm, service) = (ELSEWHERE.into(), SERVICE.into());
                 let login = Login::Elsewhere { realm, service, told: Arc::default() };
-                (login, Tokens::Elsewhere(Arc::new(verifier.clone())))
+                (login, Tokens::Elsewhere(verifier.clone()))
             }
             (None, Some(key), _) => {
                 let issuer = Issuer::parse(key.as_bytes(), "wharfinger", SERVICE).expect("a key");

@@ -1,0 +1,256 @@
+//! `wharfinger htpasswd`: the users of a file, one by one.
+
+use super::{EX_CONFIG, password, print_problems};
+use crate::{
+    auth::{self, COSTS, Password, USUAL_COST, Unedited, Users},
+    config::{Problem, Problems},
+    files::replace,
+};
+use clap::{Args, Subcommand, ValueHint};
+use serde_json::json;
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What to do in which file.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+#[command(after_help = AFTER)]
+pub struct Htpasswd {
+    /// The file of users, if not the one of REGISTRY_AUTH_HTPASSWD
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, global = true)]
+    pub file: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const AFTER: &str = "Passwords are asked for at the terminal, without showing them, or read from standard input with \
+--stdin. Of a file's lines only the one concerned changes, and the file is replaced as a whole, so that a running \
+registry never reads half of it. Exit codes: 0 done; 1 refused, or the password is wrong; 2 the command line was not \
+understood, or there is nothing to read a password from; 78 the file is not named, cannot be read, or has lines that \
+cannot be used.";
+
+/// What can be done with users.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Verb {
+    /// Add a user; the file is made if it is not there
+    Add {
+        /// The new user's name
+        name: String,
+        /// Where the password comes from.
+        #[command(flatten)]
+        source: Source,
+        /// How slow the password's hash is.
+        #[command(flatten)]
+        hashing: Hashing,
+    },
+    /// Give a user another password
+    Set {
+        /// The user's name
+        name: String,
+        /// Where the password comes from.
+        #[command(flatten)]
+        source: Source,
+        /// How slow the password's hash is.
+        #[command(flatten)]
+        hashing: Hashing,
+    },
+    /// Remove a user
+    Delete {
+        /// The user's name
+        name: String,
+    },
+    /// Tell whether a password is a user's: exit 0 if so, 1 if not
+    Verify {
+        /// The user's name
+        name: String,
+        /// Where the password comes from.
+        #[command(flatten)]
+        source: Source,
+    },
+    /// List the users' names in the order of the file
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where a password comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
+pub struct Source {
+    /// Read the password from standard input: one line, whose end is cut
+    #[arg(long)]
+    pub stdin: bool,
+}
+
+/// How slow a password's hash is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
+pub struct Hashing {
+    /// bcrypt's cost, 4 to 14; each more doubles the time of a login
+    #[arg(long, value_name = "N", default_value_t = USUAL_COST, value_parser = cost)]
+    pub cost: u32,
+}
+
+fn cost(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|cost| COSTS.contains(cost));
+    number.ok_or_else(|| format!("a cost is a number from {} to {}", COSTS.start(), COSTS.end()))
+}
+
+/// Why a command did not do what it was asked for.
+enum Failure {
+    /// It was understood and refused.
+    Refused(String),
+    /// There is nothing to read a password from.
+    Usage(String),
+    /// The file cannot be replaced.
+    Unwritten(io::Error),
+    /// The file is not named, cannot be read, or has lines that cannot be used.
+    Configuration(Problems),
+}
+
+/// Does it; `configured` tells the file of the configuration.
+pub(super) fn htpasswd(asked: Htpasswd, configured: impl FnOnce() -> Result<PathBuf, Problems>) -> ExitCode {
+    let path = match asked.file.map_or_else(configured, Ok) {
+        Ok(path) => path,
+        Err(problems) => {
+            print_problems(&problems);
+            return ExitCode::from(EX_CONFIG);
+        }
+    };
+    let done = match asked.verb {
+        Verb::Add { name, source, hashing } => add(&path, &name, source, hashing),
+        Verb::Set { name, source, hashing } => set(&path, &name, source, hashing),
+        Verb::Delete { name } => delete(&path, &name),
+        Verb::Verify { name, source } => verify(&path, &name, source),
+        Verb::List { json } => list(&path, json),
+    };
+    let (message, code) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Configuration(problems)) => {
+            print_problems(&problems);
+            return ExitCode::from(EX_CONFIG);
+        }
+        Err(Failure::Refused(message)) => (message, ExitCode::FAILURE),
+        Err(Failure::Unwritten(error)) => (format!("{}: {error}", path.display()), ExitCode::FAILURE),
+        Err(Failure::Usage(message)) => (message, ExitCode::from(2)),
+    };
+    // A closed stderr must not turn a clear exit code into a panic.
+    let _ = writeln!(io::stderr().lock(), "wharfinger: {message}");
+    code
+}
+
+fn add(path: &Path, name: &str, source: Source, hashing: Hashing) -> Result<(), Failure> {
+    // Before anybody is asked for a password.
+    let before = match replace::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => text(path, read)?,
+    };
+    users(path, &before)?.check_new(name)?;
+    let hash = new_hash(name, source, hashing)?;
+    edit(path, |file| file.add(name, &hash))?;
+    say(&format!("{name} added to {}", path.display()));
+    Ok(())
+}
+
+fn set(path: &Path, name: &str, source: Source, hashing: Hashing) -> Result<(), Failure> {
+    users(path, &text(path, replace::read(path))?)?.check_known(name)?;
+    let hash = new_hash(name, source, hashing)?;
+    edit_existing(path, |file| file.set(name, &hash))?;
+    say(&format!("{name} has another password in {}", path.display()));
+    Ok(())
+}
+
+fn delete(path: &Path, name: &str) -> Result<(), Failure> {
+    edit_existing(path, |file| file.delete(name))?;
+    say(&format!("{name} deleted from {}", path.display()));
+    Ok(())
+}
+
+fn verify(path: &Path, name: &str, source: Source) -> Result<(), Failure> {
+    let text = text(path, replace::read(path))?;
+    users(path, &text)?.check_known(name)?;
+    let known = Users::parse(&text).map_err(|wrong| malformed(path, wrong))?;
+    let password = password::get(&[format!("Password of {name}")], source.stdin)?;
+    if !known.verify(name, &password) {
+        return Err(Failure::Refused(format!("{name}: the password is wrong")));
+    }
+    say(&format!("{name}: the password is right"));
+    Ok(())
+}
+
+fn list(path: &Path, as_json: bool) -> Result<(), Failure> {
+    let text = text(path, replace::read(path))?;
+    let names: Vec<&str> = users(path, &text)?.names().collect();
+    if as_json {
+        say(&format!("{:#}", json!({ "file": path.display().to_string(), "users": names })));
+    } else {
+        names.iter().for_each(|name| say(name));
+    }
+    Ok(())
+}
+
+/// Asks for a new password and hashes it.
+fn new_hash(name: &str, source: Source, hashing: Hashing) -> Result<String, Failure> {
+    let questions = [format!("New password of {name}"), "The same again".to_owned()];
+    let refused = |why: &dyn ToString| Failure::Refused(why.to_string());
+    let password = Password::new(password::get(&questions, source.stdin)?).map_err(|unfit| refused(&unfit))?;
+    password.hash(hashing.cost).map_err(|unhashed| refused(&unhashed))
+}
+
+/// Changes the file by what `change` makes of it as it is by then.
+fn edit(path: &Path, change: impl Fn(&auth::Htpasswd) -> Result<String, Unedited>) -> Result<(), Failure> {
+    replace::replace(path, |old| {
+        let old = text(path, Ok(old.unwrap_or_default().to_vec()))?;
+        Ok(change(&users(path, &old)?)?.into_bytes())
+    })
+}
+
+/// The same for a file that has to be there.
+fn edit_existing(path: &Path, change: impl Fn(&auth::Htpasswd) -> Result<String, Unedited>) -> Result<(), Failure> {
+    text(path, replace::read(path))?;
+    edit(path, change)
+}
+
+fn text(path: &Path, read: io::Result<Vec<u8>>) -> Result<String, Failure> {
+    let problem = |message: String| Failure::Configuration(Problems(vec![Problem::of_file(path, message)]));
+    let bytes = read.map_err(|error| problem(format!("cannot be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|_| problem("is not UTF-8 text".to_owned()))
+}
+
+fn users<'t>(path: &Path, text: &'t str) -> Result<auth::Htpasswd<'t>, Failure> {
+    auth::Htpasswd::parse(text).map_err(|wrong| malformed(path, wrong))
+}
+
+fn malformed(path: &Path, wrong: Vec<auth::Problem>) -> Failure {
+    let place = |problem: auth::Problem| Problem::of_file(path, problem.message).at_line(problem.line);
+    Failure::Configuration(Problems(wrong.into_iter().map(place).collect()))
+}
+
+/// Prints to stdout; a reader that is gone changes nothing about what was done.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Unwritten(error)
+    }
+}
+
+impl From<Unedited> for Failure {
+    fn from(why: Unedited) -> Self {
+        Self::Refused(why.to_string())
+    }
+}
+
+impl From<password::NoPassword> for Failure {
+    fn from(why: password::NoPassword) -> Self {
+        match why {
+            password::NoPassword::NoTerminal => Self::Usage(why.to_string()),
+            _ => Self::Refused(why.to_string()),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Where the commands get a password from: the terminal, without showing it, or one line of stdin.
+//! Never from the arguments, which every user of the machine can read.
+
+use rustix::{
+    io::Errno,
+    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
+};
+use std::io::{self, IsTerminal, Read, Stdin, Write};
+
+/// The longest line a terminal gives; no password is nearly as long.
+const LONGEST: usize = 4096;
+
+/// Why there is no password.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoPassword {
+    #[error("there is no terminal to ask for the password: give it on standard input, with --stdin")]
+    NoTerminal,
+    #[error("no password was given")]
+    NotGiven,
+    #[error("the two passwords are not the same")]
+    Different,
+    #[error("the password holds a control character; was a wrong key pressed?")]
+    ControlCharacter,
+    #[error("standard input holds more than one line")]
+    MoreLines,
+    #[error("the password is not UTF-8 text")]
+    NotText,
+    #[error("the password cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Asks for what `questions` say, which has to be the same each time; from a stdin that is no
+/// terminal one line is taken if that is `allowed`. Only the line's end is cut.
+pub(super) fn get(questions: &[String], allowed: bool) -> Result<String, NoPassword> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return if allowed { one_line(stdin) } else { Err(NoPassword::NoTerminal) };
+    }
+    let quiet = Quiet::begin(stdin)?;
+    let mut answers = questions.iter().map(|question| quiet.ask(question));
+    let first = answers.next().unwrap_or(Err(NoPassword::NotGiven))?;
+    match answers.try_fold(true, |same, answer| Ok::<_, NoPassword>(same & (answer? == first)))? {
+        true => Ok(first),
+        false => Err(NoPassword::Different),
+    }
+}
+
+fn one_line(stdin: Stdin) -> Result<String, NoPassword> {
+    let mut line = Vec::new();
+    stdin.take(LONGEST as u64).read_to_end(&mut line)?;
+    line.pop_if(|last| *last == b'\n');
+    match String::from_utf8(line) {
+        Ok(line) if line.contains('\n') => Err(NoPassword::MoreLines),
+        Ok(line) => Ok(line),
+        Err(_) => Err(NoPassword::NotText),
+    }
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Quiet {
+    stdin: Stdin,
+    before: Termios,
+    /// The key that gives up.
+    interrupt: u8,
+}
+
+impl Quiet {
+    fn begin(stdin: Stdin) -> io::Result<Self> {
+        let before = tcgetattr(&stdin)?;
+        let interrupt = before.special_codes[SpecialCodeIndex::VINTR];
+        let mut quiet = before.clone();
+        // Keys make no signals, which would end us with the terminal still quiet. The interrupt
+        // key ends the line instead.
+        quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
+        quiet.local_modes.insert(LocalModes::ICANON);
+        quiet.special_codes[SpecialCodeIndex::VEOL] = interrupt;
+        tcsetattr(&stdin, OptionalActions::Now, &quiet)?;
+        Ok(Self { stdin, before, interrupt })
+    }
+
+    fn ask(&self, question: &str) -> Result<String, NoPassword> {
+        // Not on stdout, which may go into a file. If stderr is gone nobody waits for the question.
+        let _ = write!(io::stderr(), "{question}: ");
+        let answer = self.line();
+        let _ = writeln!(io::stderr());
+        let answer = String::from_utf8(answer?).map_err(|_| NoPassword::NotText)?;
+        match answer.contains(char::is_control) {
+            true => Err(NoPassword::ControlCharacter),
+            false => Ok(answer),
+        }
+    }
+
+    /// One line as it is typed. Past all buffers, as only the terminal knows where it ends.
+    fn line(&self) -> Result<Vec<u8>, NoPassword> {
+        let mut line = vec![0; LONGEST];
+        let len = loop {
+            match rustix::io::read(&self.stdin, line.as_mut_slice()) {
+                Err(Errno::INTR) => {}
+                read => break read.map_err(io::Error::from)?,
+            }
+        };
+        line.truncate(len);
+        match line.last() {
+            Some(b'\n') => line.truncate(len - 1),
+            // End of file in the middle of a line: what was typed so far.
+            Some(last) if *last != self.interrupt => {}
+            Some(_) | None => return Err(NoPassword::NotGiven),
+        }
+        Ok(line)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // A terminal that is gone shows nothing either.
+        let _ = tcsetattr(&self.stdin, OptionalActions::Now, &self.before);
+    }
+}
