@@ -32,6 +32,11 @@ fuzz *ARGS:
 clients *ARGS:
     tests/clients/run {{ARGS}}
 
+# Logins, refusals and changing rights with real clients; builds the token service
+clients-auth *ARGS:
+    cargo build --release --example token-service
+    tests/clients/auth {{ARGS}}
+
 # The documentation of the code
 doc *ARGS:
     cargo doc --no-deps --document-private-items {{ARGS}}

@@ -18,26 +18,26 @@ pub fn authorization(data: &[u8]) {
     let value = data.strip_suffix(b"\n").unwrap_or(data);
     match Credentials::parse(value) {
         Err(_) | Ok(Presented::Other) => {}
-        Ok(Presented::Nobody) => {
-            let encoded = value.split(|&b| b == b' ').nth_back(0).unwrap();
-            assert_eq!(STANDARD.decode(encoded.trim_ascii()).unwrap(), b":");
-        }
+        Ok(Presented::Nobody) => assert_eq!(decoded(value), ":"),
         Ok(Presented::Token(token)) => {
-            assert!(
-                value[..7].eq_ignore_ascii_case(b"bearer ") && value.ends_with(token.as_bytes())
-                    || token.len() < value.len()
-            );
+            let text = std::str::from_utf8(value).unwrap();
+            assert!(text[..7].eq_ignore_ascii_case("bearer ") && text[7..].trim() == token);
         }
         Ok(Presented::Password(credentials)) => {
             let shown = format!("{credentials:?}");
-            let encoded = std::str::from_utf8(value).unwrap().split_once(' ').unwrap().1.trim();
-            let plain = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+            let plain = decoded(value);
             let (user, password) = plain.split_once(':').unwrap();
             assert_eq!(credentials, Credentials::new(user, password));
             assert_eq!(shown, format!("Credentials({user:?}, …)"), "the password is not shown");
             assert!(!plain.contains(['\0', '\r', '\n']));
         }
     }
+}
+
+/// What stands behind the scheme.
+fn decoded(value: &[u8]) -> String {
+    let encoded = std::str::from_utf8(value).unwrap().split_once(' ').unwrap().1.trim();
+    String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
 }
 
 /// A file of users.

@@ -2,7 +2,10 @@
 
 use http::HeaderMap;
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// The client's address: the peer's or, behind trusted proxies, the last hop that is not one of
 /// them. What anybody else says in a header is ignored.
@@ -21,6 +24,17 @@ pub(super) fn address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[
         }
     }
     Some(address)
+}
+
+/// Says once that somebody forwards for others and is not believed: behind a proxy that nobody told
+/// us of, all its clients share one address, and whoever keeps guessing passwords slows down all.
+pub(super) fn tell_of_unknown_proxy(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let Some(peer) = peer.map(|peer| peer.ip().to_canonical()) else { return };
+    let forwards = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+    if forwards && !trusted.iter().any(|net| net.contains(&peer)) && !TOLD.swap(true, Ordering::Relaxed) {
+        tracing::warn!(%peer, "forwarding headers of this peer are ignored; if it is your proxy, name it in REGISTRY_TRUSTED_PROXIES");
+    }
 }
 
 /// The hops a request's headers name, the client's first: `Forwarded` (RFC 7239), else

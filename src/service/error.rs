@@ -38,6 +38,8 @@ pub enum Error {
     Unauthorized {
         /// The challenge.
         challenge: String,
+        /// For the client.
+        told: &'static str,
         /// For the log.
         reason: String,
     },
@@ -180,15 +182,16 @@ impl Error {
         }
     }
 
-    /// What the client may read.
+    /// What the client may read. Never just a code's own text, as the specification has it: Docker's
+    /// library then forgets that there was a message, and its engine goes on trying for a minute.
     fn message(&self) -> String {
         match self {
             Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
                 "the registry's storage is full; pulls still work".to_owned()
             }
             // Why is for the log: it would tell a stranger what there is.
-            Self::Unauthorized { .. } => "authentication required".to_owned(),
-            Self::Denied { .. } => "requested access to the resource is denied".to_owned(),
+            Self::Unauthorized { told, .. } => (*told).to_owned(),
+            Self::Denied { .. } => "access denied: this user may not do this".to_owned(),
             ours if ours.row().status == StatusCode::INTERNAL_SERVER_ERROR => OURS.to_owned(),
             told => told.to_string(),
         }

@@ -75,7 +75,9 @@ pub(super) fn route(state: Arc<State>, live: Arc<Live>, request: Request<Request
     }
     let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
     let registry = state.registry.under(live.registry.clone());
-    let client = client::address(conn.as_ref().map(|conn| conn.peer), &head.headers, &state.trusted_proxies);
+    let peer = conn.as_ref().map(|conn| conn.peer);
+    let client = client::address(peer, &head.headers, &state.trusted_proxies);
+    client::tell_of_unknown_proxy(peer, &head.headers, &state.trusted_proxies);
     Ok(Routed { state, endpoint, head, body, conn, client, live, registry })
 }
 
@@ -147,11 +149,13 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
         routed.endpoint.switched_off(&routed.live.operator)?;
         return Ok(Granted { request: routed, who, sees_inside, _sealed: () });
     };
+    let login = &routed.state.login;
     // A token is never the last word: its bearer may get one that is good for more.
     Err(match (who.by_token, is_known) {
-        (true, _) => routed.state.login.unauthorized(&routed, Fault::Scope, &reason),
+        (true, _) if who.subject == Subject::Anonymous => login.unauthorized(&routed, Fault::Nobody, &reason),
+        (true, _) => login.unauthorized(&routed, Fault::Scope, &reason),
         (false, true) => Error::Denied { reason },
-        (false, false) => routed.state.login.unauthorized(&routed, Fault::Absent, &reason),
+        (false, false) => login.unauthorized(&routed, Fault::Absent, &reason),
     })
 }
 

@@ -101,10 +101,35 @@ pub(super) const TOKEN_PATH: &str = "/auth/token";
 pub(super) enum Fault {
     /// There was none.
     Absent,
+    /// There was a name and a password instead, and they are wrong.
+    Password,
     /// It is not believed.
     Invalid,
     /// It is not good for this.
     Scope,
+    /// It is nobody's, and not good for this.
+    Nobody,
+}
+
+impl Fault {
+    /// What the client is told. Why is for the log: it would tell a stranger what there is.
+    pub(super) fn told(self) -> &'static str {
+        match self {
+            Self::Absent | Self::Nobody => "authentication required: nobody is logged in",
+            Self::Password => "wrong name or password",
+            Self::Invalid => "the token is not valid, or not any more",
+            Self::Scope => "access denied: this user, or this token, may not do this",
+        }
+    }
+
+    /// The same for programs, within a challenge.
+    fn parameter(self) -> &'static str {
+        match self {
+            Self::Absent | Self::Password => "",
+            Self::Invalid => ",error=\"invalid_token\"",
+            Self::Scope | Self::Nobody => ",error=\"insufficient_scope\"",
+        }
+    }
 }
 
 impl Login {
@@ -134,10 +159,10 @@ impl Login {
 
     /// Asks for a login. There is exactly one challenge: clients take the first, or the last.
     pub(super) fn unauthorized(&self, routed: &Routed, fault: Fault, reason: &str) -> Error {
-        let reason = reason.to_owned();
+        let (reason, told) = (reason.to_owned(), fault.told());
         let (realm, service) = match self {
             Self::None => return Error::Denied { reason },
-            Self::Basic { realm, .. } => return Error::Unauthorized { challenge: basic(realm), reason },
+            Self::Basic { realm, .. } => return Error::Unauthorized { challenge: basic(realm), told, reason },
             Self::Own { realm, service, .. } => (realm.url(&routed.head), service),
             Self::Elsewhere { realm, service, .. } => (realm.clone(), service),
         };
@@ -146,12 +171,8 @@ impl Login {
         if !scopes.is_empty() {
             challenge.push_str(&format!(",scope=\"{}\"", scopes.join(" ")));
         }
-        challenge.push_str(match fault {
-            Fault::Absent => "",
-            Fault::Invalid => ",error=\"invalid_token\"",
-            Fault::Scope => ",error=\"insufficient_scope\"",
-        });
-        Error::Unauthorized { challenge, reason }
+        challenge.push_str(fault.parameter());
+        Error::Unauthorized { challenge, told, reason }
     }
 }
 
@@ -176,7 +197,7 @@ pub(super) async fn identify(routed: Routed) -> Result<(Routed, Who), Error> {
             None => Err((Fault::Absent, "passwords are not taken here".to_owned())),
             Some(passwords) => match verified(passwords, &routed.live.users, &credentials, routed.client).await? {
                 Some(subject) => Ok(Who { subject, ..nobody }),
-                None => Err((Fault::Absent, "wrong name or password".to_owned())),
+                None => Err((Fault::Password, "wrong name or password".to_owned())),
             },
         },
     };

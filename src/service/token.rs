@@ -165,12 +165,12 @@ impl Desk {
     }
 
     /// Whoever wants a token proves who he is by a password: that is what is asked for here.
-    fn refused(&self, reason: &str) -> Error {
+    fn refused(&self, told: &'static str) -> Error {
         let realm = match &self.login {
             Login::Own { service, .. } => service,
             _ => "Registry",
         };
-        Error::Unauthorized { challenge: basic(realm), reason: reason.to_owned() }
+        Error::Unauthorized { challenge: basic(realm), told, reason: told.to_owned() }
     }
 }
 

@@ -11,7 +11,18 @@ STORIES=(
 )
 version() { buildah --version | awk '{ print $3 }'; }
 b() { buildah --root "$BOX/root" --runroot "$BOX/runroot" --storage-driver vfs "$@"; }
-login() { b login --tls-verify=false -u "$CLIENTS_USER" --password-stdin "$REG" <<< "$CLIENTS_PASS"; }
+log_in() { b login --tls-verify=false -u "$1" --password-stdin "$REG" <<< "$2"; }
+log_out() { b logout "$REG"; }
+put() {
+  local work
+  head -c 100000 /dev/urandom > data.bin
+  work=$(b from scratch)
+  b copy "$work" data.bin /data.bin
+  b commit --rm -q "$work" "$REG/$1:v1"
+  b push --tls-verify=false "$REG/$1:v1"
+}
+get() { b rmi -af; b pull --tls-verify=false "docker://$REG/$1:v1"; b images --digests --format '{{.Digest}}' "$REG/$1:v1" > got; }
+got() { cat got; }
 push() {
   local work
   head -c 3000000 /dev/urandom > data.bin

@@ -16,6 +16,7 @@ skip() { note "$*"; exit 77; }
 # What the row says when the story went well.
 note() { printf '%s\n' "$*" > "$BOX/note"; }
 logged_in() { [ -n "$CLIENTS_USER" ]; }
+login() { log_in "$CLIENTS_USER" "$CLIENTS_PASS"; }
 
 # same WHAT EXPECTED GOT
 same() { if [ -z "$2" ] || [ "$2" != "$3" ]; then die "$1: expected '$2', got '$3'"; fi; }

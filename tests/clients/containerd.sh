@@ -11,7 +11,18 @@ STORIES=(
 )
 version() { containerd --version | awk '{ print $3 }'; }
 c() { ctr --address "$BOX/containerd.sock" --namespace test "$@"; }
-user() { if logged_in; then printf -- '--user\n%s:%s\n' "$CLIENTS_USER" "$CLIENTS_PASS"; fi; }
+# ctr keeps no logins: whoever is logged in is named with every command
+LOGIN_ASKS=no
+log_in() { printf '%s:%s' "$1" "$2" > login; }
+log_out() { rm login; }
+user() { if logged_in; then login; fi; [ ! -f login ] || printf -- '--user\n%s\n' "$(cat login)"; }
+put() {
+  c images import --no-unpack "$WORK/images/image.tar"
+  c images tag --force "$(c images ls -q | grep -v "^$REG/" | head -n 1)" "$REG/$1:v1"
+  i push --plain-http "$REG/$1:v1"
+}
+get() { forget; fetch "$REG/$1:v1"; held "$REG/$1:v1" > got; }
+got() { cat got; }
 # i VERB ARGUMENTS: the image commands that talk to a registry
 i() { local verb=$1 u; shift; mapfile -t u < <(user); c images "$verb" "${u[@]}" "$@"; }
 # the native snapshotter copies files: it works on any file system, mounts nothing

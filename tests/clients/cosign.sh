@@ -15,8 +15,13 @@ version() { cosign version 2> /dev/null | awk '/^GitVersion/ { print $2 }'; }
 export COSIGN_PASSWORD=test COSIGN_YES=true
 # A proxy that is not there: whatever tries to reach the public services fails at once; loopback is never proxied.
 export HTTPS_PROXY=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9
-[ -z "${REG:-}" ] || export NO_PROXY=${REG%:*}
-login() { cosign login "$REG" -u "$CLIENTS_USER" --password-stdin <<< "$CLIENTS_PASS"; }
+[ -z "${REG:-}" ] || export NO_PROXY=${REG%:*},localhost
+log_in() { cosign login "$REG" -u "$1" --password-stdin <<< "$2"; }
+log_out() { printf '{"auths":{}}\n' > "$DOCKER_CONFIG/config.json"; }
+LOGIN_ASKS=no
+put() { head -c 1000 /dev/urandom > small; cosign upload blob --allow-http-registry -f small "$REG/$1:v1"; }
+get() { rm -rf got; cosign save --allow-http-registry --dir got "$REG/$1:v1"; }
+got() { layout_digest got; }
 image() { echo "$REG/$NS/app@$(layout_digest "$WORK/images/image")"; }
 # v2 and v3 differ in how one says "no transparency log"
 offline() { if cosign sign --help 2>&1 | grep -q -- --signing-config; then echo v3; else echo v2; fi; }

@@ -15,7 +15,12 @@ STORIES=(
   'delete a tag|30|delete_tag'
 )
 version() { crane version; }
-login() { crane auth login --insecure -u "$CLIENTS_USER" --password-stdin "$REG" <<< "$CLIENTS_PASS"; }
+log_in() { crane auth login --insecure -u "$1" --password-stdin "$REG" <<< "$2"; }
+log_out() { crane auth logout "$REG"; }
+LOGIN_ASKS=no
+put() { c push "$WORK/images/image" "$REG/$1:v1"; }
+get() { rm -rf got; c pull --format=oci "$REG/$1:v1" got; }
+got() { layout_digest got; }
 c() { crane --insecure "$@"; }
 push() { c push "$WORK/images/image" "$REG/$NS/app:v1"; same digest "$(layout_digest "$WORK/images/image")" "$(remote_digest "$NS/app" v1)"; }
 pull() {

@@ -33,7 +33,16 @@ TOML
     --iptables=false --ip6tables=false --bridge=none --insecure-registry 127.0.0.0/8 --insecure-registry "$REG"
   until_true 40 d version || { tail -n 20 dockerd.log; die 'dockerd did not start'; }
 }
-login() { d login -u "$CLIENTS_USER" --password-stdin "$REG" <<< "$CLIENTS_PASS"; }
+log_in() { d login -u "$1" --password-stdin "$REG" <<< "$2"; }
+log_out() { d logout "$REG"; }
+put() {
+  mkdir -p small
+  head -c 100000 /dev/urandom > small/data.bin
+  tar -C small -c . | d import - "$REG/$1:v1"
+  d push "$REG/$1:v1"
+}
+get() { forget; d pull "$REG/$1:v1" > got.txt; }
+got() { sed -n 's/^Digest: //p' got.txt; }
 pushed_digest() { sed -n 's/.*digest: \(sha256:[0-9a-f]*\).*/\1/p' "$1"; }
 push() {
   mkdir -p context

@@ -2,8 +2,10 @@
 """Makes the images that the client stories push, and can push one without any client.
 
 layout.py make DIR SEED MEGABYTES   DIR/image (one image), DIR/multi (an index of two platforms), DIR/image.tar
-layout.py push LAYOUT URL REPO TAG  straight over HTTP, for stories that begin with a pull;
-                                    credentials from CLIENTS_USER and CLIENTS_PASS
+layout.py push LAYOUT URL REPO TAG  straight over HTTP, for stories that begin with a pull
+layout.py digest URL REPO TAG       the digest of what GET sends, empty when there is no such tag
+
+Credentials are those of CLIENTS_USER and CLIENTS_PASS, with which a token is got where one is asked for.
 
 The images are real (valid tars, right diff_ids), because some clients unpack what they pull. They differ from seed
 to seed, so that no client's cache and no registry's earlier copy makes a push look better than it is.
@@ -15,14 +17,17 @@ import io
 import json
 import os
 import random
+import re
 import sys
 import tarfile
 import urllib.error
+import urllib.parse
 import urllib.request
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
@@ -102,22 +107,49 @@ def make(target, seed, megabytes):
         tar.add(one.path, ".")
 
 
+def basic():
+    pair = os.environ["CLIENTS_USER"] + ":" + os.environ.get("CLIENTS_PASS", "")
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def call(method, url, data=None, headers={}, authorization=None):
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
+    if os.environ.get("CLIENTS_USER"):
+        request.add_header("Authorization", authorization or basic())
+    try:
+        return urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as e:
+        challenge = dict(re.findall(r'(\w+)="([^"]*)"', e.headers.get("WWW-Authenticate", "")))
+        # a challenge with a service is a token service's
+        if e.code != 401 or authorization or "service" not in challenge or not os.environ.get("CLIENTS_USER"):
+            raise
+    query = urllib.parse.urlencode({key: challenge[key] for key in ("service", "scope") if key in challenge})
+    request = urllib.request.Request(challenge["realm"] + "?" + query, headers={"Authorization": basic()})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return call(method, url, data, headers, "Bearer " + json.load(answer)["token"])
+
+
+def remote_digest(base, repo, tag):
+    try:
+        return digest(call("GET", f"{base}/v2/{repo}/manifests/{tag}", headers={"Accept": f"{INDEX}, {MANIFEST}, {DOCKER}"}).read())
+    except urllib.error.HTTPError as e:
+        if e.code != 404:
+            sys.exit(f"{e.code} from {e.url}: {e.read()[:300]!r}")
+        return ""
+
+
 def push(path, base, repo, tag):
     def blob(d):
         with open(f"{path}/blobs/" + d.replace(":", "/"), "rb") as f:
             return f.read()
 
-    def call(method, url, data=None, media_type="application/octet-stream"):
-        request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": media_type})
-        if os.environ.get("CLIENTS_USER"):
-            pair = os.environ["CLIENTS_USER"] + ":" + os.environ.get("CLIENTS_PASS", "")
-            request.add_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
-        return urllib.request.urlopen(request, timeout=60)
+    def send_bytes(method, url, data, media_type="application/octet-stream"):
+        return call(method, url, data, {"Content-Type": media_type})
 
     def send_blob(d):
-        where = call("POST", f"{base}/v2/{repo}/blobs/uploads/", b"").headers["Location"]
+        where = send_bytes("POST", f"{base}/v2/{repo}/blobs/uploads/", b"").headers["Location"]
         where = where if where.startswith("http") else base + where
-        call("PUT", where + ("&" if "?" in where else "?") + "digest=" + d, blob(d))
+        send_bytes("PUT", where + ("&" if "?" in where else "?") + "digest=" + d, blob(d))
 
     def send(entry, reference):
         body = blob(entry["digest"])
@@ -126,7 +158,7 @@ def push(path, base, repo, tag):
             send(child, child["digest"])
         for part in [parsed["config"], *parsed["layers"]] if "layers" in parsed else []:
             send_blob(part["digest"])
-        call("PUT", f"{base}/v2/{repo}/manifests/{reference}", body, entry["mediaType"])
+        send_bytes("PUT", f"{base}/v2/{repo}/manifests/{reference}", body, entry["mediaType"])
 
     with open(f"{path}/index.json", "rb") as f:
         entry = json.load(f)["manifests"][0]
@@ -142,5 +174,7 @@ if __name__ == "__main__":
         make(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     elif len(sys.argv) == 6 and sys.argv[1] == "push":
         push(*sys.argv[2:])
+    elif len(sys.argv) == 5 and sys.argv[1] == "digest":
+        print(remote_digest(*sys.argv[2:]))
     else:
         sys.exit(__doc__)

@@ -15,7 +15,11 @@ STORIES=(
   'delete|30|delete'
 )
 version() { oras version | awk '/^Version/ { print $2 }'; }
-login() { oras login --plain-http -u "$CLIENTS_USER" --password-stdin "$REG" <<< "$CLIENTS_PASS"; }
+log_in() { oras login --plain-http -u "$1" --password-stdin "$REG" <<< "$2"; }
+log_out() { oras logout "$REG"; }
+put() { oras copy --from-oci-layout --to-plain-http "$WORK/images/image:image" "$REG/$1:v1"; }
+get() { rm -rf got; oras copy --from-plain-http --to-oci-layout "$REG/$1:v1" got:v1; }
+got() { layout_digest got; }
 push() {
   head -c 2000000 /dev/urandom > data.bin
   echo hello > notes.txt

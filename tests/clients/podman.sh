@@ -14,7 +14,15 @@ STORIES=(
 version() { podman --version | awk '{ print $3 }'; }
 # Own storage, so that no image of the machine's is used or left behind; vfs needs nothing of the kernel.
 p() { podman --root "$BOX/root" --runroot "$BOX/runroot" --storage-driver vfs "$@"; }
-login() { p login --tls-verify=false -u "$CLIENTS_USER" --password-stdin "$REG" <<< "$CLIENTS_PASS"; }
+log_in() { p login --tls-verify=false -u "$1" --password-stdin "$REG" <<< "$2"; }
+log_out() { p logout "$REG"; }
+put() {
+  [ -d layout ] || cp -r "$WORK/images/image" layout
+  p tag "$(p pull -q oci:layout:image)" "$REG/$1:v1"
+  p push --tls-verify=false "$REG/$1:v1"
+}
+get() { p rmi -af; p pull --tls-verify=false "$REG/$1:v1"; p image inspect --format '{{.Digest}}' "$REG/$1:v1" > got; }
+got() { cat got; }
 push() {
   local id
   # podman makes an image name of the path, so that one has to be short and in lower case

@@ -15,6 +15,11 @@ STORIES=(
 )
 version() { regctl version --format '{{.VCSTag}}' | grep . || regctl version | awk '/VCSTag/ { print $2 }'; }
 login() { r registry login --user "$CLIENTS_USER" --pass-stdin --skip-check "$REG" <<< "$CLIENTS_PASS"; r registry whoami "$REG"; }
+log_in() { r registry login --user "$1" --pass-stdin "$REG" <<< "$2"; }
+log_out() { r registry logout "$REG"; }
+put() { r image copy "ocidir://$WORK/images/image:image" "$REG/$1:v1"; }
+get() { rm -rf got; r image copy "$REG/$1:v1" ocidir://got:v1; }
+got() { layout_digest got; }
 r() { regctl --host "reg=$REG,tls=disabled" "$@"; }
 push() { r image copy "ocidir://$WORK/images/image:image" "$REG/$NS/app:v1"; same digest "$(layout_digest "$WORK/images/image")" "$(remote_digest "$NS/app" v1)"; }
 pull() { r image copy "$REG/$NS/app:v1" ocidir://back:v1; same digest "$(layout_digest "$WORK/images/image")" "$(layout_digest back)"; }

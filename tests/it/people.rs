@@ -7,6 +7,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::SystemTime;
 use wharfinger::auth::Verifier;
 
@@ -42,10 +43,10 @@ impl Service {
     }
 
     /// What a registry believes its tokens by.
-    pub fn verifier(&self) -> Verifier {
+    pub fn verifier(&self) -> Arc<Verifier> {
         let x = URL_SAFE_NO_PAD.encode(self.0.public_key().as_ref());
         let set = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }] });
-        Verifier::parse(set.to_string().as_bytes(), ISSUER, SERVICE).unwrap()
+        Arc::new(Verifier::parse(set.to_string().as_bytes(), ISSUER, SERVICE).unwrap())
     }
 
     /// A token for this user, good for this `access`.

@@ -274,3 +274,13 @@ async fn certificates_are_renewed_while_serving() {
     tokio::time::sleep(SOON).await;
     assert!(shown(&second).await, "the last good one stays");
 }
+
+#[tokio::test]
+async fn a_proxy_nobody_told_of_is_warned_about_once() {
+    let place = Place::start(false);
+    for _ in 0..3 {
+        place.daemon.ask(Method::GET, "/v2/").header("x-forwarded-for", "203.0.113.9").send().await.is(401);
+    }
+    place.push("alice").await;
+    assert_eq!(place.daemon.log().matches("REGISTRY_TRUSTED_PROXIES").count(), 1, "{}", place.daemon.log());
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::oci::{Digest, InvalidChunkRange, InvalidManifest, ReferencedDigest, UploadId};
+use crate::service::login::Fault;
 use http_body_util::BodyExt;
 use std::collections::BTreeSet;
 
@@ -58,7 +59,7 @@ samples! {
     "LengthAmbiguous": Error::LengthAmbiguous => Error::LengthAmbiguous;
     "CredentialsInvalid": Error::CredentialsInvalid(_) => crate::auth::InvalidCredentials.into();
     "Unauthorized": Error::Unauthorized { .. } =>
-        Error::Unauthorized { challenge: "Basic realm=\"Registry\"".into(), reason: "the inner words".into() };
+        Error::Unauthorized { challenge: "Basic realm=\"Registry\"".into(), told: Fault::Absent.told(), reason: "the inner words".into() };
     "Denied": Error::Denied { .. } => Error::Denied { reason: "the inner words".into() };
     "LoginBusy": Error::LoginBusy(_) => Error::LoginBusy(2);
     "SwitchedOff": Error::SwitchedOff { .. } =>
@@ -129,6 +130,28 @@ fn every_code_is_of_the_specification_or_a_known_other() {
     }
     let used: BTreeSet<_> = samples().iter().map(|error| error.row().code).collect();
     assert!(MORE.iter().all(|code| used.contains(code)), "one that nobody uses is no longer known");
+}
+
+/// Docker's library (distribution, `errcode`) drops such a message; its engine then takes the refusal
+/// for an unknown failure, retries for 50 seconds and says no more than "unauthorized".
+#[tokio::test]
+async fn no_message_is_just_the_text_of_its_code() {
+    let texts = [
+        "unknown error",
+        "The operation is unsupported.",
+        "authentication required",
+        "requested access to the resource is denied",
+        "service unavailable",
+        "too many requests",
+    ];
+    for error in samples() {
+        let (_, body) = answer(&error).await;
+        let message = body["errors"][0]["message"].as_str().unwrap();
+        assert!(!texts.contains(&message) && !message.is_empty(), "{}: {message}", name(&error));
+    }
+    for fault in [Fault::Absent, Fault::Password, Fault::Invalid, Fault::Scope, Fault::Nobody] {
+        assert!(!texts.contains(&fault.told()), "{fault:?}");
+    }
 }
 
 #[tokio::test]

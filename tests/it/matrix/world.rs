@@ -46,7 +46,7 @@ impl World {
                 setup.htpasswd = Some(htpasswd(&users.collect::<Vec<_>>()));
             }
             setup.signing_key = (realm.auth == Auth::Own).then(|| new_signing_key().unwrap());
-            setup.elsewhere = (realm.auth == Auth::Elsewhere).then(|| service.verifier().into());
+            setup.elsewhere = (realm.auth == Auth::Elsewhere).then(|| service.verifier());
             setup.operator = (mode != Mode::Normal).then(|| Operator {
                 read_only: mode == Mode::ReadOnly,
                 delete: mode != Mode::NoDelete,
