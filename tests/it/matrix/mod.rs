@@ -1,19 +1,21 @@
 //! Every route with every method, by every caller, under every kind of login, in every mode.
 //!
-//! `cast` says who there is, `rows` what there is to ask for (built from `Endpoint` itself),
-//! `oracle` what must come of it by the words of the design, and `world` makes it so. Each cell is
-//! a request over HTTP, judged by its answer and by what is stored afterwards.
+//! `cast` says who there is, `rows` what there is to ask for (built from `Endpoint` itself), `site`
+//! about what, `oracle` what must come of it by the words of the design, and `world` makes it so.
+//! Each request goes over HTTP and is judged by its answer and by what is stored afterwards.
 
 mod cast;
 mod oracle;
 mod rows;
+mod site;
 mod world;
 
 use crate::session::*;
 use cast::{Auth, Cell, MODES, Realm, Rules};
 use http::Method;
 use oracle::{Expected, MESSAGE};
-use rows::{Needs, Row, Sent, Site, row, samples};
+use rows::{Needs, Row, Sent, row, samples};
+use site::Site;
 use std::{collections::BTreeSet, fmt::Debug};
 use wharfinger::service::{endpoint::Endpoint, error::Error};
 use world::World;

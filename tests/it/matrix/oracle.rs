@@ -3,7 +3,8 @@
 
 use super::{
     cast::{Auth, CALLERS, Caller, Cell, EVERY, Mode, Permission, Proof, Realm, Rules},
-    rows::{Does, Needs, Route, Row, Sent, Source},
+    rows::{Does, Needs, Route, Row, Sent},
+    site::Source,
 };
 use crate::people::{ELSEWHERE, SERVICE};
 use std::net::SocketAddr;

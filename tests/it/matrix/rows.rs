@@ -3,12 +3,14 @@
 //! An endpoint without a row does not compile: the table is a `match` without `_`, and each of its
 //! arms brings the samples that are asked for.
 
-use super::cast::Permission;
-use crate::session::{OCI_INDEX, index};
+use super::{
+    cast::Permission,
+    site::{Site, Source},
+};
+use crate::session::OCI_INDEX;
 use bytes::Bytes;
-use serde_json::json;
 use wharfinger::{
-    oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag, UploadId},
+    oci::{Algorithm, Digest, Reference, RepositoryName, Tag},
     service::{endpoint::Endpoint, query::Pagination},
 };
 
@@ -76,15 +78,6 @@ pub enum Fresh {
     Sources,
 }
 
-/// Where a mount comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Another repository of the caller's.
-    Own,
-    /// One that no rule speaks of.
-    Hidden,
-}
-
 /// What is otherwise once a request has succeeded, and only then.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -122,80 +115,6 @@ pub struct Row {
     pub mount: Option<(Option<RepositoryName>, Source)>,
     /// Only for whose session it is.
     pub in_session: bool,
-}
-
-/// Names and contents of one caller's repository, some of them new with each request.
-#[derive(Clone)]
-pub struct Site {
-    pub repository: RepositoryName,
-    /// Where mounts come from.
-    pub own_source: RepositoryName,
-    pub hidden_source: RepositoryName,
-    /// Counts requests.
-    pub n: u64,
-    /// The session to be used.
-    pub session: UploadId,
-}
-
-impl Site {
-    /// What is there all the time.
-    pub fn image(&self) -> Bytes {
-        index(&[]).to_string().into()
-    }
-
-    pub fn image_digest(&self) -> Digest {
-        sha256(&self.image())
-    }
-
-    pub fn blob(&self) -> Bytes {
-        "a blob".into()
-    }
-
-    pub fn blob_digest(&self) -> Digest {
-        sha256(&self.blob())
-    }
-
-    /// What is there for one request, or comes to be by it.
-    pub fn manifest(&self) -> Bytes {
-        let annotations = json!({ "n": self.n.to_string() });
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": annotations,
-        });
-        manifest.to_string().into()
-    }
-
-    pub fn manifest_digest(&self) -> Digest {
-        sha256(&self.manifest())
-    }
-
-    pub fn tag(&self) -> Tag {
-        format!("n{}", self.n).parse().unwrap()
-    }
-
-    pub fn other_tag(&self) -> Tag {
-        format!("also-n{}", self.n).parse().unwrap()
-    }
-
-    pub fn content(&self) -> Bytes {
-        format!("content {}", self.n).into()
-    }
-
-    pub fn digest(&self) -> Digest {
-        sha256(&self.content())
-    }
-
-    /// What only that source has.
-    pub fn source_content(&self, source: Source) -> Bytes {
-        format!("{source:?} content {}", self.n).into()
-    }
-
-    pub fn source_digest(&self, source: Source) -> Digest {
-        sha256(&self.source_content(source))
-    }
-}
-
-fn sha256(bytes: &[u8]) -> Digest {
-    Hasher::digest(Algorithm::Sha256, bytes)
 }
 
 impl Row {

@@ -3,7 +3,8 @@
 use super::{
     cast::{Auth, Caller, Cell, Mode, Permission, Proof, Realm, Rules},
     oracle::{self, HIDDEN, MESSAGE, OWNER},
-    rows::{Effect, Fresh, Sent, Site, Source},
+    rows::{Effect, Fresh, Sent},
+    site::{Site, Source},
 };
 use crate::{
     people::{Service, access, basic, catalog_access, htpasswd, password},
