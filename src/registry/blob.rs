@@ -46,7 +46,7 @@ impl Registry {
     ) -> Result<bool> {
         let sources = match from {
             Some(from) => [from.clone()].into(),
-            None => self.core.hints.get(digest).unwrap_or_default(),
+            None => self.hints(digest),
         };
         for source in sources.iter().filter(|source| may_pull(source)) {
             if self.linked(source, digest).await?.is_some() {

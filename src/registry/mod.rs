@@ -33,6 +33,7 @@ pub use upload::{Chunk, Incoming, Upload};
 use crate::{
     oci::{Digest, RepositoryName},
     storage::Storage,
+    who::Subject,
 };
 use std::{future::Future, sync::Arc};
 use tokio_util::task::TaskTracker;
@@ -45,6 +46,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Registry {
     core: Arc<Core>,
     settings: Arc<Settings>,
+    /// Who asks: what others do must not change what they are answered.
+    caller: Subject,
 }
 
 /// What all requests share.
@@ -52,8 +55,8 @@ struct Core {
     store: Arc<dyn Storage>,
     /// Open upload sessions and whose they are.
     ledger: ledger::Ledger,
-    /// Where a digest was seen last: guesses for a mount without `from`, each verified at use.
-    hints: quick_cache::sync::Cache<Digest, Arc<[RepositoryName]>>,
+    /// Where a caller met a digest last: guesses for a mount without `from`, each verified at use.
+    hints: quick_cache::sync::Cache<(Digest, Subject), Arc<[RepositoryName]>>,
     /// Orders the pushes of a manifest against its deletion, and the pushes of one tag.
     locks: locks::Locks,
     space: space::Gauge,
@@ -80,12 +83,17 @@ impl Registry {
             readiness: readiness::Probe::default(),
             publishing: TaskTracker::new(),
         };
-        Self { core: Arc::new(core), settings }
+        Self { core: Arc::new(core), settings, caller: Subject::Anonymous }
     }
 
     /// The same registry under other settings.
     pub fn under(&self, settings: Arc<Settings>) -> Self {
-        Self { core: self.core.clone(), settings }
+        Self { settings, ..self.clone() }
+    }
+
+    /// The same registry as this caller meets it.
+    pub fn asked_by(&self, caller: Subject) -> Self {
+        Self { caller, ..self.clone() }
     }
 
     /// The settings this handle goes by.
@@ -118,13 +126,19 @@ impl Registry {
         }
     }
 
+    /// Notes that the caller met a digest in a repository.
     fn hint(&self, digest: &Digest, repository: &RepositoryName) {
-        let known = self.core.hints.get(digest).unwrap_or_default();
+        let known = self.hints(digest);
         if known.first() == Some(repository) {
             return;
         }
         let others = known.iter().filter(|known| *known != repository).cloned();
         let hints = std::iter::once(repository.clone()).chain(others).take(HINTS_EACH).collect();
-        self.core.hints.insert(digest.clone(), hints);
+        self.core.hints.insert((digest.clone(), self.caller.clone()), hints);
+    }
+
+    /// Where the caller met a digest, the last place first.
+    fn hints(&self, digest: &Digest) -> Arc<[RepositoryName]> {
+        self.core.hints.get(&(digest.clone(), self.caller.clone())).unwrap_or_default()
     }
 }

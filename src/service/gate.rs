@@ -125,7 +125,8 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
     let refusal = refusal.or_else(|| lacks_source().then(|| "the token is not good for the mount's source".to_owned()));
     let Some(reason) = refusal else {
         routed.endpoint.switched_off(&routed.live.operator)?;
-        return Ok(Granted { request: routed, who, sees_inside, _sealed: () });
+        let registry = routed.registry.asked_by(who.subject.clone());
+        return Ok(Granted { request: Routed { registry, ..routed }, who, sees_inside, _sealed: () });
     };
     let login = &routed.state.login;
     // A token is never the last word: its bearer may get one that is good for more.

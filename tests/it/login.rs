@@ -202,3 +202,22 @@ async fn an_upload_session_is_its_owners() {
     let gone = ask(&registry, "alice", Method::DELETE, &location, "").await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "cancelling belongs to pushing");
 }
+
+/// A mount without a source is a guess; what others do with the same bytes must not change how it ends.
+#[tokio::test]
+async fn others_who_push_the_same_blob_do_not_show_in_a_mount() {
+    let registry = registry(true).await;
+    let digest = sha256(b"shared");
+    let push_blob = async |user: &str, name: &str| {
+        let target = format!("/v2/{name}/blobs/uploads/?digest={digest}");
+        ask(&registry, user, Method::POST, &target, "shared").await.is(201);
+    };
+    push_blob("carol", "home/carol/one").await;
+    for i in 0..8 {
+        push_blob("alice", &format!("team/{i}")).await;
+    }
+    let mount = format!("/v2/home/carol/two/blobs/uploads/?mount={digest}");
+    ask(&registry, "carol", Method::POST, &mount, "").await.is(201);
+    let mount = format!("/v2/home/bob/one/blobs/uploads/?mount={digest}");
+    ask(&registry, "bob", Method::POST, &mount, "").await.is(202);
+}

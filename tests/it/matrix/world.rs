@@ -60,7 +60,7 @@ impl World {
         for repository in repositories {
             let repository = repository.parse().unwrap();
             world.put_manifest(&repository, "v1", index(&[]).to_string().into()).await;
-            world.put_blob(&repository, "a blob".into()).await;
+            world.put_blob(&Subject::Anonymous, &repository, "a blob".into()).await;
         }
         world
     }
@@ -90,10 +90,13 @@ impl World {
         match fresh {
             Fresh::Nothing => {}
             Fresh::Manifest => self.put_manifest(&site.repository, site.tag().as_str(), site.manifest()).await,
-            Fresh::Blob => self.put_blob(&site.repository, site.content()).await,
+            Fresh::Blob => self.put_blob(&Subject::Anonymous, &site.repository, site.content()).await,
             Fresh::Sources => {
-                self.put_blob(&site.own_source, site.source_content(Source::Own)).await;
-                self.put_blob(&site.hidden_source, site.source_content(Source::Hidden)).await;
+                // A mount without a source is tried where its caller met the blob, whoever that is taken for.
+                for met_by in [Subject::Anonymous, Subject::User(cell.caller.name().into())] {
+                    self.put_blob(&met_by, &site.own_source, site.source_content(Source::Own)).await;
+                    self.put_blob(&met_by, &site.hidden_source, site.source_content(Source::Hidden)).await;
+                }
             }
             Fresh::Session => {
                 let owner = owner(cell);
@@ -110,11 +113,11 @@ impl World {
         put.await.unwrap();
     }
 
-    async fn put_blob(&self, repository: &RepositoryName, bytes: Bytes) {
+    async fn put_blob(&self, by: &Subject, repository: &RepositoryName, bytes: Bytes) {
         let digest = Hasher::digest(Algorithm::Sha256, &bytes);
         let (chunk, incoming) = (Chunk::default(), stream::iter([Ok(bytes)]));
-        let inner = self.registry.inner();
-        inner.push_blob(repository, &Subject::Anonymous, &digest, chunk, incoming).await.unwrap();
+        let inner = self.registry.inner().asked_by(by.clone());
+        inner.push_blob(repository, by, &digest, chunk, incoming).await.unwrap();
     }
 
     /// What the caller shows, as a header.
