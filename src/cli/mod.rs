@@ -1,19 +1,22 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`,
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `gc`,
 //! `htpasswd` and `key`.
 //!
 //! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving failed,
-//! `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
+//! `gc` did not go to its end, `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
 //! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
 //! starting, or the file of users cannot be used.
 
 mod check;
 mod explain;
 mod flags;
+mod gc;
 mod htpasswd;
 mod key;
 mod password;
+mod progress;
 mod serve;
 mod storage;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -24,6 +27,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Problems};
 use crate::oci::RepositoryName;
+use crate::registry::CollectionOptions;
 use crate::who::Action;
 use flags::Flags;
 use htpasswd::Htpasswd;
@@ -63,6 +67,21 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Collect garbage, also beside a running daemon; exit 0 if it went to its end, 1 if not
+    Gc {
+        /// Only tell what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Free room now: wait for no lease, and empty the graveyard
+        #[arg(long)]
+        now: bool,
+        /// Go on even if a large part of all blobs would go
+        #[arg(long)]
+        force: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Add, change, remove, verify and list the users of an htpasswd file
     Htpasswd(Htpasswd),
     /// Make keys for the token service
@@ -90,6 +109,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check => check::check(read(flags)),
         Command::Explain { user, action, repository, json } => {
             explain::explain(read(flags), &user, action, &repository, json).unwrap_or_else(|problems| {
+                print_problems(&problems);
+                ExitCode::from(EX_CONFIG)
+            })
+        }
+        Command::Gc { dry_run, now, force, json } => {
+            gc::gc(read(flags), CollectionOptions { dry_run, now, force }, json).unwrap_or_else(|problems| {
                 print_problems(&problems);
                 ExitCode::from(EX_CONFIG)
             })

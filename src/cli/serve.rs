@@ -1,5 +1,6 @@
 //! `wharfinger serve`: listen, open the storage, serve until told to stop.
 
+use super::upkeep;
 use crate::{
     auth::new_signing_key,
     config::{AuthType, Env, Live, LogFormat, LogLevel, SigningKey, Warning, Watch},
@@ -11,7 +12,6 @@ use crate::{
         fs::{Fs, Opened},
     },
 };
-use arc_swap::ArcSwap;
 use std::{
     io::{self, IsTerminal},
     process::ExitCode,
@@ -90,7 +90,8 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
         }
     };
     tokio::spawn(watch.run(nudge, applied));
-    tokio::spawn(sweep(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::sweep(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::collect(registry.clone(), generation.clone()));
 
     let telemetry = Arc::new(Telemetry::default());
     let state = |face| {
@@ -177,23 +178,6 @@ async fn open_storage(env: &Env) -> Result<Fs, String> {
         Opened::Initialised => info!("storage: {path} is a new store"),
     }
     Ok(store)
-}
-
-/// Ends expired uploads from time to time, the first time soon after the start.
-async fn sweep(registry: Registry, generation: Arc<ArcSwap<Live>>) {
-    let mut ticks = tokio::time::interval(registry.settings().upload_cleanup_interval);
-    loop {
-        ticks.tick().await;
-        let live = generation.load_full();
-        if live.operator.read_only {
-            continue;
-        }
-        match registry.under(live.registry.clone()).sweep().await {
-            Ok(0) => {}
-            Ok(expired) => info!(expired, "uploads that nobody went on with were ended"),
-            Err(error) => warn!(%error, "expired uploads could not be ended; trying again later"),
-        }
-    }
 }
 
 /// Says where we are and how to push.

@@ -382,6 +382,8 @@ impl Exclusive {
 pub struct Capabilities {
     /// Room left, where that has a meaning.
     pub space: Option<Space>,
+    /// Reads since the start that found what they wanted only in the graveyard.
+    pub read_condemned: u64,
 }
 
 /// Items, and how they come to their end: moved aside first, removed later, never both at once.

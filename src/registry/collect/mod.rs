@@ -225,9 +225,14 @@ impl Registry {
         Ok(self.core.store.get(&Key::Root).await?.map(|fact| fact.written))
     }
 
-    /// What collections have done since the start, as far as this process knows.
-    pub fn collected(&self) -> Collected {
-        self.core.collected.read()
+    /// What collections have done since the start of this process; the time of the last one is the
+    /// store's, whichever process ran it.
+    pub async fn collected(&self) -> Collected {
+        // Without the store's word the figure stays where it was: a counter does not go back.
+        let read = self.core.store.probe().await.map_or(0, |capabilities| capabilities.read_condemned);
+        let last = self.last_collected().await.ok().flatten();
+        let last = last.and_then(|last| last.duration_since(SystemTime::UNIX_EPOCH).ok());
+        self.core.collected.read(read, last.unwrap_or_default().as_secs())
     }
 
     /// A store with features this build does not know may have roots it would not mark.

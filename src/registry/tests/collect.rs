@@ -8,7 +8,7 @@ use crate::{
         Registry, Settings,
     },
     storage::{
-        Durability, Key, Mem, PushId, Put, Storage,
+        Durability, Item, Key, Mem, PushId, Put, Storage,
         fs::{Fs, Init},
     },
     who::Subject,
@@ -21,7 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Collects as `gc --now` does, but one pass only: lease, settle and retention are zero.
@@ -104,7 +104,7 @@ async fn what_was_condemned_is_still_pulled_and_comes_back_when_it_is_pushed() {
         assert_eq!((report.condemned.blobs, report.condemned.links, report.purged.all()), (2, 2, 0), "{report:?}");
         assert!(has(&registry, b"layer").await, "it lies in the graveyard, and is readable");
         put(&registry, "v1", manifest("late", None)).await.unwrap();
-        assert_eq!(registry.collected().resurrected, 4);
+        assert_eq!(registry.collected().await.resurrected, 4);
         let report = collect(&registry, NOW).await;
         assert_eq!(report.referenced.number, 3);
         super::is_sound(&registry).await;
@@ -122,7 +122,7 @@ async fn a_dry_run_tells_and_changes_nothing() {
         assert_eq!((report.condemned.blobs, report.condemned.links, report.condemned.bytes), (2, 2, 7));
         assert_eq!(collect(&registry, options).await.condemned.blobs, 2);
         put(&registry, "v1", manifest("there", None)).await.unwrap();
-        assert_eq!(registry.collected().resurrected, 0);
+        assert_eq!(registry.collected().await.resurrected, 0);
     })
     .await;
 }
@@ -247,7 +247,7 @@ async fn a_manifest_that_cannot_be_read_ends_the_run_before_anything_goes() {
             assert!(registry.core.store.condemned(None, 9).await.unwrap().entries.is_empty());
         }
         assert!(has(&registry, orphan).await);
-        assert_eq!(registry.collected().failures, 2);
+        assert_eq!(registry.collected().await.failures, 2);
     })
     .await;
 }
@@ -337,6 +337,31 @@ async fn an_explicit_delete_is_not_undone_by_what_was_condemned_before() {
         assert!(!has(&registry, b"layer").await);
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_pushes_and_asks_for_a_blob_renews_its_lease_and_who_pulls_does_not() {
+    let dir = super::directory();
+    let registry = Registry::new(Arc::new(Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0), Arc::default());
+    push_blobs(&registry).await;
+    let layer = sha256(b"layer");
+    let files = [Item::Blob(layer.clone()), Item::Link(name(), layer.clone())].map(|item| dir.path().join(item.path()));
+    let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 86_400);
+    for file in &files {
+        std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+    }
+    let is_old = || files.iter().all(|file| file.metadata().unwrap().modified().unwrap() == two_days_ago);
+    registry.blob(&name(), &layer).await.unwrap();
+    assert!(is_old(), "a pull writes nothing");
+    assert_eq!(collect(&registry, CollectionOptions { dry_run: true, ..DAILY }).await.condemned.blobs, 1);
+    registry.blob_to_rely_on(&name(), &layer).await.unwrap();
+    assert_eq!(collect(&registry, DAILY).await.condemned.all(), 0);
+    for file in &files {
+        std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+    }
+    assert_eq!(collect(&registry, DAILY).await.condemned.all(), 2);
+    registry.under(settings(|c| c.lease = Duration::ZERO)).blob_to_rely_on(&name(), &layer).await.unwrap();
+    assert!(files.iter().all(|file| file.exists()), "told that it is there, he finds it there");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use std::{
     collections::BTreeSet,
     io,
+    sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 
@@ -27,7 +28,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
             // The root by name: an unmounted or replaced volume has none.
             inner.sys().meta("ROOT.json").map_err(|e| Error::io("look at", "ROOT.json", e))?;
             let space = inner.sys().space().map_err(|e| Error::io("measure", "the file system", e))?;
-            Ok(Capabilities { space: Some(space) })
+            Ok(Capabilities { space: Some(space), read_condemned: inner.read_condemned.load(Ordering::Relaxed) })
         })
         .await
     }
@@ -267,6 +268,7 @@ impl<S: Sys> Inner<S> {
         }
         for entry in self.graves(item)? {
             if let Some(found) = read(&entry.path())? {
+                self.read_condemned.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(found));
             }
         }

@@ -19,7 +19,7 @@ use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher as _},
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 /// Storage below one root directory.
@@ -35,6 +35,8 @@ struct Inner<S> {
     /// A daemon may be serving this root. It remembers which directories of repositories are
     /// there, so only itself removes them.
     is_beside: bool,
+    /// Reads that found what they wanted only in the graveyard.
+    read_condemned: AtomicU64,
 }
 
 /// Enough that two unrelated writers seldom meet.
@@ -49,7 +51,7 @@ impl<S: Sys> Fs<S> {
     fn over(files: Files<S>, is_beside: bool) -> Self {
         files.assume_durable(root::skeleton());
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { inner: Arc::new(Inner { files, stripes, is_beside }) }
+        Self { inner: Arc::new(Inner { files, stripes, is_beside, read_condemned: AtomicU64::new(0) }) }
     }
 
     /// Runs `work` off the reactor.
