@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A manifest of a repository, without its bytes.
 #[derive(Clone, Debug)]
@@ -152,15 +152,17 @@ impl Registry {
             let _tags = core.locks.tags(&repository, &all_tags).await;
             let _manifest = core.locks.pushing(&repository, &digest).await;
             let expect = registry.expectation(&repository, &reference, condition).await?;
+            let guards = registry.guard(&repository, &all_tags, &digest).await?;
             let before = registry.tagged_before(&repository, &all_tags, &digest).await?;
             core.store.put_blob(&verified, bytes).await?;
-            let puts = writes(&repository, &reference, &digest, &manifest, &revision, &all_tags, expect);
+            let mut puts = writes(&repository, &reference, &digest, &manifest, &revision, &all_tags, expect);
+            guards.apply(&mut puts);
             match core.store.put(puts, Durability::Durable).await? {
                 Outcome::Done => {}
                 Outcome::Conflict(_) => return Err(Error::PreconditionFailed),
             }
             for (tag, old) in before {
-                core.store.delete(&Key::Tagged(repository.clone(), old, tag), Expect::Any).await?;
+                registry.left_by(&repository, &tag, &old).await?;
             }
             registry.hint(&digest, &repository);
             Ok(Pushed { digest, subject: revision.subject, tags: all_tags })
@@ -171,7 +173,7 @@ impl Registry {
     /// Removes a tag, or a manifest with all its tags.
     ///
     /// # Errors
-    /// [`Error::ManifestUnknown`].
+    /// [`Error::ManifestUnknown`]; [`Error::TagImmutable`] where such a tag would go.
     pub async fn delete_manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<()> {
         let (registry, repository, reference) = (self.clone(), repository.clone(), reference.clone());
         self.shielded(async move {
@@ -179,6 +181,7 @@ impl Registry {
             let gone = match &reference {
                 Reference::Tag(tag) => {
                     let digest = registry.tagged(&repository, tag).await?.ok_or_else(unknown)?;
+                    registry.may_untag(&repository, tag)?;
                     let _deleting = registry.core.locks.deleting(&repository, &digest).await;
                     registry.untag(&repository, tag, &digest).await?
                 }
@@ -193,6 +196,7 @@ impl Registry {
         let store = &self.core.store;
         let _deleting = self.core.locks.deleting(repository, digest).await;
         let Some(revision) = self.revision(repository, digest).await? else { return Ok(false) };
+        self.may_delete(repository, digest).await?;
         let tagged = Dir::Tagged(repository.clone(), digest.clone());
         loop {
             let page = store.children(&tagged, None, 1000).await?;
@@ -214,30 +218,56 @@ impl Registry {
     }
 
     /// Removes a tag if it points to `digest`, and the note that it may.
-    async fn untag(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<bool> {
+    pub(super) async fn untag(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<bool> {
         let expect = Expect::Is(Version::of(&tag_value(digest)));
         let gone = self.core.store.delete(&Key::Tag(repository.clone(), tag.clone()), expect).await?;
-        let note = Key::Tagged(repository.clone(), digest.clone(), tag.clone());
-        self.core.store.delete(&note, Expect::Any).await?;
+        self.left_by(repository, tag, digest).await?;
         Ok(gone)
     }
 
+    /// A tag does not point to `digest` any more: the note that it may goes, and the time begins
+    /// after which an untagged manifest may go.
+    async fn left_by(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<()> {
+        let note = Key::Tagged(repository.clone(), digest.clone(), tag.clone());
+        self.core.store.delete(&note, Expect::Any).await?;
+        self.core.store.renew(&Item::Revision(repository.clone(), digest.clone()), Duration::ZERO).await?;
+        Ok(())
+    }
+
     /// The digest a tag points to.
-    async fn tagged(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>> {
+    pub(super) async fn tagged(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>> {
+        Ok(self.tagged_since(repository, tag).await?.map(|(digest, _)| digest))
+    }
+
+    /// The digest a tag points to, and when it was pushed.
+    pub(super) async fn tagged_since(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<(Digest, SystemTime)>> {
         let key = Key::Tag(repository.clone(), tag.clone());
         let Some(fact) = self.core.store.get(&key).await? else { return Ok(None) };
         let text = std::str::from_utf8(&fact.bytes).ok().and_then(|text| text.strip_suffix('\n'));
         match text.and_then(|text| text.parse().ok()) {
-            Some(digest) => Ok(Some(digest)),
+            Some(digest) => Ok(Some((digest, fact.written))),
             None => Err(storage::Error::damaged(key.path(), "it does not hold a digest").into()),
         }
     }
 
     pub(super) async fn revision(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Revision>> {
+        Ok(self.revision_since(repository, digest).await?.map(|(revision, _)| revision))
+    }
+
+    /// A revision, and when it was pushed or left by a tag last.
+    pub(super) async fn revision_since(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<(Revision, SystemTime)>> {
         let key = Key::Revision(repository.clone(), digest.clone());
         let Some(fact) = self.core.store.get(&key).await? else { return Ok(None) };
         match serde_json::from_slice(&fact.bytes) {
-            Ok(revision) => Ok(Some(revision)),
+            Ok(revision) => Ok(Some((revision, fact.written))),
             Err(e) => Err(storage::Error::damaged(key.path(), e.to_string()).into()),
         }
     }
@@ -321,6 +351,6 @@ fn writes(
 }
 
 /// What a tag's file holds.
-fn tag_value(digest: &Digest) -> Bytes {
+pub(super) fn tag_value(digest: &Digest) -> Bytes {
     format!("{digest}\n").into()
 }

@@ -6,6 +6,7 @@
 mod blob;
 mod catalog;
 mod error;
+mod immutable;
 mod ledger;
 mod locks;
 mod manifest;
@@ -13,6 +14,7 @@ mod note;
 mod readiness;
 mod references;
 mod referrer;
+mod retention;
 pub mod settings;
 mod space;
 mod sweep;
@@ -27,6 +29,7 @@ pub use error::{Error, Interruption};
 pub use manifest::{Condition, Pushed, StoredManifest};
 pub use readiness::Readiness;
 pub use referrer::Referrers;
+pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
 pub use settings::{MissingReferences, Settings};
 pub use upload::{Chunk, Incoming, Upload};
 
@@ -61,6 +64,8 @@ struct Core {
     locks: locks::Locks,
     space: space::Gauge,
     readiness: readiness::Probe,
+    /// Who was pulled when.
+    pulls: retention::PullLog,
     /// Publishing goes on when the client is gone; a stop waits for it.
     publishing: TaskTracker,
 }
@@ -81,6 +86,7 @@ impl Registry {
             locks: locks::Locks::default(),
             space: space::Gauge::default(),
             readiness: readiness::Probe::default(),
+            pulls: retention::PullLog::default(),
             publishing: TaskTracker::new(),
         };
         Self { core: Arc::new(core), settings, caller: Subject::Anonymous }

@@ -29,6 +29,11 @@ pub enum Key {
         /// By what.
         referrer: Digest,
     },
+    /// Since when pull times are kept.
+    PullsSince,
+    /// When manifests of this repository were pulled last: those whose digests begin with this
+    /// hexadecimal digit, so that a change rewrites little.
+    Pulls(RepositoryName, u8),
 }
 
 /// A level of names that can be listed.
@@ -44,6 +49,8 @@ pub enum Dir {
     Tagged(RepositoryName, Digest),
     /// Manifests that refer to a subject, as `algorithm-hex`.
     Referrers(RepositoryName, Digest),
+    /// Repositories with pull times of digests that begin with this digit, `+` for `/`.
+    Pulls(u8),
 }
 
 /// What has a life cycle.
@@ -78,6 +85,8 @@ pub(super) const GRAVEYARD: &str = "graveyard";
 pub(super) const UPLOADS: &str = "uploads";
 /// The directory of repositories.
 pub(super) const REPOSITORIES: &str = "repositories";
+/// Pull times.
+const PULLS: &str = "state/pulls";
 /// The blob pool.
 pub(super) const BLOBS: &str = "blobs";
 
@@ -96,6 +105,8 @@ impl Key {
                 let dir = Dir::Referrers(repository.clone(), subject.clone());
                 format!("{}/{}-{}", dir.path(), referrer.algorithm(), referrer.hex())
             }
+            Self::PullsSince => format!("{PULLS}/since"),
+            Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), name.as_str().replace('/', "+")),
         }
     }
 }
@@ -112,6 +123,7 @@ impl Dir {
             Self::Referrers(name, d) => {
                 format!("{REPOSITORIES}/{name}/_manifests/referrers/{}/{}", d.algorithm(), d.hex())
             }
+            Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
         }
     }
 
@@ -122,6 +134,7 @@ impl Dir {
             Self::Revisions(_, algorithm) => format!("{algorithm}:{name}").parse::<Digest>().is_ok(),
             Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
             Self::Referrers(..) => referrer(name).is_some(),
+            Self::Pulls(_) => name.replace('+', "/").parse::<RepositoryName>().is_ok(),
         }
     }
 }
@@ -238,6 +251,8 @@ mod tests {
         ] {
             assert_eq!(key.path(), format!("repositories/org/app/{path}"));
         }
+        assert_eq!(Key::PullsSince.path(), "state/pulls/since");
+        assert_eq!(Key::Pulls(name, 0xa).path(), "state/pulls/a/org+app");
         assert_eq!(Item::Blob(digest).path(), format!("blobs/sha256/ab/{hex}"));
     }
 
@@ -265,6 +280,7 @@ mod tests {
         assert!(Dir::Names(None).lists("org") && !Dir::Names(None).lists("_manifests"));
         assert!(!Dir::Tags(name.clone()).lists(".swp"));
         assert!(!Dir::Revisions(name.clone(), Algorithm::Sha256).lists("README"));
+        assert!(Dir::Pulls(0).lists("org+app") && !Dir::Pulls(0).lists("org+"));
         let referrers = Dir::Referrers(name, digest.clone());
         assert!(referrers.lists(&format!("sha256-{}", digest.hex())));
         assert!(!referrers.lists(digest.as_str()), "or one referrer would be listed twice");
