@@ -175,7 +175,7 @@ fn of_hour(hour: u64) -> SystemTime {
 }
 
 /// The file a digest's last pull is in.
-fn part(digest: &Digest) -> u8 {
+pub(super) fn part(digest: &Digest) -> u8 {
     digest.hex().chars().next().and_then(|digit| digit.to_digit(16)).map_or(0, |digit| digit as u8)
 }
 
@@ -291,7 +291,7 @@ impl Registry {
     }
 
     /// Forgets the pulls of manifests that are gone.
-    async fn forget_pulls(&self) -> Result<()> {
+    pub(super) async fn forget_pulls(&self) -> Result<()> {
         let store = &self.core.store;
         for part in 0..PARTS {
             let mut after: Option<String> = None;
