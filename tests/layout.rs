@@ -172,6 +172,8 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
         dead(link, Why::Unreferenced),
         dead(revision, Why::Unreferenced),
         dead(Item::Upload(id), Why::Unreferenced),
+        Key::PullsSince.path(),
+        Key::Pulls(name.clone(), 0xa).path(),
         format!("{}/{id}", wharfinger::files::atomic::TEMPORARY),
     ];
     // What an empty store has beside the directories of these.
@@ -201,6 +203,8 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
                 ("<id>", &id.to_string()),
                 ("<run>", &run.0.to_string()),
                 ("<why>", "unreferenced"),
+                ("<digit>", "a"),
+                ("<name with +>", "library+hello"),
             ]
             .iter()
             .fold(pattern.to_owned(), |path, (word, text)| path.replace(word, text))

@@ -8,14 +8,17 @@ mod catalog;
 mod collect;
 mod deletions;
 mod error;
+mod immutable;
 mod intent;
 mod ledger;
 mod locks;
 mod manifest;
 mod note;
+mod push;
 mod readiness;
 mod references;
 mod referrer;
+mod retention;
 pub mod settings;
 mod space;
 mod sweep;
@@ -31,9 +34,11 @@ pub use collect::{
     Report as CollectionReport, RepositoryReport, Step as CollectionStep, Untagged,
 };
 pub use error::{Error, Interruption};
-pub use manifest::{Condition, Pushed, StoredManifest};
+pub use manifest::StoredManifest;
+pub use push::{Condition, Pushed};
 pub use readiness::Readiness;
 pub use referrer::Referrers;
+pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
 pub use settings::{MissingReferences, Settings};
 pub use upload::{Chunk, Incoming, Upload};
 
@@ -74,6 +79,8 @@ struct Core {
     deletions: deletions::Deletions,
     /// What collections have done so far.
     collected: collect::Counters,
+    /// Who was pulled when.
+    pulls: retention::PullLog,
     /// Publishing goes on when the client is gone; a stop waits for it.
     publishing: TaskTracker,
 }
@@ -97,6 +104,7 @@ impl Registry {
             finished: intent::Finished::default(),
             deletions: deletions::Deletions::default(),
             collected: collect::Counters::default(),
+            pulls: retention::PullLog::default(),
             publishing: TaskTracker::new(),
         };
         Self { core: Arc::new(core), settings, caller: Subject::Anonymous }

@@ -169,6 +169,7 @@ impl Error {
                 R::TooManyUploads => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
                 R::TooManyUploadBytes => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
                 R::TooManyTags(_) => row(S::URI_TOO_LONG, "TAG_INVALID"),
+                R::TagImmutable(_) => row(S::CONFLICT, "DENIED"),
                 R::PreconditionFailed => row(S::PRECONDITION_FAILED, "DENIED"),
                 R::Interrupted(Interruption::Stalled) => row(S::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
                 R::Interrupted(Interruption::Cut) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),

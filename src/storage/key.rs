@@ -35,6 +35,11 @@ pub enum Key {
     ExpiredIntent(RepositoryName, PushId),
     /// What the last collection did; may be lost.
     CollectionReport,
+    /// Since when pull times are kept.
+    PullsSince,
+    /// When manifests of this repository were pulled last: those whose digests begin with this
+    /// hexadecimal digit, so that a change rewrites little.
+    Pulls(RepositoryName, u8),
 }
 
 /// A level of names that can be listed.
@@ -54,6 +59,8 @@ pub enum Dir {
     Intents(RepositoryName),
     /// Intents that have expired.
     ExpiredIntents(RepositoryName),
+    /// Repositories with pull times of digests that begin with this digit, `+` for `/`.
+    Pulls(u8),
 }
 
 /// What has a life cycle.
@@ -90,6 +97,8 @@ pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const UPLOADS: &str = "uploads";
 /// The directory of repositories.
 pub(super) const REPOSITORIES: &str = "repositories";
+/// Pull times.
+const PULLS: &str = "state/pulls";
 /// The blob pool.
 pub(super) const BLOBS: &str = "blobs";
 
@@ -111,6 +120,8 @@ impl Key {
             Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
             Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/expired/{}", id.0),
             Self::CollectionReport => "state/collection.json".into(),
+            Self::PullsSince => format!("{PULLS}/since"),
+            Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), name.as_str().replace('/', "+")),
         }
     }
 }
@@ -140,6 +151,7 @@ impl Dir {
             }
             Self::Intents(name) => format!("{REPOSITORIES}/{name}/_intents"),
             Self::ExpiredIntents(name) => format!("{REPOSITORIES}/{name}/_intents/expired"),
+            Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
         }
     }
 
@@ -151,6 +163,7 @@ impl Dir {
             Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
             Self::Referrers(..) => referrer(name).is_some(),
             Self::Intents(_) | Self::ExpiredIntents(_) => push(name).is_some(),
+            Self::Pulls(_) => name.replace('+', "/").parse::<RepositoryName>().is_ok(),
         }
     }
 }
@@ -277,6 +290,8 @@ mod tests {
         ] {
             assert_eq!(key.path(), format!("repositories/org/app/{path}"));
         }
+        assert_eq!(Key::PullsSince.path(), "state/pulls/since");
+        assert_eq!(Key::Pulls(name, 0xa).path(), "state/pulls/a/org+app");
         assert_eq!(Item::Blob(digest).path(), format!("blobs/sha256/ab/{hex}"));
     }
 
@@ -304,6 +319,7 @@ mod tests {
         assert!(Dir::Names(None).lists("org") && !Dir::Names(None).lists("_manifests"));
         assert!(!Dir::Tags(name.clone()).lists(".swp"));
         assert!(!Dir::Revisions(name.clone(), Algorithm::Sha256).lists("README"));
+        assert!(Dir::Pulls(0).lists("org+app") && !Dir::Pulls(0).lists("org+"));
         let referrers = Dir::Referrers(name, digest.clone());
         assert!(referrers.lists(&format!("sha256-{}", digest.hex())));
         assert!(!referrers.lists(digest.as_str()), "or one referrer would be listed twice");

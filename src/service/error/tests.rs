@@ -89,6 +89,7 @@ samples! {
     "TooManyUploads": Error::Registry(R::TooManyUploads) => R::TooManyUploads.into();
     "TooManyUploadBytes": Error::Registry(R::TooManyUploadBytes) => R::TooManyUploadBytes.into();
     "TooManyTags": Error::Registry(R::TooManyTags(_)) => R::TooManyTags(4).into();
+    "TagImmutable": Error::Registry(R::TagImmutable(_)) => R::TagImmutable("v1".parse().unwrap()).into();
     "PreconditionFailed": Error::Registry(R::PreconditionFailed) => R::PreconditionFailed.into();
     "Interrupted: stalled": Error::Registry(R::Interrupted(Interruption::Stalled)) => R::Interrupted(Interruption::Stalled).into();
     "Interrupted: cut": Error::Registry(R::Interrupted(Interruption::Cut)) => R::Interrupted(Interruption::Cut).into();
