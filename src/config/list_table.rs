@@ -156,7 +156,7 @@ pub static LISTS: &[List] = &[
                 key: "keep_pulled_within_days",
                 example: "90",
                 required: false,
-                help: "Keep what was pulled, or pushed, within so many days; untagged manifests too.",
+                help: "Keep tags pulled or pushed within so many days, and untagged manifests pulled within them.",
                 set: SetItem::Number(1, MOST_DAYS, |draft, n| draft.keep_pulled = Some(n)),
             },
             ListKey {
