@@ -1,10 +1,10 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `gc`,
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `gc`, `plan`,
 //! `htpasswd` and `key`.
 //!
-//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving failed,
+//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving or `plan` failed,
 //! `gc` did not go to its end, `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
 //! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
-//! starting, or the file of users cannot be used.
+//! starting or `plan` from looking at a store, or the file of users cannot be used.
 
 mod check;
 mod explain;
@@ -13,6 +13,7 @@ mod gc;
 mod htpasswd;
 mod key;
 mod password;
+mod plan;
 mod progress;
 mod serve;
 mod storage;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Problems};
-use crate::oci::RepositoryName;
+use crate::oci::{Pattern, RepositoryName};
 use crate::registry::CollectionOptions;
 use crate::who::Action;
 use flags::Flags;
@@ -82,6 +83,14 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what the rules of retention would keep and delete, and why; changes nothing
+    Plan {
+        /// Only repositories that match, such as `team/**`
+        repositories: Option<Pattern>,
+        /// A JSON object on each line
+        #[arg(long)]
+        json: bool,
+    },
     /// Add, change, remove, verify and list the users of an htpasswd file
     Htpasswd(Htpasswd),
     /// Make keys for the token service
@@ -119,6 +128,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ExitCode::from(EX_CONFIG)
             })
         }
+        Command::Plan { repositories, json } => plan::plan(read(flags), repositories.as_ref(), json),
         // The first user comes before the rest of the configuration.
         Command::Htpasswd(asked) => {
             htpasswd::htpasswd(asked, || config::htpasswd_path(config::of_process(), dotenv, flags))

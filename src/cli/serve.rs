@@ -92,6 +92,7 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     tokio::spawn(watch.run(nudge, applied));
     tokio::spawn(upkeep::sweep(registry.clone(), generation.clone()));
     tokio::spawn(upkeep::collect(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::write_pulls(registry.clone(), generation.clone()));
 
     let telemetry = Arc::new(Telemetry::default());
     let state = |face| {
@@ -122,6 +123,9 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
         None => main.await,
     }
     registry.close().await;
+    if let Err(error) = upkeep::write_pulls_once(&registry, &generation).await {
+        warn!(%error, "the last pull times could not be written");
+    }
     info!("stopped");
     Ok(())
 }

@@ -101,3 +101,28 @@ fn tell(report: &CollectionReport) {
         warn!(error, "left for the next collection");
     }
 }
+
+/// How often pull times are written down.
+const PULLS: Duration = Duration::from_secs(60);
+
+/// Writes down from time to time what was pulled; a read never does.
+pub(super) async fn write_pulls(registry: Registry, generation: Arc<ArcSwap<Live>>) {
+    let mut ticks = tokio::time::interval(PULLS);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        let written = write_pulls_once(&registry, &generation).await;
+        // Once: a store that can only be read is no news a minute later.
+        if let Some(error) = written.as_ref().err().filter(|_| !failing) {
+            warn!(%error, "pull times could not be written; trying again every minute");
+        }
+        failing = written.is_err();
+    }
+}
+
+pub(super) async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<Live>) -> crate::registry::Result<()> {
+    match generation.load().operator.read_only {
+        true => Ok(()),
+        false => registry.flush_pulls().await.map(|_| ()),
+    }
+}

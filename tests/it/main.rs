@@ -22,6 +22,7 @@ mod manifests;
 mod matrix;
 mod reads;
 mod reload;
+mod retention;
 mod secrets;
 mod stop;
 mod token;

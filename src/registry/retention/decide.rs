@@ -132,15 +132,16 @@ fn reason(rule: &RetentionRule, facts: &TagFacts, last: &HashSet<Tag>, now: Syst
     if let Some(age) = rule.keep_younger.filter(|age| is_within(*age, facts.pushed, now)) {
         return Some(Grounds::Younger(age));
     }
-    pulled(rule, facts.pulls, facts.pushed, now)
+    // A push counts as a pull: what was just pushed had no chance to be pulled.
+    let pulls =
+        Pulls { last: Some(facts.pulls.last.map_or(facts.pushed, |last| last.max(facts.pushed))), ..facts.pulls };
+    pulled(rule, pulls, now)
 }
 
-/// Why the time of the last pull keeps something, if it does. A push counts as one: what was just
-/// pushed had no chance to be pulled.
-fn pulled(rule: &RetentionRule, pulls: Pulls, pushed: SystemTime, now: SystemTime) -> Option<Grounds> {
+/// Why the time of the last pull keeps something, if it does.
+fn pulled(rule: &RetentionRule, pulls: Pulls, now: SystemTime) -> Option<Grounds> {
     let within = rule.keep_pulled?;
-    let last = pulls.last.map_or(pushed, |pulled| pulled.max(pushed));
-    if is_within(within, last, now) {
+    if pulls.last.is_some_and(|last| is_within(within, last, now)) {
         return Some(Grounds::Pulled(within));
     }
     is_within(within, pulls.known_since, now).then_some(Grounds::PullsUnknown(within))
@@ -180,7 +181,7 @@ fn untagged(
                 // It follows its subject and nothing else.
                 Some(_) if has_subject(manifest) => None,
                 Some(after) if is_within(after, manifest.since, now) => Some(Grounds::NotYet(after)),
-                Some(_) => pulled(rule, manifest.pulls, manifest.since, now),
+                Some(_) => pulled(rule, manifest.pulls, now),
             },
         };
         if by_itself.is_some() {

@@ -18,7 +18,8 @@ pub struct RetentionRule {
     pub keep_last: Option<usize>,
     /// Keep what was pushed within this time.
     pub keep_younger: Option<Duration>,
-    /// Keep what was pulled, or pushed, within this time.
+    /// Keep tags that were pulled or pushed within this time, and untagged manifests that were
+    /// pulled.
     pub keep_pulled: Option<Duration>,
     /// Keep tags that match this.
     pub keep_matching: Option<Expression>,
