@@ -126,3 +126,33 @@ pub(super) async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<L
         false => registry.flush_pulls().await.map(|_| ()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::fs::{Fs, Init};
+
+    #[tokio::test]
+    async fn a_collection_is_due_when_the_last_one_or_the_making_of_the_store_is_long_ago() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0;
+        let registry = Registry::new(Arc::new(store), Arc::default());
+        let hours_ago = |name: &str, hours: u64| {
+            let file = std::fs::File::options().append(true).open(dir.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+        };
+        assert!(!is_due(&registry).await.unwrap(), "the store is new");
+        hours_ago("ROOT.json", 25);
+        assert!(is_due(&registry).await.unwrap());
+        registry.collect(CollectionOptions::default(), &()).await.unwrap();
+        assert!(!is_due(&registry).await.unwrap());
+        hours_ago("state/collection.json", 23);
+        assert!(!is_due(&registry).await.unwrap());
+        hours_ago("state/collection.json", 24);
+        assert!(is_due(&registry).await.unwrap());
+        let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+        let report = std::fs::File::options().append(true).open(dir.path().join("state/collection.json")).unwrap();
+        report.set_modified(tomorrow).unwrap();
+        assert!(is_due(&registry).await.unwrap(), "a clock that was set back does not put it off");
+    }
+}

@@ -8,6 +8,7 @@ mod raw;
 mod registry;
 mod session;
 
+mod collection;
 mod conformance;
 mod disk;
 mod door;
