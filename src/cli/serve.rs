@@ -3,11 +3,12 @@
 use crate::{
     auth::new_signing_key,
     config::{AuthType, Env, Live, LogFormat, LogLevel, SigningKey, Warning, Watch},
+    files::Syncing,
     registry::Registry,
     server::{self, Options, Shutdown, Tls, Trigger},
     service::{Face, Login, Realm, State, Telemetry, app},
     storage::{
-        SIGNING_KEY,
+        Lifecycle, SIGNING_KEY,
         fs::{Fs, Opened},
     },
 };
@@ -16,8 +17,9 @@ use std::{
     io::{self, IsTerminal},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{net::TcpListener, sync::Notify, time::MissedTickBehavior};
 use tracing::{error, info, level_filters::LevelFilter, warn};
 use tracing_subscriber::{fmt, layer::SubscriberExt, reload};
 
@@ -67,7 +69,9 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     let watch = Watch::new(env.clone()).map_err(|problems| problems.to_string())?;
     let generation = watch.live();
     let first = generation.load_full();
-    let registry = Registry::new(Arc::new(store), first.registry.clone());
+    let store = Arc::new(store);
+    keep(&store, first.durability).await;
+    let registry = Registry::new(store.clone(), first.registry.clone());
     let login = login(&env)?;
     let (trigger, shutdown) = Trigger::new();
     let signals = server::on_signals(trigger).map_err(|e| format!("signals cannot be handled: {e}"))?;
@@ -78,9 +82,13 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     let tls = first.tls.clone().map(Tls::new);
     let at_start = first.limits.clone();
     let applied = {
-        let tls = tls.clone();
+        let (tls, store) = (tls.clone(), store.clone());
         move |live: &Live| {
             set_level(live.log_level);
+            if live.durability != store.health().syncing {
+                let (store, durability) = (store.clone(), live.durability);
+                tokio::spawn(async move { keep(&store, durability).await });
+            }
             if let (Some(tls), Some(config)) = (&tls, &live.tls) {
                 tls.renew(config.clone());
             }
@@ -91,6 +99,7 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     };
     tokio::spawn(watch.run(nudge, applied));
     tokio::spawn(sweep(registry.clone(), generation.clone()));
+    tokio::spawn(flush(store.clone()));
 
     let telemetry = Arc::new(Telemetry::default());
     let state = |face| {
@@ -121,6 +130,9 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
         None => main.await,
     }
     registry.close().await;
+    if let Err(error) = store.flush().await {
+        error!(%error, "what was pushed last may not survive a power failure");
+    }
     info!("stopped");
     Ok(())
 }
@@ -177,6 +189,36 @@ async fn open_storage(env: &Env) -> Result<Fs, String> {
         Opened::Initialised => info!("storage: {path} is a new store"),
     }
     Ok(store)
+}
+
+/// How long a directory's sync is put off at most, under the durability `relaxed`.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// Goes by this durability from now on.
+async fn keep(store: &Fs, durability: Syncing) {
+    let before = store.health().syncing;
+    let mode = durability.as_str();
+    match durability {
+        Syncing::Strict => info!("durability {mode}: what is answered survives a power failure"),
+        Syncing::Relaxed => {
+            warn!("durability {mode}: a power failure may take back what was pushed in the last second")
+        }
+        Syncing::None => warn!("durability {mode}: A POWER FAILURE MAY DESTROY THE STORE; for tests and caches only"),
+    }
+    if let Err(error) = store.set_syncing(durability).await {
+        error!(%error, "what was written under durability {} may not survive a power failure", before.as_str());
+    }
+}
+
+/// Makes durable what was put off, again and again.
+async fn flush(store: Arc<Fs>) {
+    let mut ticks = tokio::time::interval(FLUSH_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // The log has why, and the store takes no more writes.
+        let _ = store.flush().await;
+    }
 }
 
 /// Ends expired uploads from time to time, the first time soon after the start.

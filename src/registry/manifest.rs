@@ -142,7 +142,7 @@ impl Registry {
         let revision = Revision {
             media_type: manifest.media_type.as_str().to_owned(),
             size: bytes.len() as u64,
-            pushed: jiff::Timestamp::now().to_string(),
+            pushed: super::note::timestamp(),
             subject: manifest.subject.clone(),
             absent,
         };

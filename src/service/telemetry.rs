@@ -1,7 +1,7 @@
 //! One log line and a few counters per request, taken when its last byte is gone.
 
 use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
-use crate::config::Live;
+use crate::{config::Live, registry::Registry};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
@@ -35,6 +35,9 @@ struct Direction {
     direction: &'static str,
 }
 
+mod store;
+use store::Store;
+
 /// The daemon's counters. No label names a repository or a user: metrics are read by many.
 pub struct Telemetry {
     requests: Family<Served, Counter>,
@@ -44,6 +47,7 @@ pub struct Telemetry {
     bytes_out: Counter,
     panics: Counter,
     uploads: Gauge,
+    store: Store,
     ready: Gauge,
     generation: Gauge,
     reloaded: Gauge,
@@ -98,6 +102,7 @@ impl Default for Telemetry {
             bytes_out,
             panics,
             uploads,
+            store: Store::register(&mut collector),
             ready,
             generation,
             reloaded,
@@ -114,8 +119,9 @@ impl Telemetry {
     }
 
     /// Everything in the Prometheus text format.
-    pub(super) fn render(&self, uploads: usize, ready: bool, live: &Live) -> String {
-        self.uploads.set(i64::try_from(uploads).unwrap_or(i64::MAX));
+    pub(super) fn render(&self, registry: &Registry, ready: bool, live: &Live) -> String {
+        self.uploads.set(i64::try_from(registry.open_uploads()).unwrap_or(i64::MAX));
+        self.store.set(&registry.store_health());
         self.generation.set(i64::try_from(live.number).unwrap_or(i64::MAX));
         self.reloaded.set(i64::from(live.stale.is_none()));
         let since = live.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -2,8 +2,8 @@
 //! thing behind. For tests.
 
 use super::{
-    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Expect, Fact, Facts, Item,
-    ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId, Storage, Verdict,
+    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Expect, Fact, Facts, Health,
+    Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId, Storage, Verdict,
     Verified, Why,
 };
 use crate::{
@@ -132,6 +132,9 @@ impl Lifecycle for Faulty {
     async fn probe(&self) -> Result<Capabilities> {
         self.step(self.inner.probe()).await
     }
+    fn health(&self) -> Health {
+        self.inner.health()
+    }
     async fn now(&self) -> Result<SystemTime> {
         self.step(self.inner.now()).await
     }
@@ -231,6 +234,7 @@ impl<S: Sys> Sys for FaultySys<S> {
         mkdir(path: &str) -> ();
         rmdir(path: &str) -> ();
         sync_dir(path: &str) -> ();
+        sync_all() -> ();
         read_dir(path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> ();
         touch(path: &str) -> ();
         space() -> Space;

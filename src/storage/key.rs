@@ -100,6 +100,44 @@ impl Key {
     }
 }
 
+/// Steps of a group of writes, see [`Key::step`].
+pub(super) const STEPS: usize = 3;
+
+impl Key {
+    /// The step of a group of writes in which this one gets its name. What it relies on is durable
+    /// by then; those of one step do not rely on each other.
+    pub(super) fn step(&self) -> usize {
+        match self {
+            Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) => 0,
+            Self::Referrer { .. } => 1,
+            Self::Tag(..) => 2,
+        }
+    }
+
+    /// What the sync of a new name is called.
+    pub(super) fn naming(&self) -> &'static str {
+        match self {
+            Self::Root => "the name of ROOT.json",
+            Self::Layer(..) => "the name of a link",
+            Self::Revision(..) => "the name of a revision",
+            Self::Tag(..) => "the name of a tag",
+            Self::Tagged(..) => "the name of a hint",
+            Self::Referrer { .. } => "the name of a referrer",
+        }
+    }
+
+    /// What the sync of a removal is called; `None` where the name may come back after a crash,
+    /// because it is verified wherever it is used.
+    pub(super) fn removal(&self) -> Option<&'static str> {
+        match self {
+            Self::Tagged(..) => None,
+            Self::Tag(..) => Some("the removal of a tag"),
+            Self::Referrer { .. } => Some("the removal of a referrer"),
+            Self::Root | Self::Layer(..) | Self::Revision(..) => Some("the removal of a fact"),
+        }
+    }
+}
+
 impl Dir {
     /// The path below the storage root.
     pub fn path(&self) -> String {

@@ -2,11 +2,11 @@
 
 use super::{Fs, Inner};
 use crate::{
-    files::{Kind, Sys, atomic},
+    files::{Kind, Sys, atomic, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
-        Aged, Capabilities, Condemned, Dir, Error, Item, ItemKind, Lifecycle, Page, Presence, Result, RunId, Verdict,
-        Why, error::absent, key,
+        Aged, Capabilities, Condemned, Dir, Error, Health, Item, ItemKind, Lifecycle, Page, Presence, Result, RunId,
+        Verdict, Why, error::absent, key,
     },
 };
 use async_trait::async_trait;
@@ -28,11 +28,16 @@ impl<S: Sys> Lifecycle for Fs<S> {
         .await
     }
 
+    fn health(&self) -> Health {
+        let sys = self.inner.sys();
+        Health { syncing: sys.syncing(), syncs: sys.syncs(), trouble: sys.trouble() }
+    }
+
     async fn now(&self) -> Result<SystemTime> {
         self.run(|inner| {
             let failed = |e| Error::io("tell the time of", "the file system", e);
             // Not empty: an empty file fits a full disk, and this is how a full disk is noticed too.
-            let staged = inner.files.stage(&Bytes::from_static(b"now\n"), false, false).map_err(failed)?;
+            let staged = inner.files.stage(&Bytes::from_static(b"now\n"), None, false).map_err(failed)?;
             let now = inner.sys().meta(staged.path()).map(|meta| meta.modified);
             inner.files.discard(staged);
             now.map_err(failed)
@@ -170,7 +175,7 @@ fn is_full(error: &io::Error) -> bool {
 
 /// A time in the future is not old, whatever the clock did.
 pub(super) fn older_than(time: SystemTime, idle: Duration) -> bool {
-    SystemTime::now().duration_since(time).is_ok_and(|age| age >= idle)
+    world::now().duration_since(time).is_ok_and(|age| age >= idle)
 }
 
 impl<S: Sys> Inner<S> {
@@ -191,7 +196,7 @@ impl<S: Sys> Inner<S> {
     fn ensure(&self, item: &Item) -> Result<Presence> {
         let failed = |e| Error::io("look for", item.path(), e);
         if absent(self.sys().meta(&item.path())).map_err(failed)?.is_some() {
-            return Ok(Presence::Live);
+            return self.live(item);
         }
         let (mut runs, _) = self.names(key::GRAVEYARD, None, usize::MAX, |_, kind| kind == Kind::Directory)?;
         while let Some((run, _)) = runs.pop() {
@@ -202,10 +207,18 @@ impl<S: Sys> Inner<S> {
             }
         }
         // Somebody else may have brought it back meanwhile.
-        Ok(match absent(self.sys().meta(&item.path())).map_err(failed)? {
-            Some(_) => Presence::Live,
-            None => Presence::Missing,
-        })
+        match absent(self.sys().meta(&item.path())).map_err(failed)? {
+            Some(_) => self.live(item),
+            None => Ok(Presence::Missing),
+        }
+    }
+
+    /// An item that was seen, and is not lost by a crash any more: whoever relies on it is told
+    /// that his own writes are durable.
+    fn live(&self, item: &Item) -> Result<Presence> {
+        let path = item.path();
+        self.files.settle(&path, "the name of what is relied on").map_err(|e| Error::io("sync", path, e))?;
+        Ok(Presence::Live)
     }
 
     fn condemn(&self, entry: &Condemned, idle: Duration) -> Result<Verdict> {
@@ -226,7 +239,7 @@ impl<S: Sys> Inner<S> {
             // the chance to look at it later is lost.
             Err(e) if is_full(&e) && entry.why == Why::Deleted && !matches!(entry.item, Item::Upload(_)) => {
                 let gone = absent(self.sys().unlink(&live)).map_err(failed)?;
-                self.files.sync_parent(&live).map_err(failed)?;
+                self.files.sync_parent(&live, "the removal of what finds no grave").map_err(failed)?;
                 return Ok(if gone.is_some() { Verdict::Condemned } else { Verdict::Gone });
             }
             Err(e) => return Err(failed(e)),
@@ -236,8 +249,8 @@ impl<S: Sys> Inner<S> {
         if !idle.is_zero() && after != before && self.restore(entry)? {
             return Ok(Verdict::Renewed);
         }
-        self.files.sync_parent(&dead).map_err(failed)?;
-        self.files.sync_parent(&live).map_err(failed)?;
+        self.files.sync_parent(&dead, "the name of a grave").map_err(failed)?;
+        self.files.sync_parent(&live, "the removal of what is condemned").map_err(failed)?;
         if let Item::Link(..) | Item::Revision(..) = entry.item {
             self.files.prune(&live, key::REPOSITORIES);
         }
@@ -249,7 +262,7 @@ impl<S: Sys> Inner<S> {
         let failed = |e| Error::io("restore", &live, e);
         match self.files.rename_new(&dead, &live) {
             Ok(()) => {
-                self.files.sync_parent(&live).map_err(failed)?;
+                self.files.sync_parent(&live, "the name of what is restored").map_err(failed)?;
                 Ok(true)
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(true),
