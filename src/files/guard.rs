@@ -287,6 +287,10 @@ impl<S: Sys> Sys for Guarded<S> {
         self.write(|sys| sys.touch(path))
     }
 
+    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn Send + Sync>>> {
+        self.sys.try_lock(path)
+    }
+
     fn space(&self) -> io::Result<Space> {
         self.sys.space()
     }

@@ -3,7 +3,7 @@
 use super::{Error, Registry, Result};
 use crate::{
     oci::{Digest, RepositoryName},
-    storage::{Blob, Durability, Item, Key, Put, RunId, Verdict, Why},
+    storage::{Blob, Durability, Item, Key, Put, Verdict, Why},
 };
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Registry {
     /// [`Error::BlobUnknown`].
     pub async fn delete_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
         let link = Item::Link(repository.clone(), digest.clone());
-        match self.core.store.condemn(&link, RunId::fresh(), Why::Deleted, Duration::ZERO).await? {
+        match self.core.store.condemn(&link, self.core.deletions.run(), Why::Deleted, Duration::ZERO).await? {
             Verdict::Condemned => Ok(()),
             Verdict::Gone | Verdict::Renewed => Err(Error::BlobUnknown(digest.clone())),
         }

@@ -5,7 +5,10 @@
 
 mod blob;
 mod catalog;
+mod collect;
+mod deletions;
 mod error;
+mod intent;
 mod ledger;
 mod locks;
 mod manifest;
@@ -23,6 +26,10 @@ mod upload;
 mod verify;
 
 pub use catalog::{Everything, Visible};
+pub use collect::{
+    Collected, Collection, CollectionError, Count, Follow, Kinds, Options as CollectionOptions,
+    Report as CollectionReport, RepositoryReport, Step as CollectionStep, Untagged,
+};
 pub use error::{Error, Interruption};
 pub use manifest::{Condition, Pushed, StoredManifest};
 pub use readiness::Readiness;
@@ -62,6 +69,12 @@ struct Core {
     locks: locks::Locks,
     space: space::Gauge,
     readiness: readiness::Probe,
+    /// Pushes whose intents are not needed any more.
+    finished: intent::Finished,
+    /// Where in the graveyard that which clients delete goes.
+    deletions: deletions::Deletions,
+    /// What collections have done so far.
+    collected: collect::Counters,
     /// Publishing goes on when the client is gone; a stop waits for it.
     publishing: TaskTracker,
 }
@@ -82,6 +95,9 @@ impl Registry {
             locks: locks::Locks::default(),
             space: space::Gauge::default(),
             readiness: readiness::Probe::default(),
+            finished: intent::Finished::default(),
+            deletions: deletions::Deletions::default(),
+            collected: collect::Counters::default(),
             publishing: TaskTracker::new(),
         };
         Self { core: Arc::new(core), settings, caller: Subject::Anonymous }

@@ -1,5 +1,6 @@
 //! What an operator may decide about the registry itself; plain values, no file in sight.
 
+use super::Collection;
 use std::time::Duration;
 
 /// Which dangling references a manifest may carry when it is pushed.
@@ -48,6 +49,8 @@ pub struct Settings {
     pub reserve_inodes: Option<u64>,
     /// Most ranges answered in one response; a request for more is answered whole.
     pub ranges_per_request: usize,
+    /// When garbage is collected, and how long it is left alone before.
+    pub collection: Collection,
     /// Page of the catalog when the request names no size.
     pub page_default: usize,
     /// Largest page of the catalog or of a tag list.
@@ -71,6 +74,7 @@ impl Default for Settings {
             reserve_bytes: None,
             reserve_inodes: None,
             ranges_per_request: 128,
+            collection: Collection::default(),
             page_default: 100,
             page_max: 1000,
         }

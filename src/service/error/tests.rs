@@ -92,6 +92,7 @@ samples! {
     "PreconditionFailed": Error::Registry(R::PreconditionFailed) => R::PreconditionFailed.into();
     "Interrupted: stalled": Error::Registry(R::Interrupted(Interruption::Stalled)) => R::Interrupted(Interruption::Stalled).into();
     "Interrupted: cut": Error::Registry(R::Interrupted(Interruption::Cut)) => R::Interrupted(Interruption::Cut).into();
+    "Overtaken": Error::Registry(R::Overtaken) => R::Overtaken.into();
     "Stopping": Error::Registry(R::Stopping) => R::Stopping.into();
     "Storage: full": Error::Registry(R::Storage(S::Full { .. })) => S::Full { what: SECRET.into() }.into();
     "Storage: read-only": Error::Registry(R::Storage(S::ReadOnly { .. })) => S::ReadOnly { why: SECRET.into() }.into();

@@ -13,7 +13,7 @@ pub mod root;
 
 pub use root::{Init, OpenError, Opened};
 
-use super::{Error, Result, blob::blocking};
+use super::{Error, Result, blob::blocking, key};
 use crate::files::{Files, Guarded, Kind, Real, Syncing, Sys, world};
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -32,6 +32,9 @@ struct Inner<S> {
     /// Writers of one key, or of one upload, take the same of these; held for a rename or one
     /// write, never for a sync.
     stripes: Vec<Mutex<()>>,
+    /// A daemon may be serving this root. It remembers which directories of repositories are
+    /// there, so only itself removes them.
+    is_beside: bool,
 }
 
 /// Enough that two unrelated writers seldom meet.
@@ -40,10 +43,14 @@ const STRIPES: usize = 1024;
 impl<S: Sys> Fs<S> {
     /// Storage below a root which [`root`] has made or checked.
     pub fn new(files: Files<S>) -> Self {
+        Self::over(files, false)
+    }
+
+    fn over(files: Files<S>, is_beside: bool) -> Self {
         files.assume_durable(root::skeleton());
         files.sys().demand(root::MARK);
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { inner: Arc::new(Inner { files, stripes }) }
+        Self { inner: Arc::new(Inner { files, stripes, is_beside }) }
     }
 
     /// Changes what an answer to a write promises, from now on. Where that is more than before,
@@ -95,6 +102,22 @@ impl<S: Sys> Inner<S> {
 
     fn sys(&self) -> &Guarded<S> {
         self.files.sys()
+    }
+
+    /// Removes the directories of a repository that are empty since `path` went.
+    fn prune(&self, path: &str) {
+        if self.is_beside {
+            return;
+        }
+        self.files.prune(path, key::REPOSITORIES);
+        // Where nothing else is left of the repository, the place of its pushes goes too.
+        if let Some((repository, _)) = path.split_once("/_")
+            && matches!(self.sys().meta(&format!("{repository}/_manifests")), Err(e) if e.kind() == io::ErrorKind::NotFound)
+            && matches!(self.sys().meta(&format!("{repository}/_layers")), Err(e) if e.kind() == io::ErrorKind::NotFound)
+        {
+            self.files.prune(&format!("{repository}/_intents/expired/none"), key::REPOSITORIES);
+            self.files.prune(&format!("{repository}/_intents/none"), key::REPOSITORIES);
+        }
     }
 
     /// The first `most` names after `after` that `wanted` accepts, in byte order, and whether

@@ -51,6 +51,9 @@ pub enum OpenError {
     /// It is empty, and may not be initialised.
     #[error("storage directory {0} is empty and REGISTRY_STORAGE_INIT=never: is the volume mounted?")]
     Empty(String),
+    /// It is empty, and whoever asks does not make stores.
+    #[error("storage directory {0} is empty: there is no store to look at; is the volume mounted?")]
+    NoStore(String),
     /// It holds something else.
     #[error(
         "storage directory {path} has no ROOT.json, yet holds {found:?}: not a store of ours; refusing to touch it"
@@ -149,6 +152,25 @@ impl Fs<Real> {
         let sys = Real::open_root(path).map_err(failed)?;
         lock(&sys, &shown)?;
         Self::mount(sys, &shown)
+    }
+
+    /// Opens the store in a directory beside a daemon that may be serving it: takes no lock, and
+    /// neither makes nor changes anything. Whoever writes through it must know how that meets
+    /// the daemon's own writes; the locks of one process do not order those of another.
+    ///
+    /// # Errors
+    /// [`OpenError`] where there is no store, or not one that this build reads.
+    pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        let shown = path.display().to_string();
+        let sys = Real::open_root(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => OpenError::Absent(shown.clone()),
+            _ => OpenError::Io { path: shown.clone(), source },
+        })?;
+        match state(&sys, &shown)? {
+            State::Store(_) => Ok(Self::over(Files::new(sys), true)),
+            State::Empty => Err(OpenError::NoStore(shown)),
+            State::Foreign(found) => Err(OpenError::NotAStore { path: shown, found }),
+        }
     }
 }
 
@@ -310,6 +332,20 @@ mod tests {
             std::fs::write(dir.path().join("ROOT.json"), json).unwrap();
             assert!(open(dir.path(), Init::CreateDirectory).unwrap_err().to_string().contains(why));
         }
+    }
+
+    #[test]
+    fn a_store_is_opened_beside_its_daemon_and_never_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let beside = |path: &Path| Fs::open_beside(path).map(|_| ());
+        assert!(matches!(beside(&dir.path().join("absent")), Err(OpenError::Absent(_))));
+        assert!(matches!(beside(dir.path()), Err(OpenError::NoStore(_))));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was made");
+        let _daemon = Fs::open(dir.path(), Init::EmptyDirectory).unwrap();
+        beside(dir.path()).unwrap();
+        std::fs::remove_file(dir.path().join("ROOT.json")).unwrap();
+        std::fs::create_dir(dir.path().join("repositories/app")).unwrap();
+        assert!(matches!(beside(dir.path()), Err(OpenError::NotAStore { .. })));
     }
 
     #[test]
