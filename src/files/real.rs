@@ -69,6 +69,17 @@ impl Real {
         self.root.as_fd()
     }
 
+    /// The number Linux gives the kind of file system the root is on; zero where there is none.
+    ///
+    /// # Errors
+    /// As `fstatfs(2)` gives them.
+    pub fn file_system(&self) -> io::Result<u64> {
+        #[cfg(target_os = "linux")]
+        return Ok(u64::from(fs::fstatfs(&self.root)?.f_type as u32));
+        #[cfg(not(target_os = "linux"))]
+        Ok(0)
+    }
+
     /// Opens beneath the root without following any link.
     fn open_beneath(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         #[cfg(target_os = "linux")]

@@ -25,4 +25,5 @@ mod reload;
 mod secrets;
 mod stop;
 mod token;
+mod trouble;
 mod uploads;

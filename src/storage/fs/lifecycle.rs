@@ -1,6 +1,6 @@
 //! The life cycle of items as renames between the live tree and the graveyard.
 
-use super::{Fs, Inner};
+use super::{Fs, Inner, root::MARK};
 use crate::{
     files::{Kind, Sys, atomic, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
@@ -25,7 +25,9 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn probe(&self) -> Result<Capabilities> {
         self.run(|inner| {
             // The root by name: an unmounted or replaced volume has none.
-            inner.sys().meta("ROOT.json").map_err(|e| Error::io("look at", "ROOT.json", e))?;
+            if absent(inner.sys().meta(MARK)).map_err(|e| Error::io("look at", MARK, e))?.is_none() {
+                return Err(Error::ReadOnly { why: format!("{MARK} is missing: is the volume mounted?") });
+            }
             let space = inner.sys().space().map_err(|e| Error::io("measure", "the file system", e))?;
             Ok(Capabilities { space: Some(space) })
         })
