@@ -3,12 +3,14 @@
 use crate::{
     config::Live,
     registry::{CollectionError, CollectionOptions, CollectionReport, Registry},
+    storage::fs::Fs,
 };
 use arc_swap::ArcSwap;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 /// How often the schedule is looked at.
@@ -127,10 +129,24 @@ pub(super) async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<L
     }
 }
 
+/// How long a directory's sync is put off at most, under the durability `relaxed`.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// Makes durable what was put off, again and again.
+pub(super) async fn flush(store: Arc<Fs>) {
+    let mut ticks = tokio::time::interval(FLUSH_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // The log has why, and the store takes no more writes.
+        let _ = store.flush().await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::fs::{Fs, Init};
+    use crate::storage::fs::Init;
 
     #[tokio::test]
     async fn a_collection_is_due_when_the_last_one_or_the_making_of_the_store_is_long_ago() {

@@ -27,4 +27,5 @@ mod retention;
 mod secrets;
 mod stop;
 mod token;
+mod trouble;
 mod uploads;
