@@ -14,6 +14,7 @@ mod disk;
 mod door;
 mod elsewhere;
 mod first;
+mod format;
 mod hostile;
 mod leaks;
 mod limits;

@@ -16,8 +16,8 @@ use std::{io, path::Path, thread, time::Duration};
 /// The file that makes a directory a store.
 pub(super) const MARK: &str = "ROOT.json";
 
-/// The format this build writes.
-pub const FORMAT: u32 = 0;
+/// The format this build writes; it reads all up to it. `docs/layout.md` is its contract.
+pub const FORMAT: u32 = 1;
 
 /// How long a second daemon waits for the first to let go of the root.
 const PATIENCE: Duration = Duration::from_secs(10);
