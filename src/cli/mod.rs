@@ -1,20 +1,23 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `plan`,
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `plan`, `gc`,
 //! `htpasswd` and `key`.
 //!
 //! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving or `plan` failed,
-//! `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
+//! `gc` did not go to its end, `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
 //! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
 //! starting or `plan` from looking at a store, or the file of users cannot be used.
 
 mod check;
 mod explain;
 mod flags;
+mod gc;
 mod htpasswd;
 mod key;
 mod password;
 mod plan;
+mod progress;
 mod serve;
 mod storage;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -25,6 +28,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Problems};
 use crate::oci::{Pattern, RepositoryName};
+use crate::registry::CollectionOptions;
 use crate::who::Action;
 use flags::Flags;
 use htpasswd::Htpasswd;
@@ -72,6 +76,21 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Collect garbage, also beside a running daemon; exit 0 if it went to its end, 1 if not
+    Gc {
+        /// Only tell what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Free room now: wait for no lease, and empty the graveyard
+        #[arg(long)]
+        now: bool,
+        /// Go on even if a large part of all blobs would go
+        #[arg(long)]
+        force: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Add, change, remove, verify and list the users of an htpasswd file
     Htpasswd(Htpasswd),
     /// Make keys for the token service
@@ -104,6 +123,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             })
         }
         Command::Plan { repositories, json } => plan::plan(read(flags), repositories.as_ref(), json),
+        Command::Gc { dry_run, now, force, json } => {
+            gc::gc(read(flags), CollectionOptions { dry_run, now, force }, json).unwrap_or_else(|problems| {
+                print_problems(&problems);
+                ExitCode::from(EX_CONFIG)
+            })
+        }
         // The first user comes before the rest of the configuration.
         Command::Htpasswd(asked) => {
             htpasswd::htpasswd(asked, || config::htpasswd_path(config::of_process(), dotenv, flags))

@@ -1,9 +1,10 @@
 //! `wharfinger serve`: listen, open the storage, serve until told to stop.
 
+use super::upkeep;
 use crate::{
     auth::new_signing_key,
     config::{AuthType, Env, Live, LogFormat, LogLevel, SigningKey, Warning, Watch},
-    registry::{self, Registry},
+    registry::Registry,
     server::{self, Options, Shutdown, Tls, Trigger},
     service::{Face, Login, Realm, State, Telemetry, app},
     storage::{
@@ -11,12 +12,10 @@ use crate::{
         fs::{Fs, Opened},
     },
 };
-use arc_swap::ArcSwap;
 use std::{
     io::{self, IsTerminal},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 use tokio::{net::TcpListener, sync::Notify};
 use tracing::{error, info, level_filters::LevelFilter, warn};
@@ -91,8 +90,9 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
         }
     };
     tokio::spawn(watch.run(nudge, applied));
-    tokio::spawn(sweep(registry.clone(), generation.clone()));
-    tokio::spawn(write_pulls(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::sweep(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::collect(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::write_pulls(registry.clone(), generation.clone()));
 
     let telemetry = Arc::new(Telemetry::default());
     let state = |face| {
@@ -123,7 +123,7 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
         None => main.await,
     }
     registry.close().await;
-    if let Err(error) = write_pulls_once(&registry, &generation).await {
+    if let Err(error) = upkeep::write_pulls_once(&registry, &generation).await {
         warn!(%error, "the last pull times could not be written");
     }
     info!("stopped");
@@ -182,48 +182,6 @@ async fn open_storage(env: &Env) -> Result<Fs, String> {
         Opened::Initialised => info!("storage: {path} is a new store"),
     }
     Ok(store)
-}
-
-/// Ends expired uploads from time to time, the first time soon after the start.
-async fn sweep(registry: Registry, generation: Arc<ArcSwap<Live>>) {
-    let mut ticks = tokio::time::interval(registry.settings().upload_cleanup_interval);
-    loop {
-        ticks.tick().await;
-        let live = generation.load_full();
-        if live.operator.read_only {
-            continue;
-        }
-        match registry.under(live.registry.clone()).sweep().await {
-            Ok(0) => {}
-            Ok(expired) => info!(expired, "uploads that nobody went on with were ended"),
-            Err(error) => warn!(%error, "expired uploads could not be ended; trying again later"),
-        }
-    }
-}
-
-/// How often pull times are written down.
-const PULLS: Duration = Duration::from_secs(60);
-
-/// Writes down from time to time what was pulled; a read never does.
-async fn write_pulls(registry: Registry, generation: Arc<ArcSwap<Live>>) {
-    let mut ticks = tokio::time::interval(PULLS);
-    let mut failing = false;
-    loop {
-        ticks.tick().await;
-        let written = write_pulls_once(&registry, &generation).await;
-        // Once: a store that can only be read is no news a minute later.
-        if let Some(error) = written.as_ref().err().filter(|_| !failing) {
-            warn!(%error, "pull times could not be written; trying again every minute");
-        }
-        failing = written.is_err();
-    }
-}
-
-async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<Live>) -> registry::Result<()> {
-    match generation.load().operator.read_only {
-        true => Ok(()),
-        false => registry.flush_pulls().await.map(|_| ()),
-    }
 }
 
 /// Says where we are and how to push.

@@ -58,7 +58,7 @@ impl<S: Sys> Files<S> {
     /// # Errors
     /// The operating system's; nothing stays behind.
     pub fn stage(&self, bytes: &Bytes, durable: bool, secret: bool) -> io::Result<Staged> {
-        let staged = Staged(format!("{TEMPORARY}/{}", uuid::Uuid::new_v4()));
+        let staged = Staged(self.temporary());
         let file = match self.sys.create(&staged.0, secret) {
             // A restored copy may lack it, or somebody removed it by hand.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -82,6 +82,11 @@ impl<S: Sys> Files<S> {
                 Err(e)
             }
         }
+    }
+
+    /// A name among the temporary files that nothing has.
+    pub fn temporary(&self) -> String {
+        format!("{TEMPORARY}/{}", uuid::Uuid::new_v4())
     }
 
     /// Removes a temporary file that is not wanted any more. One that cannot be removed is left
@@ -117,6 +122,14 @@ impl<S: Sys> Files<S> {
     /// The operating system's.
     pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         self.named(to, || self.sys.rename_new(from, to))
+    }
+
+    /// Gives what is at `from` the name `to` as well, unless something is there (`AlreadyExists`).
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.named(to, || self.sys.link(from, to))
     }
 
     /// Like [`Files::rename_new`] for a staged file, which stays staged on error.

@@ -250,6 +250,15 @@ impl Sys for Real {
         Ok(fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
+    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn Send + Sync>>> {
+        let file = self.open_rw(path)?;
+        match fs::flock(&file, fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     fn space(&self) -> io::Result<Space> {
         let stat = fs::fstatvfs(&self.root)?;
         Ok(Space {

@@ -95,6 +95,9 @@ pub trait Sys: Send + Sync + 'static {
     fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()>;
     /// Sets a file's time to now, by the file system's clock.
     fn touch(&self, path: &str) -> io::Result<()>;
+    /// Locks an existing file for as long as what is returned lives; `None` if somebody else has
+    /// it locked, in this process or another.
+    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn Send + Sync>>>;
     /// Room left.
     fn space(&self) -> io::Result<Space>;
     /// The file as the standard library's, for handing its pages to a socket; `None` where there

@@ -71,6 +71,9 @@ pub enum Error {
     /// The request's body ended early.
     #[error("the request body {0}")]
     Interrupted(Interruption),
+    /// A collection took away what the push referred to, again and again.
+    #[error("garbage collection kept overtaking this push; push again")]
+    Overtaken,
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),

@@ -3,10 +3,10 @@
 //! A push writes in the order of dependence (bytes, revision, referrer's entry, tags), a deletion
 //! in the reverse: a crash leaves garbage, never a name that points nowhere.
 
-use super::{Error, Registry, Result, verify};
+use super::{Error, Registry, Result, intent::Intent, verify};
 use crate::{
     oci::{Algorithm, Bounds, Digest, Hasher, Manifest, ManifestType, Reference, RepositoryName, Span, Tag},
-    storage::{self, Dir, Durability, Expect, Item, Key, Outcome, Put, RunId, Verdict, Version, Why},
+    storage::{self, Dir, Durability, Expect, Item, Key, Outcome, PushId, Put, Verdict, Verified, Version, Why},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,21 @@ pub(super) struct Revision {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     absent: Vec<String>,
 }
+
+/// A manifest on its way in.
+struct Push {
+    repository: RepositoryName,
+    reference: Reference,
+    digest: Digest,
+    manifest: Manifest,
+    verified: Verified,
+    bytes: Bytes,
+    tags: Vec<Tag>,
+}
+
+/// Times a push tries again because a collection overtook it. One that does is over in a moment;
+/// the next is a day away unless somebody collects in a loop.
+const ATTEMPTS: usize = 10;
 
 impl Registry {
     /// The manifest behind a tag or digest.
@@ -127,9 +142,7 @@ impl Registry {
         let verified = verify::bytes(&digest, &bytes)?;
         let bounds = Bounds { depth: settings.manifest_depth, descriptors: settings.manifest_descriptors };
         let manifest = Manifest::parse(&bytes, content_type, bounds)?;
-        let absent = self.check_references(repository, &manifest).await?;
         self.admit(bytes.len() as u64).await?;
-
         let mut all_tags: Vec<Tag> = match reference {
             Reference::Tag(tag) => vec![tag.clone()],
             Reference::Digest(_) => Vec::new(),
@@ -139,35 +152,75 @@ impl Registry {
                 all_tags.push(tag.clone());
             }
         }
-        let revision = Revision {
-            media_type: manifest.media_type.as_str().to_owned(),
-            size: bytes.len() as u64,
-            pushed: jiff::Timestamp::now().to_string(),
-            subject: manifest.subject.clone(),
-            absent,
+        let push = Push {
+            repository: repository.clone(),
+            reference: reference.clone(),
+            digest,
+            manifest,
+            verified,
+            bytes,
+            tags: all_tags,
         };
-        let (registry, repository, reference) = (self.clone(), repository.clone(), reference.clone());
-        self.shielded(async move {
-            let core = &registry.core;
-            let _tags = core.locks.tags(&repository, &all_tags).await;
-            let _manifest = core.locks.pushing(&repository, &digest).await;
-            let expect = registry.expectation(&repository, &reference, condition).await?;
-            let guards = registry.guard(&repository, &all_tags, &digest).await?;
-            let before = registry.tagged_before(&repository, &all_tags, &digest).await?;
-            core.store.put_blob(&verified, bytes).await?;
-            let mut puts = writes(&repository, &reference, &digest, &manifest, &revision, &all_tags, expect);
-            guards.apply(&mut puts);
-            match core.store.put(puts, Durability::Durable).await? {
-                Outcome::Done => {}
-                Outcome::Conflict(_) => return Err(Error::PreconditionFailed),
+        let registry = self.clone();
+        self.shielded(async move { registry.publish_manifest(push, condition).await }).await
+    }
+
+    /// Publishes a manifest to the end. Once more if a collection let its intent expire meanwhile:
+    /// what the push had seen need not be there any more then.
+    async fn publish_manifest(&self, push: Push, condition: Condition) -> Result<Pushed> {
+        let core = &self.core;
+        let repository = &push.repository;
+        let _tags = core.locks.tags(repository, &push.tags).await;
+        let _manifest = core.locks.pushing(repository, &push.digest).await;
+        let mut expect = self.expectation(repository, &push.reference, condition).await?;
+        let before = self.tagged_before(repository, &push.tags, &push.digest).await?;
+        let intent = Intent::of(&push.digest, &push.manifest);
+        for _ in 0..ATTEMPTS {
+            let id = self.declare(repository, &intent).await?;
+            match self.publish_once(&push, id, &expect).await {
+                Ok(true) => {
+                    self.fulfilled(repository, id);
+                    for (tag, old) in before {
+                        self.left_by(repository, &tag, &old).await?;
+                    }
+                    self.hint(&push.digest, repository);
+                    return Ok(Pushed { digest: push.digest, subject: push.manifest.subject, tags: push.tags });
+                }
+                // The condition held; what stands there now is this very push.
+                Ok(false) => expect = Expect::Any,
+                Err(e) => {
+                    self.withdraw(repository, id).await;
+                    return Err(e);
+                }
             }
-            for (tag, old) in before {
-                registry.left_by(&repository, &tag, &old).await?;
+        }
+        Err(Error::Overtaken)
+    }
+
+    /// Looks whether what the manifest refers to is there, and writes it and its tags. `false` if
+    /// the intent expired before all was visible: then nothing may be said of it.
+    async fn publish_once(&self, push: &Push, id: PushId, expect: &Expect) -> Result<bool> {
+        let (store, repository) = (&self.core.store, &push.repository);
+        let guards = self.guard(repository, &push.tags, &push.digest).await?;
+        let revision = Revision {
+            media_type: push.manifest.media_type.as_str().to_owned(),
+            size: push.bytes.len() as u64,
+            pushed: jiff::Timestamp::now().to_string(),
+            subject: push.manifest.subject.clone(),
+            absent: self.check_references(repository, &push.manifest).await?,
+        };
+        store.put_blob(&push.verified, push.bytes.clone()).await?;
+        let (manifest, mut tags) = writes(push, &revision, expect);
+        guards.apply(&mut tags);
+        for puts in [manifest, tags] {
+            if !puts.is_empty() && store.put(puts, Durability::Durable).await? != Outcome::Done {
+                return Err(Error::PreconditionFailed);
             }
-            registry.hint(&digest, &repository);
-            Ok(Pushed { digest, subject: revision.subject, tags: all_tags })
-        })
-        .await
+            if !self.is_declared(repository, id).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Removes a tag, or a manifest with all its tags.
@@ -214,7 +267,7 @@ impl Registry {
             store.delete(&entry, Expect::Any).await?;
         }
         let item = Item::Revision(repository.clone(), digest.clone());
-        Ok(store.condemn(&item, RunId::fresh(), Why::Deleted, Duration::ZERO).await? == Verdict::Condemned)
+        Ok(store.condemn(&item, self.core.deletions.run(), Why::Deleted, Duration::ZERO).await? == Verdict::Condemned)
     }
 
     /// Removes a tag if it points to `digest`, and the note that it may.
@@ -282,8 +335,8 @@ impl Registry {
     ) -> Result<Expect> {
         let allowed = match condition {
             Condition::None => return Ok(Expect::Any),
-            Condition::Absent => return Ok(Expect::Absent),
-            Condition::Present => return Ok(Expect::Present),
+            Condition::Absent => return self.holds(repository, reference, Expect::Absent).await,
+            Condition::Present => return self.holds(repository, reference, Expect::Present).await,
             Condition::OneOf(allowed) => allowed,
         };
         match reference {
@@ -293,6 +346,20 @@ impl Registry {
                 _ => Err(Error::PreconditionFailed),
             },
             Reference::Digest(_) => Err(Error::PreconditionFailed),
+        }
+    }
+
+    /// The expectation, if it holds now: what is refused is to be refused before anything is
+    /// written.
+    async fn holds(&self, repository: &RepositoryName, reference: &Reference, expect: Expect) -> Result<Expect> {
+        let key = match reference {
+            Reference::Tag(tag) => Key::Tag(repository.clone(), tag.clone()),
+            Reference::Digest(digest) => Key::Revision(repository.clone(), digest.clone()),
+        };
+        let found = self.core.store.get(&key).await?;
+        match expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) {
+            true => Ok(expect),
+            false => Err(Error::PreconditionFailed),
         }
     }
 
@@ -316,38 +383,28 @@ impl Registry {
     }
 }
 
-/// The facts a push writes, in their order.
-fn writes(
-    repository: &RepositoryName,
-    reference: &Reference,
-    digest: &Digest,
-    manifest: &Manifest,
-    revision: &Revision,
-    tags: &[Tag],
-    expect: Expect,
-) -> Vec<Put> {
+/// The facts a push writes, in their order: those of the manifest, and its tags.
+fn writes(push: &Push, revision: &Revision, expect: &Expect) -> (Vec<Put>, Vec<Put>) {
+    let Push { repository, digest, .. } = push;
     let mut json = serde_json::to_vec(revision).unwrap_or_default();
     json.push(b'\n');
     let mut first = Put::any(Key::Revision(repository.clone(), digest.clone()), json);
-    if matches!(reference, Reference::Digest(_)) {
+    if matches!(push.reference, Reference::Digest(_)) {
         first.expect = expect.clone();
     }
-    let mut puts = vec![first];
-    if let Some(subject) = &manifest.subject {
+    let mut manifest = vec![first];
+    if let Some(subject) = &push.manifest.subject {
         let key = Key::Referrer { repository: repository.clone(), subject: subject.clone(), referrer: digest.clone() };
-        puts.push(Put::any(key, super::referrer::entry(digest, manifest, revision.size)));
+        manifest.push(Put::any(key, super::referrer::entry(digest, &push.manifest, revision.size)));
     }
-    for tag in tags {
-        puts.push(Put::any(Key::Tagged(repository.clone(), digest.clone(), tag.clone()), ""));
-    }
-    for tag in tags {
-        let mut put = Put::any(Key::Tag(repository.clone(), tag.clone()), tag_value(digest));
-        if *reference == Reference::Tag(tag.clone()) {
-            put.expect = expect.clone();
-        }
-        puts.push(put);
-    }
-    puts
+    let hints = push.tags.iter().map(|tag| Key::Tagged(repository.clone(), digest.clone(), tag.clone()));
+    manifest.extend(hints.map(|hint| Put::any(hint, "")));
+    let tag = |tag: &Tag| {
+        let is_asked_for = push.reference == Reference::Tag(tag.clone());
+        let expect = if is_asked_for { expect.clone() } else { Expect::Any };
+        Put { key: Key::Tag(repository.clone(), tag.clone()), bytes: tag_value(digest), expect }
+    };
+    (manifest, push.tags.iter().map(tag).collect())
 }
 
 /// What a tag's file holds.

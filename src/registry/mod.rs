@@ -5,8 +5,11 @@
 
 mod blob;
 mod catalog;
+mod collect;
+mod deletions;
 mod error;
 mod immutable;
+mod intent;
 mod ledger;
 mod locks;
 mod manifest;
@@ -25,6 +28,10 @@ mod upload;
 mod verify;
 
 pub use catalog::{Everything, Visible};
+pub use collect::{
+    Collected, Collection, CollectionError, Count, Follow, Kinds, Options as CollectionOptions,
+    Report as CollectionReport, RepositoryReport, Step as CollectionStep, Untagged,
+};
 pub use error::{Error, Interruption};
 pub use manifest::{Condition, Pushed, StoredManifest};
 pub use readiness::Readiness;
@@ -64,6 +71,12 @@ struct Core {
     locks: locks::Locks,
     space: space::Gauge,
     readiness: readiness::Probe,
+    /// Pushes whose intents are not needed any more.
+    finished: intent::Finished,
+    /// Where in the graveyard that which clients delete goes.
+    deletions: deletions::Deletions,
+    /// What collections have done so far.
+    collected: collect::Counters,
     /// Who was pulled when.
     pulls: retention::PullLog,
     /// Publishing goes on when the client is gone; a stop waits for it.
@@ -86,6 +99,9 @@ impl Registry {
             locks: locks::Locks::default(),
             space: space::Gauge::default(),
             readiness: readiness::Probe::default(),
+            finished: intent::Finished::default(),
+            deletions: deletions::Deletions::default(),
+            collected: collect::Counters::default(),
             pulls: retention::PullLog::default(),
             publishing: TaskTracker::new(),
         };

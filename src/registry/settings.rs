@@ -2,6 +2,7 @@
 
 pub use super::retention::rule::{ImmutableTags, RetentionRule};
 
+use super::Collection;
 use crate::oci::{RepositoryName, Tag};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Settings {
     pub reserve_inodes: Option<u64>,
     /// Most ranges answered in one response; a request for more is answered whole.
     pub ranges_per_request: usize,
+    /// When garbage is collected, and how long it is left alone before.
+    pub collection: Collection,
     /// Page of the catalog when the request names no size.
     pub page_default: usize,
     /// Largest page of the catalog or of a tag list.
@@ -85,6 +88,7 @@ impl Default for Settings {
             reserve_bytes: None,
             reserve_inodes: None,
             ranges_per_request: 128,
+            collection: Collection::default(),
             page_default: 100,
             page_max: 1000,
             retention: Vec::new(),

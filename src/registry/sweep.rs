@@ -36,6 +36,7 @@ impl Registry {
             }
         }
         store.tidy(STALE).await?;
+        self.forget_fulfilled().await?;
         failed.map_or(Ok(expired), Err)
     }
 

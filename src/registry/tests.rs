@@ -1,6 +1,8 @@
 //! The registry over storage that fails: whatever call goes wrong, nothing half done shows, and
 //! doing it again succeeds.
 
+mod collect;
+
 use super::{Chunk, Condition, Error, Registry, Result, Settings};
 use crate::{
     files::{Files, Real},

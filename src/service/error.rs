@@ -173,6 +173,7 @@ impl Error {
                 R::PreconditionFailed => row(S::PRECONDITION_FAILED, "DENIED"),
                 R::Interrupted(Interruption::Stalled) => row(S::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
                 R::Interrupted(Interruption::Cut) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+                R::Overtaken => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
                 R::Stopping => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
                 R::Storage(error) => match error {
                     storage::Error::Full { .. } => row(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
@@ -230,6 +231,7 @@ impl Error {
             Self::Registry(registry::Error::TooManyUploads | registry::Error::TooManyUploadBytes) => {
                 vec![(header::RETRY_AFTER, "60".to_owned())]
             }
+            Self::Registry(registry::Error::Overtaken) => vec![(header::RETRY_AFTER, "1".to_owned())],
             Self::Registry(registry::Error::Stopping) => vec![(header::RETRY_AFTER, "5".to_owned())],
             Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
                 vec![(header::RETRY_AFTER, "120".to_owned())]

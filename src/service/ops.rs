@@ -49,7 +49,8 @@ fn config(live: &Live) -> Value {
 pub(super) async fn metrics(granted: Granted) -> Result<Response<Body>, Error> {
     let state = &granted.request.state;
     let ready = state.registry.readiness().await.pull && !state.draining.load(Ordering::Acquire);
-    let text = state.telemetry.render(state.registry.open_uploads(), ready, &granted.request.live);
+    let collected = state.registry.collected().await;
+    let text = state.telemetry.render(state.registry.open_uploads(), ready, &collected, &granted.request.live);
     let mut response = Response::new(Body::from(text));
     let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);

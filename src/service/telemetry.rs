@@ -1,8 +1,11 @@
 //! One log line and a few counters per request, taken when its last byte is gone.
 
+mod collection;
+
 use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
-use crate::config::Live;
+use crate::{config::Live, registry::Collected};
 use bytes::Bytes;
+use collection::CollectionMetrics;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use prometheus_client::{
@@ -48,6 +51,7 @@ pub struct Telemetry {
     generation: Gauge,
     reloaded: Gauge,
     since: Gauge,
+    collection: CollectionMetrics,
     collector: Collector,
 }
 
@@ -87,6 +91,7 @@ impl Default for Telemetry {
             "Times the configuration has changed since the start",
             generation.clone(),
         );
+        let collection = CollectionMetrics::register(&mut collector);
         let build = Family::<Vec<(&'static str, &'static str)>, Gauge>::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         collector.register("build_info", "The version that is running", build);
@@ -102,6 +107,7 @@ impl Default for Telemetry {
             generation,
             reloaded,
             since,
+            collection,
             collector,
         }
     }
@@ -114,7 +120,8 @@ impl Telemetry {
     }
 
     /// Everything in the Prometheus text format.
-    pub(super) fn render(&self, uploads: usize, ready: bool, live: &Live) -> String {
+    pub(super) fn render(&self, uploads: usize, ready: bool, collected: &Collected, live: &Live) -> String {
+        self.collection.follow(collected);
         self.uploads.set(i64::try_from(uploads).unwrap_or(i64::MAX));
         self.generation.set(i64::try_from(live.number).unwrap_or(i64::MAX));
         self.reloaded.set(i64::from(live.stale.is_none()));

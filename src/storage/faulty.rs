@@ -2,9 +2,9 @@
 //! thing behind. For tests.
 
 use super::{
-    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Expect, Fact, Facts, Item,
-    ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId, Storage, Verdict,
-    Verified, Why,
+    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Exclusive, Expect, Fact,
+    Facts, Grave, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId,
+    Storage, Verdict, Verified, Why,
 };
 use crate::{
     files::{Kind, Meta, Space, Sys},
@@ -88,6 +88,9 @@ impl Facts for Faulty {
     async fn delete(&self, key: &Key, expect: Expect) -> Result<bool> {
         self.step(self.inner.delete(key, expect)).await
     }
+    async fn discard(&self, key: &Key) -> Result<()> {
+        self.step(self.inner.discard(key)).await
+    }
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
         self.step(self.inner.children(dir, after, most)).await
     }
@@ -147,7 +150,7 @@ impl Lifecycle for Faulty {
     async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
         self.step(self.inner.condemn(item, run, why, idle)).await
     }
-    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Condemned>> {
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Grave>> {
         self.step(self.inner.condemned(after, most)).await
     }
     async fn restore(&self, entry: &Condemned) -> Result<bool> {
@@ -155,6 +158,9 @@ impl Lifecycle for Faulty {
     }
     async fn purge(&self, entry: &Condemned) -> Result<u64> {
         self.step(self.inner.purge(entry)).await
+    }
+    async fn begin_collection(&self) -> Result<Option<Exclusive>> {
+        self.step(self.inner.begin_collection()).await
     }
     async fn tidy(&self, idle: Duration) -> Result<u64> {
         self.step(self.inner.tidy(idle)).await
@@ -233,6 +239,7 @@ impl<S: Sys> Sys for FaultySys<S> {
         sync_dir(path: &str) -> ();
         read_dir(path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> ();
         touch(path: &str) -> ();
+        try_lock(path: &str) -> Option<Box<dyn Send + Sync>>;
         space() -> Space;
     }
 

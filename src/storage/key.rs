@@ -2,7 +2,7 @@
 //!
 //! `docs/layout.md` describes the same for people.
 
-use super::{Condemned, RunId, Why};
+use super::{Condemned, PushId, RunId, Why};
 use crate::oci::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 use std::fmt;
 
@@ -29,6 +29,12 @@ pub enum Key {
         /// By what.
         referrer: Digest,
     },
+    /// What a push under way refers to: collection keeps it as long as this is there.
+    Intent(RepositoryName, PushId),
+    /// An intent its push may no longer rely on. Collection still keeps what it names.
+    ExpiredIntent(RepositoryName, PushId),
+    /// What the last collection did; may be lost.
+    CollectionReport,
     /// Since when pull times are kept.
     PullsSince,
     /// When manifests of this repository were pulled last: those whose digests begin with this
@@ -49,6 +55,10 @@ pub enum Dir {
     Tagged(RepositoryName, Digest),
     /// Manifests that refer to a subject, as `algorithm-hex`.
     Referrers(RepositoryName, Digest),
+    /// Pushes under way.
+    Intents(RepositoryName),
+    /// Intents that have expired.
+    ExpiredIntents(RepositoryName),
     /// Repositories with pull times of digests that begin with this digit, `+` for `/`.
     Pulls(u8),
 }
@@ -81,6 +91,8 @@ pub enum ItemKind {
 
 /// The graveyard's directory.
 pub(super) const GRAVEYARD: &str = "graveyard";
+/// Where what is damaged is kept for a person.
+pub(super) const QUARANTINE: &str = "quarantine";
 /// The directory of upload sessions.
 pub(super) const UPLOADS: &str = "uploads";
 /// The directory of repositories.
@@ -105,8 +117,22 @@ impl Key {
                 let dir = Dir::Referrers(repository.clone(), subject.clone());
                 format!("{}/{}-{}", dir.path(), referrer.algorithm(), referrer.hex())
             }
+            Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
+            Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/expired/{}", id.0),
+            Self::CollectionReport => "state/collection.json".into(),
             Self::PullsSince => format!("{PULLS}/since"),
             Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), name.as_str().replace('/', "+")),
+        }
+    }
+}
+
+impl Key {
+    /// The item whose value is here, if it has a life cycle.
+    pub(super) fn item(&self) -> Option<Item> {
+        match self {
+            Self::Layer(name, digest) => Some(Item::Link(name.clone(), digest.clone())),
+            Self::Revision(name, digest) => Some(Item::Revision(name.clone(), digest.clone())),
+            _ => None,
         }
     }
 }
@@ -123,6 +149,8 @@ impl Dir {
             Self::Referrers(name, d) => {
                 format!("{REPOSITORIES}/{name}/_manifests/referrers/{}/{}", d.algorithm(), d.hex())
             }
+            Self::Intents(name) => format!("{REPOSITORIES}/{name}/_intents"),
+            Self::ExpiredIntents(name) => format!("{REPOSITORIES}/{name}/_intents/expired"),
             Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
         }
     }
@@ -134,6 +162,7 @@ impl Dir {
             Self::Revisions(_, algorithm) => format!("{algorithm}:{name}").parse::<Digest>().is_ok(),
             Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
             Self::Referrers(..) => referrer(name).is_some(),
+            Self::Intents(_) | Self::ExpiredIntents(_) => push(name).is_some(),
             Self::Pulls(_) => name.replace('+', "/").parse::<RepositoryName>().is_ok(),
         }
     }
@@ -143,6 +172,11 @@ impl Dir {
 pub fn referrer(name: &str) -> Option<Digest> {
     let (algorithm, hex) = name.split_once('-')?;
     format!("{algorithm}:{hex}").parse().ok()
+}
+
+/// The push in the name of an intent.
+pub fn push(name: &str) -> Option<PushId> {
+    name.parse::<ulid::Ulid>().ok().filter(|id| id.to_string() == name).map(PushId)
 }
 
 /// The path of a blob in the pool: two digits spread the names over 256 directories.
@@ -192,9 +226,11 @@ impl Why {
 }
 
 impl Condemned {
-    /// The path of the entry: `graveyard/<run>/<kind>/<what it was>.<why>`.
+    /// The path of the entry: `graveyard/<run>/<kind>/<what it was>.<why>`, below `quarantine`
+    /// if it is damaged.
     pub fn path(&self) -> String {
-        let run = format!("{GRAVEYARD}/{}", self.run.0);
+        let place = if self.why == Why::Damaged { QUARANTINE } else { GRAVEYARD };
+        let run = format!("{place}/{}", self.run.0);
         let why = self.why.as_str();
         match &self.item {
             Item::Blob(d) => format!("{run}/blobs/{}/{}.{why}", d.algorithm(), d.hex()),
@@ -206,9 +242,12 @@ impl Condemned {
 
     /// The entry a path below the root stands for.
     pub(super) fn parse(path: &str) -> Option<Self> {
-        let path = path.strip_prefix(GRAVEYARD)?.strip_prefix('/')?;
+        let (place, path) = path.split_once('/')?;
         let (path, why) = path.rsplit_once('.')?;
         let why = Why::ALL.into_iter().find(|w| w.as_str() == why)?;
+        if place != if why == Why::Damaged { QUARANTINE } else { GRAVEYARD } {
+            return None;
+        }
         let (run, path) = path.split_once('/')?;
         let (kind, path) = path.split_once('/')?;
         let digest = |path: &str| path.replacen('/', ":", 1).parse::<Digest>().ok();

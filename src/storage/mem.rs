@@ -1,22 +1,31 @@
 //! Storage in memory: the plainest thing that keeps the promises, for tests and as their reading.
 
 use super::{
-    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Expect, Fact, Facts, Item,
-    ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId, Verdict, Verified, Why,
+    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Exclusive, Expect, Fact, Facts,
+    Grave, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId, Verdict,
+    Verified, Why,
 };
 use crate::oci::{Digest, Hasher, UploadId};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 /// A store that ends with the process.
-#[derive(Default)]
 pub struct Mem {
     state: Mutex<State>,
+    collecting: Arc<Mutex<bool>>,
+}
+
+impl Default for Mem {
+    fn default() -> Self {
+        let root = fact(Bytes::from_static(b"{\"features\":[]}"));
+        let state = State { files: BTreeMap::from([(Key::Root.path(), root)]), ..State::default() };
+        Self { state: Mutex::new(state), collecting: Arc::default() }
+    }
 }
 
 /// Everything by its path, as the file system would have it.
@@ -25,7 +34,7 @@ struct State {
     files: BTreeMap<String, Fact>,
     uploads: BTreeMap<UploadId, Session>,
     /// Entries of the graveyard by path, with what is to come back.
-    graves: BTreeMap<String, (Condemned, Grave)>,
+    graves: BTreeMap<String, (Condemned, Buried)>,
 }
 
 #[derive(Clone)]
@@ -37,7 +46,7 @@ struct Session {
 }
 
 #[derive(Clone)]
-enum Grave {
+enum Buried {
     File(Fact),
     Upload(Session),
 }
@@ -71,10 +80,10 @@ impl State {
         names
     }
 
-    fn take(&mut self, item: &Item) -> Option<Grave> {
+    fn take(&mut self, item: &Item) -> Option<Buried> {
         match item {
-            Item::Upload(id) => self.uploads.remove(id).map(Grave::Upload),
-            other => self.files.remove(&other.path()).map(Grave::File),
+            Item::Upload(id) => self.uploads.remove(id).map(Buried::Upload),
+            other => self.files.remove(&other.path()).map(Buried::File),
         }
     }
 
@@ -89,19 +98,37 @@ impl State {
         if self.age(&entry.item).is_some() {
             return self.graves.contains_key(&entry.path());
         }
-        match self.graves.remove(&entry.path()) {
-            Some((_, Grave::File(file))) => {
+        match self.graves.get(&entry.path()).cloned() {
+            Some((_, Buried::File(file))) => {
                 self.files.insert(entry.item.path(), file);
                 true
             }
-            Some((condemned, Grave::Upload(session))) => {
+            Some((condemned, Buried::Upload(session))) => {
                 if let Item::Upload(id) = condemned.item {
                     self.uploads.insert(id, session);
                 }
+                self.graves.remove(&entry.path());
                 true
             }
             None => false,
         }
+    }
+
+    /// What of an item could come back, the latest first.
+    fn graves(&self, item: &Item) -> Vec<Condemned> {
+        let entries = self.graves.values().map(|(entry, _)| entry);
+        entries.filter(|entry| entry.item == *item && entry.why == Why::Unreferenced).rev().cloned().collect()
+    }
+
+    /// A file in its place, or one that could come back to it.
+    fn find(&self, item: &Item) -> Option<Fact> {
+        self.files.get(&item.path()).cloned().or_else(|| {
+            let buried = self.graves(item).into_iter().find_map(|entry| self.graves.get(&entry.path()));
+            buried.and_then(|(_, buried)| match buried {
+                Buried::File(file) => Some(file.clone()),
+                Buried::Upload(_) => None,
+            })
+        })
     }
 
     fn publish(&mut self, verified: &Verified, bytes: Bytes) -> Published {
@@ -118,7 +145,11 @@ impl State {
 #[async_trait]
 impl Facts for Mem {
     async fn get(&self, key: &Key) -> Result<Option<Fact>> {
-        Ok(self.state().files.get(&key.path()).cloned())
+        let state = self.state();
+        Ok(match key.item() {
+            Some(item) => state.find(&item),
+            None => state.files.get(&key.path()).cloned(),
+        })
     }
 
     async fn put(&self, puts: Vec<Put>, _: Durability) -> Result<Outcome> {
@@ -143,6 +174,11 @@ impl Facts for Mem {
             return Ok(false);
         }
         Ok(state.files.remove(&path).is_some())
+    }
+
+    async fn discard(&self, key: &Key) -> Result<()> {
+        self.state().files.remove(&key.path());
+        Ok(())
     }
 
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
@@ -238,15 +274,14 @@ impl Content for Mem {
     }
 
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
-        let path = Item::Blob(digest.clone()).path();
-        Ok(self.state().files.get(&path).map(|fact| Blob::memory(fact.bytes.clone())))
+        Ok(self.state().find(&Item::Blob(digest.clone())).map(|fact| Blob::memory(fact.bytes)))
     }
 }
 
 #[async_trait]
 impl Lifecycle for Mem {
     async fn probe(&self) -> Result<Capabilities> {
-        Ok(Capabilities { space: None })
+        Ok(Capabilities { space: None, read_condemned: 0 })
     }
 
     async fn now(&self) -> Result<SystemTime> {
@@ -294,9 +329,7 @@ impl Lifecycle for Mem {
             if state.age(item).is_some() {
                 return Presence::Live;
             }
-            let mut entries: Vec<_> = state.graves.values().map(|(entry, _)| entry.clone()).collect();
-            entries.retain(|entry| entry.item == *item && entry.why == Why::Unreferenced);
-            match entries.iter().rev().any(|entry| state.restore(entry)) {
+            match state.graves(item).iter().any(|entry| state.restore(entry)) {
                 true => Presence::Restored,
                 false => Presence::Missing,
             }
@@ -306,22 +339,44 @@ impl Lifecycle for Mem {
 
     async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
         let mut state = self.state();
-        let Some((renewed, _)) = state.age(item) else { return Ok(Verdict::Gone) };
+        let copies = if why == Why::Deleted { state.graves(item) } else { Vec::new() };
+        for copy in &copies {
+            state.graves.remove(&copy.path());
+        }
+        let Some((renewed, _)) = state.age(item) else {
+            return Ok(if copies.is_empty() { Verdict::Gone } else { Verdict::Condemned });
+        };
         if !idle_for(renewed, idle) {
             return Ok(Verdict::Renewed);
         }
         let entry = Condemned { run, item: item.clone(), why };
-        if let Some(grave) = state.take(item) {
-            state.graves.insert(entry.path(), (entry, grave));
+        if why != Why::Deleted && state.graves.contains_key(&entry.path()) {
+            return Ok(Verdict::Renewed);
+        }
+        if let Some(mut buried) = state.take(item) {
+            if let Buried::File(file) = &mut buried {
+                file.written = SystemTime::now();
+            }
+            state.graves.insert(entry.path(), (entry, buried));
         }
         Ok(Verdict::Condemned)
     }
 
-    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Condemned>> {
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Grave>> {
         let state = self.state();
         let after = after.map(Condemned::path);
-        let mut rest = state.graves.iter().filter(|(path, _)| after.as_ref().is_none_or(|after| *path > after));
-        let entries = rest.by_ref().take(most).map(|(_, (entry, _))| entry.clone()).collect();
+        let mut rest = state
+            .graves
+            .iter()
+            .filter(|(path, (entry, _))| entry.why != Why::Damaged && after.as_ref().is_none_or(|after| *path > after));
+        let grave = |(_, (entry, buried)): (&String, &(Condemned, Buried))| {
+            let (since, len) = match buried {
+                Buried::File(file) => (file.written, file.bytes.len()),
+                Buried::Upload(session) => (session.touched, session.data.len()),
+            };
+            Grave { entry: entry.clone(), since, len: len as u64 }
+        };
+        let entries = rest.by_ref().take(most).map(grave).collect();
         Ok(Page { entries, more: rest.next().is_some() })
     }
 
@@ -331,10 +386,22 @@ impl Lifecycle for Mem {
 
     async fn purge(&self, entry: &Condemned) -> Result<u64> {
         Ok(match self.state().graves.remove(&entry.path()) {
-            Some((_, Grave::File(file))) => file.bytes.len() as u64,
-            Some((_, Grave::Upload(session))) => session.data.len() as u64,
+            Some((_, Buried::File(file))) => file.bytes.len() as u64,
+            Some((_, Buried::Upload(session))) => session.data.len() as u64,
             None => 0,
         })
+    }
+
+    async fn begin_collection(&self) -> Result<Option<Exclusive>> {
+        struct Release(Arc<Mutex<bool>>);
+        impl Drop for Release {
+            fn drop(&mut self) {
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
+            }
+        }
+        let mut running = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = !std::mem::replace(&mut *running, true);
+        Ok(free.then(|| Exclusive::new(Release(self.collecting.clone()))))
     }
 
     async fn tidy(&self, _: Duration) -> Result<u64> {

@@ -150,7 +150,8 @@ pub struct Page<T> {
 /// Small values at typed keys: links, revisions, tags, referrers.
 #[async_trait]
 pub trait Facts: Send + Sync {
-    /// The value at a key.
+    /// The value at a key: of a link or revision also one that was condemned because nothing
+    /// referred to it.
     async fn get(&self, key: &Key) -> Result<Option<Fact>>;
 
     /// Writes all of `puts` or, when an expectation does not hold, none. They become visible and
@@ -160,6 +161,9 @@ pub trait Facts: Send + Sync {
     /// Removes a value if it is as expected; `false` when it was not (or not there). Never
     /// removes a value newer than the one expected.
     async fn delete(&self, key: &Key, expect: Expect) -> Result<bool>;
+
+    /// Removes a value on which nobody relies; a crash may bring it back.
+    async fn discard(&self, key: &Key) -> Result<()>;
 
     /// One level of names after `after`, in byte order, at most `most`.
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>>;
@@ -268,7 +272,7 @@ pub trait Content: Send + Sync {
     /// Ends an upload and removes its bytes, unless they changed within `idle`. Needs no room.
     async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict>;
 
-    /// A blob, to be read.
+    /// A blob, to be read: also one that was condemned because nothing referred to it.
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>>;
 }
 
@@ -285,12 +289,24 @@ impl RunId {
     }
 }
 
+/// Names one push of a manifest while it is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PushId(pub ulid::Ulid);
+
+impl PushId {
+    /// A fresh push.
+    pub fn fresh() -> Self {
+        Self(ulid::Ulid::new())
+    }
+}
+
 /// Why an item was condemned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
     /// Nothing referred to it. Reads and [`Lifecycle::ensure`] may bring it back.
     Unreferenced,
-    /// Somebody deleted it. Nothing brings it back by itself.
+    /// Somebody deleted it. Nothing brings it back by itself, not even a copy that was condemned
+    /// for another reason before.
     Deleted,
     /// Its bytes are wrong. Nothing brings it back by itself.
     Damaged,
@@ -318,6 +334,17 @@ pub struct Condemned {
     pub why: Why,
 }
 
+/// An entry of the graveyard, its age and length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grave {
+    /// The entry.
+    pub entry: Condemned,
+    /// When it was condemned, by the store's clock; of an upload, when its last byte came.
+    pub since: SystemTime,
+    /// Bytes it takes.
+    pub len: u64,
+}
+
 /// What became of a condemnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -340,11 +367,23 @@ pub enum Presence {
     Missing,
 }
 
+/// Held while the only collection of a store runs.
+pub struct Exclusive(#[expect(dead_code, reason = "held to be dropped")] Box<dyn Send + Sync>);
+
+impl Exclusive {
+    /// Holds `guard` until the collection ends.
+    pub(crate) fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self(Box::new(guard))
+    }
+}
+
 /// What a backend can do and how it stands.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     /// Room left, where that has a meaning.
     pub space: Option<Space>,
+    /// Reads since the start that found what they wanted only in the graveyard.
+    pub read_condemned: u64,
 }
 
 /// Items, and how they come to their end: moved aside first, removed later, never both at once.
@@ -363,21 +402,26 @@ pub trait Lifecycle: Send + Sync {
     async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool>;
 
     /// For each item: there, brought back, or missing. After `Ok` no earlier condemnation can
-    /// remove what is live or restored.
+    /// remove what is live or restored, and links are durable whoever made them.
     async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>>;
 
-    /// Moves an item to the graveyard unless it was renewed within `idle`.
+    /// Moves an item to the graveyard unless it was renewed within `idle`. What is deleted is
+    /// gone from there too, if it was condemned before: then that is the verdict.
     async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict>;
 
-    /// Entries of the graveyard, runs in order.
-    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Condemned>>;
+    /// Entries of the graveyard, runs in order. What is damaged is not among them.
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Grave>>;
 
     /// Brings an entry back under its live name, unless something is there; `false` if the entry
-    /// is gone.
+    /// is gone. The entry stays until it is purged: whoever looks in both places finds it.
     async fn restore(&self, entry: &Condemned) -> Result<bool>;
 
     /// Removes exactly this entry, never a live name; the bytes freed.
     async fn purge(&self, entry: &Condemned) -> Result<u64>;
+
+    /// Keeps other collections of this store from running until the guard is dropped; `None` if
+    /// one runs. Only collections take it: no request ever waits for it.
+    async fn begin_collection(&self) -> Result<Option<Exclusive>>;
 
     /// Removes what interrupted writes left behind longer than `idle` ago; how many.
     async fn tidy(&self, idle: Duration) -> Result<u64>;

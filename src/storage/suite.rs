@@ -313,16 +313,55 @@ async fn the_unreferenced_come_back_and_the_deleted_do_not() {
         assert_eq!(store.condemn(&item, run, Why::Unreferenced, Duration::MAX).await?, Verdict::Renewed);
         assert_eq!(store.condemn(&item, run, Why::Unreferenced, Duration::ZERO).await?, Verdict::Condemned);
         assert_eq!(store.condemn(&item, run, Why::Unreferenced, Duration::ZERO).await?, Verdict::Gone);
-        assert!(store.open(&digest(b"blob")).await?.is_none());
+        assert!(store.items(&ItemKind::Blobs, None, 9).await?.entries.is_empty());
+        assert_eq!(content(&store, &digest(b"blob")).await?.as_deref(), Some(b"blob".as_ref()), "still readable");
+        assert!(store.items(&ItemKind::Blobs, None, 9).await?.entries.is_empty(), "and reading changes nothing");
         assert_eq!(store.ensure(&[item.clone(), layer.clone()]).await?, [Presence::Restored, Presence::Live]);
+        assert_eq!(store.condemned(None, 9).await?.entries.len(), 1, "until it is purged");
         assert_eq!(content(&store, &digest(b"blob")).await?.as_deref(), Some(b"blob".as_ref()));
         for why in [Why::Deleted, Why::Damaged] {
             upload(&store, b"blob").await?;
             assert_eq!(store.condemn(&item, RunId::fresh(), why, Duration::ZERO).await?, Verdict::Condemned);
             assert_eq!(store.ensure(std::slice::from_ref(&item)).await?, [Presence::Missing]);
+            assert!(store.open(&digest(b"blob")).await?.is_none());
         }
         assert_eq!(store.condemn(&layer, RunId::fresh(), Why::Deleted, Duration::ZERO).await?, Verdict::Condemned);
-        assert_eq!(store.condemned(None, 9).await?.entries.len(), 3);
+        let lie: Vec<_> = store.condemned(None, 9).await?.entries.into_iter().map(|g| g.entry.why).collect();
+        assert_eq!(lie, [Why::Deleted, Why::Deleted], "what is damaged lies elsewhere");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_takes_the_copies_condemned_before_with_it() {
+    each(|store| async move {
+        let (key, link) = (Key::Layer(name("a"), digest(b"x")), Item::Link(name("a"), digest(b"x")));
+        let delete = || store.condemn(&link, RunId::fresh(), Why::Deleted, Duration::ZERO);
+        store.put(vec![Put::any(key.clone(), "")], Durability::Durable).await?;
+        store.condemn(&link, RunId::fresh(), Why::Unreferenced, Duration::ZERO).await?;
+        store.put(vec![Put::any(key.clone(), "")], Durability::Durable).await?;
+        assert_eq!(delete().await?, Verdict::Condemned);
+        assert_eq!(store.get(&key).await?, None);
+        assert_eq!(store.ensure(std::slice::from_ref(&link)).await?, [Presence::Missing]);
+        store.put(vec![Put::any(key.clone(), "")], Durability::Durable).await?;
+        store.condemn(&link, RunId::fresh(), Why::Unreferenced, Duration::ZERO).await?;
+        assert_eq!(delete().await?, Verdict::Condemned, "what is merely condemned can be deleted");
+        assert_eq!(delete().await?, Verdict::Gone);
+        assert_eq!(store.ensure(std::slice::from_ref(&link)).await?, [Presence::Missing]);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_collection_at_a_time() {
+    each(|store| async move {
+        let first = store.begin_collection().await?;
+        assert!(first.is_some());
+        assert!(store.begin_collection().await?.is_none());
+        drop(first);
+        assert!(store.begin_collection().await?.is_some());
         Ok(())
     })
     .await;
@@ -342,7 +381,7 @@ async fn a_purge_removes_that_very_entry_and_never_the_live_name() {
         upload(&store, b"blob").await?;
         let first = store.condemned(None, 2).await?;
         assert!(first.more);
-        let rest = store.condemned(first.entries.last(), 2).await?;
+        let rest = store.condemned(first.entries.last().map(|grave| &grave.entry), 2).await?;
         assert_eq!((rest.entries.len(), rest.more), (1, false));
         assert_eq!(store.purge(&entries[1]).await?, 4);
         assert_eq!(store.purge(&entries[1]).await?, 0);
@@ -369,7 +408,8 @@ async fn an_idle_upload_is_condemned_whole() {
         assert_eq!(store.progress(&id).await?, None);
         assert_eq!(store.append(&id, 3, vec!["d".into()], hasher()).await?.0, Appended::Gone);
         let entry = Condemned { run, item: Item::Upload(id), why: Why::Unreferenced };
-        assert_eq!(store.condemned(None, 9).await?.entries, vec![entry.clone()]);
+        let lie: Vec<_> = store.condemned(None, 9).await?.entries.into_iter().map(|grave| grave.entry).collect();
+        assert_eq!(lie, std::slice::from_ref(&entry));
         assert_eq!(store.purge(&entry).await?, 3);
         assert_eq!(store.condemned(None, 9).await?.entries, vec![]);
         Ok(())

@@ -13,14 +13,14 @@ mod tests;
 pub use plan::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
 pub(super) use pulls::PullLog;
 
-use super::{Registry, Result};
+use super::{Registry, Result, intent::Intent};
 use crate::{
     oci::{Algorithm, Bounds, Digest, Manifest, ManifestType, ReferencedDigest, RepositoryName, Tag},
-    storage::{Dir, Key},
+    storage::{Dir, Key, PushId, key},
 };
 use decide::{Facts, ManifestFacts, TagFacts};
 use pulls::PullTimes;
-use std::time::SystemTime;
+use std::{collections::HashSet, time::SystemTime};
 
 /// Names read at once: every page reads the whole directory.
 const PAGE: usize = 10_000;
@@ -98,6 +98,7 @@ impl Registry {
         times: &PullTimes,
         indexes_count: bool,
     ) -> Result<Vec<ManifestFacts>> {
+        let in_use = self.in_use(repository).await?;
         let mut facts = Vec::new();
         for algorithm in Algorithm::ALL {
             for hex in self.names(&Dir::Revisions(repository.clone(), algorithm)).await? {
@@ -108,11 +109,31 @@ impl Registry {
                     true => self.children(&digest, &revision.media_type).await?,
                     false => Vec::new(),
                 };
-                let pulls = times.of(&digest);
-                facts.push(ManifestFacts { digest, since, pulls, subject: revision.subject, children, in_use: false });
+                let (pulls, in_use) = (times.of(&digest), in_use.contains(&digest));
+                facts.push(ManifestFacts { digest, since, pulls, subject: revision.subject, children, in_use });
             }
         }
         Ok(facts)
+    }
+
+    /// What pushes under way name. The active ones are read first: one that expires meanwhile is
+    /// copied before it is removed.
+    async fn in_use(&self, repository: &RepositoryName) -> Result<HashSet<Digest>> {
+        let active = |push| Key::Intent(repository.clone(), push);
+        let expired = |push| Key::ExpiredIntent(repository.clone(), push);
+        let dirs: [(Dir, &(dyn Fn(PushId) -> Key + Sync)); 2] =
+            [(Dir::Intents(repository.clone()), &active), (Dir::ExpiredIntents(repository.clone()), &expired)];
+        let mut named = HashSet::new();
+        for (dir, key_of) in dirs {
+            for push in self.names(&dir).await?.iter().filter_map(|name| key::push(name)) {
+                let fact = self.core.store.get(&key_of(push)).await?;
+                if let Some(intent) = fact.and_then(|fact| Intent::read(&fact.bytes)) {
+                    named.extend(intent.refers);
+                    named.insert(intent.manifest);
+                }
+            }
+        }
+        Ok(named)
     }
 
     /// What an index lists.

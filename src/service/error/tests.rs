@@ -93,6 +93,7 @@ samples! {
     "PreconditionFailed": Error::Registry(R::PreconditionFailed) => R::PreconditionFailed.into();
     "Interrupted: stalled": Error::Registry(R::Interrupted(Interruption::Stalled)) => R::Interrupted(Interruption::Stalled).into();
     "Interrupted: cut": Error::Registry(R::Interrupted(Interruption::Cut)) => R::Interrupted(Interruption::Cut).into();
+    "Overtaken": Error::Registry(R::Overtaken) => R::Overtaken.into();
     "Stopping": Error::Registry(R::Stopping) => R::Stopping.into();
     "Storage: full": Error::Registry(R::Storage(S::Full { .. })) => S::Full { what: SECRET.into() }.into();
     "Storage: damaged": Error::Registry(R::Storage(S::Damaged { .. })) => S::damaged(SECRET, SECRET).into();

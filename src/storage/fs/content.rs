@@ -8,7 +8,9 @@ use super::{Fs, Inner, lifecycle::older_than};
 use crate::{
     files::{Kind, Sys},
     oci::{Digest, Hasher, UploadId},
-    storage::{Appended, Blob, Content, Error, Progress, Published, Result, Verdict, Verified, error::absent, key},
+    storage::{
+        Appended, Blob, Content, Error, Item, Progress, Published, Result, Verdict, Verified, error::absent, key,
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -160,8 +162,9 @@ impl<S: Sys> Content for Fs<S> {
     }
 
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
-        let path = key::blob(digest);
-        self.run(move |inner| inner.read_blob(&path).map_err(|e| Error::io("open", &path, e))).await
+        let item = Item::Blob(digest.clone());
+        self.run(move |inner| inner.find(&item, |path| inner.read_blob(path).map_err(|e| Error::io("open", path, e))))
+            .await
     }
 }
 

@@ -3,12 +3,11 @@
 use super::{Fs, Inner};
 use crate::{
     files::{Kind, Staged, Sys, atomic},
-    storage::{
-        Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent, key,
-    },
+    storage::{Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::io;
 
 /// No fact is longer: a referrer's descriptor copies the annotations of one manifest.
 const LONGEST: u64 = 16 << 20;
@@ -16,8 +15,12 @@ const LONGEST: u64 = 16 << 20;
 #[async_trait]
 impl<S: Sys> Facts for Fs<S> {
     async fn get(&self, key: &Key) -> Result<Option<Fact>> {
-        let path = key.path();
-        self.run(move |inner| inner.fact(&path)).await
+        let key = key.clone();
+        self.run(move |inner| match key.item() {
+            Some(item) => inner.find(&item, |path| inner.fact(path)),
+            None => inner.fact(&key.path()),
+        })
+        .await
     }
 
     async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
@@ -27,6 +30,12 @@ impl<S: Sys> Facts for Fs<S> {
     async fn delete(&self, key: &Key, expect: Expect) -> Result<bool> {
         let key = key.clone();
         self.run(move |inner| inner.delete(&key, &expect)).await
+    }
+
+    async fn discard(&self, key: &Key) -> Result<()> {
+        let path = key.path();
+        self.run(move |inner| absent(inner.sys().unlink(&path)).map(drop).map_err(|e| Error::io("discard", &path, e)))
+            .await
     }
 
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
@@ -114,12 +123,36 @@ impl<S: Sys> Inner<S> {
                 return Ok(false);
             }
         }
-        let gone = absent(self.sys().unlink(&path)).map_err(failed)?;
+        let gone = match expect {
+            Expect::Is(_) => self.take_away(&path, expect)?,
+            _ => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
+        };
         drop(lock);
-        if gone.is_some() {
+        if gone {
             self.files.sync_parent(&path).map_err(failed)?;
-            self.files.prune(&path, key::REPOSITORIES);
+            self.prune(&path);
         }
-        Ok(gone.is_some())
+        Ok(gone)
+    }
+
+    /// Removes a value if it is the expected one. Another process, which no lock of ours holds up,
+    /// may have put another since it was read: so it is taken aside first, looked at there, and put
+    /// back unless something newer stands in its place by then.
+    fn take_away(&self, path: &str, expect: &Expect) -> Result<bool> {
+        let failed = |e| Error::io("delete", path, e);
+        let aside = self.files.temporary();
+        if absent(self.files.rename(path, &aside)).map_err(failed)?.is_none() {
+            return Ok(false);
+        }
+        let found = self.fact(&aside)?.map(|fact| fact.bytes);
+        let is_expected = expect.holds(found.as_deref());
+        if !is_expected {
+            match self.files.link(&aside, path) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        absent(self.sys().unlink(&aside)).map_err(failed)?;
+        Ok(is_expected)
     }
 }

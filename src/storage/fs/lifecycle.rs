@@ -5,16 +5,21 @@ use crate::{
     files::{Kind, Sys, atomic},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
-        Aged, Capabilities, Condemned, Dir, Error, Item, ItemKind, Lifecycle, Page, Presence, Result, RunId, Verdict,
-        Why, error::absent, key,
+        Aged, Capabilities, Condemned, Dir, Error, Exclusive, Grave, Item, ItemKind, Lifecycle, Page, Presence, Result,
+        RunId, Verdict, Why, error::absent, key,
     },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
+    collections::BTreeSet,
     io,
+    sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
+
+/// Locked by the one collection that runs.
+const COLLECTION: &str = "state/collection.lock";
 
 #[async_trait]
 impl<S: Sys> Lifecycle for Fs<S> {
@@ -23,7 +28,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
             // The root by name: an unmounted or replaced volume has none.
             inner.sys().meta("ROOT.json").map_err(|e| Error::io("look at", "ROOT.json", e))?;
             let space = inner.sys().space().map_err(|e| Error::io("measure", "the file system", e))?;
-            Ok(Capabilities { space: Some(space) })
+            Ok(Capabilities { space: Some(space), read_condemned: inner.read_condemned.load(Ordering::Relaxed) })
         })
         .await
     }
@@ -84,7 +89,12 @@ impl<S: Sys> Lifecycle for Fs<S> {
 
     async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>> {
         let items = items.to_vec();
-        self.run(move |inner| items.iter().map(|item| inner.ensure(item)).collect()).await
+        self.run(move |inner| {
+            let found: Result<Vec<_>> = items.iter().map(|item| inner.ensure(item)).collect();
+            inner.make_durable(&items)?;
+            found
+        })
+        .await
     }
 
     async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
@@ -92,7 +102,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
         self.run(move |inner| inner.condemn(&entry, idle)).await
     }
 
-    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Condemned>> {
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Grave>> {
         let after = after.map(Condemned::path);
         self.run(move |inner| {
             let mut found = Vec::new();
@@ -112,6 +122,21 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn purge(&self, entry: &Condemned) -> Result<u64> {
         let entry = entry.clone();
         self.run(move |inner| inner.purge(&entry)).await
+    }
+
+    async fn begin_collection(&self) -> Result<Option<Exclusive>> {
+        self.run(|inner| {
+            let failed = |e| Error::io("lock", COLLECTION, e);
+            if absent(inner.sys().meta(COLLECTION)).map_err(failed)?.is_none() {
+                match inner.files.make_growing(COLLECTION) {
+                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            inner.sys().try_lock(COLLECTION).map_err(failed)
+        })
+        .await
+        .map(|lock| lock.map(Exclusive::new))
     }
 
     async fn tidy(&self, idle: Duration) -> Result<u64> {
@@ -164,6 +189,12 @@ fn places(kind: &ItemKind) -> Vec<(String, Parse)> {
     }
 }
 
+/// File systems without hard links, or a file that has as many as it may.
+fn cannot_link(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(error.kind(), K::Unsupported | K::PermissionDenied | K::TooManyLinks)
+}
+
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -193,10 +224,7 @@ impl<S: Sys> Inner<S> {
         if absent(self.sys().meta(&item.path())).map_err(failed)?.is_some() {
             return Ok(Presence::Live);
         }
-        let (mut runs, _) = self.names(key::GRAVEYARD, None, usize::MAX, |_, kind| kind == Kind::Directory)?;
-        while let Some((run, _)) = runs.pop() {
-            let Ok(run) = run.parse() else { continue };
-            let entry = Condemned { run: RunId(run), item: item.clone(), why: Why::Unreferenced };
+        for entry in self.graves(item)? {
             if self.restore(&entry)? {
                 return Ok(Presence::Restored);
             }
@@ -208,26 +236,73 @@ impl<S: Sys> Inner<S> {
         })
     }
 
+    /// Makes the names of links and revisions durable: whoever made them may not have got so far
+    /// yet, and others are about to rely on them. A blob is durable before any link to it.
+    fn make_durable(&self, items: &[Item]) -> Result<()> {
+        let named = items.iter().filter(|item| matches!(item, Item::Link(..) | Item::Revision(..)));
+        let dirs: BTreeSet<String> = named.map(|item| item.path()).collect();
+        let mut last = "";
+        for path in &dirs {
+            if atomic::parent(path) != last {
+                last = atomic::parent(path);
+                self.files.sync_parent(path).map_err(|e| Error::io("sync", path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where an item may lie in the graveyard from where it can come back, the newest run first.
+    fn graves(&self, item: &Item) -> Result<impl Iterator<Item = Condemned> + use<S>> {
+        let (runs, _) = self.names(key::GRAVEYARD, None, usize::MAX, |_, kind| kind == Kind::Directory)?;
+        let item = item.clone();
+        let runs = runs.into_iter().rev().filter_map(|(run, _)| run.parse().ok());
+        Ok(runs.map(move |run| Condemned { run: RunId(run), item: item.clone(), why: Why::Unreferenced }))
+    }
+
+    /// What `read` finds at an item's place: its own, or one in the graveyard from where it can
+    /// come back. Nothing is written.
+    pub(super) fn find<T>(&self, item: &Item, read: impl Fn(&str) -> Result<Option<T>>) -> Result<Option<T>> {
+        let live = item.path();
+        if let Some(found) = read(&live)? {
+            return Ok(Some(found));
+        }
+        for entry in self.graves(item)? {
+            if let Some(found) = read(&entry.path())? {
+                self.read_condemned.fetch_add(1, Ordering::Relaxed);
+                return Ok(Some(found));
+            }
+        }
+        // It may have been brought back since the first look, and its grave be gone.
+        read(&live)
+    }
+
     fn condemn(&self, entry: &Condemned, idle: Duration) -> Result<Verdict> {
         let (live, dead) = (entry.item.path(), entry.path());
         let failed = |e| Error::io("condemn", &live, e);
+        let deleted = entry.why == Why::Deleted;
         let _lock = match &entry.item {
             Item::Upload(id) => self.lock(id),
             other => self.lock(other),
         };
-        let Some((before, _)) = absent(self.age(&live)).map_err(failed)? else { return Ok(Verdict::Gone) };
+        let Some((before, _)) = absent(self.age(&live)).map_err(failed)? else {
+            return Ok(if deleted && self.bury(&entry.item)? { Verdict::Condemned } else { Verdict::Gone });
+        };
         if !idle.is_zero() && !older_than(before, idle) {
             return Ok(Verdict::Renewed);
         }
-        match absent(self.files.rename_new(&live, &dead)) {
+        // A deletion may take the place of an earlier one: nobody brings either back.
+        let moved = if deleted { self.files.rename(&live, &dead) } else { self.files.rename_new(&live, &dead) };
+        match absent(moved) {
             Ok(Some(())) => {}
             Ok(None) => return Ok(Verdict::Gone),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Verdict::Renewed),
             // No room for a grave. What somebody deletes to make room must go all the same; only
             // the chance to look at it later is lost.
-            Err(e) if is_full(&e) && entry.why == Why::Deleted && !matches!(entry.item, Item::Upload(_)) => {
+            Err(e) if is_full(&e) && deleted && !matches!(entry.item, Item::Upload(_)) => {
                 let gone = absent(self.sys().unlink(&live)).map_err(failed)?;
                 self.files.sync_parent(&live).map_err(failed)?;
-                return Ok(if gone.is_some() { Verdict::Condemned } else { Verdict::Gone });
+                let buried = self.bury(&entry.item)?;
+                return Ok(if gone.is_some() || buried { Verdict::Condemned } else { Verdict::Gone });
             }
             Err(e) => return Err(failed(e)),
         }
@@ -236,26 +311,54 @@ impl<S: Sys> Inner<S> {
         if !idle.is_zero() && after != before && self.restore(entry)? {
             return Ok(Verdict::Renewed);
         }
+        if !matches!(entry.item, Item::Upload(_)) {
+            // From now on its time says since when it lies here.
+            absent(self.sys().touch(&dead)).map_err(failed)?;
+        }
         self.files.sync_parent(&dead).map_err(failed)?;
         self.files.sync_parent(&live).map_err(failed)?;
+        if deleted {
+            self.bury(&entry.item)?;
+        }
         if let Item::Link(..) | Item::Revision(..) = entry.item {
-            self.files.prune(&live, key::REPOSITORIES);
+            self.prune(&live);
         }
         Ok(Verdict::Condemned)
+    }
+
+    /// Removes the copies of an item that could come back; whether there were any.
+    fn bury(&self, item: &Item) -> Result<bool> {
+        let mut found = false;
+        for entry in self.graves(item)? {
+            let path = entry.path();
+            let failed = |e| Error::io("delete", &path, e);
+            if absent(self.sys().unlink(&path)).map_err(failed)?.is_some() {
+                self.files.sync_parent(&path).map_err(failed)?;
+                found = true;
+            }
+        }
+        Ok(found)
     }
 
     fn restore(&self, entry: &Condemned) -> Result<bool> {
         let (live, dead) = (entry.item.path(), entry.path());
         let failed = |e| Error::io("restore", &live, e);
-        match self.files.rename_new(&dead, &live) {
-            Ok(()) => {
-                self.files.sync_parent(&live).map_err(failed)?;
-                Ok(true)
-            }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(true),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(failed(e)),
+        let restored = match &entry.item {
+            Item::Upload(_) => self.files.rename_new(&dead, &live),
+            _ => match self.files.link(&dead, &live) {
+                Err(e) if cannot_link(&e) => self.files.rename_new(&dead, &live),
+                linked => linked,
+            },
+        };
+        match restored {
+            Ok(()) => {}
+            // Something stands there, which is as good if it is durable.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(failed(e)),
         }
+        self.files.sync_parent(&live).map_err(failed)?;
+        Ok(true)
     }
 
     fn purge(&self, entry: &Condemned) -> Result<u64> {
@@ -278,7 +381,7 @@ impl<S: Sys> Inner<S> {
     }
 
     /// Collects entries below `dir` whose paths follow `after`, in order, until there are `most`.
-    fn walk(&self, dir: &str, after: Option<&str>, most: usize, found: &mut Vec<Condemned>) -> Result<()> {
+    fn walk(&self, dir: &str, after: Option<&str>, most: usize, found: &mut Vec<Grave>) -> Result<()> {
         // The component of `after` in this directory is visited again: more may follow below it.
         let mut from = after
             .and_then(|after| after.strip_prefix(dir)?.strip_prefix('/'))
@@ -301,15 +404,17 @@ impl<S: Sys> Inner<S> {
         }
     }
 
-    fn visit(&self, path: &str, after: Option<&str>, most: usize, found: &mut Vec<Condemned>) -> Result<()> {
+    fn visit(&self, path: &str, after: Option<&str>, most: usize, found: &mut Vec<Grave>) -> Result<()> {
+        let failed = |e| Error::io("look at", path, e);
         if let Some(entry) = Condemned::parse(path) {
-            if after != Some(path) {
-                found.push(entry);
+            if after != Some(path)
+                && let Some((since, len)) = absent(self.age(path)).map_err(failed)?
+            {
+                found.push(Grave { entry, since, len });
             }
             return Ok(());
         }
-        let meta = absent(self.sys().meta(path)).map_err(|e| Error::io("look at", path, e))?;
-        match meta {
+        match absent(self.sys().meta(path)).map_err(failed)? {
             Some(meta) if meta.kind == Kind::Directory => self.walk(path, after, most, found),
             _ => Ok(()),
         }

@@ -13,13 +13,13 @@ pub mod root;
 
 pub use root::{Init, OpenError, Opened};
 
-use super::{Error, Result, blob::blocking};
+use super::{Error, Result, blob::blocking, key};
 use crate::files::{Files, Kind, Real, Sys};
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher as _},
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 /// Storage below one root directory.
@@ -32,6 +32,11 @@ struct Inner<S> {
     /// Writers of one key, or of one upload, take the same of these; held for a rename or one
     /// write, never for a sync.
     stripes: Vec<Mutex<()>>,
+    /// A daemon may be serving this root. It remembers which directories of repositories are
+    /// there, so only itself removes them.
+    is_beside: bool,
+    /// Reads that found what they wanted only in the graveyard.
+    read_condemned: AtomicU64,
 }
 
 /// Enough that two unrelated writers seldom meet.
@@ -40,9 +45,13 @@ const STRIPES: usize = 1024;
 impl<S: Sys> Fs<S> {
     /// Storage below a root which [`root`] has made or checked.
     pub fn new(files: Files<S>) -> Self {
+        Self::over(files, false)
+    }
+
+    fn over(files: Files<S>, is_beside: bool) -> Self {
         files.assume_durable(root::skeleton());
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { inner: Arc::new(Inner { files, stripes }) }
+        Self { inner: Arc::new(Inner { files, stripes, is_beside, read_condemned: AtomicU64::new(0) }) }
     }
 
     /// Runs `work` off the reactor.
@@ -73,6 +82,22 @@ impl<S: Sys> Inner<S> {
 
     fn sys(&self) -> &S {
         self.files.sys()
+    }
+
+    /// Removes the directories of a repository that are empty since `path` went.
+    fn prune(&self, path: &str) {
+        if self.is_beside {
+            return;
+        }
+        self.files.prune(path, key::REPOSITORIES);
+        // Where nothing else is left of the repository, the place of its pushes goes too.
+        if let Some((repository, _)) = path.split_once("/_")
+            && matches!(self.sys().meta(&format!("{repository}/_manifests")), Err(e) if e.kind() == io::ErrorKind::NotFound)
+            && matches!(self.sys().meta(&format!("{repository}/_layers")), Err(e) if e.kind() == io::ErrorKind::NotFound)
+        {
+            self.files.prune(&format!("{repository}/_intents/expired/none"), key::REPOSITORIES);
+            self.files.prune(&format!("{repository}/_intents/none"), key::REPOSITORIES);
+        }
     }
 
     /// The first `most` names after `after` that `wanted` accepts, in byte order, and whether

@@ -175,7 +175,7 @@ impl Fs<Real> {
             _ => OpenError::Io { path: shown.clone(), source },
         })?;
         match state(&sys, &shown)? {
-            State::Store(_) => Ok(Self::new(Files::new(sys))),
+            State::Store(_) => Ok(Self::over(Files::new(sys), true)),
             State::Empty => Err(OpenError::NoStore(shown)),
             State::Foreign(found) => Err(OpenError::NotAStore { path: shown, found }),
         }

@@ -1,0 +1,129 @@
+//! What the daemon does from time to time beside serving.
+
+use crate::{
+    config::Live,
+    registry::{self, CollectionError, CollectionOptions, CollectionReport, Registry},
+};
+use arc_swap::ArcSwap;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tracing::{info, warn};
+
+/// How often the schedule is looked at, and pull times are written down.
+const TICK: Duration = Duration::from_secs(60);
+
+/// After a collection that failed the next is tried no sooner than this.
+const AFTER_FAILURE: Duration = Duration::from_secs(3600);
+
+/// Ends expired uploads from time to time, the first time soon after the start.
+pub(super) async fn sweep(registry: Registry, generation: Arc<ArcSwap<Live>>) {
+    let mut ticks = tokio::time::interval(registry.settings().upload_cleanup_interval);
+    loop {
+        ticks.tick().await;
+        let live = generation.load_full();
+        if live.operator.read_only {
+            continue;
+        }
+        match registry.under(live.registry.clone()).sweep().await {
+            Ok(0) => {}
+            Ok(expired) => info!(expired, "uploads that nobody went on with were ended"),
+            Err(error) => warn!(%error, "expired uploads could not be ended; trying again later"),
+        }
+    }
+}
+
+/// Writes down from time to time what was pulled; a read never does.
+pub(super) async fn write_pulls(registry: Registry, generation: Arc<ArcSwap<Live>>) {
+    let mut ticks = tokio::time::interval(TICK);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        let written = write_pulls_once(&registry, &generation).await;
+        // Once: a store that can only be read is no news a minute later.
+        if let Some(error) = written.as_ref().err().filter(|_| !failing) {
+            warn!(%error, "pull times could not be written; trying again every minute");
+        }
+        failing = written.is_err();
+    }
+}
+
+/// Writes down what was pulled, unless nothing may be written.
+///
+/// # Errors
+/// The store's; what could be written was.
+pub(super) async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<Live>) -> registry::Result<()> {
+    match generation.load().operator.read_only {
+        true => Ok(()),
+        false => registry.flush_pulls().await.map(|_| ()),
+    }
+}
+
+/// Collects garbage by the schedule. When the last collection was is in the store, so that a daemon
+/// that is restarted every day collects too.
+pub(super) async fn collect(registry: Registry, generation: Arc<ArcSwap<Live>>) {
+    let mut ticks = tokio::time::interval(TICK);
+    // The first tick comes at once: a daemon that has just started has other things to do.
+    ticks.tick().await;
+    let mut not_before = SystemTime::UNIX_EPOCH;
+    loop {
+        ticks.tick().await;
+        let live = generation.load_full();
+        let registry = registry.under(live.registry.clone());
+        if live.operator.read_only || !registry.settings().collection.enabled || SystemTime::now() < not_before {
+            continue;
+        }
+        match is_due(&registry).await {
+            Ok(false) => continue,
+            Ok(true) => {}
+            Err(error) => {
+                warn!(%error, "when garbage was last collected cannot be told");
+                continue;
+            }
+        }
+        match registry.collect(CollectionOptions::default(), &()).await {
+            Ok(Some(report)) => tell(&report),
+            Ok(None) => info!("garbage is being collected by another process"),
+            Err(error) => {
+                warn!(%error, "garbage could not be collected");
+                not_before = SystemTime::now() + AFTER_FAILURE;
+            }
+        }
+    }
+}
+
+async fn is_due(registry: &Registry) -> Result<bool, CollectionError> {
+    let last = match registry.last_collected().await? {
+        Some(last) => Some(last),
+        None => registry.made().await?,
+    };
+    // What is of the future, after the clock was set back, is not waited for.
+    let passed = last.map(|last| SystemTime::now().duration_since(last));
+    Ok(match passed {
+        Some(Ok(passed)) => passed >= registry.settings().collection.every,
+        Some(Err(_)) => true,
+        None => false,
+    })
+}
+
+fn tell(report: &CollectionReport) {
+    info!(
+        run = report.run,
+        seconds = (report.seconds * 1e3).round() / 1e3,
+        manifests = report.manifests,
+        referenced = report.referenced.number,
+        orphaned = report.orphaned.number,
+        condemned = report.condemned.all(),
+        restored = report.restored.all(),
+        purged = report.purged.all(),
+        purged_bytes = report.purged.bytes,
+        "garbage collected"
+    );
+    if let Some(refused) = &report.refused {
+        warn!("nothing was condemned: {refused}");
+    }
+    for error in &report.errors {
+        warn!(error, "left for the next collection");
+    }
+}

@@ -1,0 +1,143 @@
+//! The graveyard: listed before the mark, emptied after it.
+
+use super::{PAGE, Pass, Result, Step, marks, marks::Marks};
+use crate::{
+    oci::{Digest, RepositoryName},
+    registry::Registry,
+    storage::{Condemned, Expect, Grave, Item, Key, Put, Why},
+};
+use std::{collections::HashMap, time::Duration};
+
+/// Entries dealt with in one pass; the others wait for the next.
+const MOST_ENTRIES: usize = 200_000;
+
+/// What lay in the graveyard before the mark began.
+#[derive(Default)]
+pub(super) struct Graveyard {
+    entries: Vec<Grave>,
+    /// Manifests that could come back.
+    revisions: HashMap<RepositoryName, Vec<Digest>>,
+}
+
+impl Graveyard {
+    /// The manifests of a repository that could come back.
+    pub(super) fn revisions(&self, repository: &RepositoryName) -> Vec<Digest> {
+        self.revisions.get(repository).cloned().unwrap_or_default()
+    }
+}
+
+impl Pass<'_> {
+    /// Only what is listed here may be purged by this pass: the mark that follows would have found
+    /// whoever needs it.
+    pub(super) async fn list_graveyard(&mut self) -> Result<Graveyard> {
+        let mut graveyard = Graveyard::default();
+        let mut after: Option<Condemned> = None;
+        loop {
+            let page = self.registry.core.store.condemned(after.as_ref(), PAGE).await?;
+            for grave in &page.entries {
+                self.at(Step::List, self.report.graveyard.number).await;
+                self.report.graveyard.add(if bears_bytes(&grave.entry.item) { grave.len } else { 0 });
+                if let (Item::Revision(name, digest), Why::Unreferenced) = (&grave.entry.item, grave.entry.why) {
+                    let revisions = graveyard.revisions.entry(name.clone()).or_default();
+                    if !revisions.contains(digest) {
+                        revisions.push(digest.clone());
+                    }
+                }
+            }
+            after = page.entries.last().map(|grave| grave.entry.clone());
+            let room = MOST_ENTRIES - graveyard.entries.len();
+            graveyard.entries.extend(page.entries.into_iter().take(room));
+            if !page.more {
+                return Ok(graveyard);
+            }
+        }
+    }
+
+    /// Brings back what is needed; removes what is not and has lain there long enough.
+    pub(super) async fn restore_and_purge(&mut self, graveyard: &Graveyard, marks: &Marks) -> Result<()> {
+        let keep = self.timing.retention.max(self.timing.settle);
+        for (i, grave) in graveyard.entries.iter().enumerate() {
+            self.at(Step::Purge, i as u64).await;
+            let is_due = self.is_older(grave.since, keep);
+            if let Err(error) = self.deal_with(grave, is_due, marks).await {
+                // It stays where it is; the next collection finds it.
+                self.report.error(&error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn deal_with(&mut self, grave: &Grave, is_due: bool, marks: &Marks) -> Result<()> {
+        let (store, item) = (&self.registry.core.store, &grave.entry.item);
+        if grave.entry.why == Why::Unreferenced && is_needed(item, marks) {
+            let is_live = self.registry.is_live(item).await?;
+            if !is_live {
+                self.report.restored.add(item, grave.len);
+            }
+            if self.options.dry_run {
+                return Ok(());
+            }
+            // Also where something is live: only then is that known to be durable.
+            let is_back = store.restore(&grave.entry).await?;
+            if is_back && is_due {
+                store.purge(&grave.entry).await?;
+            }
+            return Ok(());
+        }
+        if !is_due {
+            return Ok(());
+        }
+        let freed = match self.options.dry_run {
+            true => grave.len,
+            false => {
+                if let (Item::Revision(name, digest), Why::Unreferenced) = (item, grave.entry.why) {
+                    self.registry.forget_referrer(name, digest).await?;
+                }
+                store.purge(&grave.entry).await?
+            }
+        };
+        self.report.purged.add(item, freed);
+        Ok(())
+    }
+}
+
+/// Whether something needs an item. Nothing refers to uploads.
+fn is_needed(item: &Item, marks: &Marks) -> bool {
+    match item {
+        Item::Blob(digest) => marks.blobs.has(marks::blob(digest)),
+        Item::Link(name, digest) => marks.links.has(marks::within(name, marks::blob(digest))),
+        Item::Revision(name, digest) => marks.revisions.has(marks::within(name, marks::blob(digest))),
+        Item::Upload(_) => false,
+    }
+}
+
+/// Whether the length of an item is that of content.
+fn bears_bytes(item: &Item) -> bool {
+    matches!(item, Item::Blob(_) | Item::Upload(_))
+}
+
+impl Registry {
+    /// Whether an item stands in its own place.
+    pub(super) async fn is_live(&self, item: &Item) -> Result<bool> {
+        Ok(self.core.store.renew(item, Duration::MAX).await?)
+    }
+
+    /// A condemned manifest is about to be removed for good: what it refers to lists it no more.
+    /// If it is pushed again meanwhile its entry is put back. No lock: a push does not wait for this.
+    async fn forget_referrer(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+        let item = Item::Revision(repository.clone(), digest.clone());
+        if self.is_live(&item).await? {
+            return Ok(());
+        }
+        let Some(subject) = self.revision(repository, digest).await?.and_then(|revision| revision.subject) else {
+            return Ok(());
+        };
+        let key = Key::Referrer { repository: repository.clone(), subject, referrer: digest.clone() };
+        let Some(entry) = self.core.store.get(&key).await? else { return Ok(()) };
+        self.core.store.delete(&key, Expect::Any).await?;
+        if self.is_live(&item).await? {
+            self.core.store.put(vec![Put::any(key, entry.bytes)], crate::storage::Durability::Durable).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Intents, read for marking; and those of pushes that ended without an answer, brought to their end
+//! in two steps: an expired intent is still a root, and its push may not be answered any more.
+
+use super::{PAGE, Pass, Result, Step, roots::Walk};
+use crate::{
+    oci::RepositoryName,
+    registry::intent::Intent,
+    storage::{Dir, Durability, Fact, Key, PushId, Put, key},
+};
+
+impl Pass<'_> {
+    /// What pushes under way refer to. The active ones are read first: one that expires meanwhile
+    /// is copied before it is removed, and so found among the expired.
+    pub(super) async fn intents(&mut self, repository: &RepositoryName) -> Result<Vec<Intent>> {
+        let mut intents = Vec::new();
+        for dir in [Dir::Intents(repository.clone()), Dir::ExpiredIntents(repository.clone())] {
+            for (_, fact) in self.facts(repository, &dir).await? {
+                // What a power failure left of one is nobody's: its push is dead.
+                intents.extend(Intent::read(&fact.bytes));
+            }
+        }
+        Ok(intents)
+    }
+
+    /// Lets the intents expire whose pushes must have ended, and removes the expired.
+    pub(super) async fn tidy_intents(&mut self) -> Result<()> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let mut walk = Walk::default();
+        let mut done = 0;
+        while let Some(repository) = walk.next(self.registry).await? {
+            self.at(Step::Intents, done).await;
+            done += 1;
+            self.tidy_intents_of(&repository).await?;
+        }
+        Ok(())
+    }
+
+    async fn tidy_intents_of(&mut self, repository: &RepositoryName) -> Result<()> {
+        let store = &self.registry.core.store;
+        // The expired first: what expires now is to be a root for another pass at least.
+        for (push, fact) in self.facts(repository, &Dir::ExpiredIntents(repository.clone())).await? {
+            if self.is_older(fact.written, self.timing.settle * 2) {
+                store.discard(&Key::ExpiredIntent(repository.clone(), push)).await?;
+                self.report.intents += 1;
+            }
+        }
+        for (push, fact) in self.facts(repository, &Dir::Intents(repository.clone())).await? {
+            if self.is_over(repository, &fact).await? {
+                let expired = Put::any(Key::ExpiredIntent(repository.clone(), push), fact.bytes);
+                store.put(vec![expired], Durability::Process).await?;
+                store.discard(&Key::Intent(repository.clone(), push)).await?;
+                self.report.intents += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a push must have ended: its lease is over, or its manifest has long been there.
+    async fn is_over(&self, repository: &RepositoryName, intent: &Fact) -> Result<bool> {
+        if self.is_older(intent.written, self.timing.lease) {
+            return Ok(true);
+        }
+        let Some(read) = Intent::read(&intent.bytes) else { return Ok(false) };
+        let revision = Key::Revision(repository.clone(), read.manifest);
+        let published = self.registry.core.store.get(&revision).await?;
+        Ok(self.is_older(intent.written, self.timing.settle)
+            && published.is_some_and(|fact| self.is_older(fact.written, self.timing.settle)))
+    }
+
+    async fn facts(&mut self, repository: &RepositoryName, dir: &Dir) -> Result<Vec<(PushId, Fact)>> {
+        let store = &self.registry.core.store;
+        let is_expired = matches!(dir, Dir::ExpiredIntents(_));
+        let mut facts = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = store.children(dir, after.as_deref(), PAGE).await?;
+            for push in page.entries.iter().filter_map(|child| key::push(&child.name)) {
+                let key = match is_expired {
+                    true => Key::ExpiredIntent(repository.clone(), push),
+                    false => Key::Intent(repository.clone(), push),
+                };
+                if let Some(fact) = store.get(&key).await? {
+                    facts.push((push, fact));
+                }
+            }
+            after = page.entries.into_iter().next_back().map(|child| child.name);
+            if !page.more {
+                return Ok(facts);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What is needed, in eight bytes each.
+//!
+//! A digest or a name is remembered by 64 bits of it. Two that share them are kept if one of them is
+//! needed: a mistake that keeps garbage, never one that loses anything.
+
+use crate::oci::{Digest, RepositoryName};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// A set of such keys that takes no more than twice their size: a list, put in order from time to
+/// time.
+#[derive(Default)]
+pub(super) struct Keys {
+    keys: Vec<u64>,
+    /// Entries in order and without repetition, from the front.
+    settled: usize,
+}
+
+impl Keys {
+    pub(super) fn add(&mut self, key: u64) {
+        self.keys.push(key);
+        if self.keys.len() >= 1024 && self.keys.len() / 2 >= self.settled {
+            self.settle();
+        }
+    }
+
+    /// Puts all in order. Before this nothing is found.
+    pub(super) fn settle(&mut self) {
+        self.keys.sort_unstable();
+        self.keys.dedup();
+        self.settled = self.keys.len();
+    }
+
+    pub(super) fn has(&self, key: u64) -> bool {
+        debug_assert_eq!(self.settled, self.keys.len(), "settled before it is asked");
+        self.keys.binary_search(&key).is_ok()
+    }
+}
+
+/// All marks of one pass.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// Bytes that are needed.
+    pub(super) blobs: Keys,
+    /// Of these, what a tag leads to.
+    pub(super) tagged: Keys,
+    /// Membership links that are needed.
+    pub(super) links: Keys,
+    /// Manifests that a tag, a push under way or another manifest needs.
+    pub(super) revisions: Keys,
+}
+
+impl Marks {
+    pub(super) fn settle(&mut self) {
+        for keys in [&mut self.blobs, &mut self.tagged, &mut self.links, &mut self.revisions] {
+            keys.settle();
+        }
+    }
+}
+
+/// The key of a blob: the beginning of its digest.
+pub(super) fn blob(digest: &Digest) -> u64 {
+    u64::from_str_radix(&digest.hex()[..16], 16).unwrap_or_default()
+}
+
+/// The key of something of a repository, of which the digest has the key `blob`.
+pub(super) fn within(repository: &RepositoryName, blob: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (repository, blob).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_added_is_found_and_nothing_else() {
+        let mut keys = Keys::default();
+        (0..10_000u64).for_each(|i| keys.add(i * 7 % 5000 * 3));
+        keys.settle();
+        assert!((0..5000).all(|i| keys.has(i * 3)));
+        assert!(!keys.has(1) && !keys.has(15_000));
+        assert_eq!(keys.keys.len(), 5000, "what was added twice is kept once");
+    }
+
+    #[test]
+    fn a_digest_of_either_algorithm_has_a_key() {
+        for digest in [format!("sha256:{}", "0a".repeat(32)), format!("sha512:{}", "0a".repeat(64))] {
+            assert_eq!(blob(&digest.parse().unwrap()), 0x0a0a_0a0a_0a0a_0a0a);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The run under which that which clients delete lies in the graveyard.
+//!
+//! One a day, so that the graveyard has few of them: whoever misses something looks into each.
+
+use crate::storage::RunId;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How long one run goes on.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+/// The run of the day.
+#[derive(Default)]
+pub(super) struct Deletions(Mutex<Option<(Instant, RunId)>>);
+
+impl Deletions {
+    /// The run for what is deleted now.
+    pub(super) fn run(&self) -> RunId {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *current {
+            Some((since, run)) if since.elapsed() < A_DAY => run,
+            _ => current.insert((Instant::now(), RunId::fresh())).1,
+        }
+    }
+}
