@@ -1,4 +1,4 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `plan`, `gc`,
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `gc`, `plan`,
 //! `htpasswd` and `key`.
 //!
 //! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving or `plan` failed,
@@ -68,14 +68,6 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what the rules of retention would keep and delete, and why; changes nothing
-    Plan {
-        /// Only repositories that match, such as `team/**`
-        repositories: Option<Pattern>,
-        /// A JSON object on each line
-        #[arg(long)]
-        json: bool,
-    },
     /// Collect garbage, also beside a running daemon; exit 0 if it went to its end, 1 if not
     Gc {
         /// Only tell what would be done
@@ -88,6 +80,14 @@ pub enum Command {
         #[arg(long)]
         force: bool,
         /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what the rules of retention would keep and delete, and why; changes nothing
+    Plan {
+        /// Only repositories that match, such as `team/**`
+        repositories: Option<Pattern>,
+        /// A JSON object on each line
         #[arg(long)]
         json: bool,
     },
@@ -122,13 +122,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ExitCode::from(EX_CONFIG)
             })
         }
-        Command::Plan { repositories, json } => plan::plan(read(flags), repositories.as_ref(), json),
         Command::Gc { dry_run, now, force, json } => {
             gc::gc(read(flags), CollectionOptions { dry_run, now, force }, json).unwrap_or_else(|problems| {
                 print_problems(&problems);
                 ExitCode::from(EX_CONFIG)
             })
         }
+        Command::Plan { repositories, json } => plan::plan(read(flags), repositories.as_ref(), json),
         // The first user comes before the rest of the configuration.
         Command::Htpasswd(asked) => {
             htpasswd::htpasswd(asked, || config::htpasswd_path(config::of_process(), dotenv, flags))

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Live,
-    registry::{self, CollectionError, CollectionOptions, CollectionReport, Registry},
+    registry::{CollectionError, CollectionOptions, CollectionReport, Registry},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 use tracing::{info, warn};
 
-/// How often the schedule is looked at, and pull times are written down.
+/// How often the schedule is looked at.
 const TICK: Duration = Duration::from_secs(60);
 
 /// After a collection that failed the next is tried no sooner than this.
@@ -31,32 +31,6 @@ pub(super) async fn sweep(registry: Registry, generation: Arc<ArcSwap<Live>>) {
             Ok(expired) => info!(expired, "uploads that nobody went on with were ended"),
             Err(error) => warn!(%error, "expired uploads could not be ended; trying again later"),
         }
-    }
-}
-
-/// Writes down from time to time what was pulled; a read never does.
-pub(super) async fn write_pulls(registry: Registry, generation: Arc<ArcSwap<Live>>) {
-    let mut ticks = tokio::time::interval(TICK);
-    let mut failing = false;
-    loop {
-        ticks.tick().await;
-        let written = write_pulls_once(&registry, &generation).await;
-        // Once: a store that can only be read is no news a minute later.
-        if let Some(error) = written.as_ref().err().filter(|_| !failing) {
-            warn!(%error, "pull times could not be written; trying again every minute");
-        }
-        failing = written.is_err();
-    }
-}
-
-/// Writes down what was pulled, unless nothing may be written.
-///
-/// # Errors
-/// The store's; what could be written was.
-pub(super) async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<Live>) -> registry::Result<()> {
-    match generation.load().operator.read_only {
-        true => Ok(()),
-        false => registry.flush_pulls().await.map(|_| ()),
     }
 }
 
@@ -125,5 +99,30 @@ fn tell(report: &CollectionReport) {
     }
     for error in &report.errors {
         warn!(error, "left for the next collection");
+    }
+}
+
+/// How often pull times are written down.
+const PULLS: Duration = Duration::from_secs(60);
+
+/// Writes down from time to time what was pulled; a read never does.
+pub(super) async fn write_pulls(registry: Registry, generation: Arc<ArcSwap<Live>>) {
+    let mut ticks = tokio::time::interval(PULLS);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        let written = write_pulls_once(&registry, &generation).await;
+        // Once: a store that can only be read is no news a minute later.
+        if let Some(error) = written.as_ref().err().filter(|_| !failing) {
+            warn!(%error, "pull times could not be written; trying again every minute");
+        }
+        failing = written.is_err();
+    }
+}
+
+pub(super) async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<Live>) -> crate::registry::Result<()> {
+    match generation.load().operator.read_only {
+        true => Ok(()),
+        false => registry.flush_pulls().await.map(|_| ()),
     }
 }

@@ -14,6 +14,7 @@ mod ledger;
 mod locks;
 mod manifest;
 mod note;
+mod push;
 mod readiness;
 mod references;
 mod referrer;
@@ -33,7 +34,8 @@ pub use collect::{
     Report as CollectionReport, RepositoryReport, Step as CollectionStep, Untagged,
 };
 pub use error::{Error, Interruption};
-pub use manifest::{Condition, Pushed, StoredManifest};
+pub use manifest::StoredManifest;
+pub use push::{Condition, Pushed};
 pub use readiness::Readiness;
 pub use referrer::Referrers;
 pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};

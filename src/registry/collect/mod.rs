@@ -6,6 +6,7 @@
 //!
 //! 1. **list the graveyard**: only what lies there before the mark begins may be removed after it;
 //! 2. **mark**: from each [source](roots) of roots, in each repository intents before manifests;
+//!    before that the operator's rules delete tags;
 //! 3. **restore** what is needed and lies in the graveyard; **purge** what is not needed and was
 //!    listed in step 1;
 //! 4. **condemn** what is not needed and was not renewed within the lease: a move, never a removal;
@@ -28,7 +29,10 @@ pub(super) use counters::Counters;
 pub use report::{Count, Kinds, Report, RepositoryReport, Untagged};
 
 use super::Registry;
-use crate::storage::{self, Durability, Key, Put, RunId};
+use crate::{
+    oci::{Digest, RepositoryName},
+    storage::{self, Durability, Key, Put, RunId},
+};
 use async_trait::async_trait;
 use marks::Marks;
 use pace::Pace;
@@ -172,6 +176,8 @@ struct Pass<'a> {
     began: SystemTime,
     clock: Instant,
     pace: Pace,
+    /// Manifests the rules let go, unless something needs them.
+    candidates: Vec<(RepositoryName, Digest)>,
     report: Report,
 }
 
@@ -273,6 +279,7 @@ impl<'a> Pass<'a> {
             clock: Instant::now(),
             pace: Pace::new(timing.files_per_second),
             timing,
+            candidates: Vec::new(),
             report: Report::begin(run, options.dry_run),
         })
     }

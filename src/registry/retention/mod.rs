@@ -13,10 +13,10 @@ mod tests;
 pub use plan::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
 pub(super) use pulls::PullLog;
 
-use super::{Registry, Result, intent::Intent};
+use super::{Registry, Result};
 use crate::{
     oci::{Algorithm, Bounds, Digest, Manifest, ManifestType, ReferencedDigest, RepositoryName, Tag},
-    storage::{Dir, Key, PushId, key},
+    storage::{Dir, Key},
 };
 use decide::{Facts, ManifestFacts, TagFacts};
 use pulls::PullTimes;
@@ -56,8 +56,8 @@ impl Registry {
     /// collection to condemn. A tag that was pushed since the plan was made stays, even if it
     /// points to the same manifest, and so does one that has become immutable.
     ///
-    /// Only for the process that serves the store, or while none does: what orders a removal
-    /// against a push of the tag is a lock in memory.
+    /// A push of the tag comes before or after its removal, also one through another process: the
+    /// store takes aside what it removes and looks at it again.
     ///
     /// # Errors
     /// The store's; the tags up to there are gone.
@@ -98,8 +98,9 @@ impl Registry {
         times: &PullTimes,
         indexes_count: bool,
     ) -> Result<Vec<ManifestFacts>> {
-        let in_use = self.in_use(repository).await?;
         let mut facts = Vec::new();
+        let intents = self.intents(repository).await?;
+        let in_use: HashSet<&Digest> = intents.iter().flat_map(|i| i.refers.iter().chain([&i.manifest])).collect();
         for algorithm in Algorithm::ALL {
             for hex in self.names(&Dir::Revisions(repository.clone(), algorithm)).await? {
                 let Ok(digest) = format!("{algorithm}:{hex}").parse::<Digest>() else { continue };
@@ -109,31 +110,12 @@ impl Registry {
                     true => self.children(&digest, &revision.media_type).await?,
                     false => Vec::new(),
                 };
-                let (pulls, in_use) = (times.of(&digest), in_use.contains(&digest));
+                let pulls = times.of(&digest);
+                let in_use = in_use.contains(&digest);
                 facts.push(ManifestFacts { digest, since, pulls, subject: revision.subject, children, in_use });
             }
         }
         Ok(facts)
-    }
-
-    /// What pushes under way name. The active ones are read first: one that expires meanwhile is
-    /// copied before it is removed.
-    async fn in_use(&self, repository: &RepositoryName) -> Result<HashSet<Digest>> {
-        let active = |push| Key::Intent(repository.clone(), push);
-        let expired = |push| Key::ExpiredIntent(repository.clone(), push);
-        let dirs: [(Dir, &(dyn Fn(PushId) -> Key + Sync)); 2] =
-            [(Dir::Intents(repository.clone()), &active), (Dir::ExpiredIntents(repository.clone()), &expired)];
-        let mut named = HashSet::new();
-        for (dir, key_of) in dirs {
-            for push in self.names(&dir).await?.iter().filter_map(|name| key::push(name)) {
-                let fact = self.core.store.get(&key_of(push)).await?;
-                if let Some(intent) = fact.and_then(|fact| Intent::read(&fact.bytes)) {
-                    named.extend(intent.refers);
-                    named.insert(intent.manifest);
-                }
-            }
-        }
-        Ok(named)
     }
 
     /// What an index lists.

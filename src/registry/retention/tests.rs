@@ -64,10 +64,12 @@ fn on_disk(settings: Arc<Settings>) -> (tempfile::TempDir, Registry) {
 }
 
 async fn push(registry: &Registry, reference: &Reference, bytes: &Bytes) -> crate::registry::Result<Digest> {
-    registry
-        .put_manifest(&app(), reference, &[], None, bytes.clone(), Condition::None)
-        .await
-        .map(|pushed| pushed.digest)
+    let pushed = registry.put_manifest(&app(), reference, &[], None, bytes.clone(), Condition::None).await?;
+    // As if it were long ago: the push does not need what it pushed any more.
+    let mut settled = registry.settings().clone();
+    settled.collection.settle = Duration::ZERO;
+    registry.under(Arc::new(settled)).forget_fulfilled().await?;
+    Ok(pushed.digest)
 }
 
 /// Pushes an index under a tag.
