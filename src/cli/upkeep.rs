@@ -3,12 +3,14 @@
 use crate::{
     config::Live,
     registry::{CollectionError, CollectionOptions, CollectionReport, Registry},
+    storage::fs::Fs,
 };
 use arc_swap::ArcSwap;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 /// How often the schedule is looked at.
@@ -124,5 +126,49 @@ pub(super) async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<L
     match generation.load().operator.read_only {
         true => Ok(()),
         false => registry.flush_pulls().await.map(|_| ()),
+    }
+}
+
+/// How long a directory's sync is put off at most, under the durability `relaxed`.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// Makes durable what was put off, again and again.
+pub(super) async fn flush(store: Arc<Fs>) {
+    let mut ticks = tokio::time::interval(FLUSH_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // The log has why, and the store takes no more writes.
+        let _ = store.flush().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::fs::Init;
+
+    #[tokio::test]
+    async fn a_collection_is_due_when_the_last_one_or_the_making_of_the_store_is_long_ago() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0;
+        let registry = Registry::new(Arc::new(store), Arc::default());
+        let hours_ago = |name: &str, hours: u64| {
+            let file = std::fs::File::options().append(true).open(dir.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+        };
+        assert!(!is_due(&registry).await.unwrap(), "the store is new");
+        hours_ago("ROOT.json", 25);
+        assert!(is_due(&registry).await.unwrap());
+        registry.collect(CollectionOptions::default(), &()).await.unwrap();
+        assert!(!is_due(&registry).await.unwrap());
+        hours_ago("state/collection.json", 23);
+        assert!(!is_due(&registry).await.unwrap());
+        hours_ago("state/collection.json", 24);
+        assert!(is_due(&registry).await.unwrap());
+        let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+        let report = std::fs::File::options().append(true).open(dir.path().join("state/collection.json")).unwrap();
+        report.set_modified(tomorrow).unwrap();
+        assert!(is_due(&registry).await.unwrap(), "a clock that was set back does not put it off");
     }
 }

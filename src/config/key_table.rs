@@ -7,12 +7,14 @@ use super::keys::{Key, Set, Unit};
 use super::live::Live;
 use super::values::LogLevel;
 use super::vars::{Applies, PAGE_CEILING};
+use crate::files::Syncing;
 use crate::registry::settings::{MissingReferences, Settings};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 const LEVELS: &[&str] = &["debug", "info", "warn", "error"];
+const DURABILITY: &[&str] = &["strict", "relaxed", "none"];
 const MISSING: &[&str] = &["refuse", "children", "accept"];
 
 /// The ranges keep every number within `usize`, and give the registry room to work in.
@@ -338,6 +340,18 @@ pub static KEYS: &[Key] = &[
         applies: Applies::Reload,
         locked_by: None,
         set: Set::Number(|live, n| registry(live).collection.most_percent = n),
+    },
+    Key {
+        section: "storage",
+        key: "durability",
+        default: "\"strict\"",
+        unit: Unit::Count,
+        min: 0,
+        max: 0,
+        help: "What survives a power failure: everything that was answered, all but about the last second, or perhaps nothing.",
+        applies: Applies::Reload,
+        locked_by: None,
+        set: Set::Word(DURABILITY, |live, index| live.durability = Syncing::ALL[index]),
     },
     Key {
         section: "reads",

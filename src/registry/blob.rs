@@ -2,6 +2,7 @@
 
 use super::{Error, Registry, Result};
 use crate::{
+    files::world,
     oci::{Digest, RepositoryName},
     storage::{Blob, Durability, Item, Key, Presence, Put, Verdict, Why},
 };
@@ -25,7 +26,7 @@ impl Registry {
     pub async fn blob_to_rely_on(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob> {
         let (blob, linked) = self.aged_blob(repository, digest).await?;
         let often_enough = self.settings.collection.lease / 4;
-        if SystemTime::now().duration_since(linked).is_ok_and(|age| age >= often_enough) {
+        if world::now().duration_since(linked).is_ok_and(|age| age >= often_enough) {
             let items = [Item::Blob(digest.clone()), Item::Link(repository.clone(), digest.clone())];
             for item in &items {
                 // What lies in the graveyard comes back.

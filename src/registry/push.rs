@@ -149,7 +149,7 @@ impl Registry {
         let revision = Revision {
             media_type: push.manifest.media_type.as_str().to_owned(),
             size: push.bytes.len() as u64,
-            pushed: jiff::Timestamp::now().to_string(),
+            pushed: super::note::timestamp(),
             subject: push.manifest.subject.clone(),
             absent: self.check_references(repository, &push.manifest).await?,
         };

@@ -3,7 +3,10 @@
 mod collection;
 
 use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
-use crate::{config::Live, registry::Collected};
+use crate::{
+    config::Live,
+    registry::{Collected, Registry},
+};
 use bytes::Bytes;
 use collection::CollectionMetrics;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -38,6 +41,9 @@ struct Direction {
     direction: &'static str,
 }
 
+mod store;
+use store::Store;
+
 /// The daemon's counters. No label names a repository or a user: metrics are read by many.
 pub struct Telemetry {
     requests: Family<Served, Counter>,
@@ -47,6 +53,7 @@ pub struct Telemetry {
     bytes_out: Counter,
     panics: Counter,
     uploads: Gauge,
+    store: Store,
     ready: Gauge,
     generation: Gauge,
     reloaded: Gauge,
@@ -103,6 +110,7 @@ impl Default for Telemetry {
             bytes_out,
             panics,
             uploads,
+            store: Store::register(&mut collector),
             ready,
             generation,
             reloaded,
@@ -120,9 +128,10 @@ impl Telemetry {
     }
 
     /// Everything in the Prometheus text format.
-    pub(super) fn render(&self, uploads: usize, ready: bool, collected: &Collected, live: &Live) -> String {
+    pub(super) fn render(&self, registry: &Registry, ready: bool, collected: &Collected, live: &Live) -> String {
         self.collection.follow(collected);
-        self.uploads.set(i64::try_from(uploads).unwrap_or(i64::MAX));
+        self.uploads.set(i64::try_from(registry.open_uploads()).unwrap_or(i64::MAX));
+        self.store.set(&registry.store_health());
         self.generation.set(i64::try_from(live.number).unwrap_or(i64::MAX));
         self.reloaded.set(i64::from(live.stale.is_none()));
         let since = live.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

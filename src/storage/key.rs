@@ -137,6 +137,52 @@ impl Key {
     }
 }
 
+/// Steps of a group of writes, see [`Key::step`].
+pub(super) const STEPS: usize = 3;
+
+impl Key {
+    /// The step of a group of writes in which this one gets its name. What it relies on is durable
+    /// by then; those of one step do not rely on each other.
+    pub(super) fn step(&self) -> usize {
+        match self {
+            Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) => 0,
+            Self::Intent(..) | Self::ExpiredIntent(..) => 0,
+            Self::CollectionReport | Self::PullsSince | Self::Pulls(..) => 0,
+            Self::Referrer { .. } => 1,
+            Self::Tag(..) => 2,
+        }
+    }
+
+    /// What the sync of a new name is called.
+    pub(super) fn naming(&self) -> &'static str {
+        match self {
+            Self::Root => "the name of ROOT.json",
+            Self::Layer(..) => "the name of a link",
+            Self::Revision(..) => "the name of a revision",
+            Self::Tag(..) => "the name of a tag",
+            Self::Tagged(..) => "the name of a hint",
+            Self::Referrer { .. } => "the name of a referrer",
+            Self::Intent(..) | Self::ExpiredIntent(..) => "the name of an intent",
+            Self::CollectionReport => "the name of a report",
+            Self::PullsSince | Self::Pulls(..) => "the name of pull times",
+        }
+    }
+
+    /// What the sync of a removal is called; `None` where the name may come back after a crash,
+    /// because it is verified wherever it is used.
+    pub(super) fn removal(&self) -> Option<&'static str> {
+        match self {
+            Self::Tagged(..) => None,
+            // A push that ends with the machine was not answered.
+            Self::Intent(..) | Self::ExpiredIntent(..) => None,
+            Self::CollectionReport | Self::PullsSince | Self::Pulls(..) => None,
+            Self::Tag(..) => Some("the removal of a tag"),
+            Self::Referrer { .. } => Some("the removal of a referrer"),
+            Self::Root | Self::Layer(..) | Self::Revision(..) => Some("the removal of a fact"),
+        }
+    }
+}
+
 impl Dir {
     /// The path below the storage root.
     pub fn path(&self) -> String {

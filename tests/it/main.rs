@@ -8,6 +8,7 @@ mod raw;
 mod registry;
 mod session;
 
+mod collection;
 mod conformance;
 mod disk;
 mod door;
@@ -26,4 +27,5 @@ mod retention;
 mod secrets;
 mod stop;
 mod token;
+mod trouble;
 mod uploads;

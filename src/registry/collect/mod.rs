@@ -30,6 +30,7 @@ pub use report::{Count, Kinds, Report, RepositoryReport, Untagged};
 
 use super::Registry;
 use crate::{
+    files::world,
     oci::{Digest, RepositoryName},
     storage::{self, Durability, Key, Put, RunId},
 };
@@ -37,7 +38,7 @@ use async_trait::async_trait;
 use marks::Marks;
 use pace::Pace;
 use serde::Deserialize;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// Why a collection did not go to its end. Whatever was done until then is safe.
 #[derive(Debug, thiserror::Error)]
@@ -174,7 +175,7 @@ struct Pass<'a> {
     run: RunId,
     /// The store's clock when the pass began.
     began: SystemTime,
-    clock: Instant,
+    clock: Duration,
     pace: Pace,
     /// Manifests the rules let go, unless something needs them.
     candidates: Vec<(RepositoryName, Digest)>,
@@ -276,7 +277,7 @@ impl<'a> Pass<'a> {
             options,
             run,
             began,
-            clock: Instant::now(),
+            clock: world::uptime(),
             pace: Pace::new(timing.files_per_second),
             timing,
             candidates: Vec::new(),
@@ -296,8 +297,12 @@ impl<'a> Pass<'a> {
         drop(graveyard);
         self.condemn(&marks).await?;
         self.tidy_intents().await?;
-        self.report.seconds = self.clock.elapsed().as_secs_f64();
+        self.report.seconds = self.elapsed().as_secs_f64();
         Ok(self.report)
+    }
+
+    fn elapsed(&self) -> Duration {
+        world::uptime().saturating_sub(self.clock)
     }
 
     async fn at(&mut self, step: Step, done: u64) {
@@ -316,7 +321,7 @@ impl<'a> Pass<'a> {
     /// Ages are told by the store's clock. If it jumped during the run they are worth nothing.
     async fn is_the_clock_steady(&self) -> Result<()> {
         let now = self.registry.core.store.now().await?;
-        let expected = self.began + self.clock.elapsed();
+        let expected = self.began + self.elapsed();
         let drift = now.duration_since(expected).unwrap_or_else(|before| before.duration());
         if drift > MOST_DRIFT {
             return Err(CollectionError::Unsafe(format!("the clock jumped by {} s during the run", drift.as_secs())));

@@ -96,6 +96,7 @@ samples! {
     "Overtaken": Error::Registry(R::Overtaken) => R::Overtaken.into();
     "Stopping": Error::Registry(R::Stopping) => R::Stopping.into();
     "Storage: full": Error::Registry(R::Storage(S::Full { .. })) => S::Full { what: SECRET.into() }.into();
+    "Storage: read-only": Error::Registry(R::Storage(S::ReadOnly { .. })) => S::ReadOnly { why: SECRET.into() }.into();
     "Storage: damaged": Error::Registry(R::Storage(S::Damaged { .. })) => S::damaged(SECRET, SECRET).into();
     "Storage: io": Error::Registry(R::Storage(S::Io { .. })) => S::io("read", SECRET, std::io::Error::other(SECRET)).into();
 }

@@ -2,12 +2,14 @@
 
 use super::{Fs, Inner};
 use crate::{
-    files::{Kind, Staged, Sys, atomic},
-    storage::{Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent},
+    files::{Kind, Staged, Sys, atomic, world},
+    storage::{
+        Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent, key,
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::io;
+use std::{collections::BTreeMap, io};
 
 /// No fact is longer: a referrer's descriptor copies the annotations of one manifest.
 const LONGEST: u64 = 16 << 20;
@@ -69,24 +71,37 @@ impl<S: Sys> Inner<S> {
     }
 
     fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
-        let durable = durability == Durability::Durable;
-        let mut staged = Vec::with_capacity(puts.len());
-        for put in &puts {
-            match self.files.stage(&put.bytes, durable, false) {
-                Ok(file) => staged.push(file),
+        let sync = (durability == Durability::Durable).then_some("the bytes of a fact");
+        // Nothing has a name yet, so all of it may go to the disk at the same time.
+        let staged = world::each(puts.iter().collect(), |put: &Put| {
+            let path = put.key.path();
+            let failed = |e| Error::io("write", &path, e);
+            let staged = self.files.stage(&put.bytes, sync, false).map_err(failed)?;
+            match self.files.ensure_dir(atomic::parent(&path)) {
+                Ok(()) => Ok(staged),
                 Err(e) => {
-                    staged.into_iter().for_each(|file| self.files.discard(file));
-                    return Err(Error::io("write", put.key.path(), e));
+                    self.files.discard(staged);
+                    Err(failed(e))
                 }
             }
+        });
+        let (mut files, mut failure) = (Vec::with_capacity(puts.len()), None);
+        for staged in staged {
+            match staged {
+                Ok(file) => files.push(Some(file)),
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
-        let placed = self.place_all(&puts, &mut staged, durable);
-        staged.into_iter().for_each(|file| self.files.discard(file));
+        let placed = match failure {
+            Some(error) => Err(error),
+            None => self.place_all(&puts, &mut files, sync.is_some()),
+        };
+        files.into_iter().flatten().for_each(|file| self.files.discard(file));
         placed
     }
 
-    /// Names the staged files in order, each directory durable before a name in another follows.
-    fn place_all(&self, puts: &[Put], staged: &mut Vec<Staged>, durable: bool) -> Result<Outcome> {
+    /// Names the staged files, step by step: what one relies on is durable before it.
+    fn place_all(&self, puts: &[Put], staged: &mut [Option<Staged>], durable: bool) -> Result<Outcome> {
         let paths: Vec<_> = puts.iter().map(|put| put.key.path()).collect();
         // No writer of these keys comes between the expectations and the names; readers do not wait.
         let locks = self.lock_all(puts.iter().map(|put| &put.key));
@@ -98,19 +113,31 @@ impl<S: Sys> Inner<S> {
                 }
             }
         }
-        let mut unsynced: Option<&str> = None;
-        for (path, file) in paths.iter().zip(staged.drain(..)) {
-            if let Some(previous) = unsynced.filter(|p| durable && atomic::parent(p) != atomic::parent(path)) {
-                self.files.sync_parent(previous).map_err(|e| Error::io("sync", previous, e))?;
+        // By directory, the names that are not durable yet.
+        let mut unsynced: BTreeMap<&str, (&str, &'static str)> = BTreeMap::new();
+        for step in 0..key::STEPS {
+            self.sync_all(&mut unsynced)?;
+            for ((put, path), file) in puts.iter().zip(&paths).zip(&mut *staged) {
+                if let Some(file) = file.take_if(|_| put.key.step() == step) {
+                    self.files.place(file, path).map_err(|e| Error::io("write", path, e))?;
+                    if durable {
+                        unsynced.insert(atomic::parent(path), (path, put.key.naming()));
+                    }
+                }
             }
-            self.files.place(file, path).map_err(|e| Error::io("write", path, e))?;
-            unsynced = Some(path);
         }
         drop(locks);
-        if let Some(last) = unsynced.filter(|_| durable) {
-            self.files.sync_parent(last).map_err(|e| Error::io("sync", last, e))?;
-        }
+        self.sync_all(&mut unsynced)?;
         Ok(Outcome::Done)
+    }
+
+    /// Makes these names durable, each directory at the same time.
+    fn sync_all(&self, unsynced: &mut BTreeMap<&str, (&str, &'static str)>) -> Result<()> {
+        let names = std::mem::take(unsynced).into_values().collect();
+        let synced = world::each(names, |(path, what): (&str, &'static str)| {
+            self.files.sync_parent(path, what).map_err(|e| Error::io("sync", path, e))
+        });
+        synced.into_iter().collect()
     }
 
     fn delete(&self, key: &Key, expect: &Expect) -> Result<bool> {
@@ -129,7 +156,9 @@ impl<S: Sys> Inner<S> {
         };
         drop(lock);
         if gone {
-            self.files.sync_parent(&path).map_err(failed)?;
+            if let Some(what) = key.removal() {
+                self.files.sync_parent(&path, what).map_err(failed)?;
+            }
             self.prune(&path);
         }
         Ok(gone)
