@@ -5,6 +5,7 @@ use crate::{
     oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag},
     registry::{
         Condition, Error, Registry, Settings,
+        intent::Intent,
         settings::{ImmutableTags, RetentionRule},
     },
     storage::{
@@ -114,7 +115,8 @@ async fn tags_go_by_the_rule_and_manifests_are_told_to_collection() {
 
     age(dir.path(), &revision(&moved_away), 6);
     let plan = registry.retention_plan(&app(), SystemTime::now()).await.unwrap();
-    assert_eq!(registry.apply_retention(&app(), &plan).await.unwrap(), [moved_away.clone()]);
+    let condemned = registry.apply_retention(&app(), &plan).await.unwrap();
+    assert_eq!(condemned, std::slice::from_ref(&moved_away));
     let waits = plan.untagged.iter().find(|planned| planned.digest == old).unwrap();
     assert!(waits.verdict.keep, "its time as untagged began when its tag went: {waits:?}");
     registry.manifest(&app(), &Reference::Digest(moved_away)).await.expect("collection takes it, not the rule");
@@ -142,6 +144,23 @@ async fn indexes_keep_their_children_and_subjects_their_referrers() {
     let told = |digest: &Digest| plan.untagged.iter().find(|p| p.digest == *digest).unwrap().verdict.to_string();
     assert_eq!(told(&child), format!("an index that stays lists it, {parent}"));
     assert_eq!(told(&signature), format!("refers to a manifest that stays, {child}"));
+}
+
+#[tokio::test]
+async fn what_a_push_under_way_names_stays() {
+    let registry = Registry::new(Arc::new(Mem::default()), settings(|rule| rule.delete_untagged = Some(DAY), &[]));
+    let bytes = index("old", &[], None);
+    let named = push(&registry, &Reference::Digest(digest_of(&bytes)), &bytes).await.unwrap();
+    let later = SystemTime::now() + 9 * DAY;
+    let plan = async || registry.retention_plan(&app(), later).await.unwrap();
+    assert_eq!(plan().await.deleted_manifests().count(), 1);
+    let intent = Intent { manifest: digest_of(b"a new index"), refers: vec![named] };
+    let pushing = registry.declare(&app(), &intent).await.unwrap();
+    let planned = plan().await;
+    assert_eq!(planned.untagged[0].verdict.to_string(), "a push under way needs it");
+    assert_eq!(planned.deleted_manifests().count(), 0);
+    registry.withdraw(&app(), pushing).await;
+    assert_eq!(plan().await.deleted_manifests().count(), 1);
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ async fn the_plan_names_the_rule_for_each_tag_while_the_daemon_serves() {
         age(&manifests.join("tags").join(tag), days);
     }
     age(&manifests.join("revisions/sha256").join(&moved_away[7..]), 8);
-    // As if the daemon had been there for long.
+    // As if the pushes and the daemon's start had been long ago.
+    std::fs::remove_dir_all(root.join("repositories/team/app/_intents")).unwrap();
     daemon.until(Duration::from_secs(5), "pull times begin", async || root.join("state/pulls/since").exists()).await;
     std::fs::write(root.join("state/pulls/since"), "2020-01-01T00:00:00Z\n").unwrap();
 
