@@ -8,7 +8,6 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use bytes::Bytes;
 use std::{collections::BTreeMap, io};
 
 /// No fact is longer: a referrer's descriptor copies the annotations of one manifest.
@@ -144,15 +143,13 @@ impl<S: Sys> Inner<S> {
         let path = key.path();
         let failed = |e| Error::io("delete", &path, e);
         let lock = self.lock(key);
-        if *expect != Expect::Any {
-            let found: Option<Bytes> = self.fact(&path)?.map(|fact| fact.bytes);
-            if !expect.holds(found.as_deref()) {
-                return Ok(false);
-            }
+        let found = if *expect == Expect::Any { None } else { self.fact(&path)? };
+        if !expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) {
+            return Ok(false);
         }
-        let gone = match expect {
-            Expect::Is(_) => self.take_away(&path, expect)?,
-            _ => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
+        let gone = match found {
+            Some(found) => self.take_away(&path, &found)?,
+            None => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
         };
         drop(lock);
         if gone {
@@ -164,24 +161,23 @@ impl<S: Sys> Inner<S> {
         Ok(gone)
     }
 
-    /// Removes a value if it is the expected one. Another process, which no lock of ours holds up,
-    /// may have put another since it was read: so it is taken aside first, looked at there, and put
+    /// Removes the value that was found. Another process, which no lock of ours holds up, may have
+    /// put another since, or the same again: so it is taken aside first, looked at there, and put
     /// back unless something newer stands in its place by then.
-    fn take_away(&self, path: &str, expect: &Expect) -> Result<bool> {
+    fn take_away(&self, path: &str, found: &Fact) -> Result<bool> {
         let failed = |e| Error::io("delete", path, e);
         let aside = self.files.temporary();
         if absent(self.files.rename(path, &aside)).map_err(failed)?.is_none() {
             return Ok(false);
         }
-        let found = self.fact(&aside)?.map(|fact| fact.bytes);
-        let is_expected = expect.holds(found.as_deref());
-        if !is_expected {
+        let is_that = self.fact(&aside)?.as_ref() == Some(found);
+        if !is_that {
             match self.files.link(&aside, path) {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
                 Ok(()) | Err(_) => {}
             }
         }
         absent(self.sys().unlink(&aside)).map_err(failed)?;
-        Ok(is_expected)
+        Ok(is_that)
     }
 }
