@@ -42,11 +42,11 @@ fn missing(index: usize) -> MissingReferences {
 /// Every key, in the order of the reference.
 pub static KEYS: &[Key] = &[
     Key::switch("operator", "read_only", "false", |live, on| live.operator.read_only = on)
-    .help("Refuse everything that writes (405); pulls write nothing."),
+        .help("Refuse everything that writes (405); pulls write nothing."),
     Key::switch("operator", "delete", "true", |live, on| live.operator.delete = on)
-    .help("Whether manifests, tags and blobs may be deleted by clients; if not, 405. Cancelling an upload is no deletion."),
+        .help("Whether manifests, tags and blobs may be deleted by clients; if not, 405. Cancelling an upload is no deletion."),
     Key::line("operator", "message", "\"\"", 200, |live, text| live.operator.message = text.into())
-    .help("Told to clients in a `Warning` header and with every refusal by the two switches above."),
+        .help("Told to clients in a `Warning` header and with every refusal by the two switches above."),
     Key::number("tokens", "access_seconds", "300", Unit::Seconds, 60, 3600, |live, n| {
         live.token_lives.access = Duration::from_secs(n);
     })
@@ -56,7 +56,8 @@ pub static KEYS: &[Key] = &[
     })
     .help("How long clients may keep a refresh token instead of the password; 0 gives none. One ends when its user's htpasswd line changes."),
     Key::word("logging", "level", "\"info\"", LEVELS, |live, index| live.log_level = level(index))
-    .help("Least important lines logged.").locked_by("REGISTRY_LOG_LEVEL"),
+        .help("Least important lines logged.")
+        .locked_by("REGISTRY_LOG_LEVEL"),
     Key::number("reload", "poll_seconds", "10", Unit::Seconds, 1, 3600, |live, n| {
         live.poll = Duration::from_secs(n);
     })
@@ -110,7 +111,7 @@ pub static KEYS: &[Key] = &[
     })
     .help("What survives a power failure: everything that was answered, all but about the last second, or perhaps nothing."),
     Key::switch("collection", "enabled", "true", |live, on| registry(live).collection.enabled = on)
-    .help("Whether the daemon collects garbage by itself. `wharfinger gc` does so in any case."),
+        .help("Whether the daemon collects garbage by itself. `wharfinger gc` does so in any case."),
     Key::number("collection", "every_hours", "24", Unit::Count, 1, 8760, |live, n| {
         registry(live).collection.every = Duration::from_secs(n * 3600);
     })
@@ -197,11 +198,13 @@ pub static KEYS: &[Key] = &[
     Key::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_default = size(n);
     })
-    .help("Repositories on one page of the catalog when the request names no number.").locked_by("REGISTRY_PAGINATION_DEFAULT_LIMIT"),
+    .help("Repositories on one page of the catalog when the request names no number.")
+        .locked_by("REGISTRY_PAGINATION_DEFAULT_LIMIT"),
     Key::number("pagination", "max_limit", "1000", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_max = size(n);
     })
-    .help("Largest page of the catalog or of a tag list; a request for more gets this many.").locked_by("REGISTRY_PAGINATION_MAX_LIMIT"),
+    .help("Largest page of the catalog or of a tag list; a request for more gets this many.")
+        .locked_by("REGISTRY_PAGINATION_MAX_LIMIT"),
 ];
 
 /// The registry's settings of a generation that nobody shares yet.

@@ -4,7 +4,7 @@
 use super::{PAGE, Pass, Result, Step, roots::Walk};
 use crate::{
     oci::RepositoryName,
-    registry::{Registry, intent::Intent},
+    registry::{self, Registry, intent::Intent},
     storage::{Dir, Durability, Fact, Key, PushId, Put, key},
 };
 
@@ -60,7 +60,7 @@ impl Pass<'_> {
 impl Registry {
     /// What pushes under way refer to. The active ones are read first: one that expires meanwhile
     /// is copied before it is removed, and so found among the expired.
-    pub(in crate::registry) async fn intents(&self, repository: &RepositoryName) -> super::super::Result<Vec<Intent>> {
+    pub(in crate::registry) async fn intents(&self, repository: &RepositoryName) -> registry::Result<Vec<Intent>> {
         let mut intents = Vec::new();
         for dir in [Dir::Intents(repository.clone()), Dir::ExpiredIntents(repository.clone())] {
             for (_, fact) in self.intent_facts(repository, &dir).await? {
@@ -71,7 +71,7 @@ impl Registry {
         Ok(intents)
     }
 
-    async fn intent_facts(&self, repository: &RepositoryName, dir: &Dir) -> super::super::Result<Vec<(PushId, Fact)>> {
+    async fn intent_facts(&self, repository: &RepositoryName, dir: &Dir) -> registry::Result<Vec<(PushId, Fact)>> {
         let store = &self.core.store;
         let is_expired = matches!(dir, Dir::ExpiredIntents(_));
         let mut facts = Vec::new();
