@@ -1,14 +1,17 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`,
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `fsck`,
 //! `htpasswd` and `key`.
 //!
 //! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving failed,
 //! `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
 //! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
-//! starting, or the file of users cannot be used.
+//! starting, or the file of users cannot be used, or there is no store to look at.
+//!
+//! `fsck` has its own: 0 clean, 1 warnings, 2 damage; repaired or not, as it was found.
 
 mod check;
 mod explain;
 mod flags;
+mod fsck;
 mod htpasswd;
 mod key;
 mod password;
@@ -26,6 +29,7 @@ use crate::config::{self, Problems};
 use crate::oci::RepositoryName;
 use crate::who::Action;
 use flags::Flags;
+use fsck::Fsck;
 use htpasswd::Htpasswd;
 use key::Key;
 
@@ -63,6 +67,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check the store, also while it is served, and repair it; exit 0 clean, 1 warnings, 2 damage
+    Fsck(Fsck),
     /// Add, change, remove, verify and list the users of an htpasswd file
     Htpasswd(Htpasswd),
     /// Make keys for the token service
@@ -94,6 +100,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ExitCode::from(EX_CONFIG)
             })
         }
+        Command::Fsck(asked) => fsck::fsck(&read(flags), &asked).unwrap_or_else(|problems| {
+            print_problems(&problems);
+            ExitCode::from(EX_CONFIG)
+        }),
         // The first user comes before the rest of the configuration.
         Command::Htpasswd(asked) => {
             htpasswd::htpasswd(asked, || config::htpasswd_path(config::of_process(), dotenv, flags))

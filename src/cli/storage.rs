@@ -15,6 +15,11 @@ pub(super) fn init(env: &Env) -> Init {
     }
 }
 
+/// Whether a problem with this key leaves open where the store is.
+pub(super) fn is_named_by(key: &str) -> bool {
+    key.starts_with("REGISTRY_STORAGE") || key.starts_with("--storage")
+}
+
 /// One line on what a start would do; the problem if it would refuse. Writes nothing.
 pub(super) fn inspect(env: &Env) -> Result<String, Problem> {
     match root::inspect(&env.storage_path, init(env)) {

@@ -92,6 +92,19 @@ impl Real {
     }
 }
 
+/// Reads as much as is in memory already; how many bytes that was.
+#[cfg(target_os = "linux")]
+fn in_memory(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> usize {
+    let into = &mut [io::IoSliceMut::new(buffer)];
+    // Where the file system cannot tell, nothing is.
+    rustix::io::preadv2(file, into, offset, rustix::io::ReadWriteFlags::NOWAIT).unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory(_: &std::fs::File, _: &mut [u8], _: u64) -> usize {
+    0
+}
+
 fn kind(file_type: FileType) -> Kind {
     match file_type {
         FileType::RegularFile => Kind::File,
@@ -107,6 +120,7 @@ fn meta(stat: &fs::Stat) -> Meta {
         kind: kind(FileType::from_raw_mode(stat.st_mode)),
         len: u64::try_from(stat.st_size).unwrap_or(0),
         modified: UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH),
+        mode: stat.st_mode & 0o7777,
     }
 }
 
@@ -157,6 +171,19 @@ impl Sys for Real {
             }
         }
         Ok(filled)
+    }
+
+    fn read_aside(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        // No reading ahead: what it brings would count as having been there.
+        let _ = fs::fadvise(file, 0, None, fs::Advice::Random);
+        let warm = in_memory(file, buffer, offset);
+        let from = offset + warm as u64;
+        let cold = self.read_at(file, &mut buffer[warm..], from)?;
+        if let Some(len) = std::num::NonZeroU64::new(cold as u64) {
+            // Only advice: where it is not taken, the pages stay a little longer.
+            let _ = fs::fadvise(file, from, Some(len), fs::Advice::DontNeed);
+        }
+        Ok(warm + cold)
     }
 
     fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()> {
@@ -223,8 +250,10 @@ impl Sys for Real {
         let fd = self.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         for entry in fs::Dir::new(fd)? {
             let entry = entry?;
-            // Whatever is not UTF-8 is not ours: every name we write is ASCII.
-            let Ok(name) = entry.file_name().to_str() else { continue };
+            // Every name we write is ASCII. One that is not even UTF-8 is told so that somebody can
+            // be warned of it; nothing can be opened by what is told.
+            let name = entry.file_name().to_string_lossy();
+            let name = name.as_ref();
             if matches!(name, "." | "..") {
                 continue;
             }
@@ -305,6 +334,31 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         let sys = Real::open_root(dir.path()).unwrap();
         assert_eq!(sys.open("fifo").map(drop).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn reading_aside_sees_all_and_leaves_nothing_in_memory_that_was_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let sys = Real::open_root(dir.path()).unwrap();
+        let file = sys.create("f", false).unwrap();
+        let content = Bytes::from((0..3_000_000u32).map(|i| (i % 251) as u8).collect::<Vec<_>>());
+        sys.write_at(&file, std::slice::from_ref(&content), 0).unwrap();
+        sys.sync_data(&file).unwrap();
+        fs::fadvise(&file, 0, None, fs::Advice::DontNeed).unwrap();
+        let mut buffer = vec![0; 1 << 20];
+        let mut read = Vec::new();
+        while let n @ 1.. = sys.read_aside(&file, &mut buffer, read.len() as u64).unwrap() {
+            read.extend_from_slice(&buffer[..n]);
+        }
+        assert_eq!(read, content);
+        let mut byte = [0];
+        let warm = (0..content.len() as u64).step_by(4096).filter(|at| in_memory(&file, &mut byte, *at) == 1).count();
+        assert!(warm < 16, "{warm} pages stayed");
+        // What is in memory stays there.
+        sys.read_at(&file, &mut buffer, 0).unwrap();
+        let before = in_memory(&file, &mut vec![0; 1 << 20], 0);
+        sys.read_aside(&file, &mut buffer, 0).unwrap();
+        assert_eq!(in_memory(&file, &mut vec![0; 1 << 20], 0), before);
     }
 
     #[test]

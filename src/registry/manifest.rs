@@ -3,13 +3,12 @@
 //! A push writes in the order of dependence (bytes, revision, referrer's entry, tags), a deletion
 //! in the reverse: a crash leaves garbage, never a name that points nowhere.
 
-use super::{Error, Registry, Result, intent::Intent, verify};
+use super::{Error, Registry, Result, intent::Intent, revision::Revision, verify};
 use crate::{
     oci::{Algorithm, Bounds, Digest, Hasher, Manifest, ManifestType, Reference, RepositoryName, Span, Tag},
     storage::{self, Dir, Durability, Expect, Item, Key, Outcome, PushId, Put, Verdict, Verified, Version, Why},
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A manifest of a repository, without its bytes.
@@ -46,21 +45,6 @@ pub enum Condition {
     Present,
     /// It is one of these.
     OneOf(Vec<Digest>),
-}
-
-/// What is kept of a manifest beside its bytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Revision {
-    pub(super) media_type: String,
-    pub(super) size: u64,
-    /// When it was pushed last.
-    pushed: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) subject: Option<Digest>,
-    /// What it refers to and was not there: nothing is promised about these.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    absent: Vec<String>,
 }
 
 /// A manifest on its way in.
@@ -111,6 +95,18 @@ impl Registry {
             Err(_) => {
                 Err(storage::Error::damaged(Item::Blob(digest.clone()).path(), "its bytes have another digest").into())
             }
+        }
+    }
+
+    /// Whether the bytes of a manifest are there to be read: else a client is told so before it
+    /// asks for them, and pushes them again.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] if not.
+    pub async fn manifest_is_whole(&self, digest: &Digest) -> Result<()> {
+        match self.core.store.open(digest).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::ManifestUnknown(Reference::Digest(digest.clone()))),
         }
     }
 
@@ -201,13 +197,8 @@ impl Registry {
     /// the intent expired before all was visible: then nothing may be said of it.
     async fn publish_once(&self, push: &Push, id: PushId, expect: &Expect) -> Result<bool> {
         let (store, repository) = (&self.core.store, &push.repository);
-        let revision = Revision {
-            media_type: push.manifest.media_type.as_str().to_owned(),
-            size: push.bytes.len() as u64,
-            pushed: jiff::Timestamp::now().to_string(),
-            subject: push.manifest.subject.clone(),
-            absent: self.check_references(repository, &push.manifest).await?,
-        };
+        let absent = self.check_references(repository, &push.manifest).await?;
+        let revision = Revision::of(&push.manifest, push.bytes.len() as u64, jiff::Timestamp::now(), absent);
         store.put_blob(&push.verified, push.bytes.clone()).await?;
         let (manifest, tags) = writes(push, &revision, expect);
         for puts in [manifest, tags] {
@@ -356,9 +347,7 @@ impl Registry {
 /// The facts a push writes, in their order: those of the manifest, and its tags.
 fn writes(push: &Push, revision: &Revision, expect: &Expect) -> (Vec<Put>, Vec<Put>) {
     let Push { repository, digest, .. } = push;
-    let mut json = serde_json::to_vec(revision).unwrap_or_default();
-    json.push(b'\n');
-    let mut first = Put::any(Key::Revision(repository.clone(), digest.clone()), json);
+    let mut first = Put::any(Key::Revision(repository.clone(), digest.clone()), revision.to_bytes());
     if matches!(push.reference, Reference::Digest(_)) {
         first.expect = expect.clone();
     }

@@ -2,6 +2,10 @@
 //!
 //! `docs/layout.md` describes the same for people.
 
+mod place;
+
+pub use place::Place;
+
 use super::{Condemned, PushId, RunId, Why};
 use crate::oci::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 use std::fmt;
@@ -35,6 +39,8 @@ pub enum Key {
     ExpiredIntent(RepositoryName, PushId),
     /// What the last collection did; may be lost.
     CollectionReport,
+    /// Where the background scrub stands; may be lost.
+    Scrub,
 }
 
 /// A level of names that can be listed.
@@ -111,6 +117,7 @@ impl Key {
             Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
             Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/expired/{}", id.0),
             Self::CollectionReport => "state/collection.json".into(),
+            Self::Scrub => "state/scrub.json".into(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod disk;
 mod door;
 mod elsewhere;
 mod first;
+mod fsck;
 mod hostile;
 mod leaks;
 mod limits;

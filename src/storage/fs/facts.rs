@@ -56,10 +56,15 @@ impl<S: Sys> Facts for Fs<S> {
 
 impl<S: Sys> Inner<S> {
     fn fact(&self, path: &str) -> Result<Option<Fact>> {
+        self.fact_within(path, LONGEST)
+    }
+
+    /// The value at a path, which has at most so many bytes.
+    pub(super) fn fact_within(&self, path: &str, most: u64) -> Result<Option<Fact>> {
         let failed = |e| Error::io("read", path, e);
         let Some(file) = absent(self.sys().open(path)).map_err(failed)? else { return Ok(None) };
         let meta = self.sys().file_meta(&file).map_err(failed)?;
-        if meta.len > LONGEST {
+        if meta.len > most {
             return Err(Error::damaged(path, "it is far longer than what is kept there"));
         }
         let mut bytes = vec![0; meta.len as usize];
@@ -68,7 +73,7 @@ impl<S: Sys> Inner<S> {
         Ok(Some(Fact { bytes: bytes.into(), written: meta.modified }))
     }
 
-    fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
+    pub(super) fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
         let durable = durability == Durability::Durable;
         let mut staged = Vec::with_capacity(puts.len());
         for put in &puts {
