@@ -34,6 +34,27 @@ fn check_tells_what_was_decided_and_writes_nothing() {
 }
 
 #[test]
+fn check_tries_what_the_file_system_of_a_store_can_do_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("data/state/tmp")).unwrap();
+    let vars = [("REGISTRY_STORAGE_PATH", "data")];
+    let out = run(dir.path(), &["check"], &vars);
+    assert!(text(&out.stdout).contains("is tried once there is a store\n"), "{}", text(&out.stdout));
+    let root = "{\"format\":0,\"id\":\"67e55044-10b1-426f-9247-bb680e5fe0c8\"}\n";
+    std::fs::write(dir.path().join("data/ROOT.json"), root).unwrap();
+    let out = run(dir.path(), &["check"], &vars);
+    let told = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(0));
+    for line in ["file system: ", "free: ", "rename over a file: yes", "hard links: yes", "sync of a directory: yes"] {
+        assert!(told.contains(&format!("storage root: {line}")), "{told}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path().join("data/state/tmp")).unwrap().count(), 0);
+    std::fs::remove_dir(dir.path().join("data/state/tmp")).unwrap();
+    let out = run(dir.path(), &["check"], &vars);
+    assert!(text(&out.stdout).contains("was not tried"), "{}", text(&out.stdout));
+}
+
+#[test]
 fn problems_end_check_with_1_and_serve_with_78() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(".env"), "REGISTRY_PORT=many\n").unwrap();

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use wharfinger::config::{Env, KEYS, Live, VARS};
+use wharfinger::config::{Env, KEYS, LISTS, Live, VARS};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -61,6 +61,23 @@ fn settings() -> String {
     out + "\n"
 }
 
+fn lists() -> String {
+    let mut out = String::new();
+    for list in LISTS {
+        let head = "| Key | Example | Range | Meaning | Applies by |\n|---|---|---|---|---|\n";
+        write!(out, "\n### `[[{}]]`\n\n{}\n\n{head}", list.section, list.help).unwrap();
+        for key in list.keys {
+            let required = if key.required { " Required." } else { "" };
+            let (name, example, range, help) = (key.key, cell(key.example), key.range(), cell(key.help));
+            writeln!(out, "| `{name}` | `{example}` | {range} | {help}{required} | reload |").unwrap();
+        }
+    }
+    out + "\n"
+}
+
+/// Begins the part of the example that has no defaults.
+const NO_DEFAULTS: &str = "# --- Tables that may come any number of times; without them nothing of this is done. ---\n";
+
 fn settings_example() -> String {
     let mut out = String::from(
         "# Settings of the registry; name this file in REGISTRY_SETTINGS.\n\
@@ -73,6 +90,13 @@ fn settings_example() -> String {
             write!(out, "\n[{section}]\n").unwrap();
         }
         write!(out, "# {}\n#{} = {}\n", key.help, key.key, key.default).unwrap();
+    }
+    write!(out, "\n{NO_DEFAULTS}").unwrap();
+    for list in LISTS {
+        write!(out, "\n# {}\n#[[{}]]\n", list.help, list.section).unwrap();
+        for key in list.keys {
+            write!(out, "# {}\n#{} = {}\n", key.help, key.key, key.example).unwrap();
+        }
     }
     out
 }
@@ -94,10 +118,11 @@ fn env_example() -> String {
 }
 
 /// The generated files and parts: file, mark (`None` = the whole file), text.
-fn generated() -> [(&'static str, Option<&'static str>, String); 4] {
+fn generated() -> [(&'static str, Option<&'static str>, String); 5] {
     [
         ("docs/configuration.md", Some("variables"), variables()),
         ("docs/configuration.md", Some("settings"), settings()),
+        ("docs/configuration.md", Some("lists"), lists()),
         ("settings.example.toml", None, settings_example()),
         (".env.example", None, env_example()),
     ]
@@ -152,7 +177,7 @@ fn the_prose_of_the_reference_names_only_what_exists() {
 /// Takes away the comment sign of assignments (`#name`), not of prose (`# text`).
 fn uncommented(text: &str) -> String {
     let lines = text.lines().map(|line| match line.strip_prefix('#') {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic()) => rest,
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '[') => rest,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -167,7 +192,8 @@ fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
 #[test]
 fn the_example_settings_are_the_defaults() {
     let dir = tempfile::tempdir().unwrap();
-    let text = uncommented(&read("settings.example.toml"));
+    let text = read("settings.example.toml");
+    let text = uncommented(text.split_once(NO_DEFAULTS).unwrap().0);
     assert_eq!(text.matches(" = ").count(), KEYS.len());
     let path = write(dir.path(), "settings.toml", &text);
     let (env, _) = Env::load([], None, [("REGISTRY_SETTINGS", path.into())]).unwrap();
@@ -178,6 +204,19 @@ fn the_example_settings_are_the_defaults() {
     };
     assert_eq!(settings(&live), settings(&Live::default()));
     assert_eq!(warnings, []);
+}
+
+#[test]
+fn the_example_has_one_of_each_table_that_may_be_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = read("settings.example.toml");
+    let text = uncommented(text.split_once(NO_DEFAULTS).unwrap().1);
+    let path = write(dir.path(), "settings.toml", &text);
+    let (env, _) = Env::load([], None, [("REGISTRY_SETTINGS", path.into())]).unwrap();
+    let (live, _) = Live::load(&env).unwrap();
+    assert_eq!((live.registry.retention.len(), live.registry.immutable.len()), (1, 1));
+    let told = format!("{:?}", live.registry);
+    assert!(!format!("{:?}", live.registry.retention).contains("None"), "every key has reached it: {told}");
 }
 
 #[test]
@@ -203,17 +242,20 @@ fn pages() -> Vec<(String, String)> {
 
 #[test]
 fn no_page_names_a_variable_or_setting_that_is_not_there() {
-    let sections: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
+    let listed = LISTS.iter().flat_map(|list| list.keys.iter().map(|key| (list.section, key.key)));
+    let names: Vec<(&str, &str)> = KEYS.iter().map(|key| (key.section, key.key)).chain(listed).collect();
     // configuration.md lists on purpose what is not ours.
     for (page, text) in pages().iter().filter(|(page, _)| page != "docs/configuration.md") {
         for name in text.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).filter(|w| w.starts_with("REGISTRY_")) {
             assert!(VARS.iter().any(|var| var.name == name), "{page}: {name}");
         }
         for code in text.split('`').skip(1).step_by(2) {
-            let Some((section, key)) = code.split_once('.').filter(|(section, _)| sections.contains(section)) else {
+            let Some((section, key)) =
+                code.split_once('.').filter(|(section, _)| names.iter().any(|(known, _)| known == section))
+            else {
                 continue;
             };
-            assert!(KEYS.iter().any(|k| k.section == section && k.key == key), "{page}: {code}");
+            assert!(names.contains(&(section, key)), "{page}: {code}");
         }
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use wharfinger::oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag, UploadId};
 use wharfinger::registry::{Chunk, Condition, Interruption, Registry, Settings};
 use wharfinger::storage::fs::{Fs, Init};
-use wharfinger::storage::{Condemned, Item, Key, RunId, Why};
+use wharfinger::storage::{Condemned, Item, Key, PushId, RunId, Why};
 use wharfinger::who::Subject;
 
 fn path() -> PathBuf {
@@ -172,6 +172,13 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
         dead(link, Why::Unreferenced),
         dead(revision, Why::Unreferenced),
         dead(Item::Upload(id), Why::Unreferenced),
+        dead(Item::Blob(digest.clone()), Why::Damaged),
+        Key::Intent(name.clone(), PushId(run.0)).path(),
+        Key::ExpiredIntent(name.clone(), PushId(run.0)).path(),
+        Key::CollectionReport.path(),
+        "state/collection.lock".to_owned(),
+        Key::PullsSince.path(),
+        Key::Pulls(name.clone(), 0xa).path(),
         format!("{}/{id}", wharfinger::files::atomic::TEMPORARY),
     ];
     // What an empty store has beside the directories of these.
@@ -200,7 +207,10 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
                 ("<tag>", tag.as_str()),
                 ("<id>", &id.to_string()),
                 ("<run>", &run.0.to_string()),
+                ("<push>", &run.0.to_string()),
                 ("<why>", "unreferenced"),
+                ("<digit>", "a"),
+                ("<name with +>", "library+hello"),
             ]
             .iter()
             .fold(pattern.to_owned(), |path, (word, text)| path.replace(word, text))

@@ -1,4 +1,5 @@
-//! `wharfinger check`: everything a start would find, without starting and without writing anything.
+//! `wharfinger check`: everything a start would find, without starting. Nothing is written but
+//! temporary files in a store that is there, to find out what its file system can do.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -12,7 +13,10 @@ pub(super) fn check(mut report: Report) -> ExitCode {
     // Where a storage variable is wrong, the directory it meant is not known.
     if !report.problems.0.iter().any(|problem| problem.key.as_ref().is_some_and(|key| storage::is_named_by(key))) {
         match storage::inspect(&report.env) {
-            Ok(line) => decisions.push(line),
+            Ok((lines, warnings)) => {
+                decisions.extend(lines);
+                report.warnings.extend(warnings);
+            }
             Err(problem) => report.problems.push(problem),
         }
     }

@@ -1,10 +1,10 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `fsck`,
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `fsck`, `gc`, `plan`,
 //! `htpasswd` and `key`.
 //!
-//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving failed,
-//! `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
+//! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving or `plan` failed,
+//! `gc` did not go to its end, `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
 //! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
-//! starting, or the file of users cannot be used, or there is no store to look at.
+//! starting or `plan` from looking at a store, the file of users cannot be used, or `fsck` finds no store.
 //!
 //! `fsck` has its own: 0 clean, 1 warnings, 2 damage; repaired or not, as it was found.
 
@@ -12,11 +12,15 @@ mod check;
 mod explain;
 mod flags;
 mod fsck;
+mod gc;
 mod htpasswd;
 mod key;
 mod password;
+mod plan;
+mod progress;
 mod serve;
 mod storage;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -26,7 +30,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Problems};
-use crate::oci::RepositoryName;
+use crate::oci::{Pattern, RepositoryName};
+use crate::registry::CollectionOptions;
 use crate::who::Action;
 use flags::Flags;
 use fsck::Fsck;
@@ -69,6 +74,29 @@ pub enum Command {
     },
     /// Check the store, also while it is served, and repair it; exit 0 clean, 1 warnings, 2 damage
     Fsck(Fsck),
+    /// Collect garbage, also beside a running daemon; exit 0 if it went to its end, 1 if not
+    Gc {
+        /// Only tell what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Free room now: wait for no lease, and empty the graveyard
+        #[arg(long)]
+        now: bool,
+        /// Go on even if a large part of all blobs would go
+        #[arg(long)]
+        force: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what the rules of retention would keep and delete, and why; changes nothing
+    Plan {
+        /// Only repositories that match, such as `team/**`
+        repositories: Option<Pattern>,
+        /// A JSON object on each line
+        #[arg(long)]
+        json: bool,
+    },
     /// Add, change, remove, verify and list the users of an htpasswd file
     Htpasswd(Htpasswd),
     /// Make keys for the token service
@@ -104,6 +132,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             print_problems(&problems);
             ExitCode::from(EX_CONFIG)
         }),
+        Command::Gc { dry_run, now, force, json } => {
+            gc::gc(read(flags), CollectionOptions { dry_run, now, force }, json).unwrap_or_else(|problems| {
+                print_problems(&problems);
+                ExitCode::from(EX_CONFIG)
+            })
+        }
+        Command::Plan { repositories, json } => plan::plan(read(flags), repositories.as_ref(), json),
         // The first user comes before the rest of the configuration.
         Command::Htpasswd(asked) => {
             htpasswd::htpasswd(asked, || config::htpasswd_path(config::of_process(), dotenv, flags))

@@ -1,17 +1,18 @@
 //! `wharfinger serve`: listen, open the storage, serve until told to stop.
 
+use super::upkeep;
 use crate::{
     auth::new_signing_key,
     config::{AuthType, Env, Live, LogFormat, LogLevel, SigningKey, Warning, Watch},
+    files::Syncing,
     registry::Registry,
     server::{self, Options, Shutdown, Tls, Trigger},
     service::{Face, Login, Realm, State, Telemetry, app},
     storage::{
-        SIGNING_KEY,
+        Lifecycle, SIGNING_KEY,
         fs::{Fs, Opened},
     },
 };
-use arc_swap::ArcSwap;
 use std::{
     io::{self, IsTerminal},
     process::ExitCode,
@@ -67,7 +68,9 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     let watch = Watch::new(env.clone()).map_err(|problems| problems.to_string())?;
     let generation = watch.live();
     let first = generation.load_full();
-    let registry = Registry::new(Arc::new(store), first.registry.clone());
+    let store = Arc::new(store);
+    keep(&store, first.durability).await;
+    let registry = Registry::new(store.clone(), first.registry.clone());
     let login = login(&env)?;
     let (trigger, shutdown) = Trigger::new();
     let signals = server::on_signals(trigger).map_err(|e| format!("signals cannot be handled: {e}"))?;
@@ -78,9 +81,13 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     let tls = first.tls.clone().map(Tls::new);
     let at_start = first.limits.clone();
     let applied = {
-        let tls = tls.clone();
+        let (tls, store) = (tls.clone(), store.clone());
         move |live: &Live| {
             set_level(live.log_level);
+            if live.durability != store.health().syncing {
+                let (store, durability) = (store.clone(), live.durability);
+                tokio::spawn(async move { keep(&store, durability).await });
+            }
             if let (Some(tls), Some(config)) = (&tls, &live.tls) {
                 tls.renew(config.clone());
             }
@@ -90,7 +97,10 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
         }
     };
     tokio::spawn(watch.run(nudge, applied));
-    tokio::spawn(sweep(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::sweep(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::collect(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::write_pulls(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::flush(store.clone()));
 
     let telemetry = Arc::new(Telemetry::default());
     let state = |face| {
@@ -121,6 +131,12 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
         None => main.await,
     }
     registry.close().await;
+    if let Err(error) = upkeep::write_pulls_once(&registry, &generation).await {
+        warn!(%error, "the last pull times could not be written");
+    }
+    if let Err(error) = store.flush().await {
+        error!(%error, "what was pushed last may not survive a power failure");
+    }
     info!("stopped");
     Ok(())
 }
@@ -179,20 +195,19 @@ async fn open_storage(env: &Env) -> Result<Fs, String> {
     Ok(store)
 }
 
-/// Ends expired uploads from time to time, the first time soon after the start.
-async fn sweep(registry: Registry, generation: Arc<ArcSwap<Live>>) {
-    let mut ticks = tokio::time::interval(registry.settings().upload_cleanup_interval);
-    loop {
-        ticks.tick().await;
-        let live = generation.load_full();
-        if live.operator.read_only {
-            continue;
+/// Goes by this durability from now on.
+async fn keep(store: &Fs, durability: Syncing) {
+    let before = store.health().syncing;
+    let mode = durability.as_str();
+    match durability {
+        Syncing::Strict => info!("durability {mode}: what is answered survives a power failure"),
+        Syncing::Relaxed => {
+            warn!("durability {mode}: a power failure may take back what was pushed in the last second")
         }
-        match registry.under(live.registry.clone()).sweep().await {
-            Ok(0) => {}
-            Ok(expired) => info!(expired, "uploads that nobody went on with were ended"),
-            Err(error) => warn!(%error, "expired uploads could not be ended; trying again later"),
-        }
+        Syncing::None => warn!("durability {mode}: A POWER FAILURE MAY DESTROY THE STORE; for tests and caches only"),
+    }
+    if let Err(error) = store.set_syncing(durability).await {
+        error!(%error, "what was written under durability {} may not survive a power failure", before.as_str());
     }
 }
 

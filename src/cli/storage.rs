@@ -1,9 +1,14 @@
 //! What a start would do with the storage root: use it, make it, or refuse it.
 
 use crate::{
-    config::{Env, Problem, StorageInit},
-    storage::fs::{Init, root},
+    config::{Env, Problem, StorageInit, Warning},
+    files::{
+        Real,
+        probe::{self, Finding},
+    },
+    storage::fs::{Fs, Init, root},
 };
+use std::{io, os::unix::fs::MetadataExt};
 
 /// Whether the root may be made: a named directory that is absent may be a mount that failed, so
 /// only the default is.
@@ -20,11 +25,43 @@ pub(super) fn is_named_by(key: &str) -> bool {
     key.starts_with("REGISTRY_STORAGE") || key.starts_with("--storage")
 }
 
-/// One line on what a start would do; the problem if it would refuse. Writes nothing.
-pub(super) fn inspect(env: &Env) -> Result<String, Problem> {
-    match root::inspect(&env.storage_path, init(env)) {
-        Ok(true) => Ok("storage root: a store, in use".into()),
-        Ok(false) => Ok("storage root: empty or absent, will be initialised".into()),
-        Err(error) => Err(Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())),
+/// What a start would do and what the file system can do, a line each, and what to be warned of; the
+/// problem if a start would refuse. Writes at most temporary files, into a store that is there.
+pub(super) fn inspect(env: &Env) -> Result<(Vec<String>, Vec<Warning>), Problem> {
+    let of_path = |message: String| Problem::of_key("REGISTRY_STORAGE_PATH", message);
+    let is_store = root::inspect(&env.storage_path, init(env)).map_err(|error| of_path(error.to_string()))?;
+    let mut lines = vec![match is_store {
+        true => "storage root: a store, in use".to_owned(),
+        false => "storage root: empty or absent, will be initialised".to_owned(),
+    }];
+    let mut warnings = Vec::new();
+    let Ok(sys) = Real::open_root(&env.storage_path) else { return Ok((lines, warnings)) };
+    let mut tell = |found: io::Result<Vec<Finding>>| match found {
+        Ok(findings) => {
+            for finding in findings {
+                lines.push(format!("storage root: {}", finding.told));
+                warnings.extend(finding.warning.map(|warning| Warning(of_path(warning))));
+            }
+        }
+        Err(error) => lines.push(format!("storage root: what its file system can do was not tried: {error}")),
+    };
+    tell(probe::look(&sys));
+    match is_store {
+        true => tell(probe::attempt(&sys)),
+        false => lines.push("storage root: what its file system can do is tried once there is a store".to_owned()),
     }
+    Ok((lines, warnings))
+}
+
+/// The store, beside a daemon that may be serving it. Whoever is to write must be its owner: what
+/// somebody else makes there the daemon can neither read nor remove.
+pub(super) fn beside(env: &Env, to_write: bool) -> Result<Fs, String> {
+    let path = &env.storage_path;
+    let store = Fs::open_beside(path).map_err(|error| error.to_string())?;
+    let owner = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.uid();
+    let caller = rustix::process::geteuid().as_raw();
+    if to_write && caller != owner {
+        return Err(format!("{} belongs to user {owner}: run this as that user, not as {caller}", path.display()));
+    }
+    Ok(store)
 }

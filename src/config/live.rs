@@ -9,6 +9,7 @@ use super::problems::Problems;
 use super::values::LogLevel;
 use crate::access::Rights;
 use crate::auth::{Issuer, Users, Verifier};
+use crate::files::Syncing;
 use crate::registry::settings::Settings;
 
 /// One immutable generation; a request sees one from its first gate to its last byte.
@@ -26,6 +27,8 @@ pub struct Live {
     pub tokens: Tokens,
     /// How long tokens of our own live.
     pub token_lives: TokenLives,
+    /// What an answer to a write promises.
+    pub durability: Syncing,
     /// Bounds of connections.
     pub limits: Limits,
     /// Certificate, key and client authorities, ready to accept with; `None` is plain HTTP.
@@ -92,6 +95,7 @@ impl Default for Live {
             users: Arc::default(),
             tokens: Tokens::None,
             token_lives: TokenLives { access: Duration::from_secs(300), refresh: Duration::ZERO },
+            durability: Syncing::default(),
             limits: Limits::default(),
             tls: None,
             log_level: LogLevel::Info,

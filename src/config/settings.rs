@@ -1,4 +1,5 @@
-//! Reads `settings.toml` into a generation; the keys themselves are in [`super::key_table`].
+//! Reads `settings.toml` into a generation; the keys themselves are in [`super::key_table`] and
+//! [`super::list_table`].
 //!
 //! The file is walked as a tree with positions rather than deserialised into structs: so all
 //! problems are found in one go, each with its line, and the reference comes from the same table.
@@ -12,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::env::Env;
 use super::key_table::KEYS;
 use super::keys::Key;
+use super::list_table::{Draft, LISTS, List, ListKey};
 use super::live::Live;
 use super::names;
 use super::problems::{Problem, Problems, Warning};
@@ -42,6 +44,10 @@ pub(super) fn apply(
     };
     for (section, value) in in_order(root.get_ref()) {
         let name = section.get_ref().as_ref();
+        if let Some(list) = LISTS.iter().find(|list| list.section == name) {
+            read_list(list, value, live, &mut |span, key, message| problems.push(place(span, key, message)));
+            continue;
+        }
         let DeValue::Table(table) = value.get_ref() else {
             let message = unknown_section(name).unwrap_or_else(|| "must be a table, written [section]".into());
             problems.push(place(section.span(), name.into(), message));
@@ -70,6 +76,65 @@ pub(super) fn apply(
                 }
             }
         }
+    }
+}
+
+/// Reads the tables of a list. One with a problem is not added; the others keep their places.
+fn read_list(
+    list: &List,
+    value: &Spanned<DeValue<'_>>,
+    live: &mut Live,
+    wrong: &mut dyn FnMut(Range<usize>, String, String),
+) {
+    let section = list.section;
+    let DeValue::Array(tables) = value.get_ref() else {
+        wrong(value.span(), section.into(), format!("comes any number of times: write [[{section}]]"));
+        return;
+    };
+    for (i, item) in tables.iter().enumerate() {
+        let full = |key: &str| format!("{section}[{i}].{key}");
+        let DeValue::Table(table) = item.get_ref() else {
+            wrong(item.span(), format!("{section}[{i}]"), format!("must be a table, written [[{section}]]"));
+            continue;
+        };
+        let (mut draft, mut good) = (Draft::default(), true);
+        for (key, value) in in_order(table) {
+            let name = key.get_ref().as_ref();
+            let read = match list.keys.iter().find(|row| row.key == name) {
+                None => Err((key.span(), unknown_item_key(list, name))),
+                Some(row) => set_item(row, &mut draft, value).map_err(|message| (value.span(), message)),
+            };
+            if let Err((span, message)) = read {
+                wrong(span, full(name), message);
+                good = false;
+            }
+        }
+        for row in list.keys.iter().filter(|row| row.required && !table.contains_key(row.key)) {
+            wrong(item.span(), full(row.key), format!("is missing: it must be {}", row.wanted()));
+            good = false;
+        }
+        if good {
+            (list.add)(live, draft);
+        }
+    }
+}
+
+fn set_item(row: &ListKey, draft: &mut Draft, value: &Spanned<DeValue<'_>>) -> Result<(), String> {
+    let wrong_type = |other: &DeValue<'_>| format!("must be {}, not of type {}", row.wanted(), other.type_str());
+    match value.get_ref() {
+        DeValue::String(text) => row.set_text(draft, text),
+        DeValue::Integer(integer) => match u64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => row.set_number(draft, number),
+            Err(_) => Err(format!("{integer} is not in the range {}", row.range())),
+        },
+        DeValue::Array(items) => {
+            let texts = items.iter().map(|item| match item.get_ref() {
+                DeValue::String(text) => Ok(text.as_ref()),
+                other => Err(wrong_type(other)),
+            });
+            row.set_array(draft, &texts.collect::<Result<Vec<_>, _>>()?)
+        }
+        other => Err(wrong_type(other)),
     }
 }
 
@@ -105,12 +170,22 @@ fn unknown_section(name: &str) -> Option<String> {
     if let Some(row) = KEYS.iter().find(|row| row.key == name) {
         return Some(format!("belongs under [{}]", row.section));
     }
-    let close = KEYS.iter().min_by_key(|row| names::distance(row.section, name));
-    let close = close.filter(|row| names::distance(row.section, name) <= 2);
-    Some(match close {
-        Some(row) => format!("is not a section; did you mean [{}]?", row.section),
-        None => "is not a section".into(),
+    let sections = KEYS.iter().map(|row| (row.section, format!("[{}]", row.section)));
+    let sections = sections.chain(LISTS.iter().map(|list| (list.section, format!("[[{}]]", list.section))));
+    let close = sections.map(|(section, written)| (names::distance(section, name), written));
+    Some(match close.min_by_key(|(far, _)| *far) {
+        Some((far, written)) if far <= 2 => format!("is not a section; did you mean {written}?"),
+        _ => "is not a section".into(),
     })
+}
+
+fn unknown_item_key(list: &List, key: &str) -> String {
+    let close = list.keys.iter().map(|row| (names::distance(row.key, key), row.key)).min();
+    if let Some((_, close)) = close.filter(|(far, _)| *far <= 2) {
+        return format!("is not a setting; did you mean {close}?");
+    }
+    let known: Vec<_> = list.keys.iter().map(|row| row.key).collect();
+    format!("is not a setting; [[{}]] has {}", list.section, known.join(", "))
 }
 
 fn unknown_key(section: &str, key: &str) -> String {

@@ -5,10 +5,10 @@
 //! forgets is lost too, so directories are made durable in their parents before anything is put
 //! into them.
 
-use super::sys::Sys;
+use super::{guard::Guarded, sys::Sys, world};
 use bytes::Bytes;
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     io,
     sync::{Mutex, PoisonError, RwLock},
 };
@@ -21,7 +21,7 @@ const MOST_KNOWN: usize = 65_536;
 
 /// Files below one root.
 pub struct Files<S> {
-    sys: S,
+    sys: Guarded<S>,
     /// Directories whose own names are known to be durable, all the way up. Another writer may
     /// have made a directory and not yet synced its parent, so seeing it is not enough.
     durable: Mutex<HashSet<String>>,
@@ -45,19 +45,19 @@ impl Staged {
 impl<S: Sys> Files<S> {
     /// Files below the root of `sys`.
     pub fn new(sys: S) -> Self {
-        Self { sys, durable: Mutex::default(), removal: RwLock::default() }
+        Self { sys: Guarded::new(sys), durable: Mutex::default(), removal: RwLock::default() }
     }
 
     /// The calls below, for reading and for what needs no recipe.
-    pub fn sys(&self) -> &S {
+    pub fn sys(&self) -> &Guarded<S> {
         &self.sys
     }
 
-    /// Writes a temporary file; durable at return if `durable`.
+    /// Writes a temporary file; its bytes are durable at return if a name for that sync is given.
     ///
     /// # Errors
     /// The operating system's; nothing stays behind.
-    pub fn stage(&self, bytes: &Bytes, durable: bool, secret: bool) -> io::Result<Staged> {
+    pub fn stage(&self, bytes: &Bytes, sync: Option<&'static str>, secret: bool) -> io::Result<Staged> {
         let staged = Staged(self.temporary());
         let file = match self.sys.create(&staged.0, secret) {
             // A restored copy may lack it, or somebody removed it by hand.
@@ -69,11 +69,12 @@ impl<S: Sys> Files<S> {
             created => created?,
         };
         let written = || {
-            if !bytes.is_empty() {
-                self.sys.write_at(&file, std::slice::from_ref(bytes), 0)?;
+            if bytes.is_empty() {
+                // An empty file has no data; its name is made durable with its directory.
+                return Ok(());
             }
-            // An empty file has no data; its name is made durable with its directory.
-            if durable && !bytes.is_empty() { self.sys.sync_data(&file) } else { Ok(()) }
+            self.sys.write_at(&file, std::slice::from_ref(bytes), 0)?;
+            sync.map_or(Ok(()), |what| self.sync_data(&file, &staged.0, what))
         };
         match written() {
             Ok(()) => Ok(staged),
@@ -84,18 +85,37 @@ impl<S: Sys> Files<S> {
         }
     }
 
+    /// Makes the bytes of a file without a lasting name durable; `what` names this sync among all
+    /// others.
+    ///
+    /// # Errors
+    /// The operating system's; the file is gone then. A second sync would prove nothing: the system
+    /// may have dropped the bytes, and calls the next one fine.
+    pub fn sync_data(&self, file: &S::File, path: &str, what: &'static str) -> io::Result<()> {
+        if !world::syncs(what) {
+            return Ok(());
+        }
+        self.sys.sync_data(file).inspect_err(|_| self.remove_temporary(path))
+    }
+
     /// A name among the temporary files that nothing has.
     pub fn temporary(&self) -> String {
-        format!("{TEMPORARY}/{}", uuid::Uuid::new_v4())
+        format!("{TEMPORARY}/{}", world::uuid())
     }
 
     /// Removes a temporary file that is not wanted any more. One that cannot be removed is left
     /// to the sweep of old temporary files.
     pub fn discard(&self, staged: Staged) {
-        if let Err(error) = self.sys.unlink(&staged.0)
+        self.remove_temporary(&staged.0);
+    }
+
+    /// Also where nothing else may be written any more: what could not be synced must not be taken
+    /// up again.
+    fn remove_temporary(&self, path: &str) {
+        if let Err(error) = self.sys.inner().unlink(path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = staged.0, %error, "a temporary file could not be removed");
+            tracing::warn!(path, %error, "a temporary file could not be removed");
         }
     }
 
@@ -144,7 +164,7 @@ impl<S: Sys> Files<S> {
     /// by then.
     fn named(&self, path: &str, naming: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let parent = parent(path);
-        let _present = self.removal.read().unwrap_or_else(PoisonError::into_inner);
+        let _present = world::read(&self.removal);
         self.ensure_dir(parent)?;
         match naming() {
             // Somebody removed the directory by hand since it was last seen: make it again.
@@ -157,17 +177,22 @@ impl<S: Sys> Files<S> {
         }
     }
 
-    /// Makes the name of `path` durable, be it new, moved away or gone.
+    /// Makes the name of `path` durable, be it new, moved away or gone; `what` names this sync among
+    /// all others.
     ///
     /// # Errors
     /// The operating system's: then nothing may be said to be durable.
-    pub fn sync_parent(&self, path: &str) -> io::Result<()> {
-        let dir = parent(path);
-        match self.sys.sync_dir(dir) {
-            // Its last name went, and it was pruned: what is to be durable is that it is gone.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && dir != "." => self.sync_parent(dir),
-            synced => synced,
-        }
+    pub fn sync_parent(&self, path: &str, what: &'static str) -> io::Result<()> {
+        if world::syncs(what) { self.sys.sync_nearest(parent(path)) } else { Ok(()) }
+    }
+
+    /// Makes sure of a name that is seen at `path`: whoever put it there may not have got so far
+    /// yet, or have ended before. No work where it is known to be durable.
+    ///
+    /// # Errors
+    /// The operating system's: then nothing may be said to be durable.
+    pub fn settle(&self, path: &str, what: &'static str) -> io::Result<()> {
+        if world::syncs(what) { self.sys.settle(parent(path)) } else { Ok(()) }
     }
 
     /// Makes a directory and those above it, each durable in its parent.
@@ -175,24 +200,30 @@ impl<S: Sys> Files<S> {
     /// # Errors
     /// The operating system's.
     pub fn ensure_dir(&self, path: &str) -> io::Result<()> {
-        if path == "." || self.known().contains(path) {
-            return Ok(());
+        let mut unknown = Vec::new();
+        let mut dir = path;
+        while dir != "." && !self.known().contains(dir) {
+            unknown.push(dir);
+            dir = parent(dir);
         }
-        self.ensure_dir(parent(path))?;
-        match self.sys.mkdir(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.forget_dir(parent(path));
-                return self.ensure_dir(path);
+        for dir in unknown.iter().rev() {
+            match self.sys.mkdir(dir) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound && parent(dir) != "." => {
+                    self.forget_dir(parent(dir));
+                    return self.ensure_dir(path);
+                }
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+                Ok(()) | Err(_) => {}
             }
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            Ok(()) | Err(_) => {}
         }
-        self.sync_parent(path)?;
+        // In no order: none of them is relied on before all are durable.
+        let synced = world::each(unknown.clone(), |dir| self.sync_parent(dir, "the name of a directory"));
+        synced.into_iter().collect::<io::Result<()>>()?;
         let mut known = self.known();
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
-        known.insert(path.to_owned());
+        known.extend(unknown.into_iter().map(str::to_owned));
         Ok(())
     }
 
@@ -201,14 +232,17 @@ impl<S: Sys> Files<S> {
     /// # Errors
     /// The operating system's.
     pub fn ensure_dirs(&self, paths: impl Iterator<Item = String>) -> io::Result<()> {
-        let mut parents = BTreeSet::new();
+        let mut children = BTreeMap::new();
         for path in paths {
             match self.sys.mkdir(&path) {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-                Ok(()) | Err(_) => parents.insert(parent(&path).to_owned()),
+                Ok(()) | Err(_) => children.insert(parent(&path).to_owned(), path),
             };
         }
-        parents.iter().try_for_each(|dir| self.sys.sync_dir(dir))
+        // One child stands for all of its directory.
+        let children = children.into_values().collect();
+        let synced = world::each(children, |child: String| self.sync_parent(&child, "the directories of a new store"));
+        synced.into_iter().collect()
     }
 
     /// Makes a directory that was not there, for content that need not outlive the machine.
@@ -235,7 +269,7 @@ impl<S: Sys> Files<S> {
     /// Removes the directory of `path` and those above it that are empty, up to but without
     /// `top`. What is not empty, or cannot be removed, stays.
     pub fn prune(&self, path: &str, top: &str) {
-        let _absent = self.removal.write().unwrap_or_else(PoisonError::into_inner);
+        let _absent = world::write(&self.removal);
         let mut dir = parent(path);
         while is_below(dir, top) && self.sys.rmdir(dir).is_ok() {
             self.forget_dir(dir);
@@ -276,9 +310,9 @@ mod tests {
     #[test]
     fn a_file_appears_whole_with_its_directories() {
         let (dir, files) = files();
-        let staged = files.stage(&Bytes::from("one"), true, false).unwrap();
+        let staged = files.stage(&Bytes::from("one"), Some("test"), false).unwrap();
         files.place(staged, "a/b/c").unwrap();
-        files.sync_parent("a/b/c").unwrap();
+        files.sync_parent("a/b/c", "test").unwrap();
         assert_eq!(std::fs::read(dir.path().join("a/b/c")).unwrap(), b"one");
         assert_eq!(std::fs::read_dir(dir.path().join(TEMPORARY)).unwrap().count(), 0);
     }
@@ -288,7 +322,7 @@ mod tests {
         let (dir, files) = files();
         files.ensure_dir("a/b").unwrap();
         std::fs::remove_dir_all(dir.path().join("a")).unwrap();
-        let staged = files.stage(&Bytes::from("two"), false, false).unwrap();
+        let staged = files.stage(&Bytes::from("two"), None, false).unwrap();
         files.place(staged, "a/b/c").unwrap();
         assert_eq!(std::fs::read(dir.path().join("a/b/c")).unwrap(), b"two");
     }
@@ -298,7 +332,7 @@ mod tests {
         let (dir, files) = files();
         files.assume_durable(["state", "state/tmp", "uploads"].map(str::to_owned));
         files.make_dir("uploads/one").unwrap();
-        let staged = files.stage(&Bytes::from("x"), true, false).unwrap();
+        let staged = files.stage(&Bytes::from("x"), Some("test"), false).unwrap();
         files.place(staged, "uploads/one/x").unwrap();
         assert_eq!(std::fs::read(dir.path().join("uploads/one/x")).unwrap(), b"x");
     }
@@ -307,7 +341,7 @@ mod tests {
     fn what_cannot_be_placed_leaves_nothing_behind() {
         let (dir, files) = files();
         std::fs::create_dir_all(dir.path().join("taken/inside")).unwrap();
-        let staged = files.stage(&Bytes::from("x"), false, false).unwrap();
+        let staged = files.stage(&Bytes::from("x"), None, false).unwrap();
         assert!(files.place(staged, "taken").is_err());
         assert_eq!(std::fs::read_dir(dir.path().join(TEMPORARY)).unwrap().count(), 0);
     }
@@ -317,7 +351,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let (dir, files) = files();
         for (name, secret) in [("s", true), ("p", false)] {
-            let staged = files.stage(&Bytes::from("x"), false, secret).unwrap();
+            let staged = files.stage(&Bytes::from("x"), None, secret).unwrap();
             files.place(staged, name).unwrap();
         }
         let mode = |name| std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;

@@ -1,14 +1,22 @@
 //! The one place that makes files appear.
 //!
 //! [`sys`] is the thin seam to the operating system; [`atomic`] stands on it and is what every
-//! other module uses to write: a file is either there whole, or not there. [`replace`] does the same
-//! for single files of the configuration, which lie anywhere.
+//! other module uses to write: a file is either there whole, or not there. Between them [`guard`]
+//! watches over the disk's health and shares syncs. [`replace`] writes single files of the
+//! configuration, which lie anywhere. [`world`] is what `Sys` is, for time, chance and threads.
 
 pub mod atomic;
+mod commit;
+pub mod guard;
+mod health;
+pub mod probe;
 mod real;
 pub mod replace;
 pub mod sys;
+pub mod world;
 
 pub use atomic::{Files, Staged};
+pub use guard::{Guarded, Syncing, Syncs};
+pub use health::Refused;
 pub use real::Real;
 pub use sys::{Entry, Kind, Meta, Space, Sys};

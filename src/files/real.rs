@@ -20,7 +20,16 @@ use std::{
 /// changes nothing.
 pub struct Real {
     root: OwnedFd,
+    /// The kernel resolves a path beneath the root by itself.
+    resolves: bool,
 }
+
+/// Opens a directory to go on from there, which needs no right to list it where the system can
+/// tell the two apart.
+#[cfg(target_os = "linux")]
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::PATH);
+#[cfg(not(target_os = "linux"))]
+const DIRECTORY: OFlags = OFlags::DIRECTORY;
 
 /// How many parts one vectored write takes (Linux' `IOV_MAX`).
 const MOST_PARTS: usize = 1024;
@@ -32,7 +41,16 @@ impl Real {
     /// As `open(2)` gives them.
     pub fn open_root(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { root: fs::open(path, flags, Mode::empty())? })
+        let root = fs::open(path, flags, Mode::empty())?;
+        // Kernels and sandboxes without openat2; some of the latter call it forbidden.
+        #[cfg(target_os = "linux")]
+        let resolves = !matches!(
+            fs::openat2(&root, ".", DIRECTORY | OFlags::CLOEXEC, Mode::empty(), fs::ResolveFlags::BENEATH),
+            Err(Errno::NOSYS | Errno::PERM)
+        );
+        #[cfg(not(target_os = "linux"))]
+        let resolves = false;
+        Ok(Self { root, resolves })
     }
 
     /// Makes the root directory itself if it is not there; its parent must be.
@@ -51,34 +69,55 @@ impl Real {
         self.root.as_fd()
     }
 
-    /// Opens beneath the root without following any link.
-    #[cfg(target_os = "linux")]
-    fn open_beneath(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        use fs::ResolveFlags as R;
-        let resolve = R::BENEATH | R::NO_SYMLINKS | R::NO_MAGICLINKS;
-        loop {
-            return match fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve) {
-                // A rename elsewhere in the tree raced with the resolution: the kernel asks for another try.
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                // Kernels and sandboxes without openat2; names are of our own grammar anyway.
-                Err(Errno::NOSYS) => {
-                    Ok(fs::openat(&self.root, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, mode)?)
-                }
-                opened => Ok(opened?),
-            };
-        }
+    /// The number Linux gives the kind of file system the root is on; zero where there is none.
+    ///
+    /// # Errors
+    /// As `fstatfs(2)` gives them.
+    pub fn file_system(&self) -> io::Result<u64> {
+        #[cfg(target_os = "linux")]
+        return Ok(u64::from(fs::fstatfs(&self.root)?.f_type as u32));
+        #[cfg(not(target_os = "linux"))]
+        Ok(0)
     }
 
-    #[cfg(not(target_os = "linux"))]
+    /// Opens beneath the root without following any link.
     fn open_beneath(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        Ok(fs::openat(&self.root, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, mode)?)
+        #[cfg(target_os = "linux")]
+        if self.resolves {
+            let resolve = fs::ResolveFlags::BENEATH | fs::ResolveFlags::NO_SYMLINKS | fs::ResolveFlags::NO_MAGICLINKS;
+            loop {
+                return match fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve) {
+                    // A rename elsewhere in the tree raced with the resolution: the kernel asks for another try.
+                    Err(Errno::AGAIN | Errno::INTR) => continue,
+                    opened => Ok(opened?),
+                };
+            }
+        }
+        self.walk(path, flags, mode)
+    }
+
+    /// The same component by component, each without following a link, where the kernel cannot do
+    /// it in one call.
+    fn walk(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let mut dir: Option<OwnedFd> = None;
+        let open = |dir: &Option<OwnedFd>, name: &str, flags: OFlags, mode: Mode| {
+            if name.is_empty() || name == ".." {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{path} is no path below the root")));
+            }
+            let dir = dir.as_ref().map_or(self.root.as_fd(), AsFd::as_fd);
+            Ok(fs::openat(dir, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, mode)?)
+        };
+        for component in parent.split('/').filter(|component| *component != ".") {
+            dir = Some(open(&dir, component, DIRECTORY, Mode::empty())?);
+        }
+        open(&dir, name, flags, mode)
     }
 
     /// The directory a path lies in, opened, and its last component.
     fn split<'a>(&self, path: &'a str) -> io::Result<(OwnedFd, &'a str)> {
         let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
-        let flags = OFlags::DIRECTORY | if cfg!(target_os = "linux") { OFlags::PATH } else { OFlags::RDONLY };
-        Ok((self.open_beneath(parent, flags, Mode::empty())?, name))
+        Ok((self.open_beneath(parent, DIRECTORY, Mode::empty())?, name))
     }
 
     fn open_file(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<std::fs::File> {
@@ -246,6 +285,14 @@ impl Sys for Real {
         Ok(fs::fsync(dir)?)
     }
 
+    fn sync_all(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        fs::syncfs(&self.root)?;
+        #[cfg(not(target_os = "linux"))]
+        fs::sync();
+        Ok(())
+    }
+
     fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()> {
         let fd = self.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         for entry in fs::Dir::new(fd)? {
@@ -304,70 +351,4 @@ impl Sys for Real {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_outside_the_root_is_reached_by_a_planted_link() {
-        let outside = tempfile::tempdir().unwrap();
-        std::fs::write(outside.path().join("secret"), "x").unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(outside.path(), dir.path().join("d")).unwrap();
-        std::os::unix::fs::symlink(outside.path().join("secret"), dir.path().join("f")).unwrap();
-        std::fs::write(dir.path().join("real"), "y").unwrap();
-        let sys = Real::open_root(dir.path()).unwrap();
-        for path in ["f", "d/secret", "../x"] {
-            let error = sys.open(path).map(drop).unwrap_err();
-            assert_ne!(error.kind(), io::ErrorKind::NotFound, "{path}: {error}");
-        }
-        assert!(sys.create("d/new", false).is_err());
-        assert!(sys.rename("real", "d/real").is_err());
-        assert!(sys.unlink("d/secret").is_err());
-        assert!(sys.mkdir("d/sub").is_err());
-        assert!(sys.read_dir("d", &mut |_, _| true).is_err());
-        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_fifo_in_place_of_a_file_neither_hangs_nor_reads() {
-        let dir = tempfile::tempdir().unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
-        let sys = Real::open_root(dir.path()).unwrap();
-        assert_eq!(sys.open("fifo").map(drop).unwrap_err().kind(), io::ErrorKind::InvalidData);
-    }
-
-    #[test]
-    fn reading_aside_sees_all_and_leaves_nothing_in_memory_that_was_not_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let sys = Real::open_root(dir.path()).unwrap();
-        let file = sys.create("f", false).unwrap();
-        let content = Bytes::from((0..3_000_000u32).map(|i| (i % 251) as u8).collect::<Vec<_>>());
-        sys.write_at(&file, std::slice::from_ref(&content), 0).unwrap();
-        sys.sync_data(&file).unwrap();
-        fs::fadvise(&file, 0, None, fs::Advice::DontNeed).unwrap();
-        let mut buffer = vec![0; 1 << 20];
-        let mut read = Vec::new();
-        while let n @ 1.. = sys.read_aside(&file, &mut buffer, read.len() as u64).unwrap() {
-            read.extend_from_slice(&buffer[..n]);
-        }
-        assert_eq!(read, content);
-        let mut byte = [0];
-        let warm = (0..content.len() as u64).step_by(4096).filter(|at| in_memory(&file, &mut byte, *at) == 1).count();
-        assert!(warm < 16, "{warm} pages stayed");
-        // What is in memory stays there.
-        sys.read_at(&file, &mut buffer, 0).unwrap();
-        let before = in_memory(&file, &mut vec![0; 1 << 20], 0);
-        sys.read_aside(&file, &mut buffer, 0).unwrap();
-        assert_eq!(in_memory(&file, &mut vec![0; 1 << 20], 0), before);
-    }
-
-    #[test]
-    fn vectored_writes_of_any_number_of_parts_arrive_in_order() {
-        let dir = tempfile::tempdir().unwrap();
-        let sys = Real::open_root(dir.path()).unwrap();
-        let file = sys.create("f", false).unwrap();
-        let parts: Vec<Bytes> = (0..3000u32).map(|i| Bytes::from(vec![i as u8; (i % 5) as usize])).collect();
-        sys.write_at(&file, &parts, 3).unwrap();
-        assert_eq!(std::fs::read(dir.path().join("f")).unwrap()[3..], parts.concat());
-    }
-}
+mod tests;

@@ -96,6 +96,8 @@ pub trait Sys: Send + Sync + 'static {
     fn rmdir(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &str) -> io::Result<()>;
+    /// Makes everything on this file system durable.
+    fn sync_all(&self) -> io::Result<()>;
     /// Calls `each` for every name in a directory, in no order, until it returns `false`.
     fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()>;
     /// Sets a file's time to now, by the file system's clock.

@@ -18,6 +18,13 @@ impl UploadId {
     }
 }
 
+impl From<uuid::Uuid> for UploadId {
+    /// The id must be random, and never have been used.
+    fn from(id: uuid::Uuid) -> Self {
+        Self(id)
+    }
+}
+
 impl FromStr for UploadId {
     type Err = InvalidUploadId;
 

@@ -4,6 +4,7 @@
 //! a socket or a setting.
 
 mod digest;
+mod expression;
 mod hasher;
 mod id;
 mod json;
@@ -15,6 +16,7 @@ mod range;
 mod reference;
 
 pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use expression::{Expression, InvalidExpression};
 pub use hasher::{Hasher, SavedHash};
 pub use id::{InvalidUploadId, UploadId};
 pub use manifest::{Bounds, Descriptor, InvalidManifest, Manifest, ReferencedDigest};

@@ -21,6 +21,17 @@ impl Tag {
         &self.0
     }
 
+    /// The fallback tag of the manifest this tag stands beside, if it is named after one: the
+    /// fallback tag itself ([`Digest::fallback_tag`]), and with a suffix the tags that signing
+    /// tools used before there were referrers (`sha256-<hex>.sig`).
+    pub fn companion(&self) -> Option<&str> {
+        let stem = self.0.split('.').next()?;
+        let (algorithm, hex) = stem.split_once('-')?;
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        let fits = matches!(algorithm, "sha256" | "sha512") && hex.len() == 64 && hex.bytes().all(is_hex);
+        fits.then_some(stem)
+    }
+
     /// A fallback tag; the caller made it from a digest, so it is of the grammar.
     pub(super) fn of_digest(text: String) -> Self {
         Self(text.into())
@@ -109,6 +120,20 @@ mod tests {
         }
         for bad in ["", ".", "..", "-a", "a/b", "a b", "a+b", "é", "a%20", "a\0", &"t".repeat(129)] {
             assert_eq!(bad.parse::<Tag>(), Err(InvalidTag), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tags_named_after_a_manifest_are_known_by_their_form() {
+        for digest in [format!("sha256:{}", "a1".repeat(32)), format!("sha512:{}", "a1".repeat(64))] {
+            let fallback = digest.parse::<Digest>().unwrap().fallback_tag();
+            assert_eq!(fallback.companion(), Some(fallback.as_str()));
+            let signature: Tag = format!("{fallback}.sig").parse().unwrap();
+            assert_eq!(signature.companion(), Some(fallback.as_str()));
+        }
+        let hex = "0".repeat(64);
+        for other in [format!("sha256-{hex}0"), format!("sha256-{hex}-x"), format!("md5-{hex}"), "sha256-abc".into()] {
+            assert_eq!(other.parse::<Tag>().unwrap().companion(), None, "{other}");
         }
     }
 

@@ -2,10 +2,10 @@
 //!
 //! One a day, so that the graveyard has few of them: whoever misses something looks into each.
 
-use crate::storage::RunId;
+use crate::{files::world, storage::RunId};
 use std::{
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long one run goes on.
@@ -13,15 +13,16 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// The run of the day.
 #[derive(Default)]
-pub(super) struct Deletions(Mutex<Option<(Instant, RunId)>>);
+pub(super) struct Deletions(Mutex<Option<(Duration, RunId)>>);
 
 impl Deletions {
     /// The run for what is deleted now.
     pub(super) fn run(&self) -> RunId {
+        let now = world::uptime();
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *current {
-            Some((since, run)) if since.elapsed() < A_DAY => run,
-            _ => current.insert((Instant::now(), RunId::fresh())).1,
+            Some((since, run)) if now.saturating_sub(since) < A_DAY => run,
+            _ => current.insert((now, RunId::fresh())).1,
         }
     }
 }

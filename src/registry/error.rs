@@ -1,7 +1,7 @@
 //! What can go wrong in a registry. Which status and code each has is the service's table.
 
 use crate::{
-    oci::{Digest, InvalidManifest, Reference, ReferencedDigest, RepositoryName, UploadId},
+    oci::{Digest, InvalidManifest, Reference, ReferencedDigest, RepositoryName, Tag, UploadId},
     storage,
 };
 
@@ -62,6 +62,9 @@ pub enum Error {
     /// More tags in one push than the limit.
     #[error("a push sets at most {0} tags here")]
     TooManyTags(usize),
+    /// An immutable tag would come to point elsewhere, or go.
+    #[error("tag {0} is immutable in this repository: it can be neither moved nor deleted")]
+    TagImmutable(Tag),
     /// `If-Match` or `If-None-Match` did not hold.
     #[error("the tag is not as the request's precondition demands")]
     PreconditionFailed,

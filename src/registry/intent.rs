@@ -8,6 +8,7 @@
 
 use super::{Registry, Result};
 use crate::{
+    files::world,
     oci::{Digest, Manifest, ReferencedDigest, RepositoryName},
     storage::{Durability, Key, PushId, Put},
 };
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// What is kept of a push under way.
@@ -48,7 +49,7 @@ impl Intent {
 
 /// Pushes that were answered and whose intents still lie there.
 #[derive(Default)]
-pub(super) struct Finished(Mutex<VecDeque<(Instant, RepositoryName, PushId)>>);
+pub(super) struct Finished(Mutex<VecDeque<(Duration, RepositoryName, PushId)>>);
 
 /// Beyond this many, intents are left to the next collection.
 const MOST_FINISHED: usize = 100_000;
@@ -57,14 +58,14 @@ impl Finished {
     fn add(&self, repository: &RepositoryName, push: PushId) {
         let mut finished = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if finished.len() < MOST_FINISHED {
-            finished.push_back((Instant::now(), repository.clone(), push));
+            finished.push_back((world::uptime(), repository.clone(), push));
         }
     }
 
     fn older_than(&self, age: Duration) -> Option<(RepositoryName, PushId)> {
         let mut finished = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, ..) = finished.front()?;
-        if at.elapsed() < age {
+        if world::uptime().saturating_sub(*at) < age {
             return None;
         }
         finished.pop_front().map(|(_, repository, push)| (repository, push))

@@ -9,14 +9,17 @@ mod collect;
 mod deletions;
 mod error;
 pub mod fsck;
+mod immutable;
 mod intent;
 mod ledger;
 mod locks;
 mod manifest;
 mod note;
+mod push;
 mod readiness;
 mod references;
 mod referrer;
+mod retention;
 mod revision;
 pub mod settings;
 mod space;
@@ -33,13 +36,16 @@ pub use collect::{
     Report as CollectionReport, RepositoryReport, Step as CollectionStep, Untagged,
 };
 pub use error::{Error, Interruption};
-pub use manifest::{Condition, Pushed, StoredManifest};
+pub use manifest::StoredManifest;
+pub use push::{Condition, Pushed};
 pub use readiness::Readiness;
 pub use referrer::Referrers;
+pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
 pub use settings::{MissingReferences, Settings};
 pub use upload::{Chunk, Incoming, Upload};
 
 use crate::{
+    files::world,
     oci::{Digest, RepositoryName},
     storage::Storage,
     who::Subject,
@@ -76,6 +82,8 @@ struct Core {
     deletions: deletions::Deletions,
     /// What collections have done so far.
     collected: collect::Counters,
+    /// Who was pulled when.
+    pulls: retention::PullLog,
     /// Publishing goes on when the client is gone; a stop waits for it.
     publishing: TaskTracker,
 }
@@ -99,6 +107,7 @@ impl Registry {
             finished: intent::Finished::default(),
             deletions: deletions::Deletions::default(),
             collected: collect::Counters::default(),
+            pulls: retention::PullLog::default(),
             publishing: TaskTracker::new(),
         };
         Self { core: Arc::new(core), settings, caller: Subject::Anonymous }
@@ -135,6 +144,9 @@ impl Registry {
         &self,
         publish: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
+        if world::is_simulated() {
+            return publish.await;
+        }
         match self.core.publishing.spawn(publish).await {
             Ok(done) => done,
             Err(join) => match join.try_into_panic() {

@@ -2,12 +2,12 @@
 
 use super::ledger::Owner;
 use crate::{
+    files::world,
     oci::{Algorithm, Hasher, RepositoryName, SavedHash},
     who::Subject,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
 
 /// The note, as `session.json` has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ impl Note {
         Self {
             repository: repository.to_string(),
             owner: owner(subject),
-            started: jiff::Timestamp::now().to_string(),
+            started: timestamp(),
             algorithm: algorithm.to_string(),
             hash: None,
         }
@@ -57,13 +57,13 @@ impl Note {
 
     /// Notes the hash of the first `len` bytes.
     pub(super) fn mark(&mut self, len: u64, hasher: &Hasher) {
-        self.hash = Some(HashMark { len, boot: boot().to_owned(), state: hasher.save() });
+        self.hash = Some(HashMark { len, boot: world::boot(), state: hasher.save() });
     }
 
     /// The hasher of the first of `len` bytes, and how many it has seen; a fresh one if what is
     /// noted cannot be relied on.
     pub(super) fn hasher(&self, len: u64) -> (Hasher, u64) {
-        let mark = self.hash.as_ref().filter(|mark| mark.boot == boot() && mark.len <= len);
+        let mark = self.hash.as_ref().filter(|mark| mark.boot == world::boot() && mark.len <= len);
         match mark.and_then(|mark| Some((Hasher::resume(&mark.state)?, mark.len))) {
             Some(resumed) => resumed,
             None => (Hasher::new(self.algorithm.parse().unwrap_or_default()), 0),
@@ -79,14 +79,9 @@ pub(super) fn owner(subject: &Subject) -> Owner {
     }
 }
 
-/// Tells this run of the machine from any other.
-fn boot() -> &'static str {
-    static BOOT: OnceLock<String> = OnceLock::new();
-    BOOT.get_or_init(|| {
-        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-        // Where the system does not say, a process is as far as trust goes.
-        id.map_or_else(|_| uuid::Uuid::new_v4().to_string(), |id| id.trim().to_owned())
-    })
+/// The time of day, as it is written down.
+pub(super) fn timestamp() -> String {
+    jiff::Timestamp::try_from(world::now()).unwrap_or_default().to_string()
 }
 
 #[cfg(test)]
@@ -103,7 +98,7 @@ mod tests {
         let (resumed, at) = read.hasher(15);
         assert_eq!((at, resumed.finish()), (15, hasher.finish()), "a new process goes on where it stood");
         assert_eq!(read.hasher(14).1, 0, "bytes are missing that were hashed");
-        let text = String::from_utf8(note.bytes().to_vec()).unwrap().replace(boot(), "another-boot");
+        let text = String::from_utf8(note.bytes().to_vec()).unwrap().replace(&world::boot(), "another-boot");
         assert_eq!(Note::read(text.as_bytes()).unwrap().hasher(15).1, 0, "what was not durable may differ");
         assert!(Note::read(b"{\"repository\":").is_none());
     }

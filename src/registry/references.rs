@@ -73,9 +73,7 @@ impl Registry {
             }
             asked.insert(digest.clone(), (start, items.len()));
         }
-        let found = self.core.store.ensure(&items).await?;
-        let restored = found.iter().filter(|presence| **presence == Presence::Restored).count();
-        self.core.collected.resurrected(restored);
+        let found = self.ensure(&items).await?;
         let is_there = |i: usize| found.get(i).is_some_and(|p| *p != Presence::Missing);
         let both = |(start, end): (usize, usize)| is_there(start) && (start + 1..end).any(is_there);
         Ok(asked.into_iter().map(|(digest, range)| (digest, both(range))).collect())

@@ -10,7 +10,7 @@ pub(super) struct Revision {
     pub(super) media_type: String,
     pub(super) size: u64,
     /// When it was pushed last.
-    pushed: String,
+    pub(super) pushed: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) subject: Option<Digest>,
     /// What it refers to and was not there: nothing is promised about these.
@@ -20,11 +20,11 @@ pub(super) struct Revision {
 
 impl Revision {
     /// What is kept of a manifest of so many bytes.
-    pub(super) fn of(manifest: &Manifest, size: u64, pushed: jiff::Timestamp, absent: Vec<String>) -> Self {
+    pub(super) fn of(manifest: &Manifest, size: u64, pushed: String, absent: Vec<String>) -> Self {
         Self {
             media_type: manifest.media_type.as_str().to_owned(),
             size,
-            pushed: pushed.to_string(),
+            pushed,
             subject: manifest.subject.clone(),
             absent,
         }

@@ -1,6 +1,9 @@
 //! What an operator may decide about the registry itself; plain values, no file in sight.
 
+pub use super::retention::rule::{ImmutableTags, RetentionRule};
+
 use super::Collection;
+use crate::oci::{RepositoryName, Tag};
 use std::time::Duration;
 
 /// Which dangling references a manifest may carry when it is pushed.
@@ -55,6 +58,17 @@ pub struct Settings {
     pub page_default: usize,
     /// Largest page of the catalog or of a tag list.
     pub page_max: usize,
+    /// Which tags and untagged manifests go by themselves; the first rule for a repository decides.
+    pub retention: Vec<RetentionRule>,
+    /// Tags that never change.
+    pub immutable: Vec<ImmutableTags>,
+}
+
+impl Settings {
+    /// Whether a tag never comes to point elsewhere.
+    pub fn is_immutable(&self, repository: &RepositoryName, tag: &Tag) -> bool {
+        self.immutable.iter().any(|tags| tags.hold(repository, tag))
+    }
 }
 
 impl Default for Settings {
@@ -77,6 +91,8 @@ impl Default for Settings {
             collection: Collection::default(),
             page_default: 100,
             page_max: 1000,
+            retention: Vec::new(),
+            immutable: Vec::new(),
         }
     }
 }

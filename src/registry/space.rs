@@ -2,15 +2,18 @@
 //! half a file.
 
 use super::{Error, Registry, Result};
-use crate::{files::Space, storage};
+use crate::{
+    files::{Space, world},
+    storage,
+};
 use std::{
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The room left, measured at most four times a second; what was written since is taken off.
 #[derive(Default)]
-pub(super) struct Gauge(Mutex<Option<(Instant, Option<Space>)>>);
+pub(super) struct Gauge(Mutex<Option<(Duration, Option<Space>)>>);
 
 const FRESH: Duration = Duration::from_millis(250);
 
@@ -40,12 +43,12 @@ impl Registry {
     async fn space(&self) -> Result<Option<Space>> {
         let gauge = &self.core.space.0;
         if let Some((at, space)) = *gauge.lock().unwrap_or_else(PoisonError::into_inner)
-            && at.elapsed() < FRESH
+            && world::uptime().saturating_sub(at) < FRESH
         {
             return Ok(space);
         }
         let space = self.core.store.probe().await?.space;
-        *gauge.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), space));
+        *gauge.lock().unwrap_or_else(PoisonError::into_inner) = Some((world::uptime(), space));
         Ok(space)
     }
 }

@@ -1,10 +1,11 @@
-//! Tag lists.
+//! Tags: their lists, and what one points to.
 
 use super::{Error, Registry, Result};
 use crate::{
-    oci::RepositoryName,
-    storage::{Dir, Page},
+    oci::{Digest, RepositoryName, Tag},
+    storage::{self, Dir, Expect, Item, Key, Page},
 };
+use std::time::{Duration, SystemTime};
 
 /// The names in a list that no request bounded: as many as fit this many bytes of reply. More
 /// are had by the next page, so memory does not grow with the number of tags.
@@ -47,5 +48,34 @@ impl Registry {
             more = true;
         }
         Ok(Page { entries: tags, more })
+    }
+
+    /// A tag does not point to `digest` any more: the note that it may goes, and the time begins
+    /// after which an untagged manifest may go.
+    pub(super) async fn left_by(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<()> {
+        let note = Key::Tagged(repository.clone(), digest.clone(), tag.clone());
+        self.core.store.delete(&note, Expect::Any).await?;
+        self.core.store.renew(&Item::Revision(repository.clone(), digest.clone()), Duration::ZERO).await?;
+        Ok(())
+    }
+
+    /// The digest a tag points to.
+    pub(super) async fn tagged(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>> {
+        Ok(self.tagged_since(repository, tag).await?.map(|(digest, _)| digest))
+    }
+
+    /// The digest a tag points to, and when it was pushed.
+    pub(super) async fn tagged_since(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<(Digest, SystemTime)>> {
+        let key = Key::Tag(repository.clone(), tag.clone());
+        let Some(fact) = self.core.store.get(&key).await? else { return Ok(None) };
+        let text = std::str::from_utf8(&fact.bytes).ok().and_then(|text| text.strip_suffix('\n'));
+        match text.and_then(|text| text.parse().ok()) {
+            Some(digest) => Ok(Some((digest, fact.written))),
+            None => Err(storage::Error::damaged(key.path(), "it does not hold a digest").into()),
+        }
     }
 }

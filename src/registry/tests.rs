@@ -8,7 +8,7 @@ use crate::{
     files::{Files, Real},
     oci::{Algorithm, Digest, Hasher, Reference, RepositoryName},
     storage::{
-        Durability, Key, Mem, Put, Storage,
+        self, Durability, Key, Mem, Put, Storage,
         faulty::{Fault, Faulty, FaultySys, Plan},
         fs::{Fs, Init},
     },
@@ -146,26 +146,34 @@ async fn a_storage_call_that_fails_or_never_answers_leaves_nothing_half_done() {
 #[tokio::test]
 async fn a_system_call_that_fails_leaves_nothing_half_done() {
     for kind in [std::io::ErrorKind::Other, std::io::ErrorKind::StorageFull] {
-        let mut at = 0;
+        let (mut at, mut refused) = (0, 0);
         loop {
             let dir = directory();
             drop(Fs::open(dir.path(), Init::EmptyDirectory).unwrap());
             let plan = Plan::new(at, kind);
             let sys = FaultySys::new(Real::open_root(dir.path()).unwrap(), plan.clone());
-            let registry = registry(Arc::new(Fs::new(Files::new(sys))));
-            let outcome = session(&registry).await;
+            let mut running = registry(Arc::new(Fs::new(Files::new(sys))));
+            let outcome = session(&running).await;
             if !plan.was_reached() {
                 assert!(outcome.is_ok(), "{outcome:?}");
                 break;
             }
             plan.heal();
-            is_sound(&registry).await;
-            session(&registry).await.unwrap_or_else(|e| panic!("{kind} at call {at}: {e}"));
-            is_complete(&registry).await;
+            is_sound(&running).await;
+            if running.store_health().trouble.is_some() {
+                refused += 1;
+                let refused = session(&running).await.unwrap_err();
+                assert!(matches!(refused, Error::Storage(storage::Error::ReadOnly { .. })), "{refused}");
+                is_sound(&running).await;
+                running = registry(Arc::new(Fs::open(dir.path(), Init::Never).unwrap().0));
+            }
+            session(&running).await.unwrap_or_else(|e| panic!("{kind} at call {at}: {e}"));
+            is_complete(&running).await;
             at += 1;
             assert!(at < 4 * MOST);
         }
         assert!(at > 100, "the session makes calls: {at}");
+        assert_eq!(refused > 5, kind == std::io::ErrorKind::Other, "{refused} syncs of directories failed");
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     verify,
 };
 use crate::{
+    files::world,
     oci::{Algorithm, ChunkRange, Digest, Hasher, RepositoryName, UploadId},
     storage::{Appended, Progress, Published},
     who::Subject,
@@ -75,7 +76,7 @@ impl Registry {
 
     async fn begin(&self, repository: &RepositoryName, subject: &Subject, algorithm: Algorithm) -> Result<Writer> {
         self.admit(0).await?;
-        let (id, owner) = (UploadId::random(), owner(subject));
+        let (id, owner) = (UploadId::from(world::uuid()), owner(subject));
         self.within_bytes(&owner, 0)?;
         let settings = &self.settings;
         let allows = |all: usize, own: super::ledger::Total| {

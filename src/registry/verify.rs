@@ -3,7 +3,7 @@
 use super::{Error, Result};
 use crate::{
     oci::{Digest, Hasher, Span},
-    storage::{Blob, Verified},
+    storage::{self, Blob, Verified},
 };
 use bytes::Bytes;
 
@@ -29,9 +29,9 @@ pub(super) async fn catch_up(blob: &Blob, mut hasher: Hasher, mut at: u64) -> Re
         let bytes = blob.read(Span { start: at, len }).await?;
         let hashing = move || {
             hasher.update(&bytes);
-            hasher
+            Ok(hasher)
         };
-        hasher = tokio::task::spawn_blocking(hashing).await.map_err(|_| Error::Stopping)?;
+        hasher = storage::blocking(hashing).await?;
         at += len;
     }
     Ok(hasher)

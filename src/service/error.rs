@@ -169,6 +169,7 @@ impl Error {
                 R::TooManyUploads => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
                 R::TooManyUploadBytes => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
                 R::TooManyTags(_) => row(S::URI_TOO_LONG, "TAG_INVALID"),
+                R::TagImmutable(_) => row(S::CONFLICT, "DENIED"),
                 R::PreconditionFailed => row(S::PRECONDITION_FAILED, "DENIED"),
                 R::Interrupted(Interruption::Stalled) => row(S::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
                 R::Interrupted(Interruption::Cut) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
@@ -176,6 +177,7 @@ impl Error {
                 R::Stopping => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
                 R::Storage(error) => match error {
                     storage::Error::Full { .. } => row(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+                    storage::Error::ReadOnly { .. } => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
                     storage::Error::Damaged { .. } => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
                     storage::Error::Io { .. } => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
                 },
@@ -189,6 +191,9 @@ impl Error {
         match self {
             Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
                 "the registry's storage is full; pulls still work".to_owned()
+            }
+            Self::Registry(registry::Error::Storage(storage::Error::ReadOnly { .. })) => {
+                "the registry takes nothing for now, its storage is in trouble; pulls still work".to_owned()
             }
             // Why is for the log: it would tell a stranger what there is.
             Self::Unauthorized { told, .. } => (*told).to_owned(),
@@ -233,6 +238,9 @@ impl Error {
             Self::Registry(registry::Error::Overtaken) => vec![(header::RETRY_AFTER, "1".to_owned())],
             Self::Registry(registry::Error::Stopping) => vec![(header::RETRY_AFTER, "5".to_owned())],
             Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
+                vec![(header::RETRY_AFTER, "120".to_owned())]
+            }
+            Self::Registry(registry::Error::Storage(storage::Error::ReadOnly { .. })) => {
                 vec![(header::RETRY_AFTER, "120".to_owned())]
             }
             _ => Vec::new(),

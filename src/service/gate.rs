@@ -190,6 +190,13 @@ impl Granted {
         Shown { live: self.request.live.clone(), subject: self.who.subject.clone(), ceiling, everything }
     }
 
+    /// Whether the caller may push to a repository, and anything may be written at all.
+    pub(super) fn may_push(&self, repository: &RepositoryName) -> bool {
+        let live = &self.request.live;
+        let verdict = live.rights.decide(&self.who.subject, &self.who.ceiling, repository, Action::Push, Facts);
+        verdict.allowed && !live.operator.read_only
+    }
+
     /// Whether the client wants no body.
     pub(super) fn is_head(&self) -> bool {
         self.request.head.method == Method::HEAD

@@ -1,8 +1,14 @@
 //! One log line and a few counters per request, taken when its last byte is gone.
 
+mod collection;
+
 use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
-use crate::config::Live;
+use crate::{
+    config::Live,
+    registry::{Collected, Registry},
+};
 use bytes::Bytes;
+use collection::CollectionMetrics;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use prometheus_client::{
@@ -35,6 +41,9 @@ struct Direction {
     direction: &'static str,
 }
 
+mod store;
+use store::Store;
+
 /// The daemon's counters. No label names a repository or a user: metrics are read by many.
 pub struct Telemetry {
     requests: Family<Served, Counter>,
@@ -44,10 +53,12 @@ pub struct Telemetry {
     bytes_out: Counter,
     panics: Counter,
     uploads: Gauge,
+    store: Store,
     ready: Gauge,
     generation: Gauge,
     reloaded: Gauge,
     since: Gauge,
+    collection: CollectionMetrics,
     collector: Collector,
 }
 
@@ -87,6 +98,7 @@ impl Default for Telemetry {
             "Times the configuration has changed since the start",
             generation.clone(),
         );
+        let collection = CollectionMetrics::register(&mut collector);
         let build = Family::<Vec<(&'static str, &'static str)>, Gauge>::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         collector.register("build_info", "The version that is running", build);
@@ -98,10 +110,12 @@ impl Default for Telemetry {
             bytes_out,
             panics,
             uploads,
+            store: Store::register(&mut collector),
             ready,
             generation,
             reloaded,
             since,
+            collection,
             collector,
         }
     }
@@ -114,8 +128,10 @@ impl Telemetry {
     }
 
     /// Everything in the Prometheus text format.
-    pub(super) fn render(&self, uploads: usize, ready: bool, live: &Live) -> String {
-        self.uploads.set(i64::try_from(uploads).unwrap_or(i64::MAX));
+    pub(super) fn render(&self, registry: &Registry, ready: bool, collected: &Collected, live: &Live) -> String {
+        self.collection.follow(collected);
+        self.uploads.set(i64::try_from(registry.open_uploads()).unwrap_or(i64::MAX));
+        self.store.set(&registry.store_health());
         self.generation.set(i64::try_from(live.number).unwrap_or(i64::MAX));
         self.reloaded.set(i64::from(live.stale.is_none()));
         let since = live.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -11,6 +11,12 @@ pub enum Error {
         /// What was to be written.
         what: String,
     },
+    /// Nothing is written for now; reading goes on.
+    #[error("the store is read-only: {why}")]
+    ReadOnly {
+        /// What is wrong.
+        why: String,
+    },
     /// A file holds what it cannot hold.
     #[error("{what} is damaged: {why}")]
     Damaged {
@@ -37,6 +43,7 @@ impl Error {
         let what = what.into();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { what },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { why: source.to_string() },
             io::ErrorKind::InvalidData => Self::Damaged { what, why: source.to_string() },
             _ => Self::Io { operation, what, source },
         }

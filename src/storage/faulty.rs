@@ -3,8 +3,8 @@
 
 use super::{
     Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Examined, Exclusive, Expect,
-    Fact, Facts, Grave, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result,
-    RunId, Storage, Verdict, Verified, Why,
+    Fact, Facts, Grave, Health, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put,
+    Result, RunId, Storage, Verdict, Verified, Why,
 };
 use crate::{
     files::{Kind, Meta, Space, Sys},
@@ -135,6 +135,9 @@ impl Lifecycle for Faulty {
     async fn probe(&self) -> Result<Capabilities> {
         self.step(self.inner.probe()).await
     }
+    fn health(&self) -> Health {
+        self.inner.health()
+    }
     async fn now(&self) -> Result<SystemTime> {
         self.step(self.inner.now()).await
     }
@@ -241,6 +244,7 @@ impl<S: Sys> Sys for FaultySys<S> {
         mkdir(path: &str) -> ();
         rmdir(path: &str) -> ();
         sync_dir(path: &str) -> ();
+        sync_all() -> ();
         read_dir(path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> ();
         touch(path: &str) -> ();
         try_lock(path: &str) -> Option<Box<dyn Send + Sync>>;

@@ -41,6 +41,11 @@ pub enum Key {
     CollectionReport,
     /// Where the background scrub stands; may be lost.
     Scrub,
+    /// Since when pull times are kept.
+    PullsSince,
+    /// When manifests of this repository were pulled last: those whose digests begin with this
+    /// hexadecimal digit, so that a change rewrites little.
+    Pulls(RepositoryName, u8),
 }
 
 /// A level of names that can be listed.
@@ -60,6 +65,8 @@ pub enum Dir {
     Intents(RepositoryName),
     /// Intents that have expired.
     ExpiredIntents(RepositoryName),
+    /// Repositories with pull times of digests that begin with this digit, `+` for `/`.
+    Pulls(u8),
 }
 
 /// What has a life cycle.
@@ -96,6 +103,8 @@ pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const UPLOADS: &str = "uploads";
 /// The directory of repositories.
 pub(super) const REPOSITORIES: &str = "repositories";
+/// Pull times.
+const PULLS: &str = "state/pulls";
 /// The blob pool.
 pub(super) const BLOBS: &str = "blobs";
 
@@ -118,6 +127,8 @@ impl Key {
             Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/expired/{}", id.0),
             Self::CollectionReport => "state/collection.json".into(),
             Self::Scrub => "state/scrub.json".into(),
+            Self::PullsSince => format!("{PULLS}/since"),
+            Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), name.as_str().replace('/', "+")),
         }
     }
 }
@@ -129,6 +140,52 @@ impl Key {
             Self::Layer(name, digest) => Some(Item::Link(name.clone(), digest.clone())),
             Self::Revision(name, digest) => Some(Item::Revision(name.clone(), digest.clone())),
             _ => None,
+        }
+    }
+}
+
+/// Steps of a group of writes, see [`Key::step`].
+pub(super) const STEPS: usize = 3;
+
+impl Key {
+    /// The step of a group of writes in which this one gets its name. What it relies on is durable
+    /// by then; those of one step do not rely on each other.
+    pub(super) fn step(&self) -> usize {
+        match self {
+            Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) => 0,
+            Self::Intent(..) | Self::ExpiredIntent(..) => 0,
+            Self::CollectionReport | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
+            Self::Referrer { .. } => 1,
+            Self::Tag(..) => 2,
+        }
+    }
+
+    /// What the sync of a new name is called.
+    pub(super) fn naming(&self) -> &'static str {
+        match self {
+            Self::Root => "the name of ROOT.json",
+            Self::Layer(..) => "the name of a link",
+            Self::Revision(..) => "the name of a revision",
+            Self::Tag(..) => "the name of a tag",
+            Self::Tagged(..) => "the name of a hint",
+            Self::Referrer { .. } => "the name of a referrer",
+            Self::Intent(..) | Self::ExpiredIntent(..) => "the name of an intent",
+            Self::CollectionReport | Self::Scrub => "the name of a report",
+            Self::PullsSince | Self::Pulls(..) => "the name of pull times",
+        }
+    }
+
+    /// What the sync of a removal is called; `None` where the name may come back after a crash,
+    /// because it is verified wherever it is used.
+    pub(super) fn removal(&self) -> Option<&'static str> {
+        match self {
+            Self::Tagged(..) => None,
+            // A push that ends with the machine was not answered.
+            Self::Intent(..) | Self::ExpiredIntent(..) => None,
+            Self::CollectionReport | Self::Scrub | Self::PullsSince | Self::Pulls(..) => None,
+            Self::Tag(..) => Some("the removal of a tag"),
+            Self::Referrer { .. } => Some("the removal of a referrer"),
+            Self::Root | Self::Layer(..) | Self::Revision(..) => Some("the removal of a fact"),
         }
     }
 }
@@ -147,6 +204,7 @@ impl Dir {
             }
             Self::Intents(name) => format!("{REPOSITORIES}/{name}/_intents"),
             Self::ExpiredIntents(name) => format!("{REPOSITORIES}/{name}/_intents/expired"),
+            Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
         }
     }
 
@@ -158,6 +216,7 @@ impl Dir {
             Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
             Self::Referrers(..) => referrer(name).is_some(),
             Self::Intents(_) | Self::ExpiredIntents(_) => push(name).is_some(),
+            Self::Pulls(_) => name.replace('+', "/").parse::<RepositoryName>().is_ok(),
         }
     }
 }
@@ -284,6 +343,8 @@ mod tests {
         ] {
             assert_eq!(key.path(), format!("repositories/org/app/{path}"));
         }
+        assert_eq!(Key::PullsSince.path(), "state/pulls/since");
+        assert_eq!(Key::Pulls(name, 0xa).path(), "state/pulls/a/org+app");
         assert_eq!(Item::Blob(digest).path(), format!("blobs/sha256/ab/{hex}"));
     }
 
@@ -311,6 +372,7 @@ mod tests {
         assert!(Dir::Names(None).lists("org") && !Dir::Names(None).lists("_manifests"));
         assert!(!Dir::Tags(name.clone()).lists(".swp"));
         assert!(!Dir::Revisions(name.clone(), Algorithm::Sha256).lists("README"));
+        assert!(Dir::Pulls(0).lists("org+app") && !Dir::Pulls(0).lists("org+"));
         let referrers = Dir::Referrers(name, digest.clone());
         assert!(referrers.lists(&format!("sha256-{}", digest.hex())));
         assert!(!referrers.lists(digest.as_str()), "or one referrer would be listed twice");

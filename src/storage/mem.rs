@@ -281,7 +281,7 @@ impl Content for Mem {
 #[async_trait]
 impl Lifecycle for Mem {
     async fn probe(&self) -> Result<Capabilities> {
-        Ok(Capabilities { space: None })
+        Ok(Capabilities { space: None, read_condemned: 0 })
     }
 
     async fn now(&self) -> Result<SystemTime> {

@@ -17,13 +17,14 @@ pub mod mem;
 #[cfg(test)]
 mod suite;
 
+pub(crate) use blob::blocking;
 pub use blob::{Blob, BlobData};
 pub use error::Error;
 pub use key::{Dir, Item, ItemKind, Key};
 pub use mem::Mem;
 
 use crate::{
-    files::Space,
+    files::{Space, Syncing, Syncs, world},
     oci::{Algorithm, Digest, Hasher, UploadId},
 };
 use async_trait::async_trait;
@@ -154,12 +155,13 @@ pub trait Facts: Send + Sync {
     /// referred to it.
     async fn get(&self, key: &Key) -> Result<Option<Fact>>;
 
-    /// Writes all of `puts` or, when an expectation does not hold, none. They become visible and
-    /// durable in order: a crash leaves a prefix.
+    /// Writes all of `puts` or, when an expectation does not hold, none. What one relies on is visible
+    /// and durable before it, a revision before its tags: a crash leaves no name that points nowhere.
     async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome>;
 
     /// Removes a value if it is as expected; `false` when it was not (or not there). Never
-    /// removes a value newer than the one expected.
+    /// removes a value newer than the one expected. A hint ([`Key::Tagged`]) may come back after the
+    /// end of the machine.
     async fn delete(&self, key: &Key, expect: Expect) -> Result<bool>;
 
     /// Removes a value on which nobody relies; a crash may bring it back.
@@ -285,7 +287,7 @@ pub struct RunId(pub ulid::Ulid);
 impl RunId {
     /// A fresh run; later ones sort after earlier ones.
     pub fn fresh() -> Self {
-        Self(ulid::Ulid::new())
+        Self(world::ulid())
     }
 }
 
@@ -296,7 +298,7 @@ pub struct PushId(pub ulid::Ulid);
 impl PushId {
     /// A fresh push.
     pub fn fresh() -> Self {
-        Self(ulid::Ulid::new())
+        Self(world::ulid())
     }
 }
 
@@ -398,6 +400,19 @@ impl Exclusive {
 pub struct Capabilities {
     /// Room left, where that has a meaning.
     pub space: Option<Space>,
+    /// Reads since the start that found what they wanted only in the graveyard.
+    pub read_condemned: u64,
+}
+
+/// How the store does, for operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// What an answer to a write promises.
+    pub syncing: Syncing,
+    /// Syncs so far.
+    pub syncs: Syncs,
+    /// Why nothing is written at the moment, if so.
+    pub trouble: Option<String>,
 }
 
 /// Items, and how they come to their end: moved aside first, removed later, never both at once.
@@ -405,6 +420,11 @@ pub struct Capabilities {
 pub trait Lifecycle: Send + Sync {
     /// Whether the store can be used, and how much room is left.
     async fn probe(&self) -> Result<Capabilities>;
+
+    /// How the store does; answers at once.
+    fn health(&self) -> Health {
+        Health::default()
+    }
 
     /// The store's clock: the only one by which ages are measured.
     async fn now(&self) -> Result<SystemTime>;

@@ -334,6 +334,16 @@ async fn the_unreferenced_come_back_and_the_deleted_do_not() {
 }
 
 #[tokio::test]
+async fn what_a_repository_without_anything_lacks_is_missing() {
+    each(|store| async move {
+        let items = [Item::Link(name("new"), digest(b"x")), Item::Revision(name("new"), digest(b"x"))];
+        assert_eq!(store.ensure(&items).await?, [Presence::Missing, Presence::Missing]);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_deletion_takes_the_copies_condemned_before_with_it() {
     each(|store| async move {
         let (key, link) = (Key::Layer(name("a"), digest(b"x")), Item::Link(name("a"), digest(b"x")));

@@ -234,6 +234,6 @@ async fn a_root_that_goes_away_is_not_an_empty_registry() {
     assert_eq!(registry.get("/health").await.status, StatusCode::OK, "no reason to be restarted");
     // Room is measured four times a second; the root is missed with the next measure.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    registry.post("/v2/app/blobs/uploads/", "").await.refused(500, "UNKNOWN");
+    registry.post("/v2/app/blobs/uploads/", "").await.refused(503, "UNAVAILABLE");
     std::fs::rename(root.join("ROOT.away"), root.join("ROOT.json")).unwrap();
 }

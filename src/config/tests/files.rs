@@ -40,8 +40,8 @@ fn settings_reach_the_generation() {
 fn every_key_writes_its_default_and_keeps_its_bounds() {
     let settings = |live: &Live| {
         // What is not of the settings is as it comes.
-        let Live { registry, operator, token_lives, limits, log_level, poll, .. } = live;
-        format!("{registry:?} {operator:?} {token_lives:?} {limits:?} {log_level:?} {poll:?}")
+        let Live { registry, operator, token_lives, durability, limits, log_level, poll, .. } = live;
+        format!("{registry:?} {operator:?} {token_lives:?} {durability:?} {limits:?} {log_level:?} {poll:?}")
     };
     let untouched = settings(&Live::default());
     for key in KEYS {
@@ -118,6 +118,89 @@ fn mistakes_in_settings_are_named_with_their_line() {
     }
     let several = live("[reads]\nmax_ranges = 0\n[server]\nheader_bytes = \"1 KiB\"\nfoo = 1\n", &[]).unwrap_err();
     assert_eq!(several.lines().count(), 3, "{several}");
+}
+
+#[test]
+fn tables_that_are_repeated_reach_the_generation_in_their_order() {
+    let text = "[[retention]]\nrepositories = [\"team/**\", \"app\"]\ntags = \"dev-.*\"\nkeep_last = 5\n\
+                keep_younger_than_days = 2\nkeep_pulled_within_days = 3\nkeep_matching = 'v\\d+'\n\
+                delete_untagged_after_days = 0\n\n[reads]\nmax_ranges = 7\n\n[[retention]]\nrepositories = [\"**\"]\n\
+                [[immutable]]\nrepositories = [\"**\"]\ntags = \"v.*\"\n";
+    let (found, warnings) = live(text, &[]).unwrap();
+    let [first, second] = found.registry.retention.as_slice() else { panic!("{found:?}") };
+    let days = |n: u64| Some(std::time::Duration::from_secs(n * 86_400));
+    assert_eq!(first.repositories.iter().map(ToString::to_string).collect::<Vec<_>>(), ["team/**", "app"]);
+    assert_eq!((first.keep_last, first.keep_younger, first.keep_pulled), (Some(5), days(2), days(3)));
+    assert_eq!(first.delete_untagged, days(0));
+    assert_eq!(first.keep_matching.as_ref().unwrap().as_str(), r"v\d+");
+    assert_eq!(first.tags.as_ref().unwrap().as_str(), "dev-.*");
+    assert_eq!((second.keep_last, second.delete_untagged, &second.tags), (None, None, &None));
+    assert_eq!(found.registry.immutable.len(), 1);
+    assert_eq!(found.registry.ranges_per_request, 7);
+    assert_eq!(warnings, "");
+    let (inline, _) = live("immutable = [{ repositories = [\"**\"], tags = \".*\" }]\n", &[]).unwrap();
+    assert_eq!(inline.registry.immutable.len(), 1);
+}
+
+#[test]
+fn mistakes_in_tables_that_are_repeated_are_named_with_their_place() {
+    let table = [
+        ("[retention]\nkeep_last = 1", "settings.toml:1: retention: comes any number of times: write [[retention]]"),
+        ("retention = 1", "settings.toml:1: retention: comes any number of times: write [[retention]]"),
+        ("retention = [1]", "settings.toml:1: retention[0]: must be a table, written [[retention]]"),
+        ("[[retentions]]", "settings.toml:1: retentions: is not a section; did you mean [[retention]]?"),
+        ("[[reads]]\nmax_ranges = 1", "settings.toml:1: reads: must be a table, written [section]"),
+        (
+            "[[retention]]\nkeep_last = 1",
+            "settings.toml:1: retention[0].repositories: is missing: it must be patterns of repositories, such as",
+        ),
+        ("\n[[retention]]\nrepositories = []", "settings.toml:3: retention[0].repositories: names no repository"),
+        ("[[retention]]\nrepositories = \"**\"", "settings.toml:2: retention[0].repositories: must be an array of"),
+        ("[[retention]]\nrepositories = [1]", "settings.toml:2: retention[0].repositories: must be patterns of"),
+        ("[[retention]]\nrepositories = 1", "settings.toml:2: retention[0].repositories: must be patterns of"),
+        ("[[retention]]\nrepositories = [\"a**\"]", "settings.toml:2: retention[0].repositories: \"a**\": '**' stands"),
+        (
+            "[[retention]]\nrepositories = [\"${user}/**\"]",
+            "settings.toml:2: retention[0].repositories: \"${user}/**\": there is no user here",
+        ),
+        (
+            "[[immutable]]\nrepositories = [\"**\"]\ntags = \"(\"",
+            "settings.toml:3: immutable[0].tags: not a regular expression: ",
+        ),
+        (
+            "[[immutable]]\nrepositories = [\"**\"]\ntags = 1",
+            "settings.toml:3: immutable[0].tags: must be an expression",
+        ),
+        ("[[immutable]]\nrepositories = [\"**\"]", "settings.toml:1: immutable[0].tags: is missing"),
+        (
+            "[[retention]]\nkeep_lst = 1",
+            "settings.toml:2: retention[0].keep_lst: is not a setting; did you mean keep_last?",
+        ),
+        (
+            "[[immutable]]\nkeep_last = 1",
+            "settings.toml:2: immutable[0].keep_last: is not a setting; [[immutable]] has",
+        ),
+        ("[[retention]]\nkeep_last = 0", "settings.toml:2: retention[0].keep_last: 0 is not in the range 1 to 1000000"),
+        ("[[retention]]\nkeep_last = -1", "settings.toml:2: retention[0].keep_last: -1 is not in the range"),
+        ("[[retention]]\nkeep_last = \"5\"", "settings.toml:2: retention[0].keep_last: must be a number without"),
+        (
+            "[[retention]]\nkeep_last = 1.5",
+            "settings.toml:2: retention[0].keep_last: must be 1 to 1000000, such as 10, not",
+        ),
+        ("[[retention]]\nkeep_last = [1]", "settings.toml:2: retention[0].keep_last: must be 1 to 1000000"),
+        ("[[retention]]\nkeep_last = 1\nkeep_last = 2", "settings.toml:3: duplicate key"),
+        (
+            "[[immutable]]\nrepositories = [\"**\"]\ntags = \".*\"\n[[immutable]]\ntags = \"\"",
+            "settings.toml:5: immutable[1].tags: an empty expression matches no tag",
+        ),
+    ];
+    for (text, line) in table {
+        let told = live(text, &[]).unwrap_err();
+        assert!(told.lines().any(|said| said.starts_with(line)), "{text:?}: {told}");
+    }
+    let several = "[[retention]]\nkeep_last = 0\nfoo = 1\n[[immutable]]\ntags = 7\n[reads]\nmax_ranges = 0\n";
+    let told = live(several, &[]).unwrap_err();
+    assert_eq!(told.lines().count(), 6, "{told}");
 }
 
 #[test]

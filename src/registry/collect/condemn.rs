@@ -15,6 +15,7 @@ impl Pass<'_> {
         if !self.may_condemn(marks).await? {
             return Ok(());
         }
+        self.condemn_revisions(marks).await;
         let mut walk = Walk::default();
         while let Some(repository) = walk.next(self.registry).await? {
             self.condemn_links(&repository, marks).await?;
@@ -75,6 +76,32 @@ impl Pass<'_> {
             leaving.number, all.number
         ));
         Ok(false)
+    }
+
+    /// What the rules let go and nothing needs. It stays readable until it is purged, and so does
+    /// what it refers to.
+    async fn condemn_revisions(&mut self, marks: &Marks) {
+        for (repository, digest) in std::mem::take(&mut self.candidates) {
+            self.at(Step::Condemn, self.report.condemned.all()).await;
+            if marks.revisions.has(marks::within(&repository, marks::blob(&digest))) {
+                continue;
+            }
+            let item = Item::Revision(repository.clone(), digest);
+            let verdict = match self.options.dry_run {
+                true => Ok(Verdict::Condemned),
+                false => self.registry.core.store.condemn(&item, self.run, Why::Unreferenced, self.timing.lease).await,
+            };
+            match verdict {
+                Ok(Verdict::Condemned) => {
+                    self.report.condemned.add(&item, 0);
+                    if let Some(told) = self.report.of(repository.as_str()) {
+                        told.condemned_manifests += 1;
+                    }
+                }
+                Ok(Verdict::Renewed | Verdict::Gone) => {}
+                Err(error) => self.report.error(&error),
+            }
+        }
     }
 
     /// Links are rights of a repository, not roots: they go when no manifest of it needs them.

@@ -1,10 +1,7 @@
 //! What collections have done since the start of this process.
 
 use super::Report;
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The figures, as they are kept.
 #[derive(Default)]
@@ -16,7 +13,6 @@ pub(in crate::registry) struct Counters {
     purged: AtomicU64,
     purged_bytes: AtomicU64,
     resurrected: AtomicU64,
-    last: AtomicU64,
 }
 
 /// The figures, as they were read.
@@ -36,7 +32,9 @@ pub struct Collected {
     pub purged_bytes: u64,
     /// Things a push brought back: harmless, and a sign that the lease is short.
     pub resurrected: u64,
-    /// When the last one ended well, in seconds since 1970; zero if none did.
+    /// Times something was read from the graveyard, by a pull or to see whether it is there.
+    pub pulled: u64,
+    /// When the last one of this store ended well, in seconds since 1970; zero if none did.
     pub last: u64,
 }
 
@@ -48,8 +46,6 @@ impl Counters {
         add(&self.restored, report.restored.all());
         add(&self.purged, report.purged.all());
         add(&self.purged_bytes, report.purged.bytes);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.last.store(now.as_secs(), Ordering::Relaxed);
     }
 
     pub(super) fn failed(&self) {
@@ -61,7 +57,7 @@ impl Counters {
         self.resurrected.fetch_add(things as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self) -> Collected {
+    pub(super) fn read(&self, pulled: u64, last: u64) -> Collected {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Collected {
             runs: get(&self.runs),
@@ -71,7 +67,8 @@ impl Counters {
             purged: get(&self.purged),
             purged_bytes: get(&self.purged_bytes),
             resurrected: get(&self.resurrected),
-            last: get(&self.last),
+            pulled,
+            last,
         }
     }
 }

@@ -4,24 +4,11 @@
 use super::{PAGE, Pass, Result, Step, roots::Walk};
 use crate::{
     oci::RepositoryName,
-    registry::intent::Intent,
+    registry::{self, Registry, intent::Intent},
     storage::{Dir, Durability, Fact, Key, PushId, Put, key},
 };
 
 impl Pass<'_> {
-    /// What pushes under way refer to. The active ones are read first: one that expires meanwhile
-    /// is copied before it is removed, and so found among the expired.
-    pub(super) async fn intents(&mut self, repository: &RepositoryName) -> Result<Vec<Intent>> {
-        let mut intents = Vec::new();
-        for dir in [Dir::Intents(repository.clone()), Dir::ExpiredIntents(repository.clone())] {
-            for (_, fact) in self.facts(repository, &dir).await? {
-                // What a power failure left of one is nobody's: its push is dead.
-                intents.extend(Intent::read(&fact.bytes));
-            }
-        }
-        Ok(intents)
-    }
-
     /// Lets the intents expire whose pushes must have ended, and removes the expired.
     pub(super) async fn tidy_intents(&mut self) -> Result<()> {
         if self.options.dry_run {
@@ -40,13 +27,13 @@ impl Pass<'_> {
     async fn tidy_intents_of(&mut self, repository: &RepositoryName) -> Result<()> {
         let store = &self.registry.core.store;
         // The expired first: what expires now is to be a root for another pass at least.
-        for (push, fact) in self.facts(repository, &Dir::ExpiredIntents(repository.clone())).await? {
+        for (push, fact) in self.registry.intent_facts(repository, &Dir::ExpiredIntents(repository.clone())).await? {
             if self.is_older(fact.written, self.timing.settle * 2) {
                 store.discard(&Key::ExpiredIntent(repository.clone(), push)).await?;
                 self.report.intents += 1;
             }
         }
-        for (push, fact) in self.facts(repository, &Dir::Intents(repository.clone())).await? {
+        for (push, fact) in self.registry.intent_facts(repository, &Dir::Intents(repository.clone())).await? {
             if self.is_over(repository, &fact).await? {
                 let expired = Put::any(Key::ExpiredIntent(repository.clone(), push), fact.bytes);
                 store.put(vec![expired], Durability::Process).await?;
@@ -68,9 +55,24 @@ impl Pass<'_> {
         Ok(self.is_older(intent.written, self.timing.settle)
             && published.is_some_and(|fact| self.is_older(fact.written, self.timing.settle)))
     }
+}
 
-    async fn facts(&mut self, repository: &RepositoryName, dir: &Dir) -> Result<Vec<(PushId, Fact)>> {
-        let store = &self.registry.core.store;
+impl Registry {
+    /// What pushes under way refer to. The active ones are read first: one that expires meanwhile
+    /// is copied before it is removed, and so found among the expired.
+    pub(in crate::registry) async fn intents(&self, repository: &RepositoryName) -> registry::Result<Vec<Intent>> {
+        let mut intents = Vec::new();
+        for dir in [Dir::Intents(repository.clone()), Dir::ExpiredIntents(repository.clone())] {
+            for (_, fact) in self.intent_facts(repository, &dir).await? {
+                // What a power failure left of one is nobody's: its push is dead.
+                intents.extend(Intent::read(&fact.bytes));
+            }
+        }
+        Ok(intents)
+    }
+
+    async fn intent_facts(&self, repository: &RepositoryName, dir: &Dir) -> registry::Result<Vec<(PushId, Fact)>> {
+        let store = &self.core.store;
         let is_expired = matches!(dir, Dir::ExpiredIntents(_));
         let mut facts = Vec::new();
         let mut after: Option<String> = None;

@@ -6,6 +6,7 @@
 //!
 //! 1. **list the graveyard**: only what lies there before the mark begins may be removed after it;
 //! 2. **mark**: from each [source](roots) of roots, in each repository intents before manifests;
+//!    before that the operator's rules delete tags;
 //! 3. **restore** what is needed and lies in the graveyard; **purge** what is not needed and was
 //!    listed in step 1;
 //! 4. **condemn** what is not needed and was not renewed within the lease: a move, never a removal;
@@ -28,12 +29,16 @@ pub(super) use counters::Counters;
 pub use report::{Count, Kinds, Report, RepositoryReport, Untagged};
 
 use super::Registry;
-use crate::storage::{self, Durability, Key, Put, RunId};
+use crate::{
+    files::world,
+    oci::{Digest, RepositoryName},
+    storage::{self, Durability, Key, Put, RunId},
+};
 use async_trait::async_trait;
 use marks::Marks;
 use pace::Pace;
 use serde::Deserialize;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// Why a collection did not go to its end. Whatever was done until then is safe.
 #[derive(Debug, thiserror::Error)]
@@ -170,8 +175,10 @@ struct Pass<'a> {
     run: RunId,
     /// The store's clock when the pass began.
     began: SystemTime,
-    clock: Instant,
+    clock: Duration,
     pace: Pace,
+    /// Manifests the rules let go, unless something needs them.
+    candidates: Vec<(RepositoryName, Digest)>,
     report: Report,
 }
 
@@ -225,9 +232,14 @@ impl Registry {
         Ok(self.core.store.get(&Key::Root).await?.map(|fact| fact.written))
     }
 
-    /// What collections have done since the start, as far as this process knows.
-    pub fn collected(&self) -> Collected {
-        self.core.collected.read()
+    /// What collections have done since the start of this process; the time of the last one is the
+    /// store's, whichever process ran it.
+    pub async fn collected(&self) -> Collected {
+        // Without the store's word the figure stays where it was: a counter does not go back.
+        let read = self.core.store.probe().await.map_or(0, |capabilities| capabilities.read_condemned);
+        let last = self.last_collected().await.ok().flatten();
+        let last = last.and_then(|last| last.duration_since(SystemTime::UNIX_EPOCH).ok());
+        self.core.collected.read(read, last.unwrap_or_default().as_secs())
     }
 
     /// A store with features this build does not know may have roots it would not mark.
@@ -265,9 +277,10 @@ impl<'a> Pass<'a> {
             options,
             run,
             began,
-            clock: Instant::now(),
+            clock: world::uptime(),
             pace: Pace::new(timing.files_per_second),
             timing,
+            candidates: Vec::new(),
             report: Report::begin(run, options.dry_run),
         })
     }
@@ -284,8 +297,12 @@ impl<'a> Pass<'a> {
         drop(graveyard);
         self.condemn(&marks).await?;
         self.tidy_intents().await?;
-        self.report.seconds = self.clock.elapsed().as_secs_f64();
+        self.report.seconds = self.elapsed().as_secs_f64();
         Ok(self.report)
+    }
+
+    fn elapsed(&self) -> Duration {
+        world::uptime().saturating_sub(self.clock)
     }
 
     async fn at(&mut self, step: Step, done: u64) {
@@ -304,7 +321,7 @@ impl<'a> Pass<'a> {
     /// Ages are told by the store's clock. If it jumped during the run they are worth nothing.
     async fn is_the_clock_steady(&self) -> Result<()> {
         let now = self.registry.core.store.now().await?;
-        let expected = self.began + self.clock.elapsed();
+        let expected = self.began + self.elapsed();
         let drift = now.duration_since(expected).unwrap_or_else(|before| before.duration());
         if drift > MOST_DRIFT {
             return Err(CollectionError::Unsafe(format!("the clock jumped by {} s during the run", drift.as_secs())));

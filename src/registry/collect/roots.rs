@@ -1,6 +1,7 @@
 //! Where what is needed is known from: a list of sources, each of which marks what its roots reach.
 
 mod repository;
+mod retain;
 mod walk;
 
 use super::{Pass, Result, Step, graveyard::Graveyard, marks::Marks};

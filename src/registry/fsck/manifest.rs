@@ -208,7 +208,7 @@ impl<S: Sys> Check<'_, S> {
                 absent.push(descriptor.digest.as_str().to_owned());
             }
         }
-        Ok(Some(Revision::of(&manifest, len, pushed, absent).to_bytes()))
+        Ok(Some(Revision::of(&manifest, len, pushed.to_string(), absent).to_bytes()))
     }
 }
 

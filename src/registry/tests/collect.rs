@@ -2,13 +2,13 @@
 
 use super::{manifest, name, once, sha256};
 use crate::{
-    oci::Reference,
+    oci::{Reference, media_type},
     registry::{
         Chunk, CollectionError, CollectionOptions, CollectionReport, CollectionStep, Condition, Error, Follow,
-        Registry, Settings,
+        Registry, Settings, settings::RetentionRule,
     },
     storage::{
-        Durability, Key, Mem, PushId, Put, Storage,
+        Durability, Item, Key, Mem, PushId, Put, Storage,
         fs::{Fs, Init},
     },
     who::Subject,
@@ -21,7 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Collects as `gc --now` does, but one pass only: lease, settle and retention are zero.
@@ -104,7 +104,7 @@ async fn what_was_condemned_is_still_pulled_and_comes_back_when_it_is_pushed() {
         assert_eq!((report.condemned.blobs, report.condemned.links, report.purged.all()), (2, 2, 0), "{report:?}");
         assert!(has(&registry, b"layer").await, "it lies in the graveyard, and is readable");
         put(&registry, "v1", manifest("late", None)).await.unwrap();
-        assert_eq!(registry.collected().resurrected, 4);
+        assert_eq!(registry.collected().await.resurrected, 4);
         let report = collect(&registry, NOW).await;
         assert_eq!(report.referenced.number, 3);
         super::is_sound(&registry).await;
@@ -122,7 +122,7 @@ async fn a_dry_run_tells_and_changes_nothing() {
         assert_eq!((report.condemned.blobs, report.condemned.links, report.condemned.bytes), (2, 2, 7));
         assert_eq!(collect(&registry, options).await.condemned.blobs, 2);
         put(&registry, "v1", manifest("there", None)).await.unwrap();
-        assert_eq!(registry.collected().resurrected, 0);
+        assert_eq!(registry.collected().await.resurrected, 0);
     })
     .await;
 }
@@ -247,7 +247,7 @@ async fn a_manifest_that_cannot_be_read_ends_the_run_before_anything_goes() {
             assert!(registry.core.store.condemned(None, 9).await.unwrap().entries.is_empty());
         }
         assert!(has(&registry, orphan).await);
-        assert_eq!(registry.collected().failures, 2);
+        assert_eq!(registry.collected().await.failures, 2);
     })
     .await;
 }
@@ -337,6 +337,104 @@ async fn an_explicit_delete_is_not_undone_by_what_was_condemned_before() {
         assert!(!has(&registry, b"layer").await);
     })
     .await;
+}
+
+/// Keeps the last tag; what has none goes at once.
+fn last_only() -> Arc<Settings> {
+    let rule = RetentionRule {
+        repositories: vec!["**".parse().unwrap()],
+        keep_last: Some(1),
+        delete_untagged: Some(Duration::ZERO),
+        ..RetentionRule::default()
+    };
+    let mut settings = Settings { retention: vec![rule], ..Settings::default() };
+    settings.collection.lease = Duration::ZERO;
+    Arc::new(settings)
+}
+
+/// An index of these manifests.
+fn index(children: &[&Bytes]) -> Bytes {
+    let child = |bytes: &&Bytes| serde_json::json!({"mediaType": media_type::OCI_MANIFEST, "digest": sha256(bytes), "size": bytes.len()});
+    let children: Vec<_> = children.iter().map(child).collect();
+    serde_json::json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": children})
+        .to_string()
+        .into()
+}
+
+#[tokio::test]
+async fn what_the_rules_let_go_is_freed_with_what_only_it_needed() {
+    each(|registry| async move {
+        let registry = registry.under(last_only());
+        push_blobs(&registry).await;
+        let (old, new, child) = (manifest("old", None), manifest("new", None), manifest("child", None));
+        put(&registry, "old", old.clone()).await.unwrap();
+        let signature = manifest("signature", Some(&sha256(&old)));
+        put(&registry, sha256(&signature).as_str(), signature.clone()).await.unwrap();
+        put(&registry, sha256(&child).as_str(), child.clone()).await.unwrap();
+        put(&registry, "new", index(&[&child])).await.unwrap();
+        let told = collect(&registry, CollectionOptions { dry_run: true, ..NOW }).await;
+        assert_eq!(told.by_repository[0].deleted_tags, 1);
+        let report = collect(&registry, NOW).await;
+        assert_eq!((report.by_repository[0].deleted_tags, report.purged.revisions), (1, 2), "{report:?}");
+        assert_eq!(registry.tags(&name(), None, None).await.unwrap().entries, ["new"]);
+        assert!(registry.referrers(&name(), &sha256(&old), &[], None).await.unwrap().descriptors.is_empty());
+        assert!(registry.manifest(&name(), &Reference::Digest(sha256(&child))).await.is_ok(), "an index needs it");
+        assert!(has(&registry, b"layer").await);
+        put(&registry, "new", new).await.unwrap();
+        let report = collect(&registry, NOW).await;
+        assert_eq!(report.purged.revisions, 2, "the index and its child: {report:?}");
+        super::is_sound(&registry).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_condemned_manifest_comes_back_whole_when_an_index_needs_it() {
+    each(|registry| async move {
+        push_blobs(&registry).await;
+        let child = manifest("child", None);
+        put(&registry, sha256(&child).as_str(), child.clone()).await.unwrap();
+        registry.under(settings(|c| c.settle = Duration::ZERO)).sweep().await.unwrap();
+        let mut rules = (*last_only()).clone();
+        rules.collection.settle = Duration::ZERO;
+        let registry = registry.under(Arc::new(rules));
+        let report = collect(&registry, DAILY).await;
+        assert_eq!(report.condemned.revisions, 1, "{report:?}");
+        assert!(registry.manifest(&name(), &Reference::Digest(sha256(&child))).await.is_ok(), "still readable");
+        let report = collect(&registry, DAILY).await;
+        assert_eq!((report.condemned.all(), report.purged.all()), (0, 0), "what could come back keeps its blobs");
+        put(&registry, "v1", index(&[&child])).await.unwrap();
+        collect(&registry, NOW).await;
+        assert!(registry.manifest(&name(), &Reference::Digest(sha256(&child))).await.is_ok());
+        assert!(has(&registry, b"layer").await && has(&registry, b"{}").await);
+        super::is_sound(&registry).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_pushes_and_asks_for_a_blob_renews_its_lease_and_who_pulls_does_not() {
+    let dir = super::directory();
+    let registry = Registry::new(Arc::new(Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0), Arc::default());
+    push_blobs(&registry).await;
+    let layer = sha256(b"layer");
+    let files = [Item::Blob(layer.clone()), Item::Link(name(), layer.clone())].map(|item| dir.path().join(item.path()));
+    let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 86_400);
+    for file in &files {
+        std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+    }
+    let is_old = || files.iter().all(|file| file.metadata().unwrap().modified().unwrap() == two_days_ago);
+    registry.blob(&name(), &layer).await.unwrap();
+    assert!(is_old(), "a pull writes nothing");
+    assert_eq!(collect(&registry, CollectionOptions { dry_run: true, ..DAILY }).await.condemned.blobs, 1);
+    registry.blob_to_rely_on(&name(), &layer).await.unwrap();
+    assert_eq!(collect(&registry, DAILY).await.condemned.all(), 0);
+    for file in &files {
+        std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+    }
+    assert_eq!(collect(&registry, DAILY).await.condemned.all(), 2);
+    registry.under(settings(|c| c.lease = Duration::ZERO)).blob_to_rely_on(&name(), &layer).await.unwrap();
+    assert!(files.iter().all(|file| file.exists()), "told that it is there, he finds it there");
 }
 
 #[tokio::test]

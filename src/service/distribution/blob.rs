@@ -18,7 +18,11 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 
 pub(super) async fn read(granted: Granted, name: RepositoryName, digest: Digest) -> Result<Response<Body>, Error> {
     let asked = &granted.request.head.headers;
-    let blob = granted.registry().blob(&name, &digest).await?;
+    // Whoever pushes asks first, and does not send what is there.
+    let blob = match granted.is_head() && granted.may_push(&name) {
+        true => granted.registry().blob_to_rely_on(&name, &digest).await?,
+        false => granted.registry().blob(&name, &digest).await?,
+    };
     let mut response = Response::new(Body::default());
     describe(response.headers_mut(), &digest);
     if headers::client_has(asked, &digest) {

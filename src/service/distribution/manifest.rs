@@ -22,6 +22,9 @@ pub(super) async fn read(
     reference: Reference,
 ) -> Result<Response<Body>, Error> {
     let stored = granted.registry().manifest(&name, &reference).await?;
+    if !granted.is_head() {
+        granted.registry().pulled(&name, &stored.digest);
+    }
     let mut response = Response::new(Body::default());
     let headers = response.headers_mut();
     headers.insert(headers::CONTENT_DIGEST, value(stored.digest.as_str()));

@@ -89,12 +89,14 @@ samples! {
     "TooManyUploads": Error::Registry(R::TooManyUploads) => R::TooManyUploads.into();
     "TooManyUploadBytes": Error::Registry(R::TooManyUploadBytes) => R::TooManyUploadBytes.into();
     "TooManyTags": Error::Registry(R::TooManyTags(_)) => R::TooManyTags(4).into();
+    "TagImmutable": Error::Registry(R::TagImmutable(_)) => R::TagImmutable("v1".parse().unwrap()).into();
     "PreconditionFailed": Error::Registry(R::PreconditionFailed) => R::PreconditionFailed.into();
     "Interrupted: stalled": Error::Registry(R::Interrupted(Interruption::Stalled)) => R::Interrupted(Interruption::Stalled).into();
     "Interrupted: cut": Error::Registry(R::Interrupted(Interruption::Cut)) => R::Interrupted(Interruption::Cut).into();
     "Overtaken": Error::Registry(R::Overtaken) => R::Overtaken.into();
     "Stopping": Error::Registry(R::Stopping) => R::Stopping.into();
     "Storage: full": Error::Registry(R::Storage(S::Full { .. })) => S::Full { what: SECRET.into() }.into();
+    "Storage: read-only": Error::Registry(R::Storage(S::ReadOnly { .. })) => S::ReadOnly { why: SECRET.into() }.into();
     "Storage: damaged": Error::Registry(R::Storage(S::Damaged { .. })) => S::damaged(SECRET, SECRET).into();
     "Storage: io": Error::Registry(R::Storage(S::Io { .. })) => S::io("read", SECRET, std::io::Error::other(SECRET)).into();
 }

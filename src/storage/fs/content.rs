@@ -120,7 +120,7 @@ impl<S: Sys> Content for Fs<S> {
             if let Some(published) = inner.already(&path, &verified)? {
                 return Ok(published);
             }
-            let staged = inner.files.stage(&bytes, true, false).map_err(failed)?;
+            let staged = inner.files.stage(&bytes, Some("the bytes of a small blob"), false).map_err(failed)?;
             let placed = inner.named(&path, &verified, || inner.files.place_new(&staged, &path));
             match placed {
                 Ok(Some(published)) => {
@@ -131,7 +131,7 @@ impl<S: Sys> Content for Fs<S> {
                 }
                 Ok(None) => {
                     inner.files.place(staged, &path).map_err(failed)?;
-                    inner.files.sync_parent(&path).map_err(failed)?;
+                    inner.files.sync_parent(&path, HEALED).map_err(failed)?;
                     Ok(Published::Healed)
                 }
                 Err(e) => {
@@ -168,6 +168,9 @@ impl<S: Sys> Content for Fs<S> {
     }
 }
 
+/// The sync of a name that took another's place.
+const HEALED: &str = "the name of a healed blob";
+
 fn data(dir: &str) -> String {
     format!("{dir}/data")
 }
@@ -182,7 +185,7 @@ fn session(dir: &str) -> String {
 
 impl<S: Sys> Inner<S> {
     fn place_note(&self, dir: &str, facts: &Bytes) -> io::Result<()> {
-        let staged = self.files.stage(facts, false, false)?;
+        let staged = self.files.stage(facts, None, false)?;
         let placed = self.sys().rename(staged.path(), &session(dir));
         placed.inspect_err(|_| self.files.discard(staged))
     }
@@ -241,12 +244,12 @@ impl<S: Sys> Inner<S> {
         if let Some(published) = self.already(&path, verified)? {
             return Ok(published);
         }
-        self.sys().sync_data(&file).map_err(failed)?;
+        self.files.sync_data(&file, &from, "the bytes of an upload").map_err(failed)?;
         match self.named(&path, verified, || self.files.rename_new(&from, &path))? {
             Some(published) => Ok(published),
             None => {
                 self.files.rename(&from, &path).map_err(failed)?;
-                self.files.sync_parent(&path).map_err(failed)?;
+                self.files.sync_parent(&path, HEALED).map_err(failed)?;
                 Ok(Published::Healed)
             }
         }
@@ -259,7 +262,7 @@ impl<S: Sys> Inner<S> {
         match absent(self.sys().meta(path)).map_err(failed)? {
             Some(meta) if meta.kind == Kind::File && meta.len == verified.len() => {
                 self.sys().touch(path).map_err(failed)?;
-                self.files.sync_parent(path).map_err(failed)?;
+                self.files.settle(path, "the name of a blob that was there").map_err(failed)?;
                 Ok(Some(Published::Existed))
             }
             _ => Ok(None),
@@ -271,7 +274,7 @@ impl<S: Sys> Inner<S> {
     fn named(&self, path: &str, verified: &Verified, naming: impl Fn() -> io::Result<()>) -> Result<Option<Published>> {
         match naming() {
             Ok(()) => {
-                self.files.sync_parent(path).map_err(|e| Error::io("sync", path, e))?;
+                self.files.sync_parent(path, "the name of a blob").map_err(|e| Error::io("sync", path, e))?;
                 Ok(Some(Published::New))
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.already(path, verified),

@@ -2,12 +2,13 @@
 
 use super::{Fs, Inner};
 use crate::{
-    files::{Kind, Staged, Sys, atomic},
-    storage::{Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent},
+    files::{Kind, Staged, Sys, atomic, world},
+    storage::{
+        Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent, key,
+    },
 };
 use async_trait::async_trait;
-use bytes::Bytes;
-use std::io;
+use std::{collections::BTreeMap, io};
 
 /// No fact is longer: a referrer's descriptor copies the annotations of one manifest.
 const LONGEST: u64 = 16 << 20;
@@ -74,24 +75,37 @@ impl<S: Sys> Inner<S> {
     }
 
     pub(super) fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
-        let durable = durability == Durability::Durable;
-        let mut staged = Vec::with_capacity(puts.len());
-        for put in &puts {
-            match self.files.stage(&put.bytes, durable, false) {
-                Ok(file) => staged.push(file),
+        let sync = (durability == Durability::Durable).then_some("the bytes of a fact");
+        // Nothing has a name yet, so all of it may go to the disk at the same time.
+        let staged = world::each(puts.iter().collect(), |put: &Put| {
+            let path = put.key.path();
+            let failed = |e| Error::io("write", &path, e);
+            let staged = self.files.stage(&put.bytes, sync, false).map_err(failed)?;
+            match self.files.ensure_dir(atomic::parent(&path)) {
+                Ok(()) => Ok(staged),
                 Err(e) => {
-                    staged.into_iter().for_each(|file| self.files.discard(file));
-                    return Err(Error::io("write", put.key.path(), e));
+                    self.files.discard(staged);
+                    Err(failed(e))
                 }
             }
+        });
+        let (mut files, mut failure) = (Vec::with_capacity(puts.len()), None);
+        for staged in staged {
+            match staged {
+                Ok(file) => files.push(Some(file)),
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
-        let placed = self.place_all(&puts, &mut staged, durable);
-        staged.into_iter().for_each(|file| self.files.discard(file));
+        let placed = match failure {
+            Some(error) => Err(error),
+            None => self.place_all(&puts, &mut files, sync.is_some()),
+        };
+        files.into_iter().flatten().for_each(|file| self.files.discard(file));
         placed
     }
 
-    /// Names the staged files in order, each directory durable before a name in another follows.
-    fn place_all(&self, puts: &[Put], staged: &mut Vec<Staged>, durable: bool) -> Result<Outcome> {
+    /// Names the staged files, step by step: what one relies on is durable before it.
+    fn place_all(&self, puts: &[Put], staged: &mut [Option<Staged>], durable: bool) -> Result<Outcome> {
         let paths: Vec<_> = puts.iter().map(|put| put.key.path()).collect();
         // No writer of these keys comes between the expectations and the names; readers do not wait.
         let locks = self.lock_all(puts.iter().map(|put| &put.key));
@@ -103,61 +117,72 @@ impl<S: Sys> Inner<S> {
                 }
             }
         }
-        let mut unsynced: Option<&str> = None;
-        for (path, file) in paths.iter().zip(staged.drain(..)) {
-            if let Some(previous) = unsynced.filter(|p| durable && atomic::parent(p) != atomic::parent(path)) {
-                self.files.sync_parent(previous).map_err(|e| Error::io("sync", previous, e))?;
+        // By directory, the names that are not durable yet.
+        let mut unsynced: BTreeMap<&str, (&str, &'static str)> = BTreeMap::new();
+        for step in 0..key::STEPS {
+            self.sync_all(&mut unsynced)?;
+            for ((put, path), file) in puts.iter().zip(&paths).zip(&mut *staged) {
+                if let Some(file) = file.take_if(|_| put.key.step() == step) {
+                    self.files.place(file, path).map_err(|e| Error::io("write", path, e))?;
+                    if durable {
+                        unsynced.insert(atomic::parent(path), (path, put.key.naming()));
+                    }
+                }
             }
-            self.files.place(file, path).map_err(|e| Error::io("write", path, e))?;
-            unsynced = Some(path);
         }
         drop(locks);
-        if let Some(last) = unsynced.filter(|_| durable) {
-            self.files.sync_parent(last).map_err(|e| Error::io("sync", last, e))?;
-        }
+        self.sync_all(&mut unsynced)?;
         Ok(Outcome::Done)
+    }
+
+    /// Makes these names durable, each directory at the same time.
+    fn sync_all(&self, unsynced: &mut BTreeMap<&str, (&str, &'static str)>) -> Result<()> {
+        let names = std::mem::take(unsynced).into_values().collect();
+        let synced = world::each(names, |(path, what): (&str, &'static str)| {
+            self.files.sync_parent(path, what).map_err(|e| Error::io("sync", path, e))
+        });
+        synced.into_iter().collect()
     }
 
     fn delete(&self, key: &Key, expect: &Expect) -> Result<bool> {
         let path = key.path();
         let failed = |e| Error::io("delete", &path, e);
         let lock = self.lock(key);
-        if *expect != Expect::Any {
-            let found: Option<Bytes> = self.fact(&path)?.map(|fact| fact.bytes);
-            if !expect.holds(found.as_deref()) {
-                return Ok(false);
-            }
+        let found = if *expect == Expect::Any { None } else { self.fact(&path)? };
+        if !expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) {
+            return Ok(false);
         }
-        let gone = match expect {
-            Expect::Is(_) => self.take_away(&path, expect)?,
-            _ => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
+        let gone = match found {
+            Some(found) => self.take_away(&path, &found)?,
+            None => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
         };
         drop(lock);
         if gone {
-            self.files.sync_parent(&path).map_err(failed)?;
+            if let Some(what) = key.removal() {
+                self.files.sync_parent(&path, what).map_err(failed)?;
+            }
             self.prune(&path);
         }
         Ok(gone)
     }
 
-    /// Removes a value if it is the expected one. Another process, which no lock of ours holds up,
-    /// may have put another since it was read: so it is taken aside first, looked at there, and put
+    /// Removes the value that was found. Another process, which no lock of ours holds up, may have
+    /// put another since, or the same again: so it is taken aside first, looked at there, and put
     /// back unless something newer stands in its place by then.
-    fn take_away(&self, path: &str, expect: &Expect) -> Result<bool> {
+    fn take_away(&self, path: &str, found: &Fact) -> Result<bool> {
         let failed = |e| Error::io("delete", path, e);
         let aside = self.files.temporary();
         if absent(self.files.rename(path, &aside)).map_err(failed)?.is_none() {
             return Ok(false);
         }
-        let found = self.fact(&aside)?.map(|fact| fact.bytes);
-        let is_expected = expect.holds(found.as_deref());
-        if !is_expected {
+        let is_that = self.fact(&aside)?.as_ref() == Some(found);
+        if !is_that {
             match self.files.link(&aside, path) {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
                 Ok(()) | Err(_) => {}
             }
         }
         absent(self.sys().unlink(&aside)).map_err(failed)?;
-        Ok(is_expected)
+        Ok(is_that)
     }
 }

@@ -20,9 +20,9 @@ impl<S: Sys> Fs<S> {
                     Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                     Err(e) => return Err(e),
                 }
-                let staged = inner.files.stage(&key, true, true)?;
+                let staged = inner.files.stage(&key, Some("the bytes of the signing key"), true)?;
                 match inner.files.place_new(&staged, SIGNING_KEY) {
-                    Ok(()) => inner.files.sync_parent(SIGNING_KEY).map(|()| true),
+                    Ok(()) => inner.files.sync_parent(SIGNING_KEY, "the name of the signing key").map(|()| true),
                     Err(e) => {
                         inner.files.discard(staged);
                         if e.kind() == io::ErrorKind::AlreadyExists { Ok(false) } else { Err(e) }

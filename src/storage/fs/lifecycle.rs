@@ -1,19 +1,20 @@
 //! The life cycle of items as renames between the live tree and the graveyard.
 
-use super::{Fs, Inner};
+use super::{Fs, Inner, root::MARK};
 use crate::{
-    files::{Kind, Sys, atomic},
+    files::{Kind, Sys, atomic, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
-        Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Grave, Item, ItemKind, Lifecycle, Page,
+        Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Grave, Health, Item, ItemKind, Lifecycle, Page,
         Presence, Result, RunId, Verdict, Why, error::absent, key,
     },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io,
+    sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 
@@ -25,18 +26,25 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn probe(&self) -> Result<Capabilities> {
         self.run(|inner| {
             // The root by name: an unmounted or replaced volume has none.
-            inner.sys().meta("ROOT.json").map_err(|e| Error::io("look at", "ROOT.json", e))?;
+            if absent(inner.sys().meta(MARK)).map_err(|e| Error::io("look at", MARK, e))?.is_none() {
+                return Err(Error::ReadOnly { why: format!("{MARK} is missing: is the volume mounted?") });
+            }
             let space = inner.sys().space().map_err(|e| Error::io("measure", "the file system", e))?;
-            Ok(Capabilities { space: Some(space) })
+            Ok(Capabilities { space: Some(space), read_condemned: inner.read_condemned.load(Ordering::Relaxed) })
         })
         .await
+    }
+
+    fn health(&self) -> Health {
+        let sys = self.inner.sys();
+        Health { syncing: sys.syncing(), syncs: sys.syncs(), trouble: sys.trouble() }
     }
 
     async fn now(&self) -> Result<SystemTime> {
         self.run(|inner| {
             let failed = |e| Error::io("tell the time of", "the file system", e);
             // Not empty: an empty file fits a full disk, and this is how a full disk is noticed too.
-            let staged = inner.files.stage(&Bytes::from_static(b"now\n"), false, false).map_err(failed)?;
+            let staged = inner.files.stage(&Bytes::from_static(b"now\n"), None, false).map_err(failed)?;
             let now = inner.sys().meta(staged.path()).map(|meta| meta.modified);
             inner.files.discard(staged);
             now.map_err(failed)
@@ -89,9 +97,10 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>> {
         let items = items.to_vec();
         self.run(move |inner| {
-            let found: Result<Vec<_>> = items.iter().map(|item| inner.ensure(item)).collect();
-            inner.make_durable(&items)?;
-            found
+            let found: Vec<_> = items.iter().map(|item| inner.ensure(item)).collect::<Result<_>>()?;
+            let there = items.iter().zip(&found).filter(|(_, presence)| **presence != Presence::Missing);
+            inner.make_durable(there.map(|(item, _)| item))?;
+            Ok(found)
         })
         .await
     }
@@ -205,7 +214,7 @@ fn is_full(error: &io::Error) -> bool {
 
 /// A time in the future is not old, whatever the clock did.
 pub(super) fn older_than(time: SystemTime, idle: Duration) -> bool {
-    SystemTime::now().duration_since(time).is_ok_and(|age| age >= idle)
+    world::now().duration_since(time).is_ok_and(|age| age >= idle)
 }
 
 impl<S: Sys> Inner<S> {
@@ -242,17 +251,16 @@ impl<S: Sys> Inner<S> {
 
     /// Makes the names of links and revisions durable: whoever made them may not have got so far
     /// yet, and others are about to rely on them. A blob is durable before any link to it.
-    fn make_durable(&self, items: &[Item]) -> Result<()> {
-        let named = items.iter().filter(|item| matches!(item, Item::Link(..) | Item::Revision(..)));
-        let dirs: BTreeSet<String> = named.map(|item| item.path()).collect();
-        let mut last = "";
-        for path in &dirs {
-            if atomic::parent(path) != last {
-                last = atomic::parent(path);
-                self.files.sync_parent(path).map_err(|e| Error::io("sync", path, e))?;
-            }
-        }
-        Ok(())
+    fn make_durable<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Result<()> {
+        let named = items.filter(|item| matches!(item, Item::Link(..) | Item::Revision(..)));
+        let dirs: BTreeMap<String, String> =
+            named.map(Item::path).map(|path| (atomic::parent(&path).to_owned(), path)).collect();
+        let settled = world::each(dirs.into_values().collect(), |path: String| {
+            // What is deleted meanwhile, with its directory, was there when it was looked for.
+            let settled = absent(self.files.settle(&path, "the name of what is relied on"));
+            settled.map(drop).map_err(|e| Error::io("sync", path, e))
+        });
+        settled.into_iter().collect()
     }
 
     /// Where an item may lie in the graveyard from where it can come back, the newest run first.
@@ -272,6 +280,7 @@ impl<S: Sys> Inner<S> {
         }
         for entry in self.graves(item)? {
             if let Some(found) = read(&entry.path())? {
+                self.read_condemned.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(found));
             }
         }
@@ -303,7 +312,7 @@ impl<S: Sys> Inner<S> {
             // the chance to look at it later is lost.
             Err(e) if is_full(&e) && deleted && !matches!(entry.item, Item::Upload(_)) => {
                 let gone = absent(self.sys().unlink(&live)).map_err(failed)?;
-                self.files.sync_parent(&live).map_err(failed)?;
+                self.files.sync_parent(&live, "the removal of what finds no grave").map_err(failed)?;
                 let buried = self.bury(&entry.item)?;
                 return Ok(if gone.is_some() || buried { Verdict::Condemned } else { Verdict::Gone });
             }
@@ -318,8 +327,8 @@ impl<S: Sys> Inner<S> {
             // From now on its time says since when it lies here.
             absent(self.sys().touch(&dead)).map_err(failed)?;
         }
-        self.files.sync_parent(&dead).map_err(failed)?;
-        self.files.sync_parent(&live).map_err(failed)?;
+        self.files.sync_parent(&dead, "the name of a grave").map_err(failed)?;
+        self.files.sync_parent(&live, "the removal of what is condemned").map_err(failed)?;
         if deleted {
             self.bury(&entry.item)?;
         }
@@ -336,7 +345,7 @@ impl<S: Sys> Inner<S> {
             let path = entry.path();
             let failed = |e| Error::io("delete", &path, e);
             if absent(self.sys().unlink(&path)).map_err(failed)?.is_some() {
-                self.files.sync_parent(&path).map_err(failed)?;
+                self.files.sync_parent(&path, "the removal of a buried copy").map_err(failed)?;
                 found = true;
             }
         }
@@ -360,7 +369,7 @@ impl<S: Sys> Inner<S> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(failed(e)),
         }
-        self.files.sync_parent(&live).map_err(failed)?;
+        self.files.sync_parent(&live, "the name of what is restored").map_err(failed)?;
         Ok(true)
     }
 

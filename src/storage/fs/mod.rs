@@ -16,12 +16,12 @@ pub use root::{Init, OpenError, Opened};
 pub use survey::Survey;
 
 use super::{Error, Result, blob::blocking, key};
-use crate::files::{Files, Kind, Real, Sys};
+use crate::files::{Files, Guarded, Kind, Real, Syncing, Sys, world};
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher as _},
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicU64},
 };
 
 /// Storage below one root directory.
@@ -37,6 +37,8 @@ struct Inner<S> {
     /// A daemon may be serving this root. It remembers which directories of repositories are
     /// there, so only itself removes them.
     is_beside: bool,
+    /// Reads that found what they wanted only in the graveyard.
+    read_condemned: AtomicU64,
 }
 
 /// Enough that two unrelated writers seldom meet.
@@ -50,8 +52,30 @@ impl<S: Sys> Fs<S> {
 
     fn over(files: Files<S>, is_beside: bool) -> Self {
         files.assume_durable(root::skeleton());
+        files.sys().demand(root::MARK);
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { inner: Arc::new(Inner { files, stripes, is_beside }) }
+        Self { inner: Arc::new(Inner { files, stripes, is_beside, read_condemned: AtomicU64::new(0) }) }
+    }
+
+    /// Changes what an answer to a write promises, from now on. Where that is more than before,
+    /// everything written before is made durable first.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the change has been made all the same.
+    pub async fn set_syncing(&self, syncing: Syncing) -> Result<()> {
+        let failed = |e| Error::io("sync", "what was written before", e);
+        self.run(move |inner| inner.sys().set_syncing(syncing).map_err(failed)).await
+    }
+
+    /// Makes durable what [`Syncing::Relaxed`] has put off.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; nothing more is written then.
+    pub async fn flush(&self) -> Result<()> {
+        if !self.inner.sys().has_put_off() {
+            return Ok(());
+        }
+        self.run(|inner| inner.sys().flush().map_err(|e| Error::io("sync", "directories", e))).await
     }
 
     /// Runs `work` off the reactor.
@@ -73,14 +97,14 @@ impl<S: Sys> Inner<S> {
         let mut stripes: Vec<_> = keys.map(|key| self.stripe(&key)).collect();
         stripes.sort_unstable();
         stripes.dedup();
-        stripes.into_iter().map(|i| self.stripes[i].lock().unwrap_or_else(PoisonError::into_inner)).collect()
+        stripes.into_iter().map(|i| world::lock(&self.stripes[i])).collect()
     }
 
     fn lock(&self, key: &impl Hash) -> MutexGuard<'_, ()> {
-        self.stripes[self.stripe(key)].lock().unwrap_or_else(PoisonError::into_inner)
+        world::lock(&self.stripes[self.stripe(key)])
     }
 
-    fn sys(&self) -> &S {
+    fn sys(&self) -> &Guarded<S> {
         self.files.sys()
     }
 

@@ -5,7 +5,7 @@
 
 use super::Fs;
 use crate::{
-    files::{Files, Kind, Real, Sys},
+    files::{Files, Kind, Real, Sys, world},
     oci::Algorithm,
 };
 use bytes::Bytes;
@@ -13,8 +13,11 @@ use rustix::{fs::FlockOperation, io::Errno};
 use serde::{Deserialize, Serialize};
 use std::{io, path::Path, thread, time::Duration};
 
-/// The format this build writes.
-pub const FORMAT: u32 = 0;
+/// The file that makes a directory a store.
+pub(super) const MARK: &str = "ROOT.json";
+
+/// The format this build writes; it reads all up to it. `docs/layout.md` is its contract.
+pub const FORMAT: u32 = 1;
 
 /// How long a second daemon waits for the first to let go of the root.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -146,20 +149,9 @@ impl Fs<Real> {
         if init == Init::CreateDirectory {
             Real::make_root(path).map_err(failed)?;
         }
-        let files = Files::new(Real::open_root(path).map_err(failed)?);
-        lock(files.sys(), &shown)?;
-        let opened = match state(files.sys(), &shown)? {
-            State::Store(root) => {
-                tracing::debug!(id = %root.id, features = ?root.features, "store found");
-                Opened::Existing
-            }
-            State::Empty => {
-                initialise(&files).map_err(failed)?;
-                Opened::Initialised
-            }
-            State::Foreign(found) => return Err(OpenError::NotAStore { path: shown, found }),
-        };
-        Ok((Self::new(files), opened))
+        let sys = Real::open_root(path).map_err(failed)?;
+        lock(&sys, &shown)?;
+        Self::mount(sys, &shown)
     }
 
     /// Opens the store in a directory beside a daemon that may be serving it: takes no lock, and
@@ -182,9 +174,34 @@ impl Fs<Real> {
     }
 }
 
-fn state(sys: &Real, shown: &str) -> Result<State, OpenError> {
+impl<S: Sys> Fs<S> {
+    /// The store below a root that nobody else uses; an empty one becomes a store. `shown` is how
+    /// errors call it.
+    pub(super) fn mount(sys: S, shown: &str) -> Result<(Self, Opened), OpenError> {
+        let files = Files::new(sys);
+        let opened = match state(files.sys(), shown)? {
+            State::Store(root) => {
+                tracing::debug!(id = %root.id, features = ?root.features, "store found");
+                // Whoever made it may have ended before it was durable, and without it all else is
+                // no store. Where this fails nothing is written, and reading is possible.
+                if let Err(error) = files.settle(MARK, "the name of a ROOT.json that was there") {
+                    tracing::error!(%error, "{MARK} may not survive a power failure");
+                }
+                Opened::Existing
+            }
+            State::Empty => {
+                initialise(&files).map_err(|source| OpenError::Io { path: shown.to_owned(), source })?;
+                Opened::Initialised
+            }
+            State::Foreign(found) => return Err(OpenError::NotAStore { path: shown.to_owned(), found }),
+        };
+        Ok((Self::new(files), opened))
+    }
+}
+
+fn state(sys: &impl Sys, shown: &str) -> Result<State, OpenError> {
     let failed = |source| OpenError::Io { path: shown.to_owned(), source };
-    match sys.open("ROOT.json") {
+    match sys.open(MARK) {
         Ok(file) => {
             let mut buffer = vec![0; 64 << 10];
             let read = sys.read_at(&file, &mut buffer, 0).map_err(failed)?;
@@ -222,14 +239,14 @@ fn state(sys: &Real, shown: &str) -> Result<State, OpenError> {
     Ok(foreign.map_or(State::Empty, State::Foreign))
 }
 
-fn initialise(files: &Files<Real>) -> io::Result<()> {
+fn initialise(files: &Files<impl Sys>) -> io::Result<()> {
     files.ensure_dirs(skeleton())?;
-    let root = Root { format: FORMAT, id: uuid::Uuid::new_v4(), features: Vec::new() };
+    let root = Root { format: FORMAT, id: world::uuid(), features: Vec::new() };
     let mut json = serde_json::to_vec(&root)?;
     json.push(b'\n');
-    let staged = files.stage(&Bytes::from(json), true, false)?;
-    files.place(staged, "ROOT.json")?;
-    files.sync_parent("ROOT.json")
+    let staged = files.stage(&Bytes::from(json), Some("the bytes of ROOT.json"), false)?;
+    files.place(staged, MARK)?;
+    files.sync_parent(MARK, "the name of ROOT.json")
 }
 
 /// Locks the root for as long as its descriptor is open: until this process ends, however it ends.

@@ -6,7 +6,7 @@
 
 use super::{Fs, Inner};
 use crate::{
-    files::{Kind, Meta, Real, Sys},
+    files::{Kind, Meta, Real, Sys, world},
     oci::{Algorithm, Digest, Hasher},
     storage::{
         Condemned, Durability, Error, Examined, Expect, Item, Key, Outcome, Presence, Put, Result, RunId, Why,
@@ -149,7 +149,7 @@ impl<S: Sys> Survey<S> {
 
     /// Age of a file by its last change; zero if that lies in the future.
     pub fn age(meta: &Meta) -> std::time::Duration {
-        std::time::SystemTime::now().duration_since(meta.modified).unwrap_or_default()
+        world::now().duration_since(meta.modified).unwrap_or_default()
     }
 }
 
@@ -188,8 +188,8 @@ impl<S: Sys> Inner<S> {
                 Ok(()) | Err(_) => {}
             }
         }
-        self.files.sync_parent(aside).map_err(failed)?;
-        self.files.sync_parent(path).map_err(failed)?;
+        self.files.sync_parent(aside, "the name of what was taken aside").map_err(failed)?;
+        self.files.sync_parent(path, "the directory something was taken aside from").map_err(failed)?;
         is_wrong
     }
 

@@ -3,7 +3,7 @@
 use super::{fsck, live::Load};
 use crate::registry::{Registry, Setup};
 use std::{path::Path, process::Command, sync::Arc, time::Duration};
-use wharfinger::registry::{Settings, collect};
+use wharfinger::registry::{CollectionOptions, Settings};
 
 /// The copy as docs/operations.md has it.
 fn script(with: &str) -> String {
@@ -25,7 +25,7 @@ async fn registry() -> Registry {
 /// before; what the copy itself holds of what happened meanwhile is `judged`.
 async fn copied(script: String, judged: impl FnOnce(&Path)) {
     let registry = registry().await;
-    let force = collect::Options { force: true, ..collect::Options::default() };
+    let force = CollectionOptions { force: true, ..CollectionOptions::default() };
     let load = Load::start(&registry, 6, force);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = load.acknowledged.lock().expect("a lock").clone();

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
-use wharfinger::registry::collect;
+use wharfinger::registry::CollectionOptions;
 
 /// What was acknowledged and not deleted since: manifests by repository and digest.
 pub type Acknowledged = Arc<Mutex<BTreeMap<(String, String), Value>>>;
@@ -29,7 +29,7 @@ pub struct Load {
 
 impl Load {
     /// `pushers` clients, which share their layers, and collections in a loop.
-    pub fn start(registry: &Registry, pushers: usize, options: collect::Options) -> Self {
+    pub fn start(registry: &Registry, pushers: usize, options: CollectionOptions) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Acknowledged::default());
         let mut clients = JoinSet::new();
         for n in 0..pushers {
@@ -104,7 +104,7 @@ async fn work(client: &Client, n: u64, pushed: u64, acknowledged: &Acknowledged)
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_found_wrong_in_a_store_that_is_in_full_use() {
     let registry = Registry::start().await;
-    let now = collect::Options { now: true, force: true, ..collect::Options::default() };
+    let now = CollectionOptions { now: true, force: true, ..CollectionOptions::default() };
     let load = Load::start(&registry, 6, now);
     let deadline = Instant::now() + Duration::from_secs(8);
     let mut checks = 0;
@@ -126,7 +126,7 @@ async fn nothing_is_found_wrong_in_a_store_that_is_in_full_use() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_repair_beside_pushes_and_deletions_takes_nothing_that_is_right() {
     let registry = Registry::start().await;
-    let now = collect::Options { now: true, force: true, ..collect::Options::default() };
+    let now = CollectionOptions { now: true, force: true, ..CollectionOptions::default() };
     let load = Load::start(&registry, 4, now);
     for n in 0..3 {
         let (digest, _) = registry.push_image("other/app", "v1", &format!("image {n}")).await;

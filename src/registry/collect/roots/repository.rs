@@ -7,7 +7,7 @@ use super::super::{
     stored::Stored,
 };
 use crate::{
-    oci::{Digest, RepositoryName},
+    oci::{Digest, RepositoryName, Tag},
     storage::{Dir, Item, ItemKind},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -34,9 +34,10 @@ impl Pass<'_> {
         graveyard: &Graveyard,
         marks: &mut Marks,
     ) -> Result<()> {
+        let retained = self.retain(repository).await?;
         // The order counts: what an intent named and was published since is found as a manifest.
         let mut needed = self.mark_intents(repository, marks).await?;
-        let tagged = self.tagged_keys(repository).await?;
+        let tagged = self.tagged_keys(repository, &retained.tags).await?;
         needed.extend(&tagged);
         let mut nodes = Vec::new();
         let mut after: Option<Item> = None;
@@ -59,7 +60,7 @@ impl Pass<'_> {
         if nodes.is_empty() && needed.is_empty() {
             return Ok(());
         }
-        need(&nodes, &mut needed);
+        need(&nodes, &retained.manifests, &mut needed);
         needed.iter().for_each(|key| marks.revisions.add(marks::within(repository, *key)));
         self.tell_untagged(repository, &nodes, &tagged, marks);
         Ok(())
@@ -68,7 +69,7 @@ impl Pass<'_> {
     /// Marks what pushes under way refer to; the manifests among it.
     async fn mark_intents(&mut self, repository: &RepositoryName, marks: &mut Marks) -> Result<HashSet<u64>> {
         let mut needed = HashSet::new();
-        for intent in self.intents(repository).await? {
+        for intent in self.registry.intents(repository).await? {
             for digest in intent.refers.iter().chain([&intent.manifest]) {
                 let key = marks::blob(digest);
                 marks.blobs.add(key);
@@ -81,7 +82,7 @@ impl Pass<'_> {
     }
 
     /// What the tags of a repository point to.
-    async fn tagged_keys(&mut self, repository: &RepositoryName) -> Result<HashSet<u64>> {
+    async fn tagged_keys(&mut self, repository: &RepositoryName, ignored: &HashSet<Tag>) -> Result<HashSet<u64>> {
         let mut tagged = HashSet::new();
         let mut after: Option<String> = None;
         loop {
@@ -90,6 +91,7 @@ impl Pass<'_> {
             for child in &page.entries {
                 self.pace.one().await;
                 if let Ok(tag) = child.name.parse()
+                    && !ignored.contains(&tag)
                     && let Some(digest) = self.registry.tagged(repository, &tag).await?
                 {
                     tagged.insert(marks::blob(&digest));
@@ -167,11 +169,12 @@ fn mark(repository: &RepositoryName, stored: Stored, condemned: bool, marks: &mu
     Node { key, len: stored.len, condemned, refers, children: stored.children, subject: stored.subject }
 }
 
-/// Adds the manifests that other manifests need: children of an index that is there, or that is
-/// itself needed.
-fn need(nodes: &[Node], needed: &mut HashSet<u64>) {
+/// Adds the manifests that other manifests need: children of an index that is there and not
+/// leaving, or that is itself needed.
+fn need(nodes: &[Node], leaving: &HashSet<u64>, needed: &mut HashSet<u64>) {
     let by_key: HashMap<u64, &Node> = nodes.iter().map(|node| (node.key, node)).collect();
-    let there = nodes.iter().filter(|node| !node.condemned || needed.contains(&node.key));
+    let stays = |node: &&Node| !node.condemned && !leaving.contains(&node.key) || needed.contains(&node.key);
+    let there = nodes.iter().filter(stays);
     let mut ahead: Vec<u64> = there.flat_map(|node| node.children.iter().copied()).collect();
     while let Some(key) = ahead.pop() {
         if needed.insert(key)

@@ -1,0 +1,195 @@
+//! `wharfinger plan [PATTERN]`: what the rules of retention would do, for each tag and each
+//! manifest without one. Reads the store, also beside a running server, and writes nothing.
+
+use super::print_problems;
+use crate::{
+    config::{Problem, Problems, Report},
+    oci::{Pattern, RepositoryName},
+    registry::{Everything, Plan, Registry, Verdict, Visible},
+    storage::fs::Fs,
+};
+use serde_json::{Value, json};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+    time::SystemTime,
+};
+
+/// Repositories asked for at once.
+const PAGE: usize = 1000;
+
+/// Prints the plan of every repository that matches, a table or a JSON object on each line.
+pub(super) fn plan(report: Report, pattern: Option<&Pattern>, as_json: bool) -> ExitCode {
+    let opened = report.usable().and_then(|(env, live, _)| {
+        let problem = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
+        Ok((Fs::open_beside(&env.storage_path).map_err(|e| problem(e.to_string()))?, live))
+    });
+    let (store, live) = match opened {
+        Ok(opened) => opened,
+        Err(problems) => {
+            print_problems(&problems);
+            return ExitCode::from(super::EX_CONFIG);
+        }
+    };
+    let registry = Registry::new(Arc::new(store), live.registry.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done =
+        runtime.map_err(Stopped::Output).and_then(|runtime| runtime.block_on(print(&registry, pattern, as_json)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody is left to tell when the reader is gone.
+        Err(Stopped::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Stopped::Output(error)) => failed(&error.to_string()),
+        Err(Stopped::Store(error)) => failed(&error.to_string()),
+    }
+}
+
+/// Why the output ends early.
+enum Stopped {
+    Output(io::Error),
+    Store(crate::registry::Error),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<crate::registry::Error> for Stopped {
+    fn from(error: crate::registry::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn failed(why: &str) -> ExitCode {
+    // A closed stderr must not turn a clear exit code into a panic.
+    let _ = writeln!(io::stderr().lock(), "wharfinger: {why}");
+    ExitCode::FAILURE
+}
+
+async fn print(registry: &Registry, pattern: Option<&Pattern>, as_json: bool) -> Result<(), Stopped> {
+    let mut out = io::BufWriter::new(io::stdout());
+    let (now, mut sums, mut last) = (SystemTime::now(), Sums::default(), None::<String>);
+    loop {
+        let visible: &dyn Visible = match pattern {
+            Some(pattern) => pattern,
+            None => &Everything,
+        };
+        let page = registry.catalog(last.as_deref(), Some(PAGE), visible).await?;
+        for name in &page.entries {
+            let Ok(name) = name.parse::<RepositoryName>() else { continue };
+            let plan = registry.retention_plan(&name, now).await?;
+            match as_json {
+                true => print_lines(&mut out, &name, &plan)?,
+                false => print_table(&mut out, &name, &plan)?,
+            }
+            sums.add(&plan);
+            out.flush()?;
+        }
+        last = page.entries.into_iter().next_back();
+        if !page.more {
+            break;
+        }
+    }
+    if !as_json {
+        writeln!(out, "{sums}")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// What a person asked to see.
+impl Visible for Pattern {
+    fn shows(&self, repository: &RepositoryName) -> bool {
+        self.matches(repository, None)
+    }
+
+    fn reaches(&self, prefix: &RepositoryName) -> bool {
+        Self::reaches(self, prefix, None)
+    }
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    if verdict.keep { "keep" } else { "delete" }
+}
+
+/// A time to the second, as the files have it.
+fn timestamp(time: SystemTime) -> Option<String> {
+    let time = jiff::Timestamp::try_from(time).ok()?;
+    Some(jiff::Timestamp::from_second(time.as_second()).ok()?.to_string())
+}
+
+fn day(time: SystemTime) -> String {
+    timestamp(time).map_or_else(|| "?".to_owned(), |time| time.chars().take(10).collect())
+}
+
+fn print_table(out: &mut impl Write, name: &RepositoryName, plan: &Plan) -> io::Result<()> {
+    writeln!(out, "{name}")?;
+    let tags = plan.tags.iter().map(|t| (t.tag.to_string(), t.pushed, t.pulled, &t.verdict));
+    let untagged = plan.untagged.iter().map(|m| (m.digest.to_string(), m.since, m.pulled, &m.verdict));
+    let rows: Vec<_> = tags.chain(untagged).collect();
+    let width = rows.iter().map(|(what, ..)| what.len()).max().unwrap_or_default();
+    for (what, pushed, pulled, verdict) in rows {
+        let pulled = pulled.map_or_else(|| "not known".to_owned(), day);
+        writeln!(
+            out,
+            "  {:<6}  {what:<width$}  pushed {}  pulled {pulled:<10}  {verdict}",
+            word(verdict),
+            day(pushed)
+        )?;
+    }
+    writeln!(out)
+}
+
+fn print_lines(out: &mut impl Write, name: &RepositoryName, plan: &Plan) -> io::Result<()> {
+    let line = |tag: Value, digest: &str, pushed, pulled: Option<SystemTime>, verdict: &Verdict| {
+        json!({
+            "repository": name.as_str(), "tag": tag, "digest": digest, "pushed": timestamp(pushed),
+            "pulled": pulled.and_then(timestamp), "verdict": word(verdict), "rule": verdict.rule,
+            "why": verdict.to_string(),
+        })
+    };
+    for planned in &plan.tags {
+        let tag = planned.tag.as_str().into();
+        writeln!(out, "{}", line(tag, planned.digest.as_str(), planned.pushed, planned.pulled, &planned.verdict))?;
+    }
+    for planned in &plan.untagged {
+        let digest = planned.digest.as_str();
+        writeln!(out, "{}", line(Value::Null, digest, planned.since, planned.pulled, &planned.verdict))?;
+    }
+    Ok(())
+}
+
+/// What the plans come to.
+#[derive(Default)]
+struct Sums {
+    repositories: usize,
+    tags: usize,
+    tags_go: usize,
+    untagged: usize,
+    untagged_go: usize,
+}
+
+impl Sums {
+    fn add(&mut self, plan: &Plan) {
+        self.repositories += 1;
+        self.tags += plan.tags.len();
+        self.tags_go += plan.deleted_tags().count();
+        self.untagged += plan.untagged.len();
+        self.untagged_go += plan.deleted_manifests().count();
+    }
+}
+
+impl std::fmt::Display for Sums {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { repositories, tags, tags_go, untagged, untagged_go } = self;
+        write!(
+            f,
+            "repositories: {repositories}; tags: {} keep, {tags_go} delete; \
+             untagged manifests: {} keep, {untagged_go} delete",
+            tags - tags_go,
+            untagged - untagged_go
+        )
+    }
+}

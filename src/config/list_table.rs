@@ -1,0 +1,212 @@
+//! The tables of `settings.toml` that come any number of times (`[[retention]]`): one row for each
+//! key, from which the reader and the reference are made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::live::Live;
+use super::values::Value;
+use crate::oci::{Expression, Pattern};
+use crate::registry::settings::{ImmutableTags, RetentionRule};
+
+const MOST_TAGS: u64 = 1_000_000;
+const MOST_DAYS: u64 = 36_500;
+
+/// A table that comes any number of times.
+#[derive(Debug)]
+pub struct List {
+    /// The name of the table.
+    pub section: &'static str,
+    /// What one of these tables says.
+    pub help: &'static str,
+    /// The keys of one.
+    pub keys: &'static [ListKey],
+    /// Adds one that was read without a problem.
+    pub(super) add: fn(&mut Live, Draft),
+}
+
+/// A key of a table that comes any number of times.
+#[derive(Debug)]
+pub struct ListKey {
+    /// Its name in the table.
+    pub key: &'static str,
+    /// A value, written as in the file.
+    pub example: &'static str,
+    /// It cannot be left out.
+    pub required: bool,
+    /// What it does.
+    pub help: &'static str,
+    pub(super) set: SetItem,
+}
+
+/// How a value reaches the draft of its table.
+#[derive(Debug)]
+pub(super) enum SetItem {
+    /// Patterns of repositories, one at least.
+    Patterns(fn(&mut Draft, Vec<Pattern>)),
+    /// An expression over tags.
+    Expression(fn(&mut Draft, Expression)),
+    /// A number from the first to the second.
+    Number(u64, u64, fn(&mut Draft, u64)),
+}
+
+/// A table as far as it is read: the values of whatever table it is.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    repositories: Vec<Pattern>,
+    tags: Option<Expression>,
+    keep_last: Option<u64>,
+    keep_younger: Option<u64>,
+    keep_pulled: Option<u64>,
+    keep_matching: Option<Expression>,
+    delete_untagged: Option<u64>,
+}
+
+impl ListKey {
+    /// The accepted values, for people.
+    pub fn range(&self) -> String {
+        match self.set {
+            SetItem::Patterns(_) => "patterns of repositories".to_owned(),
+            SetItem::Expression(_) => "an expression".to_owned(),
+            SetItem::Number(min, max, _) => format!("{min} to {max}"),
+        }
+    }
+
+    /// The accepted values with an example, for a problem.
+    pub(super) fn wanted(&self) -> String {
+        format!("{}, such as {}", self.range(), self.example)
+    }
+
+    pub(super) fn set_text(&self, draft: &mut Draft, text: &str) -> Value<()> {
+        match self.set {
+            SetItem::Expression(set) => {
+                let expression = text.parse().map_err(|e: crate::oci::InvalidExpression| e.to_string())?;
+                set(draft, expression);
+                Ok(())
+            }
+            SetItem::Patterns(_) => Err(format!("must be an array of {}", self.wanted())),
+            SetItem::Number(..) => Err(format!("must be a number without quotation marks: {}", self.range())),
+        }
+    }
+
+    pub(super) fn set_number(&self, draft: &mut Draft, number: u64) -> Value<()> {
+        match self.set {
+            SetItem::Number(min, max, set) if (min..=max).contains(&number) => {
+                set(draft, number);
+                Ok(())
+            }
+            SetItem::Number(..) => Err(format!("{number} is not in the range {}", self.range())),
+            _ => Err(format!("must be {}", self.wanted())),
+        }
+    }
+
+    pub(super) fn set_array(&self, draft: &mut Draft, texts: &[&str]) -> Value<()> {
+        let SetItem::Patterns(set) = self.set else { return Err(format!("must be {}", self.wanted())) };
+        if texts.is_empty() {
+            return Err("names no repository; \"**\" is all of them".to_owned());
+        }
+        let pattern = |text: &&str| match text.parse::<Pattern>() {
+            Ok(_) if text.contains('$') => Err(format!("{text:?}: there is no user here")),
+            Ok(pattern) => Ok(pattern),
+            Err(why) => Err(format!("{text:?}: {why}")),
+        };
+        set(draft, texts.iter().map(pattern).collect::<Result<_, _>>()?);
+        Ok(())
+    }
+}
+
+const REPOSITORIES: ListKey = ListKey {
+    key: "repositories",
+    example: "[\"team/**\"]",
+    required: true,
+    help: "The repositories it speaks of: any of these patterns, of the grammar of access rules but `${user}`.",
+    set: SetItem::Patterns(|draft, patterns| draft.repositories = patterns),
+};
+
+/// Every such table, in the order of the reference.
+pub static LISTS: &[List] = &[
+    List {
+        section: "retention",
+        help: "Which tags and untagged manifests go by themselves. The first rule whose repositories match a \
+               repository decides about it, alone; `wharfinger plan` shows what it does.",
+        keys: &[
+            REPOSITORIES,
+            ListKey {
+                key: "tags",
+                example: "\"dev-.*\"",
+                required: false,
+                help: "The tags it speaks of; all unless set. Others stay.",
+                set: SetItem::Expression(|draft, tags| draft.tags = Some(tags)),
+            },
+            ListKey {
+                key: "keep_last",
+                example: "10",
+                required: false,
+                help: "Keep so many tags, those pushed last.",
+                set: SetItem::Number(1, MOST_TAGS, |draft, n| draft.keep_last = Some(n)),
+            },
+            ListKey {
+                key: "keep_younger_than_days",
+                example: "30",
+                required: false,
+                help: "Keep tags pushed within so many days.",
+                set: SetItem::Number(1, MOST_DAYS, |draft, n| draft.keep_younger = Some(n)),
+            },
+            ListKey {
+                key: "keep_pulled_within_days",
+                example: "90",
+                required: false,
+                help: "Keep tags pulled or pushed within so many days, and untagged manifests pulled within them.",
+                set: SetItem::Number(1, MOST_DAYS, |draft, n| draft.keep_pulled = Some(n)),
+            },
+            ListKey {
+                key: "keep_matching",
+                example: "\"v[0-9.]+|latest\"",
+                required: false,
+                help: "Keep tags that match.",
+                set: SetItem::Expression(|draft, tags| draft.keep_matching = Some(tags)),
+            },
+            ListKey {
+                key: "delete_untagged_after_days",
+                example: "7",
+                required: false,
+                help: "Manifests that no tag points to go so many days after they were pushed or lost their last tag; \
+                       never unless set.",
+                set: SetItem::Number(0, MOST_DAYS, |draft, n| draft.delete_untagged = Some(n)),
+            },
+        ],
+        add: |live, draft| {
+            let days = |n: u64| Duration::from_secs(n * 86_400);
+            Arc::make_mut(&mut live.registry).retention.push(RetentionRule {
+                repositories: draft.repositories,
+                tags: draft.tags,
+                keep_last: draft.keep_last.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+                keep_younger: draft.keep_younger.map(days),
+                keep_pulled: draft.keep_pulled.map(days),
+                keep_matching: draft.keep_matching,
+                delete_untagged: draft.delete_untagged.map(days),
+            });
+        },
+    },
+    List {
+        section: "immutable",
+        help: "Tags that never come to point elsewhere and cannot be deleted by clients or rules.",
+        keys: &[
+            REPOSITORIES,
+            ListKey {
+                key: "tags",
+                example: "\"v[0-9.]+\"",
+                required: true,
+                help: "The tags. Those that signing tools rewrite (`sha256-…`) are never among them.",
+                set: SetItem::Expression(|draft, tags| draft.tags = Some(tags)),
+            },
+        ],
+        add: |live, draft| {
+            // Required: without it there is a problem, and nothing is added.
+            if let Some(tags) = draft.tags {
+                let tags = ImmutableTags { repositories: draft.repositories, tags };
+                Arc::make_mut(&mut live.registry).immutable.push(tags);
+            }
+        },
+    },
+];

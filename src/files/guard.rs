@@ -1,0 +1,308 @@
+//! [`Guarded`]: system calls with an eye on the disk's health and on what is durable.
+//!
+//! Below everything that writes, so that no caller can forget it: a write is refused where
+//! [`super::health`] says so, directory syncs are shared ([`super::commit`]), and how much is
+//! synced at all is decided here.
+
+use super::{
+    commit::Directories,
+    health::Health,
+    sys::{Kind, Meta, Space, Sys},
+    world,
+};
+use bytes::Bytes;
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+};
+
+/// What an answer to a write promises. Bytes are never half there in any but the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Syncing {
+    /// What was answered survives a power failure.
+    #[default]
+    Strict,
+    /// Bytes are synced before they get a name, names about a second after the answer: a power
+    /// failure may take back what was answered last.
+    Relaxed,
+    /// Nothing is synced: after a power failure the store may be of no use.
+    None,
+}
+
+impl Syncing {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Strict, Self::Relaxed, Self::None];
+
+    /// The word in settings and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Relaxed => "relaxed",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Syncs so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Syncs {
+    /// Of files.
+    pub data: u64,
+    /// Of directories.
+    pub directory: u64,
+    /// Directory syncs that were asked for and done along with another's.
+    pub shared: u64,
+}
+
+/// System calls that are watched over.
+pub struct Guarded<S> {
+    sys: S,
+    health: Health,
+    directories: Directories,
+    /// Index into [`Syncing::ALL`].
+    syncing: AtomicU8,
+    /// Directories whose sync is put off.
+    put_off: Mutex<BTreeSet<String>>,
+    data: AtomicU64,
+    directory: AtomicU64,
+}
+
+impl<S: Sys> Guarded<S> {
+    pub(super) fn new(sys: S) -> Self {
+        Self {
+            sys,
+            health: Health::default(),
+            directories: Directories::default(),
+            syncing: AtomicU8::default(),
+            put_off: Mutex::default(),
+            data: AtomicU64::default(),
+            directory: AtomicU64::default(),
+        }
+    }
+
+    /// The calls below, unwatched.
+    pub fn inner(&self) -> &S {
+        &self.sys
+    }
+
+    /// From now on nothing is written unless this file is there.
+    pub fn demand(&self, mark: &'static str) {
+        self.health.demand(mark);
+    }
+
+    /// Why nothing may be written at the moment, if so.
+    pub fn trouble(&self) -> Option<String> {
+        self.health.why()
+    }
+
+    /// How much is synced.
+    pub fn syncing(&self) -> Syncing {
+        Syncing::ALL[usize::from(self.syncing.load(Ordering::Acquire))]
+    }
+
+    /// Changes how much is synced, at once. Where more is promised from now on, everything written
+    /// before is made durable first.
+    ///
+    /// # Errors
+    /// The operating system's; the change has been made all the same.
+    pub fn set_syncing(&self, syncing: Syncing) -> io::Result<()> {
+        let before = Syncing::ALL[usize::from(self.syncing.swap(syncing as u8, Ordering::AcqRel))];
+        match before {
+            Syncing::None if syncing != Syncing::None => {
+                self.directories.forget();
+                self.sys.sync_all()
+            }
+            _ if syncing != Syncing::Relaxed => self.flush(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a sync was put off.
+    pub fn has_put_off(&self) -> bool {
+        !self.put_off().is_empty()
+    }
+
+    /// Syncs what was put off.
+    ///
+    /// # Errors
+    /// The operating system's; the store takes no more writes then.
+    pub fn flush(&self) -> io::Result<()> {
+        let put_off: Vec<String> = std::mem::take(&mut *self.put_off()).into_iter().collect();
+        world::each(put_off, |dir| self.sync_nearest_now(&dir)).into_iter().collect()
+    }
+
+    /// Makes what changed in `dir` durable, also that it is gone itself.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn sync_nearest(&self, dir: &str) -> io::Result<()> {
+        match self.syncing() {
+            Syncing::Strict => self.sync_nearest_now(dir),
+            Syncing::Relaxed | Syncing::None => self.sync_dir(dir),
+        }
+    }
+
+    fn sync_nearest_now(&self, dir: &str) -> io::Result<()> {
+        match self.sync_now(dir) {
+            // Its last name went, and it was removed: what is to be durable is that it is gone.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && dir != "." => {
+                self.sync_nearest_now(super::atomic::parent(dir))
+            }
+            synced => synced,
+        }
+    }
+
+    /// Makes the names that are seen in `dir` durable, whoever put them there; no work where they
+    /// are known to be.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn settle(&self, dir: &str) -> io::Result<()> {
+        if self.directories.are_durable(dir) { Ok(()) } else { self.sync_dir(dir) }
+    }
+
+    /// Syncs so far.
+    pub fn syncs(&self) -> Syncs {
+        Syncs {
+            data: self.data.load(Ordering::Relaxed),
+            directory: self.directory.load(Ordering::Relaxed),
+            shared: self.directories.shared(),
+        }
+    }
+
+    fn put_off(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.put_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sync_now(&self, dir: &str) -> io::Result<()> {
+        self.health.permit(&self.sys)?;
+        self.directories.sync(dir, || {
+            self.directory.fetch_add(1, Ordering::Relaxed);
+            self.health.synced(dir, self.sys.sync_dir(dir))
+        })
+    }
+
+    fn write<T>(&self, write: impl FnOnce(&S) -> io::Result<T>) -> io::Result<T> {
+        self.health.permit(&self.sys)?;
+        self.health.wrote(write(&self.sys))
+    }
+
+    /// A write that puts a name into the directory of `path`.
+    fn name(&self, path: &str, write: impl FnOnce(&S) -> io::Result<()>) -> io::Result<()> {
+        self.write(|sys| self.directories.naming(super::atomic::parent(path), || write(sys)))
+    }
+}
+
+impl<S: Sys> Sys for Guarded<S> {
+    type File = S::File;
+
+    fn open(&self, path: &str) -> io::Result<Self::File> {
+        self.sys.open(path)
+    }
+
+    fn open_rw(&self, path: &str) -> io::Result<Self::File> {
+        self.sys.open_rw(path)
+    }
+
+    fn create(&self, path: &str, secret: bool) -> io::Result<Self::File> {
+        self.write(|sys| sys.create(path, secret))
+    }
+
+    fn write_at(&self, file: &Self::File, parts: &[Bytes], offset: u64) -> io::Result<()> {
+        self.write(|sys| sys.write_at(file, parts, offset))
+    }
+
+    fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.sys.read_at(file, buffer, offset)
+    }
+
+    fn read_aside(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.sys.read_aside(file, buffer, offset)
+    }
+
+    fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()> {
+        self.write(|sys| sys.truncate(file, len))
+    }
+
+    fn sync_data(&self, file: &Self::File) -> io::Result<()> {
+        if self.syncing() == Syncing::None {
+            return Ok(());
+        }
+        self.data.fetch_add(1, Ordering::Relaxed);
+        self.write(|sys| sys.sync_data(file))
+    }
+
+    fn file_meta(&self, file: &Self::File) -> io::Result<Meta> {
+        self.sys.file_meta(file)
+    }
+
+    fn meta(&self, path: &str) -> io::Result<Meta> {
+        self.sys.meta(path)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.name(to, |sys| sys.rename(from, to))
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.name(to, |sys| sys.rename_new(from, to))
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.name(to, |sys| sys.link(from, to))
+    }
+
+    fn unlink(&self, path: &str) -> io::Result<()> {
+        self.write(|sys| sys.unlink(path))
+    }
+
+    fn mkdir(&self, path: &str) -> io::Result<()> {
+        self.write(|sys| sys.mkdir(path))
+    }
+
+    fn rmdir(&self, path: &str) -> io::Result<()> {
+        self.write(|sys| sys.rmdir(path))
+    }
+
+    fn sync_dir(&self, path: &str) -> io::Result<()> {
+        match self.syncing() {
+            Syncing::Strict => self.sync_now(path),
+            Syncing::Relaxed => {
+                self.put_off().insert(path.to_owned());
+                Ok(())
+            }
+            Syncing::None => Ok(()),
+        }
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.sys.sync_all()
+    }
+
+    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()> {
+        self.sys.read_dir(path, each)
+    }
+
+    fn touch(&self, path: &str) -> io::Result<()> {
+        self.write(|sys| sys.touch(path))
+    }
+
+    fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn Send + Sync>>> {
+        self.sys.try_lock(path)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        self.sys.space()
+    }
+
+    fn share(&self, file: Self::File) -> Result<Arc<std::fs::File>, Self::File> {
+        self.sys.share(file)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! The decision about a repository's tags and untagged manifests: facts and a rule in, a plan
+//! out. Nothing is read and nothing is done here.
+
+use super::{
+    plan::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict},
+    rule::{ImmutableTags, RetentionRule},
+};
+use crate::oci::{Digest, RepositoryName, Tag};
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, SystemTime},
+};
+
+/// What is known of the pulls of a manifest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pulls {
+    /// The last one.
+    pub(super) last: Option<SystemTime>,
+    /// Earlier ones need not be known.
+    pub(super) known_since: SystemTime,
+}
+
+/// What is known of a tag.
+#[derive(Clone, Debug)]
+pub(super) struct TagFacts {
+    pub(super) tag: Tag,
+    pub(super) digest: Digest,
+    pub(super) pushed: SystemTime,
+    pub(super) pulls: Pulls,
+}
+
+/// What is known of a manifest, tagged or not.
+#[derive(Clone, Debug)]
+pub(super) struct ManifestFacts {
+    pub(super) digest: Digest,
+    /// Pushed last, or left by a tag since.
+    pub(super) since: SystemTime,
+    pub(super) pulls: Pulls,
+    /// What it refers to by `subject`.
+    pub(super) subject: Option<Digest>,
+    /// What it lists, if it is an index.
+    pub(super) children: Vec<Digest>,
+    /// A push under way names it.
+    pub(super) in_use: bool,
+}
+
+/// What is known of a repository.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) tags: Vec<TagFacts>,
+    pub(super) manifests: Vec<ManifestFacts>,
+}
+
+/// Decides about a repository as of `now`.
+pub(super) fn decide(
+    repository: &RepositoryName,
+    rules: &[RetentionRule],
+    immutable: &[ImmutableTags],
+    facts: Facts,
+    now: SystemTime,
+) -> Plan {
+    let rule = rules.iter().enumerate().find(|(_, rule)| rule.decides(repository));
+    let Facts { mut tags, mut manifests } = facts;
+    tags.sort_by(|a, b| a.tag.cmp(&b.tag));
+    manifests.sort_by(|a, b| a.digest.cmp(&b.digest));
+    let tagged: HashSet<&Digest> = tags.iter().map(|facts| &facts.digest).collect();
+    let untagged = untagged(rule, &manifests, &tagged, now);
+    let companions = companions(&tags, &manifests);
+    let last = rule.map_or_else(HashSet::new, |(_, rule)| pushed_last(rule, &tags, &companions));
+    let verdicts: Vec<Verdict> = tags
+        .iter()
+        .map(|facts| {
+            let keep = |grounds| Verdict { keep: true, rule: None, grounds };
+            if immutable.iter().any(|tags| tags.hold(repository, &facts.tag)) {
+                return keep(Grounds::Immutable);
+            }
+            match rule {
+                _ if companions.contains(&facts.tag) => keep(Grounds::Companion),
+                None => keep(Grounds::NoRule),
+                Some((place, rule)) => {
+                    let grounds = reason(rule, facts, &last, now);
+                    let keep = grounds.is_some();
+                    Verdict { keep, rule: Some(place), grounds: grounds.unwrap_or(Grounds::NothingKeeps) }
+                }
+            }
+        })
+        .collect();
+    let tags = tags.into_iter().zip(verdicts).map(|(facts, verdict)| {
+        let TagFacts { tag, digest, pushed, pulls } = facts;
+        PlannedTag { tag, digest, pushed, pulled: pulls.last, verdict }
+    });
+    Plan { tags: tags.collect(), untagged }
+}
+
+/// The tags that are named after a manifest which is here: they stay as long as it does.
+fn companions(tags: &[TagFacts], manifests: &[ManifestFacts]) -> HashSet<Tag> {
+    let named: HashSet<&str> = tags.iter().filter_map(|facts| facts.tag.companion()).collect();
+    if named.is_empty() {
+        return HashSet::new();
+    }
+    let fallback = manifests.iter().map(|manifest| manifest.digest.fallback_tag());
+    let here: HashSet<String> =
+        fallback.filter(|tag| named.contains(tag.as_str())).map(|tag| tag.as_str().to_owned()).collect();
+    let stays = |tag: &Tag| tag.companion().is_some_and(|stem| here.contains(stem));
+    tags.iter().filter(|facts| stays(&facts.tag)).map(|facts| facts.tag.clone()).collect()
+}
+
+/// The tags that `keep_last` keeps: newest first, of those of one time the first by name. What
+/// the rule does not speak of, and what stays beside a manifest, is not counted.
+fn pushed_last(rule: &RetentionRule, tags: &[TagFacts], companions: &HashSet<Tag>) -> HashSet<Tag> {
+    let Some(most) = rule.keep_last else { return HashSet::new() };
+    let spoken_of = |facts: &&TagFacts| rule.speaks_of(&facts.tag) && !companions.contains(&facts.tag);
+    let mut counted: Vec<&TagFacts> = tags.iter().filter(spoken_of).collect();
+    counted.sort_by(|a, b| b.pushed.cmp(&a.pushed).then_with(|| a.tag.cmp(&b.tag)));
+    counted.into_iter().take(most).map(|facts| facts.tag.clone()).collect()
+}
+
+/// Why a rule keeps a tag, if it does.
+fn reason(rule: &RetentionRule, facts: &TagFacts, last: &HashSet<Tag>, now: SystemTime) -> Option<Grounds> {
+    if let Some(tags) = rule.tags.as_ref().filter(|tags| !tags.matches(&facts.tag)) {
+        return Some(Grounds::OtherTags(tags.clone()));
+    }
+    if !rule.keeps_some() {
+        return Some(Grounds::NoReason);
+    }
+    if let Some(expression) = rule.keep_matching.as_ref().filter(|e| e.matches(&facts.tag)) {
+        return Some(Grounds::Matching(expression.clone()));
+    }
+    if let Some(most) = rule.keep_last.filter(|_| last.contains(&facts.tag)) {
+        return Some(Grounds::Last(most));
+    }
+    if let Some(age) = rule.keep_younger.filter(|age| is_within(*age, facts.pushed, now)) {
+        return Some(Grounds::Younger(age));
+    }
+    // A push counts as a pull: what was just pushed had no chance to be pulled.
+    let pulls =
+        Pulls { last: Some(facts.pulls.last.map_or(facts.pushed, |last| last.max(facts.pushed))), ..facts.pulls };
+    pulled(rule, pulls, now)
+}
+
+/// Why the time of the last pull keeps something, if it does.
+fn pulled(rule: &RetentionRule, pulls: Pulls, now: SystemTime) -> Option<Grounds> {
+    let within = rule.keep_pulled?;
+    if pulls.last.is_some_and(|last| is_within(within, last, now)) {
+        return Some(Grounds::Pulled(within));
+    }
+    is_within(within, pulls.known_since, now).then_some(Grounds::PullsUnknown(within))
+}
+
+/// Whether less than `time` has passed. A moment in the future is recent, whatever the clock did.
+fn is_within(time: Duration, moment: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(moment).map_or(true, |age| age < time)
+}
+
+/// Decides about the manifests no tag points to. Manifests with a tag stay, also those whose tags
+/// go: they become untagged now, and their time begins.
+fn untagged(
+    rule: Option<(usize, &RetentionRule)>,
+    manifests: &[ManifestFacts],
+    tagged: &HashSet<&Digest>,
+    now: SystemTime,
+) -> Vec<PlannedManifest> {
+    let by_digest: HashMap<&Digest, usize> = manifests.iter().enumerate().map(|(i, m)| (&m.digest, i)).collect();
+    let mut referrers: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (i, manifest) in manifests.iter().enumerate() {
+        if let Some(subject) = manifest.subject.as_ref().and_then(|subject| by_digest.get(subject)) {
+            referrers.entry(*subject).or_default().push(i);
+        }
+    }
+    let has_subject = |manifest: &ManifestFacts| manifest.subject.as_ref().is_some_and(|s| by_digest.contains_key(s));
+    // First what stays by itself, then what stays because something else does.
+    let mut kept: Vec<Option<Grounds>> = vec![None; manifests.len()];
+    let mut fresh = Vec::new();
+    for (i, manifest) in manifests.iter().enumerate() {
+        let by_itself = match rule {
+            _ if tagged.contains(&manifest.digest) => Some(Grounds::UntaggedStay),
+            _ if manifest.in_use => Some(Grounds::InUse),
+            None => Some(Grounds::NoRule),
+            Some((_, rule)) => match rule.delete_untagged {
+                None => Some(Grounds::UntaggedStay),
+                // It follows its subject and nothing else.
+                Some(_) if has_subject(manifest) => None,
+                Some(after) if is_within(after, manifest.since, now) => Some(Grounds::NotYet(after)),
+                Some(_) => pulled(rule, manifest.pulls, now),
+            },
+        };
+        if by_itself.is_some() {
+            fresh.push(i);
+        }
+        kept[i] = by_itself;
+    }
+    while let Some(i) = fresh.pop() {
+        let digest = &manifests[i].digest;
+        let children = manifests[i].children.iter().filter_map(|child| by_digest.get(child));
+        let children = children.map(|child| (*child, Grounds::ChildOf(digest.clone())));
+        let referrers = referrers.get(&i).into_iter().flatten().map(|r| (*r, Grounds::Refers(digest.clone())));
+        for (follows, grounds) in children.chain(referrers) {
+            if kept[follows].is_none() {
+                kept[follows] = Some(grounds);
+                fresh.push(follows);
+            }
+        }
+    }
+    let verdict = |manifest: &ManifestFacts, kept: Option<Grounds>| {
+        let keep = kept.is_some();
+        let goes = || match &manifest.subject {
+            Some(subject) if has_subject(manifest) => Grounds::GoesWith(subject.clone()),
+            _ => Grounds::Untagged(rule.and_then(|(_, rule)| rule.delete_untagged).unwrap_or_default()),
+        };
+        let grounds = kept.unwrap_or_else(goes);
+        let of_a_rule = !matches!(grounds, Grounds::InUse | Grounds::ChildOf(_) | Grounds::Refers(_));
+        Verdict { keep, rule: rule.map(|(place, _)| place).filter(|_| of_a_rule), grounds }
+    };
+    let plan = |(manifest, kept): (&ManifestFacts, Option<Grounds>)| PlannedManifest {
+        digest: manifest.digest.clone(),
+        since: manifest.since,
+        pulled: manifest.pulls.last,
+        verdict: verdict(manifest, kept),
+    };
+    let planned = manifests.iter().zip(kept).filter(|(manifest, _)| !tagged.contains(&manifest.digest));
+    planned.map(plan).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! How the store does, as metrics.
+
+use crate::{files::Syncing, storage::Health};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry as Collector,
+};
+use std::sync::atomic::Ordering;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Mode {
+    mode: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct What {
+    what: &'static str,
+}
+
+/// What is told of the store.
+pub(super) struct Store {
+    state: Family<State, Gauge>,
+    durability: Family<Mode, Gauge>,
+    syncs: Family<What, Counter>,
+    shared: Counter,
+}
+
+impl Store {
+    pub(super) fn register(collector: &mut Collector) -> Self {
+        let store = Self {
+            state: Family::default(),
+            durability: Family::default(),
+            syncs: Family::default(),
+            shared: Counter::default(),
+        };
+        let help = "1 for the state the store is in; degraded: nothing is written";
+        collector.register("store_state", help, store.state.clone());
+        let help = "1 for the mode in force (storage.durability)";
+        collector.register("store_durability", help, store.durability.clone());
+        collector.register("store_syncs", "Syncs of files and of directories", store.syncs.clone());
+        let help = "Directory syncs asked for and done along with another's";
+        collector.register("store_syncs_shared", help, store.shared.clone());
+        store
+    }
+
+    pub(super) fn set(&self, health: &Health) {
+        for (state, is) in [("ok", health.trouble.is_none()), ("degraded", health.trouble.is_some())] {
+            self.state.get_or_create(&State { state }).set(i64::from(is));
+        }
+        for mode in Syncing::ALL {
+            let is = mode == health.syncing;
+            self.durability.get_or_create(&Mode { mode: mode.as_str() }).set(i64::from(is));
+        }
+        for (what, count) in [("data", health.syncs.data), ("directory", health.syncs.directory)] {
+            self.syncs.get_or_create(&What { what }).inner().store(count, Ordering::Relaxed);
+        }
+        self.shared.inner().store(health.syncs.shared, Ordering::Relaxed);
+    }
+}
