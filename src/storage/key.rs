@@ -2,6 +2,10 @@
 //!
 //! `docs/layout.md` describes the same for people.
 
+mod place;
+
+pub use place::Place;
+
 use super::{Condemned, PushId, RunId, Why};
 use crate::oci::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 use std::fmt;
@@ -35,6 +39,8 @@ pub enum Key {
     ExpiredIntent(RepositoryName, PushId),
     /// What the last collection did; may be lost.
     CollectionReport,
+    /// Where the background scrub stands; may be lost.
+    Scrub,
     /// Since when pull times are kept.
     PullsSince,
     /// When manifests of this repository were pulled last: those whose digests begin with this
@@ -120,6 +126,7 @@ impl Key {
             Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
             Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/expired/{}", id.0),
             Self::CollectionReport => "state/collection.json".into(),
+            Self::Scrub => "state/scrub.json".into(),
             Self::PullsSince => format!("{PULLS}/since"),
             Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), name.as_str().replace('/', "+")),
         }
@@ -147,7 +154,7 @@ impl Key {
         match self {
             Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) => 0,
             Self::Intent(..) | Self::ExpiredIntent(..) => 0,
-            Self::CollectionReport | Self::PullsSince | Self::Pulls(..) => 0,
+            Self::CollectionReport | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
             Self::Referrer { .. } => 1,
             Self::Tag(..) => 2,
         }
@@ -163,7 +170,7 @@ impl Key {
             Self::Tagged(..) => "the name of a hint",
             Self::Referrer { .. } => "the name of a referrer",
             Self::Intent(..) | Self::ExpiredIntent(..) => "the name of an intent",
-            Self::CollectionReport => "the name of a report",
+            Self::CollectionReport | Self::Scrub => "the name of a report",
             Self::PullsSince | Self::Pulls(..) => "the name of pull times",
         }
     }
@@ -175,7 +182,7 @@ impl Key {
             Self::Tagged(..) => None,
             // A push that ends with the machine was not answered.
             Self::Intent(..) | Self::ExpiredIntent(..) => None,
-            Self::CollectionReport | Self::PullsSince | Self::Pulls(..) => None,
+            Self::CollectionReport | Self::Scrub | Self::PullsSince | Self::Pulls(..) => None,
             Self::Tag(..) => Some("the removal of a tag"),
             Self::Referrer { .. } => Some("the removal of a referrer"),
             Self::Root | Self::Layer(..) | Self::Revision(..) => Some("the removal of a fact"),

@@ -10,8 +10,10 @@ mod facts;
 mod identity;
 mod lifecycle;
 pub mod root;
+mod survey;
 
 pub use root::{Init, OpenError, Opened};
+pub use survey::Survey;
 
 use super::{Error, Result, blob::blocking, key};
 use crate::files::{Files, Guarded, Kind, Real, Syncing, Sys, world};
