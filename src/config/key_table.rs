@@ -136,6 +136,16 @@ pub static KEYS: &[Key] = &[
         registry(live).collection.most_percent = n;
     })
     .help("A collection that would take away more of the blobs, or of their bytes, than this stops and says so, if they are a thousand or more; `wharfinger gc --force` goes on."),
+    Key::switch("scrub", "enabled", "true", |live, on| registry(live).scrub.enabled = on)
+        .help("Whether the daemon reads all blobs in the background and takes aside what is damaged."),
+    Key::number("scrub", "every_days", "30", Unit::Count, 1, 3650, |live, n| {
+        registry(live).scrub.every = Duration::from_secs(n * 86_400);
+    })
+    .help("From the beginning of one pass over all blobs to that of the next."),
+    Key::number("scrub", "bytes_per_second", "\"20 MiB\"", Unit::Bytes, 64 * KIB, TIB, |live, n| {
+        registry(live).scrub.bytes_per_second = n;
+    })
+    .help("Most bytes of blobs a pass reads in a second."),
     Key::number("reads", "max_ranges", "128", Unit::Count, 1, 1024, |live, n| {
         registry(live).ranges_per_request = size(n);
     })

@@ -131,6 +131,37 @@ impl Real {
     }
 }
 
+fn read_at(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::io::pread(file, &mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads into `buffer` from `offset`, fewer bytes than asked only at the end; what was not in memory
+/// before does not stay there.
+///
+/// # Errors
+/// As `pread(2)` gives them.
+pub fn read_aside(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    // No reading ahead: what it brings would count as having been there.
+    let _ = fs::fadvise(file, 0, None, fs::Advice::Random);
+    let warm = in_memory(file, buffer, offset);
+    let from = offset + warm as u64;
+    let cold = read_at(file, &mut buffer[warm..], from)?;
+    if let Some(len) = std::num::NonZeroU64::new(cold as u64) {
+        // Only advice: where it is not taken, the pages stay a little longer.
+        let _ = fs::fadvise(file, from, Some(len), fs::Advice::DontNeed);
+    }
+    Ok(warm + cold)
+}
+
 /// Reads as much as is in memory already; how many bytes that was.
 #[cfg(target_os = "linux")]
 fn in_memory(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> usize {
@@ -200,29 +231,11 @@ impl Sys for Real {
     }
 
     fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match rustix::io::pread(file, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Ok(filled)
+        read_at(file, buffer, offset)
     }
 
     fn read_aside(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        // No reading ahead: what it brings would count as having been there.
-        let _ = fs::fadvise(file, 0, None, fs::Advice::Random);
-        let warm = in_memory(file, buffer, offset);
-        let from = offset + warm as u64;
-        let cold = self.read_at(file, &mut buffer[warm..], from)?;
-        if let Some(len) = std::num::NonZeroU64::new(cold as u64) {
-            // Only advice: where it is not taken, the pages stay a little longer.
-            let _ = fs::fadvise(file, from, Some(len), fs::Advice::DontNeed);
-        }
-        Ok(warm + cold)
+        read_aside(file, buffer, offset)
     }
 
     fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()> {

@@ -61,10 +61,9 @@ pub enum Dir {
     Tagged(RepositoryName, Digest),
     /// Manifests that refer to a subject, as `algorithm-hex`.
     Referrers(RepositoryName, Digest),
-    /// Pushes under way.
+    /// Pushes under way, and those whose intents have expired: side by side, so that no cache of
+    /// names shows an intent in neither place.
     Intents(RepositoryName),
-    /// Intents that have expired.
-    ExpiredIntents(RepositoryName),
     /// Repositories with pull times of digests that begin with this digit, `+` for `/`.
     Pulls(u8),
 }
@@ -124,7 +123,7 @@ impl Key {
                 format!("{}/{}-{}", dir.path(), referrer.algorithm(), referrer.hex())
             }
             Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
-            Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/expired/{}", id.0),
+            Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}.expired", id.0),
             Self::CollectionReport => "state/collection.json".into(),
             Self::Scrub => "state/scrub.json".into(),
             Self::PullsSince => format!("{PULLS}/since"),
@@ -203,7 +202,6 @@ impl Dir {
                 format!("{REPOSITORIES}/{name}/_manifests/referrers/{}/{}", d.algorithm(), d.hex())
             }
             Self::Intents(name) => format!("{REPOSITORIES}/{name}/_intents"),
-            Self::ExpiredIntents(name) => format!("{REPOSITORIES}/{name}/_intents/expired"),
             Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
         }
     }
@@ -215,7 +213,7 @@ impl Dir {
             Self::Revisions(_, algorithm) => format!("{algorithm}:{name}").parse::<Digest>().is_ok(),
             Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
             Self::Referrers(..) => referrer(name).is_some(),
-            Self::Intents(_) | Self::ExpiredIntents(_) => push(name).is_some(),
+            Self::Intents(_) => intent(name).is_some(),
             Self::Pulls(_) => name.replace('+', "/").parse::<RepositoryName>().is_ok(),
         }
     }
@@ -227,9 +225,15 @@ pub fn referrer(name: &str) -> Option<Digest> {
     format!("{algorithm}:{hex}").parse().ok()
 }
 
-/// The push in the name of an intent.
-pub fn push(name: &str) -> Option<PushId> {
-    name.parse::<ulid::Ulid>().ok().filter(|id| id.to_string() == name).map(PushId)
+/// The push in the name of an intent, and whether it has expired.
+pub fn intent(name: &str) -> Option<(PushId, bool)> {
+    let (id, expired) = name.strip_suffix(".expired").map_or((name, false), |id| (id, true));
+    ulid(id).map(|ulid| (PushId(ulid), expired))
+}
+
+/// A ULID in the one spelling we write.
+fn ulid(text: &str) -> Option<ulid::Ulid> {
+    text.parse::<ulid::Ulid>().ok().filter(|ulid| ulid.to_string() == text)
 }
 
 /// The path of a blob in the pool: two digits spread the names over 256 directories.

@@ -436,7 +436,7 @@ pub trait Lifecycle: Send + Sync {
     async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool>;
 
     /// For each item: there, brought back, or missing. After `Ok` no earlier condemnation can
-    /// remove what is live or restored, and links are durable whoever made them.
+    /// remove what is live or restored, and it is durable whoever made it.
     async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>>;
 
     /// Moves an item to the graveyard unless it was renewed within `idle`. What is deleted is

@@ -74,9 +74,16 @@ impl<S: Sys> Check<'_, S> {
             if is_dangling {
                 let what = format!("points to {}, a manifest that {name} has not", short(&digest));
                 let advice = format!("push it again, or delete the tag: {name}:{tag}");
-                let aside = Aside::of(path, bytes).unless(revision);
+                let aside = Aside::of(path, bytes).unless(revision.clone());
                 let fix = Fix::Revision { name: name.clone(), digest, aside: None, or: Some(aside) };
-                return Ok(vec![Found::damage(Kind::TagDangling, path, what, advice).by(fix)]);
+                return Ok(vec![
+                    match self.survey.was_deleted(&revision)? {
+                        // As in a copy that was made while it was deleted: the tag goes first.
+                        true => Found::warning(Kind::TagDangling, path, format!("{what}: it was deleted"), advice),
+                        false => Found::damage(Kind::TagDangling, path, what, advice),
+                    }
+                    .by(fix),
+                ]);
             }
             let what = format!("deleting {} would leave it: its hint is not there", short(&digest));
             let advice = "let `fsck --repair` write the hint, or push the tag again";

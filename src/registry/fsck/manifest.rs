@@ -69,39 +69,42 @@ impl<S: Sys> Check<'_, S> {
             return Ok(vec![garbled(path, "is far too long", name, digest, Aside::whatever(path))]);
         };
         let Some(bytes) = bytes else { return Ok(Vec::new()) };
-        let aside = Aside::of(path, bytes.clone());
+        let aside = || Aside::of(path, bytes.clone());
+        let kept: std::result::Result<Revision, _> = serde_json::from_slice(&bytes);
+        let mut found = Vec::new();
+        if let Err(error) = &kept {
+            found.push(garbled(path, &format!("cannot be read: {error}"), name, digest, aside()));
+        }
         let blob = Item::Blob(digest.clone());
-        let manifest = match self.manifest_bytes(digest)? {
-            Bytes::Sound(manifest) => manifest,
+        let (manifest, revision) = match (self.manifest_bytes(digest)?, kept) {
+            (Bytes::Sound(manifest), Ok(revision)) => (manifest, revision),
+            (Bytes::Sound(_), Err(_)) => return Ok(found),
             // It may have been deleted, and collected, since its name was read.
             _ if self.survey.look(path)?.is_none() => return Ok(Vec::new()),
-            Bytes::Damaged(of) => {
+            (Bytes::Damaged(of), _) => {
                 let what = format!("manifest {} of {name} has other bytes than its name says", short(digest));
-                let fix = Fix::Manifest { digest: digest.clone(), aside: aside.unless(blob) };
-                return Ok(vec![Found::damage(Kind::ManifestDamaged, &of, what, push(name, digest)).by(fix)]);
+                let fix = Fix::Manifest { digest: digest.clone(), aside: aside().unless(blob) };
+                found.insert(0, Found::damage(Kind::ManifestDamaged, &of, what, push(name, digest)).by(fix));
+                return Ok(found);
             }
-            Bytes::Missing => {
+            (Bytes::Missing, _) => {
                 let what = format!("the bytes of manifest {} are not there", short(digest));
-                let found = Found::damage(Kind::ManifestMissing, path, what, push(name, digest));
-                return Ok(vec![found.by(Fix::Aside(aside.unless(blob)))]);
+                let missing = Found::damage(Kind::ManifestMissing, path, what, push(name, digest));
+                found.insert(0, missing.by(Fix::Aside(aside().unless(blob))));
+                return Ok(found);
             }
-        };
-        let revision: Revision = match serde_json::from_slice(&bytes) {
-            Ok(revision) => revision,
-            Err(error) => return Ok(vec![garbled(path, &format!("cannot be read: {error}"), name, digest, aside)]),
         };
         let Ok(parsed) = Manifest::parse(&manifest, Some(&revision.media_type), BOUNDS) else {
             if Manifest::parse(&manifest, None, BOUNDS).is_ok() {
-                return Ok(vec![disagrees(path, "another media type", name, digest, aside)]);
+                return Ok(vec![disagrees(path, "another media type", name, digest, aside())]);
             }
             let what = format!("manifest {} of {name} is of no kind this version understands", short(digest));
             let advice = "look at it with the version it was pushed to; its bytes are as they were pushed";
             return Ok(vec![Found::warning(Kind::ManifestUnknown, path, what, advice)]);
         };
         if let Some(what) = revision.disagrees_with(&parsed, manifest.len() as u64) {
-            return Ok(vec![disagrees(path, what, name, digest, aside)]);
+            return Ok(vec![disagrees(path, what, name, digest, aside())]);
         }
-        let mut found = Vec::new();
         for (descriptor, is_child) in references(&parsed) {
             if !revision.was_absent(&descriptor.digest) {
                 found.extend(self.reference(path, name, digest, descriptor, is_child)?);

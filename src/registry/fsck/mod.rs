@@ -86,6 +86,9 @@ pub trait Watch {
     fn found(&mut self, finding: &Finding);
 }
 
+/// Passes over the names: tags and indexes depend on manifests, and indexes on indexes.
+const PASSES: usize = 4;
+
 /// Suspects looked at again together, after one pause.
 const TOGETHER: usize = 1024;
 
@@ -100,10 +103,19 @@ pub fn check<S: Sys>(survey: &Survey<S>, options: &Options, watch: &mut dyn Watc
         run: RunId::fresh(),
         suspects: Vec::new(),
         told: HashSet::new(),
+        is_first: true,
+        has_changed: false,
         repository: String::new(),
     };
-    check.walk();
-    check.confirm();
+    // What was taken aside others may have depended on: they are looked at once more.
+    for _ in 0..PASSES {
+        check.walk();
+        check.confirm();
+        if !std::mem::take(&mut check.has_changed) {
+            break;
+        }
+        check.is_first = false;
+    }
     let mut summary = check.tally.summary;
     summary.seconds = began.elapsed().as_secs_f64();
     summary
@@ -119,7 +131,11 @@ struct Check<'a, S: Sys> {
     /// Paths at which something seemed wrong.
     suspects: Vec<String>,
     /// What several things lead to is told once.
-    told: HashSet<(String, Kind)>,
+    told: HashSet<(String, Kind, String)>,
+    /// This is the pass that counts, and reads the bytes of blobs.
+    is_first: bool,
+    /// A manifest was taken from its repository in this pass.
+    has_changed: bool,
     /// The repository whose names were met last.
     repository: String,
 }
@@ -195,11 +211,13 @@ impl<S: Sys> Check<'_, S> {
             for (name, kind) in names.into_iter().rev() {
                 let path = if dir == "." { name } else { format!("{dir}/{name}") };
                 let place = Place::of(&path, kind);
-                self.count(place.as_ref());
+                if self.is_first {
+                    self.count(place.as_ref());
+                }
                 if matches!(place, Some(Place::Directory | Place::Upload(_))) {
                     dirs.push(path.clone());
                 }
-                if !self.examine(&path, true).is_empty() {
+                if !self.examine(&path, self.is_first).is_empty() {
                     self.suspects.push(path);
                 }
                 if self.suspects.len() >= TOGETHER {
@@ -226,7 +244,7 @@ impl<S: Sys> Check<'_, S> {
         // What others depend on is repaired before them: a tag whose manifest is whole again is whole.
         suspects.sort_by_cached_key(|path| (rank(path), path.clone()));
         for path in suspects {
-            for found in self.examine(&path, true) {
+            for found in self.examine(&path, self.is_first) {
                 self.tell(found);
             }
         }
@@ -259,7 +277,7 @@ impl<S: Sys> Check<'_, S> {
     /// Repairs something if that is asked for, and tells of it.
     fn tell(&mut self, found: Found) {
         let Found { mut finding, fix } = found;
-        if !self.told.insert((finding.path.clone(), finding.kind)) && !names_many(finding.kind) {
+        if !self.told.insert((finding.path.clone(), finding.kind, finding.what.clone())) {
             return;
         }
         if self.options.repair {
@@ -299,11 +317,6 @@ impl<S: Sys> Check<'_, S> {
         });
         Ok(found)
     }
-}
-
-/// Kinds of which one path may have several.
-fn names_many(kind: Kind) -> bool {
-    matches!(kind, Kind::BlobMissing | Kind::LinkMissing | Kind::ChildMissing | Kind::Deleted | Kind::LengthDisagrees)
 }
 
 /// Whether what may be wrong at a path is the bytes of a blob.

@@ -3,9 +3,9 @@
 
 use super::Check;
 use crate::{
-    files::Sys,
+    files::{Kind, Sys},
     oci::{Digest, RepositoryName},
-    storage::{Examined, Item, Key, Result},
+    storage::{Examined, Item, Key, Result, key::Place},
 };
 use bytes::Bytes;
 
@@ -119,6 +119,7 @@ impl<S: Sys> Check<'_, S> {
         })?;
         if let Some(moved) = &moved {
             self.quarantined(moved);
+            self.has_changed |= matches!(Place::of(&aside.path, Kind::File), Some(Place::Fact(Key::Revision(..))));
         }
         Ok(moved.map(|moved| format!("moved to {moved}")))
     }

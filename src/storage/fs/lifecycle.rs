@@ -256,10 +256,10 @@ impl<S: Sys> Inner<S> {
         })
     }
 
-    /// Makes the names of links and revisions durable: whoever made them may not have got so far
-    /// yet, and others are about to rely on them. A blob is durable before any link to it.
+    /// Makes the names of what is there durable: whoever made them may not have got so far yet, or
+    /// have died before, and others are about to rely on them.
     fn make_durable<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Result<()> {
-        let named = items.filter(|item| matches!(item, Item::Link(..) | Item::Revision(..)));
+        let named = items.filter(|item| !matches!(item, Item::Upload(_)));
         let dirs: BTreeMap<String, String> =
             named.map(Item::path).map(|path| (atomic::parent(&path).to_owned(), path)).collect();
         let settled = world::each(dirs.into_values().collect(), |path: String| {

@@ -92,8 +92,8 @@ impl<S: Sys> Survey<S> {
     /// As the operating system gives them.
     pub fn was_deleted(&self, item: &Item) -> Result<bool> {
         for (run, _) in self.list(key::GRAVEYARD)? {
-            let Some(run) = key::push(&run) else { continue };
-            let entry = Condemned { run: RunId(run.0), item: item.clone(), why: Why::Deleted };
+            let Ok(run) = run.parse() else { continue };
+            let entry = Condemned { run: RunId(run), item: item.clone(), why: Why::Deleted };
             if self.look(&entry.path())?.is_some() {
                 return Ok(true);
             }

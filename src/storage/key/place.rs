@@ -1,7 +1,7 @@
 //! What a path below the root stands for: the names of [`super`], read backwards. Whatever fits
 //! none of them is a stray.
 
-use super::{Condemned, GRAVEYARD, Key, QUARANTINE, REPOSITORIES, UPLOADS, push, referrer};
+use super::{Condemned, GRAVEYARD, Key, QUARANTINE, REPOSITORIES, UPLOADS, intent, referrer, ulid};
 use crate::{
     files::{Kind, atomic::TEMPORARY},
     oci::{Algorithm, Digest, RepositoryName, Tag, UploadId},
@@ -59,10 +59,10 @@ fn directory(path: &str, parts: &[&str]) -> Option<Place> {
         ["blobs", algorithm, shard] => is(is_algorithm(algorithm) && is_shard(shard)),
         [REPOSITORIES, below @ ..] => is(is_of_repository(below)),
         [UPLOADS, id] => id.parse().ok().map(Place::Upload),
-        [GRAVEYARD, run] => is(push(run).is_some()),
-        [GRAVEYARD, run, "uploads", _] if push(run).is_some() => Condemned::parse(path).map(Place::Grave),
-        [GRAVEYARD, run, below @ ..] => is(push(run).is_some() && is_of_grave(below)),
-        [QUARANTINE, run] => push(run).map(|_| Place::Quarantined),
+        [GRAVEYARD, run] => is(ulid(run).is_some()),
+        [GRAVEYARD, run, "uploads", _] if ulid(run).is_some() => Condemned::parse(path).map(Place::Grave),
+        [GRAVEYARD, run, below @ ..] => is(ulid(run).is_some() && is_of_grave(below)),
+        [QUARANTINE, run] => ulid(run).is_some().then_some(Place::Quarantined),
         ["identity", ..] => is(true),
         ["state", "pulls", ..] => is(true),
         _ => is(path == TEMPORARY),
@@ -77,7 +77,7 @@ fn file(path: &str, parts: &[&str]) -> Option<Place> {
         }
         [REPOSITORIES, below @ ..] => fact(below).map(Place::Fact),
         [UPLOADS, id, "data" | "sealed" | "session.json"] => id.parse::<UploadId>().ok().map(|_| Place::UploadFile),
-        [GRAVEYARD, run, kind, ..] if push(run).is_some() && *kind != "uploads" => {
+        [GRAVEYARD, run, kind, ..] if ulid(run).is_some() && *kind != "uploads" => {
             Condemned::parse(path).map(Place::Grave)
         }
         ["identity", _, ..] => Some(Place::Secret),
@@ -111,7 +111,7 @@ fn is_of_repository(below: &[&str]) -> bool {
     let Some((_, rest)) = split(below) else { return false };
     let is_digest = |algorithm: &str, hex: &str| digest(algorithm, hex).is_some();
     match rest {
-        [] | ["_layers" | "_manifests" | "_intents"] | ["_intents", "expired"] => true,
+        [] | ["_layers" | "_manifests" | "_intents"] => true,
         ["_manifests", "revisions" | "tags" | "tagged" | "referrers"] => true,
         ["_layers", algorithm] | ["_manifests", "revisions" | "tagged" | "referrers", algorithm] => {
             is_algorithm(algorithm)
@@ -131,8 +131,10 @@ fn fact(below: &[&str]) -> Option<Key> {
         ["_manifests", "referrers", algorithm, hex, entry] => {
             Key::Referrer { repository: name, subject: digest(algorithm, hex)?, referrer: referrer(entry)? }
         }
-        ["_intents", "expired", id] => Key::ExpiredIntent(name, push(id)?),
-        ["_intents", id] => Key::Intent(name, push(id)?),
+        ["_intents", entry] => match intent(entry)? {
+            (push, false) => Key::Intent(name, push),
+            (push, true) => Key::ExpiredIntent(name, push),
+        },
         _ => return None,
     })
 }

@@ -26,7 +26,7 @@ async fn registry() -> Registry {
 async fn copied(script: String, judged: impl FnOnce(&Path)) {
     let registry = registry().await;
     let force = CollectionOptions { force: true, ..CollectionOptions::default() };
-    let load = Load::start(&registry, 6, force);
+    let load = Load::start(&registry, 6, Some(force));
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = load.acknowledged.lock().expect("a lock").clone();
     let copy = tempfile::tempdir().expect("a directory");
@@ -56,7 +56,9 @@ async fn copied(script: String, judged: impl FnOnce(&Path)) {
             assert_eq!(crate::session::sha256(&body), digest);
         }
     }
-    fsck(restored.root(), &["--read-data"]).is_clean();
+    // An image that was pushed meanwhile may be there without its layers, and only a push helps.
+    let checked = fsck(restored.root(), &["--read-data"]);
+    assert!(checked.kinds().iter().all(|(kind, _)| *kind == "blob-missing"), "{}", checked.told());
     // And it goes on.
     restored.push_image("load/r0", "new", "new").await;
     restored.inner().collect(force, &()).await.expect("a collection");
@@ -65,7 +67,7 @@ async fn copied(script: String, judged: impl FnOnce(&Path)) {
 /// In the right order nothing in the copy lacks what it refers to, but for what was deleted.
 fn has_no_damage(copy: &Path) {
     let checked = fsck(copy, &["--read-data", "--repair"]);
-    assert_eq!(checked.summary["damage"], 0, "{:#?}", checked.wrong());
+    assert_eq!(checked.summary["damage"], 0, "{}", checked.told());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -28,8 +28,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// `pushers` clients, which share their layers, and collections in a loop.
-    pub fn start(registry: &Registry, pushers: usize, options: CollectionOptions) -> Self {
+    /// `pushers` clients, which share their layers, and collections in a loop if there are to be any.
+    pub fn start(registry: &Registry, pushers: usize, options: Option<CollectionOptions>) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Acknowledged::default());
         let mut clients = JoinSet::new();
         for n in 0..pushers {
@@ -45,7 +45,9 @@ impl Load {
         }
         let (inner, stopping) = (registry.inner().clone(), stop.clone());
         clients.spawn(async move {
-            while !stopping.load(Ordering::Relaxed) {
+            while let Some(options) = options
+                && !stopping.load(Ordering::Relaxed)
+            {
                 inner.collect(options, &()).await.expect("a collection");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -73,13 +75,13 @@ async fn work(client: &Client, n: u64, pushed: u64, acknowledged: &Acknowledged)
         }
     }
     let mut manifest = image(&descriptor(CONFIG, config.as_bytes()), &[descriptor(LAYER, layer.as_bytes())]);
+    let by = n.to_string();
     let own = |found: &Acknowledged| {
         let found = found.lock().expect("a lock");
-        let mine =
-            found.iter().filter(|((of, _), manifest)| *of == name && manifest["annotations"]["by"] == n.to_string());
+        let mine = found.iter().filter(|((of, _), manifest)| *of == name && manifest["annotations"]["by"] == by);
         mine.map(|((_, digest), _)| digest.clone()).next()
     };
-    manifest["annotations"] = json!({ "by": n.to_string() });
+    manifest["annotations"] = json!({ "by": by });
     if pushed % 4 == 1
         && let Some(subject) = own(acknowledged)
     {
@@ -105,20 +107,21 @@ async fn work(client: &Client, n: u64, pushed: u64, acknowledged: &Acknowledged)
 async fn nothing_is_found_wrong_in_a_store_that_is_in_full_use() {
     let registry = Registry::start().await;
     let now = CollectionOptions { now: true, force: true, ..CollectionOptions::default() };
-    let load = Load::start(&registry, 6, now);
+    let load = Load::start(&registry, 6, Some(now));
     let deadline = Instant::now() + Duration::from_secs(8);
     let mut checks = 0;
     while Instant::now() < deadline {
         let root = registry.root().to_owned();
         let checked = tokio::task::spawn_blocking(move || fsck(&root, &["--read-data"])).await.expect("a check");
-        checked.is_clean();
+        checked.clean();
         checks += 1;
     }
     let acknowledged = load.acknowledged.clone();
     let pushed = load.stop().await;
     assert!(checks > 2 && pushed > 50, "{checks} checks, {pushed} pushes");
-    fsck(registry.root(), &["--read-data"]).is_clean();
-    for ((name, digest), manifest) in acknowledged.lock().expect("a lock").clone() {
+    fsck(registry.root(), &["--read-data"]).clean();
+    let acknowledged = acknowledged.lock().expect("a lock").clone();
+    for ((name, digest), manifest) in acknowledged {
         assert_eq!(registry.read(format!("/v2/{name}/manifests/{digest}")).await.json(), manifest);
     }
 }
@@ -126,8 +129,8 @@ async fn nothing_is_found_wrong_in_a_store_that_is_in_full_use() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_repair_beside_pushes_and_deletions_takes_nothing_that_is_right() {
     let registry = Registry::start().await;
-    let now = CollectionOptions { now: true, force: true, ..CollectionOptions::default() };
-    let load = Load::start(&registry, 4, now);
+    // No collection: it refuses to run over what cannot be read.
+    let load = Load::start(&registry, 4, None);
     for n in 0..3 {
         let (digest, _) = registry.push_image("other/app", "v1", &format!("image {n}")).await;
         let hex = digest.strip_prefix("sha256:").expect("sha256").to_owned();
@@ -138,14 +141,15 @@ async fn a_repair_beside_pushes_and_deletions_takes_nothing_that_is_right() {
             .expect("a write");
         let repaired = tokio::task::spawn_blocking(move || fsck(&root, &["--read-data", "--repair"])).await;
         let repaired = repaired.expect("a check");
-        assert_eq!(repaired.wrong().len(), 2, "{:#?}", repaired.findings);
+        assert_eq!(repaired.wrong().len(), 2, "{}", repaired.told());
         assert_eq!(repaired.summary["repaired"], 2);
         registry.read("/v2/other/app/manifests/v1").await;
     }
     let acknowledged = load.acknowledged.clone();
     load.stop().await;
-    fsck(registry.root(), &["--read-data"]).is_clean();
-    for ((name, digest), manifest) in acknowledged.lock().expect("a lock").clone() {
+    fsck(registry.root(), &["--read-data"]).clean();
+    let acknowledged = acknowledged.lock().expect("a lock").clone();
+    for ((name, digest), manifest) in acknowledged {
         assert_eq!(registry.read(format!("/v2/{name}/manifests/{digest}")).await.json(), manifest);
     }
 }

@@ -51,9 +51,14 @@ impl Checked {
             .collect()
     }
 
+    /// The findings, a line each.
+    pub fn told(&self) -> String {
+        self.findings.iter().map(|finding| format!("{finding}\n")).collect()
+    }
+
     #[track_caller]
-    pub fn is_clean(self) -> Self {
-        assert!(self.code == 0 && self.wrong().is_empty(), "{} {:#?}", self.code, self.findings);
+    pub fn clean(self) -> Self {
+        assert!(self.code == 0 && self.wrong().is_empty(), "{} {}", self.code, self.told());
         self
     }
 }
