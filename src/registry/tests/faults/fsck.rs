@@ -37,7 +37,7 @@ async fn a_system_call_that_fails_during_a_repair_damages_nothing_more() {
     let (original, _) = prepared().await;
     damage(original.path());
     for (errno, trouble) in TROUBLES {
-        for at in (0..).step_by(3) {
+        for at in (0..).step_by(7) {
             let dir = directory();
             copy(original.path(), dir.path());
             let plan = Plan::of(at, errno, trouble);

@@ -161,7 +161,7 @@ async fn everything(store: &Arc<dyn Storage>) -> Vec<String> {
     }
     for name in [name(), ruled()] {
         let referrers = Dir::Referrers(name.clone(), sha256(&manifest("old", None)));
-        for dir in [Dir::Tags(name.clone()), Dir::Intents(name.clone()), Dir::ExpiredIntents(name), referrers] {
+        for dir in [Dir::Tags(name.clone()), Dir::Intents(name), referrers] {
             let page = store.children(&dir, None, 100).await.unwrap();
             all.extend(page.entries.iter().map(|child| format!("{}/{}", dir.path(), child.name)));
         }
