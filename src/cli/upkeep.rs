@@ -8,7 +8,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
@@ -42,12 +42,13 @@ pub(super) async fn collect(registry: Registry, generation: Arc<ArcSwap<Live>>) 
     let mut ticks = tokio::time::interval(TICK);
     // The first tick comes at once: a daemon that has just started has other things to do.
     ticks.tick().await;
-    let mut not_before = SystemTime::UNIX_EPOCH;
+    let mut failed: Option<Instant> = None;
     loop {
         ticks.tick().await;
         let live = generation.load_full();
         let registry = registry.under(live.registry.clone());
-        if live.operator.read_only || !registry.settings().collection.enabled || SystemTime::now() < not_before {
+        let has_just_failed = failed.is_some_and(|failed| failed.elapsed() < AFTER_FAILURE);
+        if live.operator.read_only || !registry.settings().collection.enabled || has_just_failed {
             continue;
         }
         match is_due(&registry).await {
@@ -59,11 +60,15 @@ pub(super) async fn collect(registry: Registry, generation: Arc<ArcSwap<Live>>) 
             }
         }
         match registry.collect(CollectionOptions::default(), &()).await {
-            Ok(Some(report)) => tell(&report),
+            Ok(Some(report)) => {
+                tell(&report);
+                // Also where all but the report could be written, which says when this was.
+                failed = (!report.errors.is_empty()).then(Instant::now);
+            }
             Ok(None) => info!("garbage is being collected by another process"),
             Err(error) => {
                 warn!(%error, "garbage could not be collected");
-                not_before = SystemTime::now() + AFTER_FAILURE;
+                failed = Some(Instant::now());
             }
         }
     }

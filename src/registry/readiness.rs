@@ -36,7 +36,7 @@ impl Registry {
         }
         let reads = async { Ok(self.core.store.probe().await.map(drop)?) };
         let writes = async {
-            self.core.store.now().await?;
+            self.core.store.try_write().await?;
             self.admit(0).await
         };
         let readiness = match within(reads).await {

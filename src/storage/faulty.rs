@@ -139,6 +139,9 @@ impl Lifecycle for Faulty {
     fn health(&self) -> Health {
         self.inner.health()
     }
+    async fn try_write(&self) -> Result<()> {
+        self.step(self.inner.try_write()).await
+    }
     async fn now(&self) -> Result<SystemTime> {
         self.step(self.inner.now()).await
     }

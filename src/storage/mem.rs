@@ -284,6 +284,10 @@ impl Lifecycle for Mem {
         Ok(Capabilities { space: None, read_condemned: 0 })
     }
 
+    async fn try_write(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn now(&self) -> Result<SystemTime> {
         Ok(SystemTime::now())
     }

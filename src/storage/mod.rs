@@ -426,7 +426,10 @@ pub trait Lifecycle: Send + Sync {
         Health::default()
     }
 
-    /// The store's clock: the only one by which ages are measured.
+    /// Whether something small can be written; nothing of it stays.
+    async fn try_write(&self) -> Result<()>;
+
+    /// The store's clock: the only one by which ages are measured. Needs no room.
     async fn now(&self) -> Result<SystemTime>;
 
     /// Live items of a kind, in byte order of their keys.

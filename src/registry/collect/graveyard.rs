@@ -3,7 +3,7 @@
 use super::{PAGE, Pass, Result, Step, marks, marks::Marks};
 use crate::{
     oci::{Digest, RepositoryName},
-    registry::Registry,
+    registry::{self, Registry},
     storage::{Condemned, Expect, Grave, Item, Key, Put, Why},
 };
 use std::{collections::HashMap, time::Duration};
@@ -68,7 +68,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn deal_with(&mut self, grave: &Grave, is_due: bool, marks: &Marks) -> Result<()> {
+    async fn deal_with(&mut self, grave: &Grave, is_due: bool, marks: &Marks) -> registry::Result<()> {
         let (store, item) = (&self.registry.core.store, &grave.entry.item);
         if grave.entry.why == Why::Unreferenced && is_needed(item, marks) {
             let is_live = self.registry.is_live(item).await?;
@@ -119,13 +119,13 @@ fn bears_bytes(item: &Item) -> bool {
 
 impl Registry {
     /// Whether an item stands in its own place.
-    pub(super) async fn is_live(&self, item: &Item) -> Result<bool> {
+    pub(super) async fn is_live(&self, item: &Item) -> registry::Result<bool> {
         Ok(self.core.store.renew(item, Duration::MAX).await?)
     }
 
     /// A condemned manifest is about to be removed for good: what it refers to lists it no more.
     /// If it is pushed again meanwhile its entry is put back. No lock: a push does not wait for this.
-    async fn forget_referrer(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
+    async fn forget_referrer(&self, repository: &RepositoryName, digest: &Digest) -> registry::Result<()> {
         let item = Item::Revision(repository.clone(), digest.clone());
         if self.is_live(&item).await? {
             return Ok(());

@@ -19,12 +19,15 @@ impl Pass<'_> {
         while let Some(repository) = walk.next(self.registry).await? {
             self.at(Step::Intents, done).await;
             done += 1;
-            self.tidy_intents_of(&repository).await?;
+            // They stay roots then, and wait for the next collection.
+            if let Err(error) = self.tidy_intents_of(&repository).await {
+                self.report.error(&error);
+            }
         }
         Ok(())
     }
 
-    async fn tidy_intents_of(&mut self, repository: &RepositoryName) -> Result<()> {
+    async fn tidy_intents_of(&mut self, repository: &RepositoryName) -> registry::Result<()> {
         let store = &self.registry.core.store;
         // The expired first: what expires now is to be a root for another pass at least.
         for (push, fact) in self.registry.intent_facts(repository, true).await? {
@@ -45,7 +48,7 @@ impl Pass<'_> {
     }
 
     /// Whether a push must have ended: its lease is over, or its manifest has long been there.
-    async fn is_over(&self, repository: &RepositoryName, intent: &Fact) -> Result<bool> {
+    async fn is_over(&self, repository: &RepositoryName, intent: &Fact) -> registry::Result<bool> {
         if self.is_older(intent.written, self.timing.lease) {
             return Ok(true);
         }

@@ -211,7 +211,11 @@ impl Registry {
         }
         if !options.dry_run {
             let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
-            self.core.store.put(vec![Put::any(Key::CollectionReport, json)], Durability::Process).await?;
+            let put = Put::any(Key::CollectionReport, json);
+            // On a full disk there may be no room for it; what was done is done.
+            if let Err(error) = self.core.store.put(vec![put], Durability::Process).await {
+                report.error(&error);
+            }
         }
         Ok(report)
     }

@@ -153,7 +153,8 @@ impl Report {
             && self.by_repository.iter().all(|repository| repository.deleted_tags == 0)
     }
 
-    /// Adds a later pass: it found what is there now, and both have done what they did.
+    /// Adds a later pass: it found what is there now, and both have done what they did. What the
+    /// earlier one could not do the later one has tried again.
     pub(super) fn join(&mut self, later: Self) {
         let before = std::mem::replace(self, later);
         self.run = before.run;
@@ -164,8 +165,6 @@ impl Report {
         self.restored.join(before.restored);
         self.purged.join(before.purged);
         self.intents += before.intents;
-        self.errors.splice(0..0, before.errors);
-        self.errors.truncate(MOST_ERRORS);
         self.refused = self.refused.take().or(before.refused);
         for repository in before.by_repository {
             match self.by_repository.iter_mut().find(|later| later.name == repository.name) {

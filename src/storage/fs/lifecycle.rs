@@ -1,6 +1,6 @@
 //! The life cycle of items as renames between the live tree and the graveyard.
 
-use super::{Fs, Inner, root::MARK};
+use super::{Fs, Inner, root::MARK, spare};
 use crate::{
     files::{Kind, Sys, atomic, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
@@ -17,9 +17,6 @@ use std::{
     sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
-
-/// Locked by the one collection that runs.
-const COLLECTION: &str = "state/collection.lock";
 
 #[async_trait]
 impl<S: Sys> Lifecycle for Fs<S> {
@@ -41,13 +38,14 @@ impl<S: Sys> Lifecycle for Fs<S> {
     }
 
     async fn now(&self) -> Result<SystemTime> {
+        self.run(|inner| inner.clock().map_err(|e| Error::io("tell the time of", "the file system", e))).await
+    }
+
+    async fn try_write(&self) -> Result<()> {
         self.run(|inner| {
-            let failed = |e| Error::io("tell the time of", "the file system", e);
-            // Not empty: an empty file fits a full disk, and this is how a full disk is noticed too.
-            let staged = inner.files.stage(&Bytes::from_static(b"now\n"), None, false).map_err(failed)?;
-            let now = inner.sys().meta(staged.path()).map(|meta| meta.modified);
-            inner.files.discard(staged);
-            now.map_err(failed)
+            // Not empty: an empty file fits a full disk.
+            let staged = inner.files.stage(&Bytes::from_static(b"now\n"), None, false);
+            staged.map(|staged| inner.files.discard(staged)).map_err(|e| Error::io("write to", "the file system", e))
         })
         .await
     }
@@ -138,25 +136,9 @@ impl<S: Sys> Lifecycle for Fs<S> {
     }
 
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
-        self.run(|inner| {
-            let failed = |e| Error::io("lock", COLLECTION, e);
-            if absent(inner.sys().meta(COLLECTION)).map_err(failed)?.is_none() {
-                // A copy may lack its directory too.
-                let staged = inner.files.stage(&Bytes::new(), None, false).map_err(failed)?;
-                match inner.files.place_new(&staged, COLLECTION) {
-                    Ok(()) => {}
-                    Err(e) => {
-                        inner.files.discard(staged);
-                        if e.kind() != io::ErrorKind::AlreadyExists {
-                            return Err(failed(e));
-                        }
-                    }
-                }
-            }
-            inner.sys().try_lock(COLLECTION).map_err(failed)
-        })
-        .await
-        .map(|lock| lock.map(Exclusive::new))
+        self.run(|inner| inner.lock_collection().map_err(|e| Error::io("lock", spare::LOCK, e)))
+            .await
+            .map(|lock| lock.map(Exclusive::new))
     }
 
     async fn tidy(&self, idle: Duration) -> Result<u64> {
@@ -310,7 +292,13 @@ impl<S: Sys> Inner<S> {
             return Ok(Verdict::Renewed);
         }
         // A deletion may take the place of an earlier one: nobody brings either back.
-        let moved = if deleted { self.files.rename(&live, &dead) } else { self.files.rename_new(&live, &dead) };
+        let bury = || if deleted { self.files.rename(&live, &dead) } else { self.files.rename_new(&live, &dead) };
+        let moved = match bury() {
+            Err(e) if is_full(&e) && matches!((entry.why, &entry.item), (Why::Unreferenced, Item::Blob(_))) => {
+                if self.use_spare(entry.run).map_err(failed)? { bury() } else { Err(e) }
+            }
+            moved => moved,
+        };
         match absent(moved) {
             Ok(Some(())) => {}
             Ok(None) => return Ok(Verdict::Gone),
@@ -365,7 +353,8 @@ impl<S: Sys> Inner<S> {
         let restored = match &entry.item {
             Item::Upload(_) => self.files.rename_new(&dead, &live),
             _ => match self.files.link(&dead, &live) {
-                Err(e) if cannot_link(&e) => self.files.rename_new(&dead, &live),
+                // A second name may need room; a move does not.
+                Err(e) if cannot_link(&e) || is_full(&e) => self.files.rename_new(&dead, &live),
                 linked => linked,
             },
         };

@@ -10,6 +10,7 @@ mod facts;
 mod identity;
 mod lifecycle;
 pub mod root;
+mod spare;
 mod survey;
 
 pub use root::{Init, OpenError, Opened};

@@ -151,7 +151,9 @@ impl Fs<Real> {
         }
         let sys = Real::open_root(path).map_err(failed)?;
         lock(&sys, &shown)?;
-        Self::mount(sys, &shown)
+        let opened = Self::mount(sys, &shown)?;
+        opened.0.inner.keep_room();
+        Ok(opened)
     }
 
     /// Opens the store in a directory beside a daemon that may be serving it: takes no lock, and

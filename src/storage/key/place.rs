@@ -64,7 +64,7 @@ fn directory(path: &str, parts: &[&str]) -> Option<Place> {
         [GRAVEYARD, run, below @ ..] => is(ulid(run).is_some() && is_of_grave(below)),
         [QUARANTINE, run] => ulid(run).is_some().then_some(Place::Quarantined),
         ["identity", ..] => is(true),
-        ["state", "pulls", ..] => is(true),
+        ["state", "pulls" | "spare", ..] => is(true),
         _ => is(path == TEMPORARY),
     }
 }

@@ -1,5 +1,7 @@
 //! A disk that is full, or not what it was.
 
+mod phases;
+
 use crate::{daemon::Daemon, registry::Registry, session::*};
 use bytes::Bytes;
 use http::StatusCode;
