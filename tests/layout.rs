@@ -177,6 +177,7 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
         Key::ExpiredIntent(name.clone(), PushId(run.0)).path(),
         Key::CollectionReport.path(),
         "state/collection.lock".to_owned(),
+        format!("state/instances/{id}"),
         Key::PullsSince.path(),
         Key::Pulls(name.clone(), 0xa).path(),
         format!("{}/{id}", wharfinger::files::atomic::TEMPORARY),
