@@ -54,7 +54,7 @@ pub fn large() -> Vec<Variant> {
             stay,
         ),
         holds("caches-3-runs", "1 writer, 3 runs, 4 changes unseen", scenes::caches(1, 2, 3, 4), cached),
-        holds("caches-2-writers", "2 writers, 2 runs, 3 changes unseen", scenes::caches(2, 2, 2, 3), cached),
+        holds("caches-2-writers", "2 writers, 2 runs, 2 changes unseen", scenes::caches(2, 2, 2, 2), cached),
         Variant {
             name: "objects-3-runs",
             about: "1 writer, 2 collections at a time, 3 runs, 4 generations",
