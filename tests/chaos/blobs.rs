@@ -76,9 +76,10 @@ impl Pusher {
     async fn in_chunks(&mut self, repository: &str, content: &Content) -> bool {
         let Some(location) = self.begin(repository).await else { return false };
         let (bytes, mut at) = (content.bytes(), 0);
-        let last = self.dice.below(content.len + 1);
+        // The first piece has two bytes at least: `Range: 0-0` is said of one byte and of none.
+        let last = Some(self.dice.below(content.len + 1)).filter(|last| *last > 1).unwrap_or(0);
         while at < last {
-            let end = (at + 1 + self.dice.below(64 << 10)).min(last);
+            let end = (at + 2 + self.dice.below(64 << 10)).min(last);
             match self.patch(&location, at, bytes.slice(at..end)).await {
                 true => at = end,
                 false => match self.standing(&location, at, end).await {
@@ -190,7 +191,7 @@ fn is_created(asked: Option<Asked>, content: &Content) -> bool {
 /// The length a session's `Range` tells.
 fn stands_at(asked: &Asked) -> usize {
     match asked.reply.header("range") {
-        "" => 0,
+        "0-0" => 0,
         range => range.strip_prefix("0-").expect("from the start").parse::<usize>().expect("a number") + 1,
     }
 }

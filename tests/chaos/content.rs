@@ -107,11 +107,11 @@ impl Pool {
         Self { shared: (0..SHARED).map(|i| Content::new(len(i), i)).collect() }
     }
 
-    /// A small blob that nobody else has.
+    /// A small blob that nobody else has, of two bytes at least.
     pub fn own(&self, dice: &mut Dice) -> Content {
         let len = match dice.below(10) {
             0 => LONGEST - dice.below(1000),
-            _ => 1 + dice.below(4000),
+            _ => 2 + dice.below(4000),
         };
         Content::new(len, SHARED + (dice.roll() >> 1))
     }
