@@ -10,7 +10,7 @@ check:
 
 # The tests
 test:
-    cargo test
+    cargo test --workspace
 
 # All that CI runs
 ci:

@@ -11,8 +11,7 @@ use crate::config::Report;
 pub(super) fn check(mut report: Report) -> ExitCode {
     let mut decisions = report.env.decisions();
     // Where a storage variable is wrong, the directory it meant is not known.
-    let wrong = |key: &String| key.starts_with("REGISTRY_STORAGE") || key.starts_with("--storage");
-    if !report.problems.0.iter().any(|problem| problem.key.as_ref().is_some_and(wrong)) {
+    if !report.problems.0.iter().any(|problem| problem.key.as_ref().is_some_and(|key| storage::is_named_by(key))) {
         match storage::inspect(&report.env) {
             Ok((lines, warnings)) => {
                 decisions.extend(lines);

@@ -1,14 +1,17 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `gc`, `plan`,
+//! The programs: `wharfinger serve` (also without a subcommand), `check`, `explain`, `fsck`, `gc`, `plan`,
 //! `htpasswd` and `key`.
 //!
 //! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving or `plan` failed,
 //! `gc` did not go to its end, `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
 //! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
-//! starting or `plan` from looking at a store, or the file of users cannot be used.
+//! starting or `plan` from looking at a store, the file of users cannot be used, or `fsck` finds no store.
+//!
+//! `fsck` has its own: 0 clean, 1 warnings, 2 damage; repaired or not, as it was found.
 
 mod check;
 mod explain;
 mod flags;
+mod fsck;
 mod gc;
 mod htpasswd;
 mod key;
@@ -31,6 +34,7 @@ use crate::oci::{Pattern, RepositoryName};
 use crate::registry::CollectionOptions;
 use crate::who::Action;
 use flags::Flags;
+use fsck::Fsck;
 use htpasswd::Htpasswd;
 use key::Key;
 
@@ -68,6 +72,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check the store, also while it is served, and repair it; exit 0 clean, 1 warnings, 2 damage
+    Fsck(Fsck),
     /// Collect garbage, also beside a running daemon; exit 0 if it went to its end, 1 if not
     Gc {
         /// Only tell what would be done
@@ -122,6 +128,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ExitCode::from(EX_CONFIG)
             })
         }
+        Command::Fsck(asked) => fsck::fsck(&read(flags), &asked).unwrap_or_else(|problems| {
+            print_problems(&problems);
+            ExitCode::from(EX_CONFIG)
+        }),
         Command::Gc { dry_run, now, force, json } => {
             gc::gc(read(flags), CollectionOptions { dry_run, now, force }, json).unwrap_or_else(|problems| {
                 print_problems(&problems);

@@ -99,6 +99,7 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     tokio::spawn(watch.run(nudge, applied));
     tokio::spawn(upkeep::sweep(registry.clone(), generation.clone()));
     tokio::spawn(upkeep::collect(registry.clone(), generation.clone()));
+    tokio::spawn(upkeep::scrub(registry.clone(), generation.clone()));
     tokio::spawn(upkeep::write_pulls(registry.clone(), generation.clone()));
     tokio::spawn(upkeep::flush(store.clone()));
 

@@ -20,6 +20,11 @@ pub(super) fn init(env: &Env) -> Init {
     }
 }
 
+/// Whether a problem with this key leaves open where the store is.
+pub(super) fn is_named_by(key: &str) -> bool {
+    key.starts_with("REGISTRY_STORAGE") || key.starts_with("--storage")
+}
+
 /// What a start would do and what the file system can do, a line each, and what to be warned of; the
 /// problem if a start would refuse. Writes at most temporary files, into a store that is there.
 pub(super) fn inspect(env: &Env) -> Result<(Vec<String>, Vec<Warning>), Problem> {

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Live,
-    registry::{CollectionError, CollectionOptions, CollectionReport, Registry},
+    registry::{CollectionError, CollectionOptions, CollectionReport, Registry, ScrubPass},
     storage::fs::Fs,
 };
 use arc_swap::ArcSwap;
@@ -101,6 +101,27 @@ fn tell(report: &CollectionReport) {
     }
     for error in &report.errors {
         warn!(error, "left for the next collection");
+    }
+}
+
+/// Reads all blobs, a while at a time, where a pass is under way or due.
+pub(super) async fn scrub(registry: Registry, generation: Arc<ArcSwap<Live>>) {
+    // A pass under way goes on at once: what was missed while it was under way comes in a burst.
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let live = generation.load_full();
+        if live.operator.read_only || !live.registry.scrub.enabled {
+            continue;
+        }
+        match registry.under(live.registry.clone()).scrub(TICK).await {
+            Ok(None) => {}
+            Ok(Some(ScrubPass { blobs, bytes, damaged, began, ended })) => {
+                info!(blobs, bytes, damaged, seconds = ended.saturating_sub(began), "all blobs were read");
+            }
+            Err(error) => warn!(%error, "blobs could not be read in the background; trying again later"),
+        }
     }
 }
 

@@ -53,6 +53,87 @@ pub struct Key {
     pub(super) set: Set,
 }
 
+/// Rows of the table; [`Key::help`] and the others say the rest.
+impl Key {
+    const fn row(section: &'static str, key: &'static str, default: &'static str, set: Set) -> Self {
+        let (unit, applies) = (Unit::Count, Applies::Reload);
+        Self { section, key, default, unit, min: 0, max: 0, help: "", applies, locked_by: None, set }
+    }
+
+    /// A number from `min` to `max`.
+    pub(super) const fn number(
+        section: &'static str,
+        key: &'static str,
+        default: &'static str,
+        unit: Unit,
+        min: u64,
+        max: u64,
+        set: fn(&mut Live, u64),
+    ) -> Self {
+        Self { unit, min, max, ..Self::row(section, key, default, Set::Number(set)) }
+    }
+
+    /// A number from `min` to `max`, or `"auto"`.
+    pub(super) const fn or_auto(
+        section: &'static str,
+        key: &'static str,
+        default: &'static str,
+        unit: Unit,
+        min: u64,
+        max: u64,
+        set: fn(&mut Live, Option<u64>),
+    ) -> Self {
+        Self { unit, min, max, ..Self::row(section, key, default, Set::OrAuto(set)) }
+    }
+
+    /// One of some words.
+    pub(super) const fn word(
+        section: &'static str,
+        key: &'static str,
+        default: &'static str,
+        words: &'static [&'static str],
+        set: fn(&mut Live, usize),
+    ) -> Self {
+        Self::row(section, key, default, Set::Word(words, set))
+    }
+
+    /// `true` or `false`.
+    pub(super) const fn switch(
+        section: &'static str,
+        key: &'static str,
+        default: &'static str,
+        set: fn(&mut Live, bool),
+    ) -> Self {
+        Self::row(section, key, default, Set::Switch(set))
+    }
+
+    /// A line of at most `max` characters.
+    pub(super) const fn line(
+        section: &'static str,
+        key: &'static str,
+        default: &'static str,
+        max: u64,
+        set: fn(&mut Live, &str),
+    ) -> Self {
+        Self { max, ..Self::row(section, key, default, Set::Line(set)) }
+    }
+
+    /// What the setting does.
+    pub(super) const fn help(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+
+    /// A change takes effect after a restart.
+    pub(super) const fn at_restart(self) -> Self {
+        Self { applies: Applies::Restart, ..self }
+    }
+
+    /// This variable wins over the key.
+    pub(super) const fn locked_by(self, variable: &'static str) -> Self {
+        Self { locked_by: Some(variable), ..self }
+    }
+}
+
 impl Key {
     /// `section.key`, as problems name it.
     pub fn name(&self) -> String {

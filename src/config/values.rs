@@ -205,7 +205,10 @@ pub(super) fn networks(text: &str) -> Value<Vec<IpNet>> {
 }
 
 /// A number of bytes: `4194304`, `512 KiB`, `4 MiB`, `1 GiB`, `2 TiB`.
-pub(super) fn size(text: &str) -> Value<u64> {
+///
+/// # Errors
+/// A sentence for people.
+pub fn size(text: &str) -> Value<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let shift = match unit.trim() {

@@ -220,6 +220,10 @@ impl<S: Sys> Sys for Guarded<S> {
         self.sys.read_at(file, buffer, offset)
     }
 
+    fn read_aside(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.sys.read_aside(file, buffer, offset)
+    }
+
     fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()> {
         self.write(|sys| sys.truncate(file, len))
     }

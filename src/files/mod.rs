@@ -18,5 +18,5 @@ pub mod world;
 pub use atomic::{Files, Staged};
 pub use guard::{Guarded, Syncing, Syncs};
 pub use health::Refused;
-pub use real::Real;
+pub use real::{Real, read_aside};
 pub use sys::{Entry, Kind, Meta, Space, Sys};

@@ -131,6 +131,50 @@ impl Real {
     }
 }
 
+fn read_at(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::io::pread(file, &mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads into `buffer` from `offset`, fewer bytes than asked only at the end; what was not in memory
+/// before does not stay there.
+///
+/// # Errors
+/// As `pread(2)` gives them.
+pub fn read_aside(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    // No reading ahead: what it brings would count as having been there.
+    let _ = fs::fadvise(file, 0, None, fs::Advice::Random);
+    let warm = in_memory(file, buffer, offset);
+    let from = offset + warm as u64;
+    let cold = read_at(file, &mut buffer[warm..], from)?;
+    if let Some(len) = std::num::NonZeroU64::new(cold as u64) {
+        // Only advice: where it is not taken, the pages stay a little longer.
+        let _ = fs::fadvise(file, from, Some(len), fs::Advice::DontNeed);
+    }
+    Ok(warm + cold)
+}
+
+/// Reads as much as is in memory already; how many bytes that was.
+#[cfg(target_os = "linux")]
+fn in_memory(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> usize {
+    let into = &mut [io::IoSliceMut::new(buffer)];
+    // Where the file system cannot tell, nothing is.
+    rustix::io::preadv2(file, into, offset, rustix::io::ReadWriteFlags::NOWAIT).unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory(_: &std::fs::File, _: &mut [u8], _: u64) -> usize {
+    0
+}
+
 fn kind(file_type: FileType) -> Kind {
     match file_type {
         FileType::RegularFile => Kind::File,
@@ -146,6 +190,7 @@ fn meta(stat: &fs::Stat) -> Meta {
         kind: kind(FileType::from_raw_mode(stat.st_mode)),
         len: u64::try_from(stat.st_size).unwrap_or(0),
         modified: UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH),
+        mode: stat.st_mode & 0o7777,
     }
 }
 
@@ -186,16 +231,11 @@ impl Sys for Real {
     }
 
     fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match rustix::io::pread(file, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Ok(filled)
+        read_at(file, buffer, offset)
+    }
+
+    fn read_aside(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        read_aside(file, buffer, offset)
     }
 
     fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()> {
@@ -270,8 +310,10 @@ impl Sys for Real {
         let fd = self.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         for entry in fs::Dir::new(fd)? {
             let entry = entry?;
-            // Whatever is not UTF-8 is not ours: every name we write is ASCII.
-            let Ok(name) = entry.file_name().to_str() else { continue };
+            // Every name we write is ASCII. One that is not even UTF-8 is told so that somebody can
+            // be warned of it; nothing can be opened by what is told.
+            let name = entry.file_name().to_string_lossy();
+            let name = name.as_ref();
             if matches!(name, "." | "..") {
                 continue;
             }

@@ -35,6 +35,8 @@ pub struct Meta {
     pub len: u64,
     /// Last change of its content, by the file system's clock.
     pub modified: SystemTime,
+    /// Who may do what with it: the permission bits of `stat(2)`.
+    pub mode: u32,
 }
 
 /// Room left on the file system.
@@ -69,6 +71,9 @@ pub trait Sys: Send + Sync + 'static {
     fn write_at(&self, file: &Self::File, parts: &[Bytes], offset: u64) -> io::Result<()>;
     /// Reads into `buffer` from `offset`; fewer bytes than asked only at the end.
     fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// The same for who reads everything once: what was not in memory before does not stay there,
+    /// so that it takes the place of nothing that is read often.
+    fn read_aside(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Cuts or extends a file.
     fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()>;
     /// Makes a file's content durable.

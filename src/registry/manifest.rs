@@ -3,13 +3,12 @@
 //! A deletion removes in the reverse order of a push: a crash leaves garbage, never a name that
 //! points nowhere.
 
-use super::{Error, Registry, Result, verify};
+use super::{Error, Registry, Result, revision::Revision, verify};
 use crate::{
     oci::{Digest, ManifestType, Reference, RepositoryName, Span, Tag},
     storage::{self, Dir, Expect, Item, Key, Verdict, Version, Why},
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
 
 /// A manifest of a repository, without its bytes.
@@ -21,21 +20,6 @@ pub struct StoredManifest {
     pub media_type: ManifestType,
     /// Length in bytes.
     pub len: u64,
-}
-
-/// What is kept of a manifest beside its bytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Revision {
-    pub(super) media_type: String,
-    pub(super) size: u64,
-    /// When it was pushed last.
-    pub(super) pushed: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) subject: Option<Digest>,
-    /// What it refers to and was not there: nothing is promised about these.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) absent: Vec<String>,
 }
 
 impl Registry {
@@ -71,6 +55,18 @@ impl Registry {
             Err(_) => {
                 Err(storage::Error::damaged(Item::Blob(digest.clone()).path(), "its bytes have another digest").into())
             }
+        }
+    }
+
+    /// Whether the bytes of a manifest are there to be read: else a client is told so before it
+    /// asks for them, and pushes them again.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] if not.
+    pub async fn manifest_is_whole(&self, digest: &Digest) -> Result<()> {
+        match self.core.store.open(digest).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::ManifestUnknown(Reference::Digest(digest.clone()))),
         }
     }
 

@@ -8,6 +8,7 @@ mod catalog;
 mod collect;
 mod deletions;
 mod error;
+pub mod fsck;
 mod immutable;
 mod intent;
 mod ledger;
@@ -19,6 +20,8 @@ mod readiness;
 mod references;
 mod referrer;
 mod retention;
+mod revision;
+mod scrub;
 pub mod settings;
 mod space;
 mod sweep;
@@ -39,6 +42,7 @@ pub use push::{Condition, Pushed};
 pub use readiness::Readiness;
 pub use referrer::Referrers;
 pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
+pub use scrub::{Scrub, ScrubPass, Scrubbed};
 pub use settings::{MissingReferences, Settings};
 pub use upload::{Chunk, Incoming, Upload};
 
@@ -80,6 +84,8 @@ struct Core {
     deletions: deletions::Deletions,
     /// What collections have done so far.
     collected: collect::Counters,
+    /// What was read in the background so far.
+    scrubbed: scrub::Counters,
     /// Who was pulled when.
     pulls: retention::PullLog,
     /// Publishing goes on when the client is gone; a stop waits for it.
@@ -105,6 +111,7 @@ impl Registry {
             finished: intent::Finished::default(),
             deletions: deletions::Deletions::default(),
             collected: collect::Counters::default(),
+            scrubbed: scrub::Counters::default(),
             pulls: retention::PullLog::default(),
             publishing: TaskTracker::new(),
         };

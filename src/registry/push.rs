@@ -5,12 +5,7 @@
 //! still stands: a crash leaves garbage, never a name that points nowhere, and no collection can
 //! come in between.
 
-use super::{
-    Error, Registry, Result,
-    intent::Intent,
-    manifest::{Revision, tag_value},
-    verify,
-};
+use super::{Error, Registry, Result, intent::Intent, manifest::tag_value, revision::Revision, verify};
 use crate::{
     oci::{Algorithm, Bounds, Digest, Hasher, Manifest, Reference, RepositoryName, Tag},
     storage::{Durability, Expect, Key, Outcome, PushId, Put, Verified, Version},
@@ -146,13 +141,8 @@ impl Registry {
     async fn publish_once(&self, push: &Push, id: PushId, expect: &Expect) -> Result<bool> {
         let (store, repository) = (&self.core.store, &push.repository);
         let guards = self.guard(repository, &push.tags, &push.digest).await?;
-        let revision = Revision {
-            media_type: push.manifest.media_type.as_str().to_owned(),
-            size: push.bytes.len() as u64,
-            pushed: super::note::timestamp(),
-            subject: push.manifest.subject.clone(),
-            absent: self.check_references(repository, &push.manifest).await?,
-        };
+        let absent = self.check_references(repository, &push.manifest).await?;
+        let revision = Revision::of(&push.manifest, push.bytes.len() as u64, super::note::timestamp(), absent);
         store.put_blob(&push.verified, push.bytes.clone()).await?;
         let (manifest, mut tags) = writes(push, &revision, expect);
         guards.apply(&mut tags);
@@ -228,9 +218,7 @@ impl Registry {
 /// The facts a push writes, in their order: those of the manifest, and its tags.
 fn writes(push: &Push, revision: &Revision, expect: &Expect) -> (Vec<Put>, Vec<Put>) {
     let Push { repository, digest, .. } = push;
-    let mut json = serde_json::to_vec(revision).unwrap_or_default();
-    json.push(b'\n');
-    let mut first = Put::any(Key::Revision(repository.clone(), digest.clone()), json);
+    let mut first = Put::any(Key::Revision(repository.clone(), digest.clone()), revision.to_bytes());
     if matches!(push.reference, Reference::Digest(_)) {
         first.expect = expect.clone();
     }

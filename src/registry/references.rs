@@ -81,6 +81,6 @@ impl Registry {
 }
 
 /// Layers that clients fetch from their `urls`.
-fn may_be_elsewhere(layer: &Descriptor) -> bool {
+pub(super) fn may_be_elsewhere(layer: &Descriptor) -> bool {
     media_type::is_foreign_layer(&layer.media_type)
 }

@@ -2,7 +2,7 @@
 
 pub use super::retention::rule::{ImmutableTags, RetentionRule};
 
-use super::Collection;
+use super::{Collection, Scrub};
 use crate::oci::{RepositoryName, Tag};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub struct Settings {
     pub ranges_per_request: usize,
     /// When garbage is collected, and how long it is left alone before.
     pub collection: Collection,
+    /// How all blobs are read in the background.
+    pub scrub: Scrub,
     /// Page of the catalog when the request names no size.
     pub page_default: usize,
     /// Largest page of the catalog or of a tag list.
@@ -89,6 +91,7 @@ impl Default for Settings {
             reserve_inodes: None,
             ranges_per_request: 128,
             collection: Collection::default(),
+            scrub: Scrub::default(),
             page_default: 100,
             page_max: 1000,
             retention: Vec::new(),

@@ -51,7 +51,8 @@ pub(super) async fn metrics(granted: Granted) -> Result<Response<Body>, Error> {
     let state = &granted.request.state;
     let ready = state.registry.readiness().await.pull && !state.draining.load(Ordering::Acquire);
     let collected = state.registry.collected().await;
-    let text = state.telemetry.render(&state.registry, ready, &collected, &granted.request.live);
+    let scrubbed = state.registry.scrubbed().await;
+    let text = state.telemetry.render(&state.registry, ready, &collected, &scrubbed, &granted.request.live);
     let mut response = Response::new(Body::from(text));
     let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);

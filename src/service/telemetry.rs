@@ -1,11 +1,12 @@
 //! One log line and a few counters per request, taken when its last byte is gone.
 
 mod collection;
+mod scrub;
 
 use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
 use crate::{
     config::Live,
-    registry::{Collected, Registry},
+    registry::{Collected, Registry, Scrubbed},
 };
 use bytes::Bytes;
 use collection::CollectionMetrics;
@@ -16,6 +17,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry as Collector,
 };
+use scrub::ScrubMetrics;
 use std::{
     net::IpAddr,
     pin::Pin,
@@ -59,6 +61,7 @@ pub struct Telemetry {
     reloaded: Gauge,
     since: Gauge,
     collection: CollectionMetrics,
+    scrub: ScrubMetrics,
     collector: Collector,
 }
 
@@ -99,6 +102,7 @@ impl Default for Telemetry {
             generation.clone(),
         );
         let collection = CollectionMetrics::register(&mut collector);
+        let scrub = ScrubMetrics::register(&mut collector);
         let build = Family::<Vec<(&'static str, &'static str)>, Gauge>::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         collector.register("build_info", "The version that is running", build);
@@ -116,6 +120,7 @@ impl Default for Telemetry {
             reloaded,
             since,
             collection,
+            scrub,
             collector,
         }
     }
@@ -128,8 +133,16 @@ impl Telemetry {
     }
 
     /// Everything in the Prometheus text format.
-    pub(super) fn render(&self, registry: &Registry, ready: bool, collected: &Collected, live: &Live) -> String {
+    pub(super) fn render(
+        &self,
+        registry: &Registry,
+        ready: bool,
+        collected: &Collected,
+        scrubbed: &Scrubbed,
+        live: &Live,
+    ) -> String {
         self.collection.follow(collected);
+        self.scrub.follow(scrubbed);
         self.uploads.set(i64::try_from(registry.open_uploads()).unwrap_or(i64::MAX));
         self.store.set(&registry.store_health());
         self.generation.set(i64::try_from(live.number).unwrap_or(i64::MAX));

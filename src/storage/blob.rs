@@ -1,9 +1,12 @@
 //! A blob, opened.
 
 use super::{Error, Result};
-use crate::{files::world, oci::Span};
+use crate::{
+    files::{self, world},
+    oci::Span,
+};
 use bytes::Bytes;
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 /// Content that can be read any number of times, from anywhere.
 #[derive(Clone)]
@@ -52,6 +55,26 @@ impl Blob {
     /// # Errors
     /// [`Error::Damaged`] when the content is shorter than it was, else as the system gives them.
     pub async fn read(&self, span: Span) -> Result<Bytes> {
+        self.read_by(span, |file, buffer, at| {
+            std::os::unix::fs::FileExt::read_exact_at(file, buffer, at).map(|()| buffer.len())
+        })
+        .await
+    }
+
+    /// The same for who reads everything once: it leaves in memory what it found there, and
+    /// nothing more.
+    ///
+    /// # Errors
+    /// As [`Blob::read`].
+    pub async fn read_aside(&self, span: Span) -> Result<Bytes> {
+        self.read_by(span, files::read_aside).await
+    }
+
+    async fn read_by(
+        &self,
+        span: Span,
+        read: impl Fn(&std::fs::File, &mut [u8], u64) -> io::Result<usize> + Send + 'static,
+    ) -> Result<Bytes> {
         let cut = || Error::damaged("a blob", "it ends before its length");
         match &self.data {
             BlobData::Memory(bytes) => {
@@ -61,11 +84,11 @@ impl Blob {
             BlobData::File(file) => {
                 let file = file.clone();
                 blocking(move || {
-                    use std::os::unix::fs::FileExt;
                     let mut buffer = vec![0; span.len as usize];
-                    match file.read_exact_at(&mut buffer, span.start) {
-                        Ok(()) => Ok(buffer.into()),
-                        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Err(cut()),
+                    match read(&file, &mut buffer, span.start) {
+                        Ok(read) if read == buffer.len() => Ok(buffer.into()),
+                        Ok(_) => Err(cut()),
+                        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(cut()),
                         Err(e) => Err(Error::io("read", "a blob", e)),
                     }
                 })

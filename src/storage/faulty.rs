@@ -2,9 +2,9 @@
 //! thing behind. For tests.
 
 use super::{
-    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Exclusive, Expect, Fact,
-    Facts, Grave, Health, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result,
-    RunId, Storage, Verdict, Verified, Why,
+    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Examined, Exclusive, Expect,
+    Fact, Facts, Grave, Health, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put,
+    Result, RunId, Storage, Verdict, Verified, Why,
 };
 use crate::{
     files::{Kind, Meta, Space, Sys},
@@ -162,6 +162,9 @@ impl Lifecycle for Faulty {
     async fn purge(&self, entry: &Condemned) -> Result<u64> {
         self.step(self.inner.purge(entry)).await
     }
+    async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
+        self.step(self.inner.examine(digest, run)).await
+    }
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
         self.step(self.inner.begin_collection()).await
     }
@@ -229,6 +232,7 @@ impl<S: Sys> Sys for FaultySys<S> {
         create(path: &str, secret: bool) -> S::File;
         write_at(file: &S::File, parts: &[Bytes], offset: u64) -> ();
         read_at(file: &S::File, buffer: &mut [u8], offset: u64) -> usize;
+        read_aside(file: &S::File, buffer: &mut [u8], offset: u64) -> usize;
         truncate(file: &S::File, len: u64) -> ();
         sync_data(file: &S::File) -> ();
         file_meta(file: &S::File) -> Meta;

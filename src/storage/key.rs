@@ -2,6 +2,10 @@
 //!
 //! `docs/layout.md` describes the same for people.
 
+mod place;
+
+pub use place::Place;
+
 use super::{Condemned, PushId, RunId, Why};
 use crate::oci::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 use std::fmt;
@@ -35,6 +39,8 @@ pub enum Key {
     ExpiredIntent(RepositoryName, PushId),
     /// What the last collection did; may be lost.
     CollectionReport,
+    /// Where the background scrub stands; may be lost.
+    Scrub,
     /// Since when pull times are kept.
     PullsSince,
     /// When manifests of this repository were pulled last: those whose digests begin with this
@@ -55,10 +61,9 @@ pub enum Dir {
     Tagged(RepositoryName, Digest),
     /// Manifests that refer to a subject, as `algorithm-hex`.
     Referrers(RepositoryName, Digest),
-    /// Pushes under way.
+    /// Pushes under way, and those whose intents have expired: side by side, so that no cache of
+    /// names shows an intent in neither place.
     Intents(RepositoryName),
-    /// Intents that have expired.
-    ExpiredIntents(RepositoryName),
     /// Repositories with pull times of digests that begin with this digit, `+` for `/`.
     Pulls(u8),
 }
@@ -118,8 +123,9 @@ impl Key {
                 format!("{}/{}-{}", dir.path(), referrer.algorithm(), referrer.hex())
             }
             Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
-            Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/expired/{}", id.0),
+            Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}.expired", id.0),
             Self::CollectionReport => "state/collection.json".into(),
+            Self::Scrub => "state/scrub.json".into(),
             Self::PullsSince => format!("{PULLS}/since"),
             Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), name.as_str().replace('/', "+")),
         }
@@ -147,7 +153,7 @@ impl Key {
         match self {
             Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) => 0,
             Self::Intent(..) | Self::ExpiredIntent(..) => 0,
-            Self::CollectionReport | Self::PullsSince | Self::Pulls(..) => 0,
+            Self::CollectionReport | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
             Self::Referrer { .. } => 1,
             Self::Tag(..) => 2,
         }
@@ -163,7 +169,7 @@ impl Key {
             Self::Tagged(..) => "the name of a hint",
             Self::Referrer { .. } => "the name of a referrer",
             Self::Intent(..) | Self::ExpiredIntent(..) => "the name of an intent",
-            Self::CollectionReport => "the name of a report",
+            Self::CollectionReport | Self::Scrub => "the name of a report",
             Self::PullsSince | Self::Pulls(..) => "the name of pull times",
         }
     }
@@ -175,7 +181,7 @@ impl Key {
             Self::Tagged(..) => None,
             // A push that ends with the machine was not answered.
             Self::Intent(..) | Self::ExpiredIntent(..) => None,
-            Self::CollectionReport | Self::PullsSince | Self::Pulls(..) => None,
+            Self::CollectionReport | Self::Scrub | Self::PullsSince | Self::Pulls(..) => None,
             Self::Tag(..) => Some("the removal of a tag"),
             Self::Referrer { .. } => Some("the removal of a referrer"),
             Self::Root | Self::Layer(..) | Self::Revision(..) => Some("the removal of a fact"),
@@ -196,7 +202,6 @@ impl Dir {
                 format!("{REPOSITORIES}/{name}/_manifests/referrers/{}/{}", d.algorithm(), d.hex())
             }
             Self::Intents(name) => format!("{REPOSITORIES}/{name}/_intents"),
-            Self::ExpiredIntents(name) => format!("{REPOSITORIES}/{name}/_intents/expired"),
             Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
         }
     }
@@ -208,7 +213,7 @@ impl Dir {
             Self::Revisions(_, algorithm) => format!("{algorithm}:{name}").parse::<Digest>().is_ok(),
             Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
             Self::Referrers(..) => referrer(name).is_some(),
-            Self::Intents(_) | Self::ExpiredIntents(_) => push(name).is_some(),
+            Self::Intents(_) => intent(name).is_some(),
             Self::Pulls(_) => name.replace('+', "/").parse::<RepositoryName>().is_ok(),
         }
     }
@@ -220,9 +225,15 @@ pub fn referrer(name: &str) -> Option<Digest> {
     format!("{algorithm}:{hex}").parse().ok()
 }
 
-/// The push in the name of an intent.
-pub fn push(name: &str) -> Option<PushId> {
-    name.parse::<ulid::Ulid>().ok().filter(|id| id.to_string() == name).map(PushId)
+/// The push in the name of an intent, and whether it has expired.
+pub fn intent(name: &str) -> Option<(PushId, bool)> {
+    let (id, expired) = name.strip_suffix(".expired").map_or((name, false), |id| (id, true));
+    ulid(id).map(|ulid| (PushId(ulid), expired))
+}
+
+/// A ULID in the one spelling we write.
+fn ulid(text: &str) -> Option<ulid::Ulid> {
+    text.parse::<ulid::Ulid>().ok().filter(|ulid| ulid.to_string() == text)
 }
 
 /// The path of a blob in the pool: two digits spread the names over 256 directories.

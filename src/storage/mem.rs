@@ -1,9 +1,9 @@
 //! Storage in memory: the plainest thing that keeps the promises, for tests and as their reading.
 
 use super::{
-    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Exclusive, Expect, Fact, Facts,
-    Grave, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId, Verdict,
-    Verified, Why,
+    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Examined, Exclusive, Expect, Fact,
+    Facts, Grave, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId,
+    Verdict, Verified, Why,
 };
 use crate::oci::{Digest, Hasher, UploadId};
 use async_trait::async_trait;
@@ -390,6 +390,33 @@ impl Lifecycle for Mem {
             Some((_, Buried::Upload(session))) => session.data.len() as u64,
             None => 0,
         })
+    }
+
+    async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
+        let mut state = self.state();
+        let item = Item::Blob(digest.clone());
+        let is_sound = |file: &Fact| Hasher::digest(digest.algorithm(), &file.bytes) == *digest;
+        let mut aside = Vec::new();
+        for entry in state.graves(&item) {
+            if matches!(state.graves.get(&entry.path()), Some((_, Buried::File(file))) if !is_sound(file)) {
+                state.graves.remove(&entry.path());
+                aside.push(entry.path());
+            }
+        }
+        if state.files.get(&item.path()).is_some_and(|file| !is_sound(file)) {
+            let entry = Condemned { run, item: item.clone(), why: Why::Damaged };
+            if let Some(buried) = state.take(&item) {
+                aside.push(entry.path());
+                state.graves.insert(entry.path(), (entry, buried));
+            }
+        }
+        let is_there = state.find(&item).is_some();
+        if aside.is_empty() {
+            return Ok(if is_there { Examined::Sound } else { Examined::Gone });
+        }
+        let graves = state.graves(&item);
+        graves.first().map(|entry| state.restore(entry));
+        Ok(Examined::Damaged { aside, replaced: is_there })
     }
 
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {

@@ -369,6 +369,22 @@ pub enum Presence {
     Missing,
 }
 
+/// What [`Lifecycle::examine`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Examined {
+    /// It is not there.
+    Gone,
+    /// Its bytes are what its name says.
+    Sound,
+    /// They were not.
+    Damaged {
+        /// Where what was damaged lies now.
+        aside: Vec<String>,
+        /// A sound copy that lay in the graveyard took its place.
+        replaced: bool,
+    },
+}
+
 /// Held while the only collection of a store runs.
 pub struct Exclusive(#[expect(dead_code, reason = "held to be dropped")] Box<dyn Send + Sync>);
 
@@ -420,7 +436,7 @@ pub trait Lifecycle: Send + Sync {
     async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool>;
 
     /// For each item: there, brought back, or missing. After `Ok` no earlier condemnation can
-    /// remove what is live or restored, and links are durable whoever made them.
+    /// remove what is live or restored, and it is durable whoever made it.
     async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>>;
 
     /// Moves an item to the graveyard unless it was renewed within `idle`. What is deleted is
@@ -436,6 +452,11 @@ pub trait Lifecycle: Send + Sync {
 
     /// Removes exactly this entry, never a live name; the bytes freed.
     async fn purge(&self, entry: &Condemned) -> Result<u64>;
+
+    /// Reads a blob whole. Whatever of it has other bytes than its name says, in its place or in
+    /// the graveyard, is taken where nothing is served from and nothing comes back from: a client
+    /// that asks for it is told that it is not there, and brings it again.
+    async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined>;
 
     /// Keeps other collections of this store from running until the guard is dropped; `None` if
     /// one runs. Only collections take it: no request ever waits for it.

@@ -1,8 +1,8 @@
 //! The promises of [`super`], as sessions that every backend runs.
 
 use super::{
-    Appended, Condemned, Dir, Durability, Expect, Item, ItemKind, Key, Lifecycle, Mem, Outcome, Page, Presence,
-    Published, Put, Result, RunId, Storage, Verdict, Verified, Version, Why, fs::Fs,
+    Appended, Condemned, Dir, Durability, Examined, Expect, Item, ItemKind, Key, Lifecycle, Mem, Outcome, Page,
+    Presence, Published, Put, Result, RunId, Storage, Verdict, Verified, Version, Why, fs::Fs,
 };
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName, Span, Tag, UploadId};
 use bytes::Bytes;
@@ -471,4 +471,42 @@ async fn what_an_interrupted_write_left_is_tidied() {
     std::fs::write(dir.path().join("state/tmp/left"), "x").expect("a write");
     assert_eq!(fs.tidy(Duration::from_secs(3600)).await.expect("tidy"), 0);
     assert_eq!(fs.tidy(Duration::ZERO).await.expect("tidy"), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_blob_is_taken_aside_and_comes_back_from_a_sound_copy_or_a_client() {
+    each(|store| async move {
+        let (right, run) = (verified(b"right"), RunId::fresh());
+        let blob = Item::Blob(digest(b"right"));
+        assert_eq!(store.examine(&digest(b"right"), run).await?, Examined::Gone);
+        // Bytes that are not what they are vouched to be: as a bad disk would leave them.
+        store.put_blob(&right, Bytes::from_static(b"wrong")).await?;
+        let Examined::Damaged { aside, replaced: false } = store.examine(&digest(b"right"), run).await? else {
+            panic!("it is damaged")
+        };
+        assert_eq!(aside, [Condemned { run, item: blob.clone(), why: Why::Damaged }.path()]);
+        assert_eq!(content(&store, &digest(b"right")).await?, None);
+        assert_eq!(store.ensure(std::slice::from_ref(&blob)).await?, [Presence::Missing]);
+        assert!(store.condemned(None, 10).await?.entries.is_empty(), "it is not in the graveyard");
+        // Somebody brings it again; the bytes are taken.
+        assert_eq!(upload(&store, b"right").await?, Published::New);
+        assert_eq!(store.examine(&digest(b"right"), RunId::fresh()).await?, Examined::Sound);
+        assert_eq!(content(&store, &digest(b"right")).await?.as_deref(), Some(&b"right"[..]));
+
+        // A damaged one stands there while a sound copy and another damaged one lie in the graveyard.
+        let condemn = || store.condemn(&blob, RunId::fresh(), Why::Unreferenced, Duration::ZERO);
+        condemn().await?;
+        store.put_blob(&right, Bytes::from_static(b"wring")).await?;
+        condemn().await?;
+        store.put_blob(&right, Bytes::from_static(b"wrung")).await?;
+        let Examined::Damaged { aside, replaced: true } = store.examine(&digest(b"right"), RunId::fresh()).await?
+        else {
+            panic!("two of three are damaged")
+        };
+        assert_eq!(aside.len(), 2);
+        assert_eq!(store.ensure(std::slice::from_ref(&blob)).await?, [Presence::Live]);
+        assert_eq!(content(&store, &digest(b"right")).await?.as_deref(), Some(&b"right"[..]));
+        Ok(())
+    })
+    .await;
 }

@@ -15,6 +15,7 @@ mod door;
 mod elsewhere;
 mod first;
 mod format;
+mod fsck;
 mod hostile;
 mod leaks;
 mod limits;

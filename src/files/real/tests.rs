@@ -80,6 +80,31 @@ fn a_fifo_in_place_of_a_file_neither_hangs_nor_reads() {
 }
 
 #[test]
+fn reading_aside_sees_all_and_leaves_nothing_in_memory_that_was_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let sys = Real::open_root(dir.path()).unwrap();
+    let file = sys.create("f", false).unwrap();
+    let content = Bytes::from((0..3_000_000u32).map(|i| (i % 251) as u8).collect::<Vec<_>>());
+    sys.write_at(&file, std::slice::from_ref(&content), 0).unwrap();
+    sys.sync_data(&file).unwrap();
+    fs::fadvise(&file, 0, None, fs::Advice::DontNeed).unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    let mut read = Vec::new();
+    while let n @ 1.. = sys.read_aside(&file, &mut buffer, read.len() as u64).unwrap() {
+        read.extend_from_slice(&buffer[..n]);
+    }
+    assert_eq!(read, content);
+    let mut byte = [0];
+    let warm = (0..content.len() as u64).step_by(4096).filter(|at| in_memory(&file, &mut byte, *at) == 1).count();
+    assert!(warm < 16, "{warm} pages stayed");
+    // What is in memory stays there.
+    sys.read_at(&file, &mut buffer, 0).unwrap();
+    let before = in_memory(&file, &mut vec![0; 1 << 20], 0);
+    sys.read_aside(&file, &mut buffer, 0).unwrap();
+    assert_eq!(in_memory(&file, &mut vec![0; 1 << 20], 0), before);
+}
+
+#[test]
 fn vectored_writes_of_any_number_of_parts_arrive_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let sys = Real::open_root(dir.path()).unwrap();

@@ -55,7 +55,8 @@ impl Pass<'_> {
 
     /// Brings back what is needed; removes what is not and has lain there long enough.
     pub(super) async fn restore_and_purge(&mut self, graveyard: &Graveyard, marks: &Marks) -> Result<()> {
-        let keep = self.timing.retention.max(self.timing.settle);
+        // Twice: an entry may be seen late, and what would have needed it as well.
+        let keep = self.timing.retention.max(self.timing.settle * 2);
         for (i, grave) in graveyard.entries.iter().enumerate() {
             self.at(Step::Purge, i as u64).await;
             let is_due = self.is_older(grave.since, keep);

@@ -4,7 +4,7 @@
 use super::{PAGE, Pass, Result, Step, roots::Walk};
 use crate::{
     oci::RepositoryName,
-    registry::{Registry, intent::Intent},
+    registry::{self, Registry, intent::Intent},
     storage::{Dir, Durability, Fact, Key, PushId, Put, key},
 };
 
@@ -27,13 +27,13 @@ impl Pass<'_> {
     async fn tidy_intents_of(&mut self, repository: &RepositoryName) -> Result<()> {
         let store = &self.registry.core.store;
         // The expired first: what expires now is to be a root for another pass at least.
-        for (push, fact) in self.registry.intent_facts(repository, &Dir::ExpiredIntents(repository.clone())).await? {
+        for (push, fact) in self.registry.intent_facts(repository, true).await? {
             if self.is_older(fact.written, self.timing.settle * 2) {
                 store.discard(&Key::ExpiredIntent(repository.clone(), push)).await?;
                 self.report.intents += 1;
             }
         }
-        for (push, fact) in self.registry.intent_facts(repository, &Dir::Intents(repository.clone())).await? {
+        for (push, fact) in self.registry.intent_facts(repository, false).await? {
             if self.is_over(repository, &fact).await? {
                 let expired = Put::any(Key::ExpiredIntent(repository.clone(), push), fact.bytes);
                 store.put(vec![expired], Durability::Process).await?;
@@ -60,10 +60,10 @@ impl Pass<'_> {
 impl Registry {
     /// What pushes under way refer to. The active ones are read first: one that expires meanwhile
     /// is copied before it is removed, and so found among the expired.
-    pub(in crate::registry) async fn intents(&self, repository: &RepositoryName) -> super::super::Result<Vec<Intent>> {
+    pub(in crate::registry) async fn intents(&self, repository: &RepositoryName) -> registry::Result<Vec<Intent>> {
         let mut intents = Vec::new();
-        for dir in [Dir::Intents(repository.clone()), Dir::ExpiredIntents(repository.clone())] {
-            for (_, fact) in self.intent_facts(repository, &dir).await? {
+        for expired in [false, true] {
+            for (_, fact) in self.intent_facts(repository, expired).await? {
                 // What a power failure left of one is nobody's: its push is dead.
                 intents.extend(Intent::read(&fact.bytes));
             }
@@ -71,15 +71,16 @@ impl Registry {
         Ok(intents)
     }
 
-    async fn intent_facts(&self, repository: &RepositoryName, dir: &Dir) -> super::super::Result<Vec<(PushId, Fact)>> {
+    async fn intent_facts(&self, repository: &RepositoryName, expired: bool) -> registry::Result<Vec<(PushId, Fact)>> {
         let store = &self.core.store;
-        let is_expired = matches!(dir, Dir::ExpiredIntents(_));
+        let dir = Dir::Intents(repository.clone());
         let mut facts = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let page = store.children(dir, after.as_deref(), PAGE).await?;
-            for push in page.entries.iter().filter_map(|child| key::push(&child.name)) {
-                let key = match is_expired {
+            let page = store.children(&dir, after.as_deref(), PAGE).await?;
+            let intents = page.entries.iter().filter_map(|child| key::intent(&child.name));
+            for (push, _) in intents.filter(|(_, is_expired)| *is_expired == expired) {
+                let key = match expired {
                     true => Key::ExpiredIntent(repository.clone(), push),
                     false => Key::Intent(repository.clone(), push),
                 };

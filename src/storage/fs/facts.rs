@@ -57,10 +57,15 @@ impl<S: Sys> Facts for Fs<S> {
 
 impl<S: Sys> Inner<S> {
     fn fact(&self, path: &str) -> Result<Option<Fact>> {
+        self.fact_within(path, LONGEST)
+    }
+
+    /// The value at a path, which has at most so many bytes.
+    pub(super) fn fact_within(&self, path: &str, most: u64) -> Result<Option<Fact>> {
         let failed = |e| Error::io("read", path, e);
         let Some(file) = absent(self.sys().open(path)).map_err(failed)? else { return Ok(None) };
         let meta = self.sys().file_meta(&file).map_err(failed)?;
-        if meta.len > LONGEST {
+        if meta.len > most {
             return Err(Error::damaged(path, "it is far longer than what is kept there"));
         }
         let mut bytes = vec![0; meta.len as usize];
@@ -69,7 +74,7 @@ impl<S: Sys> Inner<S> {
         Ok(Some(Fact { bytes: bytes.into(), written: meta.modified }))
     }
 
-    fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
+    pub(super) fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
         let sync = (durability == Durability::Durable).then_some("the bytes of a fact");
         // Nothing has a name yet, so all of it may go to the disk at the same time.
         let staged = world::each(puts.iter().collect(), |put: &Put| {

@@ -5,8 +5,8 @@ use crate::{
     files::{Kind, Sys, atomic, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
-        Aged, Capabilities, Condemned, Dir, Error, Exclusive, Grave, Health, Item, ItemKind, Lifecycle, Page, Presence,
-        Result, RunId, Verdict, Why, error::absent, key,
+        Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Grave, Health, Item, ItemKind, Lifecycle, Page,
+        Presence, Result, RunId, Verdict, Why, error::absent, key,
     },
 };
 use async_trait::async_trait;
@@ -132,6 +132,11 @@ impl<S: Sys> Lifecycle for Fs<S> {
         self.run(move |inner| inner.purge(&entry)).await
     }
 
+    async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
+        let digest = digest.clone();
+        self.run(move |inner| inner.examine(&digest, run)).await
+    }
+
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
         self.run(|inner| {
             let failed = |e| Error::io("lock", COLLECTION, e);
@@ -227,7 +232,7 @@ impl<S: Sys> Inner<S> {
         Ok((meta.modified, 0))
     }
 
-    fn ensure(&self, item: &Item) -> Result<Presence> {
+    pub(super) fn ensure(&self, item: &Item) -> Result<Presence> {
         let failed = |e| Error::io("look for", item.path(), e);
         if absent(self.sys().meta(&item.path())).map_err(failed)?.is_some() {
             return Ok(Presence::Live);
@@ -244,10 +249,10 @@ impl<S: Sys> Inner<S> {
         })
     }
 
-    /// Makes the names of links and revisions durable: whoever made them may not have got so far
-    /// yet, and others are about to rely on them. A blob is durable before any link to it.
+    /// Makes the names of what is there durable: whoever made them may not have got so far yet, or
+    /// have died before, and others are about to rely on them.
     fn make_durable<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Result<()> {
-        let named = items.filter(|item| matches!(item, Item::Link(..) | Item::Revision(..)));
+        let named = items.filter(|item| !matches!(item, Item::Upload(_)));
         let dirs: BTreeMap<String, String> =
             named.map(Item::path).map(|path| (atomic::parent(&path).to_owned(), path)).collect();
         let settled = world::each(dirs.into_values().collect(), |path: String| {
@@ -259,7 +264,7 @@ impl<S: Sys> Inner<S> {
     }
 
     /// Where an item may lie in the graveyard from where it can come back, the newest run first.
-    fn graves(&self, item: &Item) -> Result<impl Iterator<Item = Condemned> + use<S>> {
+    pub(super) fn graves(&self, item: &Item) -> Result<impl Iterator<Item = Condemned> + use<S>> {
         let (runs, _) = self.names(key::GRAVEYARD, None, usize::MAX, |_, kind| kind == Kind::Directory)?;
         let item = item.clone();
         let runs = runs.into_iter().rev().filter_map(|(run, _)| run.parse().ok());
@@ -347,7 +352,7 @@ impl<S: Sys> Inner<S> {
         Ok(found)
     }
 
-    fn restore(&self, entry: &Condemned) -> Result<bool> {
+    pub(super) fn restore(&self, entry: &Condemned) -> Result<bool> {
         let (live, dead) = (entry.item.path(), entry.path());
         let failed = |e| Error::io("restore", &live, e);
         let restored = match &entry.item {

@@ -10,8 +10,10 @@ mod facts;
 mod identity;
 mod lifecycle;
 pub mod root;
+mod survey;
 
 pub use root::{Init, OpenError, Opened};
+pub use survey::Survey;
 
 use super::{Error, Result, blob::blocking, key};
 use crate::files::{Files, Guarded, Kind, Real, Syncing, Sys, world};
@@ -117,7 +119,6 @@ impl<S: Sys> Inner<S> {
             && matches!(self.sys().meta(&format!("{repository}/_manifests")), Err(e) if e.kind() == io::ErrorKind::NotFound)
             && matches!(self.sys().meta(&format!("{repository}/_layers")), Err(e) if e.kind() == io::ErrorKind::NotFound)
         {
-            self.files.prune(&format!("{repository}/_intents/expired/none"), key::REPOSITORIES);
             self.files.prune(&format!("{repository}/_intents/none"), key::REPOSITORIES);
         }
     }

@@ -1,0 +1,86 @@
+//! The scenes: small enough to be explored to the end, large enough for every known loss.
+
+use crate::{
+    names::Names,
+    protocol::{Item, Kind, Push, Scene},
+    store::Recent,
+};
+
+fn item(name: &'static str, kind: Kind, refers: &[usize]) -> Item {
+    Item { name, kind, refers: Names::of(refers), repository: 0 }
+}
+
+fn push(manifest: usize, uploads: &[usize]) -> Push {
+    Push { manifest, uploads: Names::of(uploads), tags: false }
+}
+
+fn scene(items: Vec<Item>, pushes: Vec<Push>, present: &[usize], collectors: usize, runs: usize) -> Scene {
+    Scene {
+        items,
+        pushes,
+        present: Names::of(present),
+        collectors,
+        runs,
+        policy: false,
+        deletes: true,
+        recent: Recent::Certain,
+        crashes: 0,
+    }
+}
+
+/// One blob, and up to three writers with a manifest each that refers to it.
+pub fn blob(writers: usize, collectors: usize, runs: usize) -> Scene {
+    let manifest = |name| item(name, Kind::Manifest, &[0]);
+    let items = [item("a", Kind::Blob, &[]), manifest("M"), manifest("N"), manifest("O")];
+    let pushes = (1..=writers).map(|manifest| push(manifest, &[0])).collect();
+    scene(items[..=writers].to_vec(), pushes, &[0], collectors, runs)
+}
+
+/// One image of two blobs.
+pub fn image(collectors: usize, runs: usize) -> Scene {
+    let blob = |name| item(name, Kind::Blob, &[]);
+    let items = vec![blob("a"), blob("b"), item("M", Kind::Manifest, &[0, 1])];
+    scene(items, vec![push(2, &[0, 1])], &[0, 1], collectors, runs)
+}
+
+/// Two images, of which the second shares a blob with the first.
+pub fn images(collectors: usize, runs: usize) -> Scene {
+    let blob = |name| item(name, Kind::Blob, &[]);
+    let manifest = |name, refers| item(name, Kind::Manifest, refers);
+    let items = vec![blob("a"), blob("b"), manifest("M", &[0, 1]), manifest("N", &[1])];
+    scene(items, vec![push(2, &[0, 1]), push(3, &[1])], &[0, 1], collectors, runs)
+}
+
+/// Two repositories. The first has the blob; whoever pushes to the second only knows its digest.
+pub fn links(collectors: usize, runs: usize) -> Scene {
+    let items = vec![
+        item("a", Kind::Blob, &[]),
+        item("the first repository's link to a", Kind::Link(0), &[]),
+        item("the second repository's link to a", Kind::Link(0), &[]),
+        item("M", Kind::Manifest, &[0, 1]),
+        Item { repository: 1, ..item("N", Kind::Manifest, &[0, 2]) },
+    ];
+    scene(items, vec![push(3, &[0, 1]), push(4, &[])], &[0, 1], collectors, runs)
+}
+
+/// Manifests that nothing needs are condemned: an index `I`, its child `R`, and the child's blob. A
+/// push of the index looks for the child, and not for what the child refers to.
+pub fn index(collectors: usize, runs: usize) -> Scene {
+    let items = vec![item("a", Kind::Blob, &[]), item("R", Kind::Manifest, &[0]), item("I", Kind::Manifest, &[1])];
+    let pushes = vec![Push { tags: true, ..push(2, &[]) }];
+    Scene { policy: true, ..scene(items, pushes, &[0, 1], collectors, runs) }
+}
+
+/// The machine crashes: what is not synced may be lost. Manifests are tagged.
+pub fn crash(writers: usize, collectors: usize, runs: usize, crashes: u8) -> Scene {
+    let mut scene = blob(writers, collectors, runs);
+    scene.pushes.iter_mut().for_each(|push| push.tags = true);
+    Scene { present: Names::NONE, deletes: false, recent: Recent::Unsynced, crashes, ..scene }
+}
+
+/// Every process sees names and directories as they were up to one `settle` ago.
+pub fn caches(writers: usize, collectors: usize, runs: usize, unseen: usize) -> Scene {
+    let mut scene = blob(writers, collectors, runs);
+    scene.pushes.iter_mut().for_each(|push| push.uploads = Names::NONE);
+    Scene { deletes: false, recent: Recent::Unseen(unseen), ..scene }
+}

@@ -1,0 +1,39 @@
+//! What was read in the background, as metrics.
+
+use crate::registry::Scrubbed;
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry as Collector,
+};
+
+/// Counters of the scrub; they follow what the registry counted.
+#[derive(Default)]
+pub(super) struct ScrubMetrics {
+    objects: Counter,
+    bytes: Counter,
+    damaged: Counter,
+    last: Gauge,
+}
+
+impl ScrubMetrics {
+    pub(super) fn register(collector: &mut Collector) -> Self {
+        let metrics = Self::default();
+        collector.register("scrub_objects", "Blobs read in the background", metrics.objects.clone());
+        collector.register("scrub_bytes", "Bytes of blobs read in the background", metrics.bytes.clone());
+        let help = "Blobs found in the background that were damaged or could not be read";
+        collector.register("scrub_damaged", help, metrics.damaged.clone());
+        let help = "When all blobs of this store had been read for the last time, in seconds since 1970; 0 if never";
+        collector.register("scrub_last_success_timestamp_seconds", help, metrics.last.clone());
+        metrics
+    }
+
+    pub(super) fn follow(&self, scrubbed: &Scrubbed) {
+        let follow = |counter: &Counter, n: u64| {
+            counter.inc_by(n.saturating_sub(counter.get()));
+        };
+        follow(&self.objects, scrubbed.blobs);
+        follow(&self.bytes, scrubbed.bytes);
+        follow(&self.damaged, scrubbed.damaged);
+        self.last.set(i64::try_from(scrubbed.last).unwrap_or(i64::MAX));
+    }
+}

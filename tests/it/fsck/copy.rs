@@ -1,0 +1,94 @@
+//! Copies of a store that is in full use, made by the tools everybody has.
+
+use super::{fsck, live::Load};
+use crate::registry::{Registry, Setup};
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
+use wharfinger::registry::{CollectionOptions, Settings};
+
+/// The copy as docs/operations.md has it.
+fn script(with: &str) -> String {
+    let document = include_str!("../../../docs/operations.md");
+    let (_, rest) = document.split_once(&format!("<!-- backup: {with} -->")).expect("the page has it");
+    let (_, rest) = rest.split_once("```sh\n").expect("a block");
+    rest.split_once("```").expect("its end").0.to_owned()
+}
+
+async fn registry() -> Registry {
+    let mut settings = Settings::default();
+    // Everything at once, but the graveyard outlives the copy.
+    (settings.collection.lease, settings.collection.settle) = (Duration::ZERO, Duration::ZERO);
+    settings.collection.retention = Duration::from_secs(3600);
+    Registry::with(|setup| setup.settings = settings).await
+}
+
+/// Copies a store under load by a shell script, and checks that all is in the copy that was there
+/// before; what the copy itself holds of what happened meanwhile is `judged`.
+async fn copied(script: String, judged: impl FnOnce(&Path)) {
+    let registry = registry().await;
+    let force = CollectionOptions { force: true, ..CollectionOptions::default() };
+    let load = Load::start(&registry, 6, Some(force));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = load.acknowledged.lock().expect("a lock").clone();
+    let copy = tempfile::tempdir().expect("a directory");
+    let (from, to) = (registry.root().to_owned(), copy.path().to_owned());
+    let done = tokio::task::spawn_blocking(move || {
+        Command::new("sh").args(["-c", &script]).env("S", from).env("D", to).env("LC_ALL", "C").output()
+    });
+    let done = done.await.expect("a thread").expect("a shell");
+    let acknowledged = load.acknowledged.clone();
+    let pushed = load.stop().await;
+    assert!(pushed > 20, "{pushed}");
+    // Files that vanish while they are copied are told; nothing else may be.
+    let told = String::from_utf8_lossy(&done.stderr).into_owned();
+    for line in told.lines() {
+        assert!(line.contains("No such file") || line.contains("vanished") || line.contains("error 23"), "{told}");
+    }
+    judged(copy.path());
+    let after = acknowledged.lock().expect("a lock").clone();
+    let kept: Vec<_> = before.into_iter().filter(|(id, _)| after.contains_key(id)).collect();
+    assert!(kept.len() > 10, "{}", kept.len());
+    let restored = Registry::over(Arc::new(copy), Setup::default()).await;
+    for ((name, digest), manifest) in kept {
+        assert_eq!(restored.read(format!("/v2/{name}/manifests/{digest}")).await.json(), manifest);
+        for part in [&manifest["config"], &manifest["layers"][0]] {
+            let digest = part["digest"].as_str().expect("text");
+            let body = restored.read(format!("/v2/{name}/blobs/{digest}")).await.body;
+            assert_eq!(crate::session::sha256(&body), digest);
+        }
+    }
+    // An image that was pushed meanwhile may be there without its layers, and only a push helps.
+    let checked = fsck(restored.root(), &["--read-data"]);
+    assert!(checked.kinds().iter().all(|(kind, _)| *kind == "blob-missing"), "{}", checked.told());
+    // And it goes on.
+    restored.push_image("load/r0", "new", "new").await;
+    restored.inner().collect(force, &()).await.expect("a collection");
+}
+
+/// In the right order nothing in the copy lacks what it refers to, but for what was deleted.
+fn has_no_damage(copy: &Path) {
+    let checked = fsck(copy, &["--read-data", "--repair"]);
+    assert_eq!(checked.summary["damage"], 0, "{}", checked.told());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_copy_by_cp_in_the_order_of_the_manual_is_whole() {
+    copied(script("cp"), has_no_damage).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_copy_by_rsync_in_the_order_of_the_manual_is_whole() {
+    if Command::new("rsync").arg("--version").output().is_err() {
+        eprintln!("no rsync here");
+        return;
+    }
+    copied(script("rsync"), has_no_damage).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_copy_in_no_order_at_all_has_everything_that_was_there_before() {
+    copied("cp -a \"$S/.\" \"$D\"".into(), |copy| {
+        // What was pushed meanwhile may be there in part; a repair takes it aside.
+        fsck(copy, &["--read-data", "--repair"]);
+    })
+    .await;
+}
