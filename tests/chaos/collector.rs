@@ -107,6 +107,20 @@ impl Collector {
     }
 }
 
+impl Collector {
+    /// Everything in the store is sound.
+    pub fn check(&self) {
+        let checked =
+            program(&self.root, &self.settings, &["fsck", "--read-data", "--json"]).output().expect("a check");
+        let text = String::from_utf8_lossy(&checked.stdout);
+        assert_eq!(checked.status.code(), Some(0), "{text} {}", String::from_utf8_lossy(&checked.stderr));
+        let last = text.lines().last().unwrap_or_default();
+        let summary: Value = serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {text}"));
+        self.world.tally.add("blobs read by fsck", summary["summary"]["blobsRead"].as_u64().unwrap_or_default());
+        self.world.tally.add("notes of fsck", summary["summary"]["notes"].as_u64().unwrap_or_default());
+    }
+}
+
 /// The real program over a root, by these settings.
 pub fn program(root: &Path, settings: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));

@@ -62,7 +62,7 @@ impl Killer {
             match self.dice.below(100) {
                 0..65 => self.kill().await,
                 65..80 => self.stop().await,
-                80..90 => {
+                80..86 => {
                     self.collection.signal(Signal::KILL);
                 }
                 _ => self.stop_collection(),
@@ -80,6 +80,9 @@ impl Killer {
         }
         while self.dice.chance(10) {
             self.kill_at_start().await;
+        }
+        if self.dice.chance(25) {
+            self.world.change_crowd(&mut self.dice);
         }
         self.start().await;
     }

@@ -75,7 +75,6 @@ struct Options {
     seed: u64,
     kills: u64,
     time: Duration,
-    crowd: usize,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,13 +95,7 @@ async fn campaign(missing: &'static str) {
     }
     let seed = number("CHAOS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let time = number("CHAOS_MINUTES").map_or(Duration::from_secs(10), |minutes| Duration::from_secs(minutes * 60));
-    let options = Options {
-        missing,
-        seed,
-        kills: number("CHAOS_KILLS").unwrap_or(6),
-        crowd: if time > Duration::from_secs(60) { 1000 } else { 200 },
-        time,
-    };
+    let options = Options { missing, seed, kills: number("CHAOS_KILLS").unwrap_or(6), time };
     let dir = match std::env::var("CHAOS_DIR") {
         Ok(dir) => tempfile::tempdir_in(dir),
         Err(_) => tempfile::tempdir(),
@@ -110,7 +103,7 @@ async fn campaign(missing: &'static str) {
     let dir = dir.expect("a directory");
     let logs = Logs::default();
     let (door, open) = watch::channel(None);
-    let world = Arc::new(World::new(missing == "refuse", options.crowd, open));
+    let world = Arc::new(World::new(missing == "refuse", open));
     let began = Instant::now();
     let run = tokio::spawn(run(options, world.clone(), dir.path().to_owned(), door, logs.clone()));
     let ended = run.await;
@@ -173,6 +166,9 @@ async fn run(options: Options, world: Arc<World>, dir: PathBuf, door: watch::Sen
     killer.kill().await;
     collector.collect().await;
     world.verify().await;
+    world.delete_what_is_not_whole().await;
+    collector.collect().await;
+    collector.check();
 }
 
 /// What a task came back with; its panic goes on here.

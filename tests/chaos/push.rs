@@ -4,7 +4,7 @@
 use crate::{
     content::{REPOSITORIES, Spec},
     dice::Dice,
-    ledger::End,
+    ledger::{End, Id},
     world::{Asked, World, manifest, rest},
 };
 use http::Method;
@@ -46,7 +46,7 @@ impl Pusher {
                 _ => self.scrap(repository).await,
             }
             // Deleters keep up with this.
-            let haste = if self.world.ledger.live() > self.world.crowd * 3 / 2 { 100 } else { 1 };
+            let haste = if self.world.ledger.live() > self.world.crowd() * 3 / 2 { 100 } else { 1 };
             let pause = self.dice.millis(0..20) * haste;
             rest(&self.world, pause.min(Duration::from_millis(500))).await;
         }
@@ -203,7 +203,7 @@ impl Deleter {
     /// Deletes, as long as there are many, until the campaign ends.
     pub async fn run(mut self) {
         while !self.world.is_ending() {
-            if self.world.ledger.live() > self.world.crowd || self.dice.chance(10) {
+            if self.world.ledger.live() > self.world.crowd() || self.dice.chance(10) {
                 self.delete().await;
             } else {
                 rest(&self.world, self.dice.millis(0..50)).await;
@@ -212,19 +212,46 @@ impl Deleter {
     }
 
     async fn delete(&mut self) {
-        let Some((id, spec)) = self.world.ledger.any(&mut self.dice) else { return };
-        self.world.ledger.begin_delete(id);
-        let asked = self.world.ask(Method::DELETE, &manifest(&spec), "").await;
+        if let Some((id, spec)) = self.world.ledger.any(&mut self.dice) {
+            self.world.delete(id, &spec).await;
+        }
+    }
+}
+
+impl World {
+    async fn delete(&self, id: Id, spec: &Spec) {
+        self.ledger.begin_delete(id);
+        let asked = self.ask(Method::DELETE, &manifest(spec), "").await;
         let end = match asked.as_ref().map(Asked::status) {
             None => End::Lost,
             Some(202) => End::Done,
             Some(404) => End::Missing,
             Some(_) => asked.expect("an answer").unexpected("a manifest was not deleted"),
         };
-        if let Err(why) = self.world.ledger.end_delete(id, end) {
+        if let Err(why) = self.ledger.end_delete(id, end) {
             asked.expect("an answer").unexpected(&why);
         }
-        self.world.tally.one(format!("deletions of manifests {}", told(end)));
+        self.tally.one(format!("deletions of manifests {}", told(end)));
+    }
+
+    /// At the end: deletes every index that lists what was deleted, so that what is left is whole.
+    pub async fn delete_what_is_not_whole(&self) {
+        loop {
+            let now = self.ledger.now();
+            let is_there = |spec: &Spec, child: &String| {
+                self.ledger.find(spec.repository, child).is_some_and(|(id, _)| self.ledger.is_promised(id, now))
+            };
+            let mut all = self.ledger.all();
+            all.retain(|(id, spec)| {
+                !self.ledger.is_gone(*id, now) && spec.children.iter().any(|child| !is_there(spec, child))
+            });
+            if all.is_empty() {
+                return;
+            }
+            for (id, spec) in all {
+                self.delete(id, &spec).await;
+            }
+        }
     }
 }
 

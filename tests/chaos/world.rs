@@ -2,6 +2,7 @@
 
 use crate::{
     content::{Pool, Spec},
+    dice::Dice,
     ledger::{Ledger, Moment},
     session::{Client, Reply},
     tally::Tally,
@@ -11,7 +12,7 @@ use http::Method;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -19,6 +20,10 @@ use tokio::sync::watch;
 
 /// Longest time until an answer: no collection and no stop holds a request for long.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Manifests that are kept at once: of few, collections are over in a moment, so that several go by
+/// while a push is held up; of many, each is long enough to be killed in any of its steps.
+const CROWDS: [usize; 3] = [30, 150, 600];
 
 /// How long a client waits before it tries again what got no answer.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,7 +36,7 @@ pub struct World {
     /// Whether an index is refused whose children are missing.
     pub refuses_children: bool,
     /// Manifests that are kept at once, about.
-    pub crowd: usize,
+    crowd: AtomicUsize,
     /// The daemon, while it is up.
     door: watch::Receiver<Option<Client>>,
     is_ending: AtomicBool,
@@ -47,13 +52,13 @@ pub struct Asked {
 }
 
 impl World {
-    pub fn new(refuses_children: bool, crowd: usize, door: watch::Receiver<Option<Client>>) -> Self {
+    pub fn new(refuses_children: bool, door: watch::Receiver<Option<Client>>) -> Self {
         Self {
             pool: Pool::new(),
             ledger: Ledger::default(),
             tally: Tally::default(),
             refuses_children,
-            crowd,
+            crowd: AtomicUsize::new(CROWDS[0]),
             door,
             is_ending: AtomicBool::new(false),
         }
@@ -62,6 +67,16 @@ impl World {
     /// Lets the actors end what they are at and stop.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// How many manifests are to be kept at the moment.
+    pub fn crowd(&self) -> usize {
+        self.crowd.load(Ordering::Relaxed)
+    }
+
+    /// Lets the crowd swell or shrink.
+    pub fn change_crowd(&self, dice: &mut Dice) {
+        self.crowd.store(*dice.pick(&CROWDS), Ordering::Relaxed);
     }
 
     pub fn is_ending(&self) -> bool {
