@@ -12,11 +12,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use rustix::io::Errno;
 use std::{
     future::Future,
     io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
@@ -192,12 +193,57 @@ pub(crate) struct FaultySys<S> {
 pub(crate) struct Plan {
     calls: AtomicUsize,
     at: AtomicUsize,
-    kind: io::ErrorKind,
+    failure: Failure,
+    trouble: Trouble,
+    /// The first call that failed.
+    failed: Mutex<Option<&'static str>>,
+}
+
+/// What is said of a call that fails.
+#[derive(Clone, Copy)]
+enum Failure {
+    Kind(io::ErrorKind),
+    /// As the system says it: the disk's health is judged by these.
+    System(Errno),
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Kind(kind) => kind.into(),
+            Failure::System(errno) => errno.into(),
+        }
+    }
+}
+
+/// How system calls fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// One call, without an effect.
+    Once,
+    /// One call, although it had its effect: the answer was lost.
+    Late,
+    /// That call and all that follow.
+    Lasting,
 }
 
 impl Plan {
     pub(crate) fn new(at: usize, kind: io::ErrorKind) -> Arc<Self> {
-        Arc::new(Self { calls: AtomicUsize::new(0), at: AtomicUsize::new(at), kind })
+        Self::planned(at, Failure::Kind(kind), Trouble::Once)
+    }
+
+    pub(crate) fn of(at: usize, errno: Errno, trouble: Trouble) -> Arc<Self> {
+        Self::planned(at, Failure::System(errno), trouble)
+    }
+
+    fn planned(at: usize, failure: Failure, trouble: Trouble) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            at: AtomicUsize::new(at),
+            failure,
+            trouble,
+            failed: Mutex::default(),
+        })
     }
 
     pub(crate) fn was_reached(&self) -> bool {
@@ -209,10 +255,21 @@ impl Plan {
         self.at.store(usize::MAX, Ordering::SeqCst);
     }
 
-    fn step(&self) -> io::Result<()> {
-        match self.calls.fetch_add(1, Ordering::SeqCst) == self.at.load(Ordering::SeqCst) {
-            true => Err(self.kind.into()),
-            false => Ok(()),
+    /// The name of the first call that failed.
+    pub(crate) fn failed(&self) -> Option<&'static str> {
+        *self.failed.lock().unwrap()
+    }
+
+    fn step<T>(&self, name: &'static str, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let (now, at) = (self.calls.fetch_add(1, Ordering::SeqCst), self.at.load(Ordering::SeqCst));
+        if now == at {
+            *self.failed.lock().unwrap() = Some(name);
+        }
+        match self.trouble {
+            Trouble::Once if now == at => Err(self.failure.into()),
+            Trouble::Late if now == at => call().and_then(|_| Err(self.failure.into())),
+            Trouble::Lasting if now >= at => Err(self.failure.into()),
+            _ => call(),
         }
     }
 }
@@ -226,8 +283,7 @@ impl<S> FaultySys<S> {
 macro_rules! pass_on {
     ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
         $(fn $name(&self, $($arg: $type),*) -> io::Result<$out> {
-            self.plan.step()?;
-            self.inner.$name($($arg),*)
+            self.plan.step(stringify!($name), || self.inner.$name($($arg),*))
         })*
     };
 }
@@ -254,10 +310,28 @@ impl<S: Sys> Sys for FaultySys<S> {
         rmdir(path: &str) -> ();
         sync_dir(path: &str) -> ();
         sync_all() -> ();
-        read_dir(path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> ();
         touch(path: &str) -> ();
         try_lock(path: &str) -> Option<Box<dyn Send + Sync>>;
         space() -> Space;
+    }
+
+    /// Directories with nothing in them, or not there, are not counted: there are hundreds, and one
+    /// is like the other.
+    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()> {
+        let mut names = Vec::new();
+        let mut read = || {
+            self.inner.read_dir(path, &mut |name, kind| {
+                names.push((name.to_owned(), kind));
+                true
+            })
+        };
+        match read() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(e),
+            Ok(()) if names.is_empty() => return Ok(()),
+            read => self.plan.step("read_dir", || read)?,
+        }
+        let _ = names.iter().all(|(name, kind)| each(name, *kind));
+        Ok(())
     }
 
     fn share(&self, file: S::File) -> Result<Arc<std::fs::File>, S::File> {

@@ -287,11 +287,12 @@ impl<'a> Pass<'a> {
 
     async fn go(mut self) -> Result<Report> {
         let graveyard = self.list_graveyard().await?;
-        let mut marks = Marks::default();
+        let (mut marks, marking) = (Marks::default(), world::uptime());
         for source in roots::sources() {
             source.mark(&mut self, &graveyard, &mut marks).await?;
         }
         marks.settle();
+        self.report.mark_seconds = (world::uptime() - marking).as_secs_f64();
         self.is_the_clock_steady().await?;
         self.restore_and_purge(&graveyard, &marks).await?;
         drop(graveyard);

@@ -110,6 +110,8 @@ pub struct Report {
     pub passes: u32,
     /// Seconds it took.
     pub seconds: f64,
+    /// Of these, what finding out what is needed took.
+    pub mark_seconds: f64,
     /// Repositories met.
     pub repositories: u64,
     /// Manifests met.
@@ -157,6 +159,7 @@ impl Report {
         self.run = before.run;
         self.passes += before.passes;
         self.seconds += before.seconds;
+        self.mark_seconds += before.mark_seconds;
         self.condemned.join(before.condemned);
         self.restored.join(before.restored);
         self.purged.join(before.purged);

@@ -149,9 +149,16 @@ impl<S: Sys> Lifecycle for Fs<S> {
         self.run(|inner| {
             let failed = |e| Error::io("lock", COLLECTION, e);
             if absent(inner.sys().meta(COLLECTION)).map_err(failed)?.is_none() {
-                match inner.files.make_growing(COLLECTION) {
-                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
-                    Ok(()) | Err(_) => {}
+                // A copy may lack its directory too.
+                let staged = inner.files.stage(&Bytes::new(), None, false).map_err(failed)?;
+                match inner.files.place_new(&staged, COLLECTION) {
+                    Ok(()) => {}
+                    Err(e) => {
+                        inner.files.discard(staged);
+                        if e.kind() != io::ErrorKind::AlreadyExists {
+                            return Err(failed(e));
+                        }
+                    }
                 }
             }
             inner.sys().try_lock(COLLECTION).map_err(failed)
