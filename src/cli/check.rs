@@ -13,9 +13,9 @@ pub(super) fn check(mut report: Report) -> ExitCode {
     // Where a storage variable is wrong, the directory it meant is not known.
     if !report.problems.0.iter().any(|problem| problem.key.as_ref().is_some_and(|key| storage::is_named_by(key))) {
         match storage::inspect(&report.env) {
-            Ok((lines, warnings)) => {
+            Ok((lines, warned)) => {
                 decisions.extend(lines);
-                report.warnings.extend(warnings);
+                report.warnings.extend(warned);
             }
             Err(problem) => report.problems.push(problem),
         }

@@ -10,7 +10,7 @@ use super::{Registry, Result};
 use crate::{
     files::world,
     oci::{Digest, Manifest, ReferencedDigest, RepositoryName},
-    storage::{Durability, Key, PushId, Put},
+    storage::{Durability, InstanceId, Key, PushId, Put},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -26,10 +26,13 @@ pub(super) struct Intent {
     pub(super) manifest: Digest,
     /// What it refers to.
     pub(super) refers: Vec<Digest>,
+    /// The run of the program that pushes it. As long as that lives the intent does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) instance: Option<InstanceId>,
 }
 
 impl Intent {
-    pub(super) fn of(digest: &Digest, manifest: &Manifest) -> Self {
+    pub(super) fn of(digest: &Digest, manifest: &Manifest, instance: InstanceId) -> Self {
         let descriptors = manifest.config.iter().chain(&manifest.layers).chain(&manifest.children);
         let known = descriptors.filter_map(|descriptor| match &descriptor.digest {
             ReferencedDigest::Known(digest) => Some(digest.clone()),
@@ -38,7 +41,7 @@ impl Intent {
         let mut refers: Vec<_> = known.collect();
         refers.sort_unstable();
         refers.dedup();
-        Self { manifest: digest.clone(), refers }
+        Self { manifest: digest.clone(), refers, instance: Some(instance) }
     }
 
     /// `None` for what a power failure left of one: it was not synced, and its push is dead.
@@ -95,16 +98,21 @@ impl Registry {
         }
     }
 
-    /// The push was answered: the manifest itself speaks for what it refers to.
-    pub(super) fn fulfilled(&self, repository: &RepositoryName, push: PushId) {
-        self.core.finished.add(repository, push);
+    /// The push is about to be answered: the manifest itself speaks for what it refers to. The
+    /// intent stays, expired, for readers that may not see the manifest yet.
+    pub(super) async fn fulfilled(&self, repository: &RepositoryName, push: PushId) {
+        let (active, expired) = (Key::Intent(repository.clone(), push), Key::ExpiredIntent(repository.clone(), push));
+        match self.core.store.rename(&active, &expired).await {
+            Ok(_) => self.core.finished.add(repository, push),
+            Err(error) => tracing::debug!(%repository, %error, "an intent stays for the next collection"),
+        }
     }
 
     /// Removes the intents of pushes that were answered long enough ago for every reader to see
     /// what they published.
     pub(super) async fn forget_fulfilled(&self) -> Result<()> {
         while let Some((repository, push)) = self.core.finished.older_than(self.settings.collection.settle) {
-            self.core.store.discard(&Key::Intent(repository, push)).await?;
+            self.core.store.discard(&Key::ExpiredIntent(repository, push)).await?;
         }
         Ok(())
     }

@@ -113,12 +113,12 @@ impl Registry {
         let _manifest = core.locks.pushing(repository, &push.digest).await;
         let mut expect = self.expectation(repository, &push.reference, condition).await?;
         let before = self.tagged_before(repository, &push.tags, &push.digest).await?;
-        let intent = Intent::of(&push.digest, &push.manifest);
+        let intent = Intent::of(&push.digest, &push.manifest, core.store.instance());
         for _ in 0..ATTEMPTS {
             let id = self.declare(repository, &intent).await?;
             match self.publish_once(&push, id, &expect).await {
                 Ok(true) => {
-                    self.fulfilled(repository, id);
+                    self.fulfilled(repository, id).await;
                     for (tag, old) in before {
                         self.left_by(repository, &tag, &old).await?;
                     }

@@ -3,8 +3,8 @@
 
 use super::{
     Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Examined, Exclusive, Expect,
-    Fact, Facts, Grave, Health, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put,
-    Result, RunId, Storage, Verdict, Verified, Why,
+    Fact, Facts, Grave, Health, InstanceId, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress,
+    Published, Put, Result, RunId, Storage, Verdict, Verified, Why,
 };
 use crate::{
     files::{Kind, Meta, Space, Sys},
@@ -92,6 +92,9 @@ impl Facts for Faulty {
     async fn discard(&self, key: &Key) -> Result<()> {
         self.step(self.inner.discard(key)).await
     }
+    async fn rename(&self, from: &Key, to: &Key) -> Result<bool> {
+        self.step(self.inner.rename(from, to)).await
+    }
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
         self.step(self.inner.children(dir, after, most)).await
     }
@@ -168,6 +171,12 @@ impl Lifecycle for Faulty {
     }
     async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
         self.step(self.inner.examine(digest, run)).await
+    }
+    fn instance(&self) -> InstanceId {
+        self.inner.instance()
+    }
+    async fn lives(&self, instance: InstanceId) -> Result<bool> {
+        self.step(self.inner.lives(instance)).await
     }
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
         self.step(self.inner.begin_collection()).await

@@ -2,8 +2,8 @@
 
 use super::{
     Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Examined, Exclusive, Expect, Fact,
-    Facts, Grave, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put, Result, RunId,
-    Verdict, Verified, Why,
+    Facts, Grave, InstanceId, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress, Published, Put,
+    Result, RunId, Verdict, Verified, Why,
 };
 use crate::oci::{Digest, Hasher, UploadId};
 use async_trait::async_trait;
@@ -18,13 +18,14 @@ use std::{
 pub struct Mem {
     state: Mutex<State>,
     collecting: Arc<Mutex<bool>>,
+    instance: InstanceId,
 }
 
 impl Default for Mem {
     fn default() -> Self {
         let root = fact(Bytes::from_static(b"{\"features\":[]}"));
         let state = State { files: BTreeMap::from([(Key::Root.path(), root)]), ..State::default() };
-        Self { state: Mutex::new(state), collecting: Arc::default() }
+        Self { state: Mutex::new(state), collecting: Arc::default(), instance: InstanceId::fresh() }
     }
 }
 
@@ -179,6 +180,12 @@ impl Facts for Mem {
     async fn discard(&self, key: &Key) -> Result<()> {
         self.state().files.remove(&key.path());
         Ok(())
+    }
+
+    async fn rename(&self, from: &Key, to: &Key) -> Result<bool> {
+        let mut state = self.state();
+        let value = state.files.remove(&from.path());
+        Ok(value.map(|value| state.files.insert(to.path(), value)).is_some())
     }
 
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
@@ -421,6 +428,14 @@ impl Lifecycle for Mem {
         let graves = state.graves(&item);
         graves.first().map(|entry| state.restore(entry));
         Ok(Examined::Damaged { aside, replaced: is_there })
+    }
+
+    fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    async fn lives(&self, instance: InstanceId) -> Result<bool> {
+        Ok(instance == self.instance)
     }
 
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {

@@ -167,6 +167,10 @@ pub trait Facts: Send + Sync {
     /// Removes a value on which nobody relies; a crash may bring it back.
     async fn discard(&self, key: &Key) -> Result<()>;
 
+    /// Gives a value another key, over whatever is there; `false` if there is none. A crash may
+    /// undo it.
+    async fn rename(&self, from: &Key, to: &Key) -> Result<bool>;
+
     /// One level of names after `after`, in byte order, at most `most`.
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>>;
 }
@@ -299,6 +303,18 @@ impl PushId {
     /// A fresh push.
     pub fn fresh() -> Self {
         Self(world::ulid())
+    }
+}
+
+/// Names one run of a program that serves a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct InstanceId(pub uuid::Uuid);
+
+impl InstanceId {
+    /// A fresh run.
+    pub fn fresh() -> Self {
+        Self(world::uuid())
     }
 }
 
@@ -460,6 +476,13 @@ pub trait Lifecycle: Send + Sync {
     /// the graveyard, is taken where nothing is served from and nothing comes back from: a client
     /// that asks for it is told that it is not there, and brings it again.
     async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined>;
+
+    /// This run of the program.
+    fn instance(&self) -> InstanceId;
+
+    /// Whether a run of the program may still be at work on this store: `false` only if it surely
+    /// has ended.
+    async fn lives(&self, instance: InstanceId) -> Result<bool>;
 
     /// Keeps other collections of this store from running until the guard is dropped; `None` if
     /// one runs. Only collections take it: no request ever waits for it.

@@ -10,6 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Lets a command run the program over a directory with these variables and no others of ours.
+pub fn over<'a>(command: &'a mut Command, root: &Path, vars: &[(&str, &str)]) -> &'a mut Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("REGISTRY_HOST", "127.0.0.1")
+        .env("REGISTRY_PORT", "0")
+        .env("REGISTRY_STORAGE_PATH", root)
+        .envs(vars.iter().copied())
+        .current_dir(root.parent().expect("a parent"))
+}
+
 /// A running daemon; killed when dropped.
 pub struct Daemon {
     child: Child,
@@ -25,17 +38,7 @@ impl Daemon {
 
     /// The same by another command, which ends in running the program.
     pub fn from_command(mut command: Command, root: &Path, vars: &[(&str, &str)]) -> Self {
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
-            command.env_remove(name);
-        }
-        command
-            .env("REGISTRY_HOST", "127.0.0.1")
-            .env("REGISTRY_PORT", "0")
-            .env("REGISTRY_STORAGE_PATH", root)
-            .envs(vars.iter().copied())
-            .current_dir(root.parent().expect("a parent"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
+        over(&mut command, root, vars).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output"));
         let log = Arc::new(Mutex::new(String::new()));
@@ -63,6 +66,11 @@ impl Daemon {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("log").clone()
+    }
+
+    /// The same to be read later, also after its end.
+    pub fn log_to_be(&self) -> Arc<Mutex<String>> {
+        self.log.clone()
     }
 
     pub fn pid(&self) -> u32 {

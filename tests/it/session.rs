@@ -184,10 +184,15 @@ impl Ask<'_> {
     }
 
     pub async fn send(self) -> Reply {
+        self.try_send().await.expect("a whole answer")
+    }
+
+    /// The same where the other side may go away meanwhile.
+    pub async fn try_send(self) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
         let request = self.builder.body(self.body).expect("a request");
-        let (parts, body) = self.client.http.request(request).await.expect("an answer").into_parts();
-        let body = body.collect().await.expect("a whole body").to_bytes();
-        Reply { status: parts.status, headers: parts.headers, body }
+        let (parts, body) = self.client.http.request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
 }
 

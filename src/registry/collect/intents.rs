@@ -5,7 +5,7 @@ use super::{PAGE, Pass, Result, Step, roots::Walk};
 use crate::{
     oci::RepositoryName,
     registry::{self, Registry, intent::Intent},
-    storage::{Dir, Durability, Fact, Key, PushId, Put, key},
+    storage::{Dir, Fact, Key, PushId, key},
 };
 
 impl Pass<'_> {
@@ -38,23 +38,30 @@ impl Pass<'_> {
         }
         for (push, fact) in self.registry.intent_facts(repository, false).await? {
             if self.is_over(repository, &fact).await? {
-                let expired = Put::any(Key::ExpiredIntent(repository.clone(), push), fact.bytes);
-                store.put(vec![expired], Durability::Process).await?;
-                store.discard(&Key::Intent(repository.clone(), push)).await?;
+                let expired = Key::ExpiredIntent(repository.clone(), push);
+                store.rename(&Key::Intent(repository.clone(), push), &expired).await?;
                 self.report.intents += 1;
             }
         }
         Ok(())
     }
 
-    /// Whether a push must have ended: its lease is over, or its manifest has long been there.
+    /// Whether a push must have ended: whoever ran it has, and its lease is over or its manifest has
+    /// long been there. What pushed and lives removes its intents itself; a push that is merely slow
+    /// would leave a manifest behind that lacks what it refers to, if it were killed then.
     async fn is_over(&self, repository: &RepositoryName, intent: &Fact) -> registry::Result<bool> {
+        let store = &self.registry.core.store;
+        let read = Intent::read(&intent.bytes);
+        if let Some(instance) = read.as_ref().and_then(|intent| intent.instance)
+            && store.lives(instance).await?
+        {
+            return Ok(false);
+        }
         if self.is_older(intent.written, self.timing.lease) {
             return Ok(true);
         }
-        let Some(read) = Intent::read(&intent.bytes) else { return Ok(false) };
-        let revision = Key::Revision(repository.clone(), read.manifest);
-        let published = self.registry.core.store.get(&revision).await?;
+        let Some(read) = read else { return Ok(false) };
+        let published = store.get(&Key::Revision(repository.clone(), read.manifest)).await?;
         Ok(self.is_older(intent.written, self.timing.settle)
             && published.is_some_and(|fact| self.is_older(fact.written, self.timing.settle)))
     }
@@ -62,7 +69,7 @@ impl Pass<'_> {
 
 impl Registry {
     /// What pushes under way refer to. The active ones are read first: one that expires meanwhile
-    /// is copied before it is removed, and so found among the expired.
+    /// is found among the expired.
     pub(in crate::registry) async fn intents(&self, repository: &RepositoryName) -> registry::Result<Vec<Intent>> {
         let mut intents = Vec::new();
         for expired in [false, true] {

@@ -154,7 +154,7 @@ async fn what_a_push_under_way_names_stays() {
     let later = SystemTime::now() + 9 * DAY;
     let plan = async || registry.retention_plan(&app(), later).await.unwrap();
     assert_eq!(plan().await.deleted_manifests().count(), 1);
-    let intent = Intent { manifest: digest_of(b"a new index"), refers: vec![named] };
+    let intent = Intent { manifest: digest_of(b"a new index"), refers: vec![named], instance: None };
     let pushing = registry.declare(&app(), &intent).await.unwrap();
     let planned = plan().await;
     assert_eq!(planned.untagged[0].verdict.to_string(), "a push under way needs it");

@@ -8,7 +8,7 @@ use crate::{
         Registry, Settings, settings::RetentionRule,
     },
     storage::{
-        Durability, Item, Key, Mem, PushId, Put, Storage,
+        Durability, InstanceId, Item, Key, Mem, PushId, Put, Storage,
         fs::{Fs, Init},
     },
     who::Subject,
@@ -181,6 +181,26 @@ async fn the_intent_of_a_push_under_way_keeps_what_it_names() {
         assert!(registry.core.store.get(&expired).await.unwrap().is_some(), "and it is still a root");
         let report = collect(&registry, NOW).await;
         assert_eq!(report.purged.blobs, 2, "until it is forgotten: {report:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_push_that_lives_keeps_its_intent_however_slow_it_is() {
+    each(|registry| async move {
+        push_blobs(&registry).await;
+        let push = PushId::fresh();
+        let of = |instance| serde_json::json!({"manifest": sha256(b"m"), "refers": [sha256(b"layer")], "instance": instance});
+        let declare = |instance| {
+            let intent = serde_json::to_vec(&of(instance)).unwrap();
+            registry.core.store.put(vec![Put::any(Key::Intent(name(), push), intent)], Durability::Process)
+        };
+        declare(registry.core.store.instance()).await.unwrap();
+        assert_eq!(collect(&registry, NOW).await.intents, 0);
+        assert!(has(&registry, b"layer").await && !has(&registry, b"{}").await);
+        declare(InstanceId::fresh()).await.unwrap();
+        assert_eq!(collect(&registry, NOW).await.intents, 2, "whoever pushed has ended");
+        assert!(!has(&registry, b"layer").await);
     })
     .await;
 }

@@ -39,6 +39,15 @@ impl<S: Sys> Facts for Fs<S> {
             .await
     }
 
+    async fn rename(&self, from: &Key, to: &Key) -> Result<bool> {
+        let (from, to) = (from.path(), to.path());
+        self.run(move |inner| {
+            let renamed = absent(inner.sys().rename(&from, &to)).map_err(|e| Error::io("rename", &from, e))?;
+            Ok(renamed.is_some())
+        })
+        .await
+    }
+
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
         let (dir, after) = (dir.clone(), after.map(str::to_owned));
         self.run(move |inner| {

@@ -5,8 +5,8 @@ use crate::{
     files::{Kind, Sys, atomic, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
-        Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Grave, Health, Item, ItemKind, Lifecycle, Page,
-        Presence, Result, RunId, Verdict, Why, error::absent, key,
+        Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Grave, Health, InstanceId, Item, ItemKind,
+        Lifecycle, Page, Presence, Result, RunId, Verdict, Why, error::absent, key,
     },
 };
 use async_trait::async_trait;
@@ -135,6 +135,14 @@ impl<S: Sys> Lifecycle for Fs<S> {
         self.run(move |inner| inner.examine(&digest, run)).await
     }
 
+    fn instance(&self) -> InstanceId {
+        self.inner.instance
+    }
+
+    async fn lives(&self, instance: InstanceId) -> Result<bool> {
+        self.run(move |inner| inner.lives(instance)).await
+    }
+
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
         self.run(|inner| inner.lock_collection().map_err(|e| Error::io("lock", spare::LOCK, e)))
             .await
@@ -153,6 +161,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
                     removed += u64::from(absent(inner.sys().unlink(&path)).map_err(failed)?.is_some());
                 }
             }
+            inner.forget_instances()?;
             Ok(removed)
         })
         .await

@@ -8,6 +8,7 @@
 mod content;
 mod facts;
 mod identity;
+mod instance;
 mod lifecycle;
 pub mod root;
 mod spare;
@@ -16,7 +17,7 @@ mod survey;
 pub use root::{Init, OpenError, Opened};
 pub use survey::Survey;
 
-use super::{Error, Result, blob::blocking, key};
+use super::{Error, InstanceId, Result, blob::blocking, key};
 use crate::files::{Files, Guarded, Kind, Real, Syncing, Sys, world};
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -40,6 +41,10 @@ struct Inner<S> {
     is_beside: bool,
     /// Reads that found what they wanted only in the graveyard.
     read_condemned: AtomicU64,
+    /// This run of the program.
+    instance: InstanceId,
+    /// Tells others that it has not ended yet.
+    _alive: Option<Box<dyn Send + Sync>>,
 }
 
 /// Enough that two unrelated writers seldom meet.
@@ -48,14 +53,27 @@ const STRIPES: usize = 1024;
 impl<S: Sys> Fs<S> {
     /// Storage below a root which [`root`] has made or checked.
     pub fn new(files: Files<S>) -> Self {
-        Self::over(files, false)
+        files.assume_durable(root::skeleton());
+        let instance = InstanceId::fresh();
+        let alive = instance::announce(&files, instance);
+        if let Err(error) = &alive {
+            // Nothing can be written, or little; then there is nothing to protect either.
+            tracing::warn!(%error, "others cannot be told that this daemon is at work");
+        }
+        Self::over(files, false, instance, alive.ok())
     }
 
-    fn over(files: Files<S>, is_beside: bool) -> Self {
+    /// Storage below a root that a daemon may be serving.
+    fn beside(files: Files<S>) -> Self {
         files.assume_durable(root::skeleton());
+        Self::over(files, true, InstanceId::fresh(), None)
+    }
+
+    fn over(files: Files<S>, is_beside: bool, instance: InstanceId, alive: Option<Box<dyn Send + Sync>>) -> Self {
         files.sys().demand(root::MARK);
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { inner: Arc::new(Inner { files, stripes, is_beside, read_condemned: AtomicU64::new(0) }) }
+        let read_condemned = AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { files, stripes, is_beside, read_condemned, instance, _alive: alive }) }
     }
 
     /// Changes what an answer to a write promises, from now on. Where that is more than before,

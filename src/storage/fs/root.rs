@@ -169,7 +169,7 @@ impl Fs<Real> {
             _ => OpenError::Io { path: shown.clone(), source },
         })?;
         match state(&sys, &shown)? {
-            State::Store(_) => Ok(Self::over(Files::new(sys), true)),
+            State::Store(_) => Ok(Self::beside(Files::new(sys))),
             State::Empty => Err(OpenError::NoStore(shown)),
             State::Foreign(found) => Err(OpenError::NotAStore { path: shown, found }),
         }

@@ -221,3 +221,69 @@ impl<S: Sys> Inner<S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Content, Verified, fs::Init};
+    use std::path::Path;
+
+    fn store() -> (tempfile::TempDir, Fs) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0;
+        (dir, store)
+    }
+
+    fn text(dir: &Path, path: &str) -> Option<String> {
+        std::fs::read_to_string(dir.join(path)).ok()
+    }
+
+    #[test]
+    fn what_turns_out_to_be_right_is_put_back_unless_something_newer_stands_there() {
+        let (dir, store) = store();
+        let (survey, run) = (store.survey(), RunId::fresh());
+        let path = "repositories/app/_manifests/tags/v1";
+        std::fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+        let write = |text| std::fs::write(dir.path().join(path), text).unwrap();
+
+        write("right");
+        assert_eq!(survey.set_aside(run, path, |_| Ok(false)).unwrap(), None);
+        assert_eq!(text(dir.path(), path).as_deref(), Some("right"));
+        assert!(survey.set_aside(run, path, |_| Err(Error::damaged("it", "cannot be judged"))).is_err());
+        assert_eq!(text(dir.path(), path).as_deref(), Some("right"));
+
+        // A push comes between the move and the judgement.
+        let superseded = |aside: &str| {
+            assert_eq!(text(dir.path(), aside).as_deref(), Some("right"));
+            write("newer");
+            Ok(false)
+        };
+        assert_eq!(survey.set_aside(run, path, superseded).unwrap(), None);
+        assert_eq!(text(dir.path(), path).as_deref(), Some("newer"));
+
+        let run = RunId::fresh();
+        let aside = survey.set_aside(run, path, |_| Ok(true)).unwrap().unwrap();
+        assert_eq!(aside, format!("quarantine/{}/{path}", run.0));
+        assert_eq!((text(dir.path(), path), text(dir.path(), &aside).as_deref()), (None, Some("newer")));
+        assert_eq!(survey.set_aside(run, path, |_| Ok(true)).unwrap(), None, "it is gone");
+    }
+
+    #[tokio::test]
+    async fn one_damaged_file_under_two_names_is_taken_from_both() {
+        let (dir, store) = store();
+        let digest = Hasher::digest(Algorithm::Sha256, b"right");
+        store.put_blob(&Verified::vouch(digest.clone(), 5), Bytes::from_static(b"wrong")).await.unwrap();
+        let item = Item::Blob(digest.clone());
+        let grave = Condemned { run: RunId::fresh(), item: item.clone(), why: Why::Unreferenced }.path();
+        std::fs::create_dir_all(dir.path().join(&grave).parent().unwrap()).unwrap();
+        std::fs::hard_link(dir.path().join(item.path()), dir.path().join(&grave)).unwrap();
+        let survey = store.survey();
+        let Examined::Damaged { aside, replaced: false } = survey.examine(&digest, RunId::fresh()).unwrap() else {
+            panic!("both are damaged")
+        };
+        assert_eq!(aside.len(), 2);
+        assert!(aside.iter().all(|aside| text(dir.path(), aside).as_deref() == Some("wrong")));
+        assert!(survey.places(&item).unwrap().is_empty());
+        assert!(store.open(&digest).await.unwrap().is_none());
+    }
+}

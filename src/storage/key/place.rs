@@ -64,7 +64,7 @@ fn directory(path: &str, parts: &[&str]) -> Option<Place> {
         [GRAVEYARD, run, below @ ..] => is(ulid(run).is_some() && is_of_grave(below)),
         [QUARANTINE, run] => ulid(run).is_some().then_some(Place::Quarantined),
         ["identity", ..] => is(true),
-        ["state", "pulls" | "spare", ..] => is(true),
+        ["state", "pulls" | "spare", ..] | ["state", "instances"] => is(true),
         _ => is(path == TEMPORARY),
     }
 }
@@ -83,7 +83,7 @@ fn file(path: &str, parts: &[&str]) -> Option<Place> {
         ["identity", _, ..] => Some(Place::Secret),
         ["state", "collection.json"] => Some(Place::Fact(Key::CollectionReport)),
         ["state", "scrub.json"] => Some(Place::Fact(Key::Scrub)),
-        ["state", "collection.lock"] | ["state", "pulls", _, ..] => Some(Place::Note),
+        ["state", "collection.lock"] | ["state", "pulls", _, ..] | ["state", "instances", _] => Some(Place::Note),
         _ => path.strip_prefix(TEMPORARY)?.strip_prefix('/').map(|_| Place::Temporary),
     }
 }

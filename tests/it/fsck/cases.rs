@@ -313,7 +313,7 @@ async fn what_a_crash_leaves_is_noted_and_does_not_count() {
     fs::File::open(&old).and_then(|file| file.set_modified(yesterday)).expect("a time");
     fs::write(root.join("state/tmp/new"), "x").expect("a write");
     fs::create_dir(root.join(format!("uploads/{id}"))).expect("a directory");
-    fs::create_dir_all(root.join("repositories/app/_intents/expired")).expect("a directory");
+    fs::create_dir_all(root.join("repositories/app/_intents")).expect("a directory");
     fs::write(root.join(format!("repositories/app/_intents/{}", ulid::Ulid::new())), "").expect("a write");
     let told = fsck(root, &[]).clean();
     let kinds: Vec<_> = told.findings.iter().map(|finding| finding["kind"].as_str().expect("text")).collect();
@@ -351,6 +351,34 @@ async fn what_a_client_deleted_is_not_brought_back_by_an_older_copy_in_the_grave
     registry.get(format!("/v2/app/blobs/{layer}")).await.is(404);
     registry.put_manifest("app", "v2", &manifest).await.refused(400, "MANIFEST_BLOB_UNKNOWN");
     registry.head(format!("/v2/app/blobs/{layer}")).await.is(404);
+}
+
+#[tokio::test]
+async fn people_are_told_in_lines_where_what_and_what_to_do() {
+    let registry = Registry::start().await;
+    registry.push_image("app", "v1", "one").await;
+    fs::write(registry.root().join("evil\x1b[2Jname"), "x").expect("a write");
+    let run = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_wharfinger"))
+            .arg("fsck")
+            .args(args)
+            .env("REGISTRY_STORAGE_PATH", registry.root())
+            .output()
+            .expect("fsck runs");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stderr.is_empty(), "no progress where nobody sees it");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let told = run(&[]);
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(
+        lines[0],
+        "warning: evil\\u{1b}[2Jname: is a file that has no place in a store; move it away; it is not served"
+    );
+    assert!(lines[1].starts_with("1 repositories, 1 manifests, 1 tags, 3 blobs (0 read whole, 0 B) in "), "{told}");
+    assert_eq!(lines[2..], ["0 damaged, 1 warnings, 0 notes"]);
+    let repaired = run(&["--repair"]);
+    assert!(repaired.contains("; repaired: moved to quarantine/"), "{repaired}");
 }
 
 #[tokio::test]

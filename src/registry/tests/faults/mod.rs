@@ -259,7 +259,9 @@ async fn at_every_call<T>(
             nothing_is_lost(&registry, &when).await;
             // As a restart: what nobody looks after a failing disk is read-only.
             drop(registry);
-            let failed_sync = trouble == Trouble::Once && plan.failed().is_some_and(|call| call.starts_with("sync"));
+            // A full disk is another matter: there are other ways.
+            let is_told = (errno, trouble) == (Errno::IO, Trouble::Once);
+            let failed_sync = is_told && plan.failed().is_some_and(|call| call.starts_with("sync"));
             after(Outcome { dir: dir.path(), returned, failed_sync, when: &when }).await;
             if !was_reached {
                 break;

@@ -1,0 +1,177 @@
+//! The chaos campaign: many push, delete and pull while the daemon and a collection that waits for
+//! nothing are killed and stopped at random. At the end everything that was acknowledged is there.
+//!
+//! As a test it is short. The long form is one command:
+//!
+//! ```sh
+//! CHAOS_KILLS=1000 CHAOS_MINUTES=40 CHAOS_MISSING=children \
+//!     cargo test --release --test chaos -- --nocapture campaign
+//! ```
+//!
+//! `CHAOS_MISSING` is `children` or `refuse`, as the setting `missing_references` (both, one beside
+//! the other, if left out); `CHAOS_SEED` repeats the choices of an earlier campaign; `CHAOS_DIR` is
+//! where its store is made.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
+
+mod blobs;
+mod collector;
+mod content;
+#[path = "../it/daemon.rs"]
+mod daemon;
+mod dice;
+mod killer;
+mod ledger;
+mod push;
+mod read;
+#[path = "../it/session.rs"]
+mod session;
+mod tags;
+mod tally;
+mod world;
+
+use collector::{Collector, Running};
+use dice::Dice;
+use killer::{Killer, Logs, SLOWEST_START};
+use push::{Deleter, Pusher};
+use read::Reader;
+use session::Client;
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
+use world::World;
+
+const PUSHERS: usize = 16;
+const DELETERS: usize = 3;
+const READERS: usize = 3;
+
+/// From a start to the first answer that it is ready.
+const SLOWEST: Duration = Duration::from_secs(2);
+
+/// Every timer at zero, and nothing collected but by the campaign.
+const SETTINGS: &str = "
+[collection]
+enabled = false
+lease_hours = 0
+settle_seconds = 0
+retention_hours = 0
+files_per_second = 10000000
+most_percent = 100
+[storage]
+reserve_bytes = 0
+reserve_inodes = 0
+[manifests]
+missing_references = ";
+
+/// How long a campaign is, and by which choices it goes.
+struct Options {
+    missing: &'static str,
+    seed: u64,
+    kills: u64,
+    time: Duration,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_loses_nothing_where_children_may_be_missing() {
+    campaign("children").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_loses_nothing_where_nothing_may_be_missing() {
+    campaign("refuse").await;
+}
+
+/// Runs a campaign unless another one is asked for.
+async fn campaign(missing: &'static str) {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    if std::env::var("CHAOS_MISSING").is_ok_and(|asked| asked != missing) {
+        return;
+    }
+    let seed = number("CHAOS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let time = number("CHAOS_MINUTES").map_or(Duration::from_secs(10), |minutes| Duration::from_secs(minutes * 60));
+    let options = Options { missing, seed, kills: number("CHAOS_KILLS").unwrap_or(6), time };
+    let dir = match std::env::var("CHAOS_DIR") {
+        Ok(dir) => tempfile::tempdir_in(dir),
+        Err(_) => tempfile::tempdir(),
+    };
+    let dir = dir.expect("a directory");
+    let logs = Logs::default();
+    let (door, open) = watch::channel(None);
+    let world = Arc::new(World::new(missing == "refuse", open));
+    let began = Instant::now();
+    let run = tokio::spawn(run(options, world.clone(), dir.path().to_owned(), door, logs.clone()));
+    let ended = run.await;
+    println!(
+        "chaos: missing_references = {missing:?}, seed {seed}, {:.0} s, {} manifests at the end\n{}",
+        began.elapsed().as_secs_f64(),
+        world.ledger.live(),
+        world.tally
+    );
+    if let Err(e) = ended {
+        println!("the log of the daemon:\n{}\nits store: {}", logs.tails(), dir.keep().display());
+        std::panic::resume_unwind(e.into_panic());
+    }
+    let slowest = Duration::from_millis(world.tally.peak(SLOWEST_START));
+    assert!(slowest < SLOWEST, "a start took {slowest:?}");
+}
+
+async fn run(options: Options, world: Arc<World>, dir: PathBuf, door: watch::Sender<Option<Client>>, logs: Logs) {
+    let (root, settings) = (dir.join("store"), dir.join("settings.toml"));
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(&settings, format!("{SETTINGS}{:?}\n", options.missing)).unwrap();
+    let running = Arc::new(Running::default());
+    let dice = |actor| Dice::new(options.seed, actor);
+    let mut killer = Killer {
+        world: world.clone(),
+        dice: dice(1),
+        root: root.clone(),
+        settings: settings.clone(),
+        collection: running.clone(),
+        door,
+        logs,
+        daemon: None,
+    };
+    let collector = Collector { world: world.clone(), dice: dice(2), running, root, settings };
+    killer.start().await;
+
+    let (mut kills, mut collections, mut others) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+    kills.spawn(killer.run(options.kills, options.time));
+    collections.spawn(collector.run());
+    for number in 0..PUSHERS {
+        others.spawn(Pusher { world: world.clone(), dice: dice(100 + number as u64), number }.run());
+    }
+    for number in 0..DELETERS {
+        others.spawn(Deleter { world: world.clone(), dice: dice(200 + number as u64) }.run());
+    }
+    for number in 0..READERS {
+        others.spawn(Reader { world: world.clone(), dice: dice(300 + number as u64) }.run());
+    }
+    // Whoever finds something wrong ends all.
+    let mut killer = tokio::select! {
+        killer = kills.join_next() => come_back(killer),
+        Some(other) = others.join_next() => return come_back(Some(other)),
+        collector = collections.join_next() => return drop(come_back(collector)),
+    };
+    world.end();
+    while let Some(other) = others.join_next().await {
+        come_back(Some(other));
+    }
+    let mut collector = come_back(collections.join_next().await);
+    killer.kill().await;
+    collector.collect().await;
+    world.verify().await;
+    world.delete_what_is_not_whole().await;
+    collector.collect().await;
+    collector.check();
+}
+
+/// What a task came back with; its panic goes on here.
+fn come_back<T>(ended: Option<Result<T, JoinError>>) -> T {
+    ended.expect("a task").unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+}
