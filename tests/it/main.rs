@@ -12,6 +12,7 @@ mod collection;
 mod conformance;
 mod disk;
 mod door;
+mod drain;
 mod elsewhere;
 mod first;
 mod format;

@@ -1,7 +1,7 @@
 //! A client that speaks HTTP/1.1 by hand, to stop in the middle.
 
 use bytes::Bytes;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -40,6 +40,36 @@ impl Raw {
         }
         let head = String::from_utf8_lossy(&answer);
         Some(head.split("\r\n\r\n").next()?.to_lowercase())
+    }
+
+    /// The body of the answer, read with a pause before each mebibyte; as far as it comes.
+    pub async fn body_slowly(&mut self, pause: Duration) -> Bytes {
+        let (mut answer, mut paused) = (Vec::new(), 0);
+        loop {
+            let end = answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
+            let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+            let len = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+            if len.is_some_and(|len| answer.len() >= end + len) {
+                return Bytes::from(answer).slice(end..);
+            }
+            if answer.len() >> 20 >= paused {
+                paused += 1;
+                tokio::time::sleep(pause).await;
+            }
+            match self.0.read_buf(&mut answer).await {
+                Ok(0) | Err(_) => return Bytes::from(answer).slice(end..),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// How many bytes still come before the other side ends it.
+    pub async fn rest(&mut self) -> usize {
+        let (mut piece, mut all) = (vec![0; 1 << 20], 0);
+        while let Ok(n @ 1..) = self.0.read(&mut piece).await {
+            all += n;
+        }
+        all
     }
 
     /// Ends the connection in the middle.
