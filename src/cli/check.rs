@@ -14,9 +14,9 @@ pub(super) fn check(mut report: Report) -> ExitCode {
     let wrong = |key: &String| key.starts_with("REGISTRY_STORAGE") || key.starts_with("--storage");
     if !report.problems.0.iter().any(|problem| problem.key.as_ref().is_some_and(wrong)) {
         match storage::inspect(&report.env) {
-            Ok((lines, warnings)) => {
+            Ok((lines, told)) => {
                 decisions.extend(lines);
-                report.warnings.extend(warnings);
+                report.warnings.extend(told);
             }
             Err(problem) => report.problems.push(problem),
         }

@@ -2,6 +2,7 @@
 //! doing it again succeeds.
 
 mod collect;
+mod sim;
 
 use super::{Chunk, Condition, Error, Registry, Result, Settings};
 use crate::{

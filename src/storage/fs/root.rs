@@ -175,9 +175,15 @@ impl Fs<Real> {
 }
 
 impl<S: Sys> Fs<S> {
+    /// A store that is there and that a daemon may be serving, for tests.
+    #[cfg(test)]
+    pub(crate) fn beside(sys: S) -> Self {
+        Self::over(Files::new(sys), true)
+    }
+
     /// The store below a root that nobody else uses; an empty one becomes a store. `shown` is how
     /// errors call it.
-    pub(super) fn mount(sys: S, shown: &str) -> Result<(Self, Opened), OpenError> {
+    pub(crate) fn mount(sys: S, shown: &str) -> Result<(Self, Opened), OpenError> {
         let files = Files::new(sys);
         let opened = match state(files.sys(), shown)? {
             State::Store(root) => {
