@@ -322,7 +322,8 @@ impl<S: Sys> Inner<S> {
         let moved = if deleted { self.files.rename(&live, &dead) } else { self.files.rename_new(&live, &dead) };
         match absent(moved) {
             Ok(Some(())) => {}
-            Ok(None) => return Ok(Verdict::Gone),
+            // A collection may have been quicker: then it lies in the graveyard, where it can be read.
+            Ok(None) => return Ok(if deleted && self.bury(&entry.item)? { Verdict::Condemned } else { Verdict::Gone }),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Verdict::Renewed),
             // No room for a grave. What somebody deletes to make room must go all the same; only
             // the chance to look at it later is lost.
