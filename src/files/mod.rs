@@ -12,6 +12,8 @@ mod health;
 pub mod probe;
 mod real;
 pub mod replace;
+#[cfg(test)]
+pub(crate) mod sim;
 pub mod sys;
 pub mod world;
 

@@ -186,6 +186,13 @@ pub(crate) mod simulation {
         WORLD.with_borrow(Clone::clone)
     }
 
+    /// Lets other clients of this thread's world go on.
+    pub(crate) fn pause() {
+        if let Some(world) = current() {
+            world.pause();
+        }
+    }
+
     /// Puts this thread into a world, or back into the real one.
     pub(crate) fn enter(world: Option<Rc<dyn World>>) {
         WORLD.set(world);

@@ -92,8 +92,8 @@ struct Core {
     publishing: TaskTracker,
 }
 
-/// Entries of [`Core::hints`]; some hundred bytes each.
-const HINTS: usize = 65_536;
+/// Entries of [`Core::hints`]; some hundred bytes each. Few in tests, which make many registries.
+const HINTS: usize = if cfg!(test) { 64 } else { 65_536 };
 
 /// Repositories remembered for one digest.
 const HINTS_EACH: usize = 4;

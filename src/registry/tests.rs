@@ -3,6 +3,7 @@
 
 mod collect;
 mod faults;
+mod sim;
 
 use super::{Chunk, Condition, Error, Registry, Result, Settings};
 use crate::{

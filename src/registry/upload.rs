@@ -13,7 +13,7 @@ use super::{
 use crate::{
     files::world,
     oci::{Algorithm, ChunkRange, Digest, Hasher, RepositoryName, UploadId},
-    storage::{Appended, Progress, Published},
+    storage::{Appended, Item, Presence, Progress, Published},
     who::Subject,
 };
 use bytes::Bytes;
@@ -145,7 +145,15 @@ impl Registry {
         bytes: impl Incoming,
     ) -> Result<()> {
         let mut writer = match self.resume(repository, subject, id, chunk.range).await {
-            Err(Error::UploadUnknown(_)) if self.linked(repository, digest).await?.is_some() => return Ok(()),
+            Err(e @ Error::UploadUnknown(_)) => {
+                // Finished before, perhaps; whoever did so may not have come to the durable end of it.
+                let link = Item::Link(repository.clone(), digest.clone());
+                let known = self.linked(repository, digest).await?.is_some();
+                return match known && self.core.store.ensure(&[link]).await? != [Presence::Missing] {
+                    true => Ok(()),
+                    false => Err(e),
+                };
+            }
             other => other?,
         };
         self.take_in(repository, &mut writer, chunk, bytes).await?;

@@ -310,7 +310,8 @@ impl<S: Sys> Inner<S> {
         };
         match absent(moved) {
             Ok(Some(())) => {}
-            Ok(None) => return Ok(Verdict::Gone),
+            // A collection may have been quicker: then it lies in the graveyard, where it can be read.
+            Ok(None) => return Ok(if deleted && self.bury(&entry.item)? { Verdict::Condemned } else { Verdict::Gone }),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Verdict::Renewed),
             // No room for a grave. What somebody deletes to make room must go all the same; only
             // the chance to look at it later is lost.
@@ -342,17 +343,22 @@ impl<S: Sys> Inner<S> {
         Ok(Verdict::Condemned)
     }
 
-    /// Removes the copies of an item that could come back; whether there were any.
+    /// Removes the copies of an item that could come back; whether there were any. Also one that a
+    /// collection purged must not come back by a crash, and purging does not sync: so the places
+    /// where one may have been are synced, or what is left of the way to them.
     fn bury(&self, item: &Item) -> Result<bool> {
+        let paths: Vec<String> = self.graves(item)?.map(|entry| entry.path()).collect();
         let mut found = false;
-        for entry in self.graves(item)? {
-            let path = entry.path();
-            let failed = |e| Error::io("delete", &path, e);
-            if absent(self.sys().unlink(&path)).map_err(failed)?.is_some() {
-                self.files.sync_parent(&path, "the removal of a buried copy").map_err(failed)?;
-                found = true;
-            }
+        for path in &paths {
+            let gone = absent(self.sys().unlink(path)).map_err(|e| Error::io("delete", path, e))?;
+            found |= gone.is_some();
         }
+        let runs = format!("{}/runs", key::GRAVEYARD);
+        let synced = world::each(paths.iter().chain([&runs]).collect(), |path: &String| {
+            let synced = self.files.sync_parent(path, "the removal of a buried copy");
+            synced.map_err(|e| Error::io("sync", path, e))
+        });
+        synced.into_iter().collect::<Result<()>>()?;
         Ok(found)
     }
 

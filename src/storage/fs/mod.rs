@@ -64,7 +64,8 @@ impl<S: Sys> Fs<S> {
     }
 
     /// Storage below a root that a daemon may be serving.
-    fn beside(files: Files<S>) -> Self {
+    pub(crate) fn beside(sys: S) -> Self {
+        let files = Files::new(sys);
         files.assume_durable(root::skeleton());
         Self::over(files, true, InstanceId::fresh(), None)
     }

@@ -169,7 +169,7 @@ impl Fs<Real> {
             _ => OpenError::Io { path: shown.clone(), source },
         })?;
         match state(&sys, &shown)? {
-            State::Store(_) => Ok(Self::beside(Files::new(sys))),
+            State::Store(_) => Ok(Self::beside(sys)),
             State::Empty => Err(OpenError::NoStore(shown)),
             State::Foreign(found) => Err(OpenError::NotAStore { path: shown, found }),
         }
@@ -179,7 +179,7 @@ impl Fs<Real> {
 impl<S: Sys> Fs<S> {
     /// The store below a root that nobody else uses; an empty one becomes a store. `shown` is how
     /// errors call it.
-    pub(super) fn mount(sys: S, shown: &str) -> Result<(Self, Opened), OpenError> {
+    pub(crate) fn mount(sys: S, shown: &str) -> Result<(Self, Opened), OpenError> {
         let files = Files::new(sys);
         let opened = match state(files.sys(), shown)? {
             State::Store(root) => {

@@ -1,0 +1,303 @@
+//! A file system in memory that knows what is durable: what a power failure leaves of it.
+//!
+//! Harsher than any real one. Of every change to a directory that was not synced, each half of a
+//! rename for itself, the failure keeps or drops what it likes; of a file that was not synced it
+//! keeps the old bytes, the new ones, or something in between.
+
+use super::chance::Chance;
+use crate::files::{Kind, Meta};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+    time::SystemTime,
+};
+
+/// Number of a file or directory; zero is the root.
+pub(crate) type Inode = usize;
+
+/// Errors as Linux numbers them.
+pub(super) const NOENT: i32 = 2;
+const EXIST: i32 = 17;
+const NOTDIR: i32 = 20;
+const ISDIR: i32 = 21;
+const NOTEMPTY: i32 = 39;
+
+/// All files and directories.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone)]
+struct Node {
+    modified: SystemTime,
+    holds: Holds,
+}
+
+#[derive(Clone)]
+enum Holds {
+    File { bytes: Vec<u8>, durable: Option<Vec<u8>> },
+    Directory(Directory),
+}
+
+#[derive(Clone, Default)]
+struct Directory {
+    names: BTreeMap<Arc<str>, Inode>,
+    /// What each name stood for since the last sync, the durable one first.
+    changed: BTreeMap<Arc<str>, Vec<Option<Inode>>>,
+}
+
+impl Directory {
+    fn set(&mut self, name: &str, to: Option<Inode>) {
+        let name: Arc<str> = name.into();
+        let before = match to {
+            Some(inode) => self.names.insert(name.clone(), inode),
+            None => self.names.remove(&name),
+        };
+        self.changed.entry(name).or_insert_with(|| vec![before]).push(to);
+    }
+}
+
+fn error<T>(number: i32) -> io::Result<T> {
+    Err(io::Error::from_raw_os_error(number))
+}
+
+impl Disk {
+    pub(super) fn new(now: SystemTime) -> Self {
+        let root = Node { modified: now, holds: Holds::Directory(Directory::default()) };
+        Self { nodes: vec![root] }
+    }
+
+    fn directory(&self, inode: Inode) -> io::Result<&Directory> {
+        match &self.nodes[inode].holds {
+            Holds::Directory(directory) => Ok(directory),
+            Holds::File { .. } => error(NOTDIR),
+        }
+    }
+
+    fn directory_mut(&mut self, inode: Inode) -> io::Result<&mut Directory> {
+        match &mut self.nodes[inode].holds {
+            Holds::Directory(directory) => Ok(directory),
+            Holds::File { .. } => error(NOTDIR),
+        }
+    }
+
+    pub(super) fn find(&self, path: &str) -> io::Result<Inode> {
+        let mut at = 0;
+        for component in path.split('/').filter(|component| *component != ".") {
+            match self.directory(at)?.names.get(component) {
+                Some(inode) => at = *inode,
+                None => return error(NOENT),
+            }
+        }
+        Ok(at)
+    }
+
+    /// The directory a path lies in, and its last component.
+    fn place<'a>(&self, path: &'a str) -> io::Result<(Inode, &'a str)> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let parent = self.find(parent)?;
+        self.directory(parent)?;
+        Ok((parent, name))
+    }
+
+    fn named(&self, (parent, name): (Inode, &str)) -> io::Result<Option<Inode>> {
+        Ok(self.directory(parent)?.names.get(name).copied())
+    }
+
+    fn set(&mut self, (parent, name): (Inode, &str), to: Option<Inode>) -> io::Result<()> {
+        self.directory_mut(parent)?.set(name, to);
+        Ok(())
+    }
+
+    fn is_directory(&self, inode: Inode) -> bool {
+        matches!(self.nodes[inode].holds, Holds::Directory(_))
+    }
+
+    pub(super) fn open(&self, path: &str) -> io::Result<Inode> {
+        let inode = self.find(path)?;
+        if self.is_directory(inode) { error(ISDIR) } else { Ok(inode) }
+    }
+
+    fn make(&mut self, path: &str, now: SystemTime, holds: Holds) -> io::Result<Inode> {
+        let place = self.place(path)?;
+        if self.named(place)?.is_some() {
+            return error(EXIST);
+        }
+        self.nodes.push(Node { modified: now, holds });
+        let inode = self.nodes.len() - 1;
+        self.set(place, Some(inode))?;
+        Ok(inode)
+    }
+
+    pub(super) fn create(&mut self, path: &str, now: SystemTime) -> io::Result<Inode> {
+        self.make(path, now, Holds::File { bytes: Vec::new(), durable: Some(Vec::new()) })
+    }
+
+    pub(super) fn mkdir(&mut self, path: &str, now: SystemTime) -> io::Result<()> {
+        self.make(path, now, Holds::Directory(Directory::default())).map(drop)
+    }
+
+    pub(super) fn bytes(&self, inode: Inode) -> &[u8] {
+        match &self.nodes[inode].holds {
+            Holds::File { bytes, .. } => bytes,
+            Holds::Directory(_) => &[],
+        }
+    }
+
+    /// Changes the bytes of a file; what was durable of it stays so until the next sync.
+    pub(super) fn change(&mut self, inode: Inode, now: SystemTime, change: impl FnOnce(&mut Vec<u8>)) {
+        let node = &mut self.nodes[inode];
+        node.modified = now;
+        if let Holds::File { bytes, durable } = &mut node.holds {
+            durable.get_or_insert_with(|| bytes.clone());
+            change(bytes);
+        }
+    }
+
+    pub(super) fn sync_file(&mut self, inode: Inode) {
+        if let Holds::File { durable, .. } = &mut self.nodes[inode].holds {
+            *durable = None;
+        }
+    }
+
+    pub(super) fn sync_directory(&mut self, path: &str) -> io::Result<()> {
+        let inode = self.find(path)?;
+        self.directory_mut(inode)?.changed.clear();
+        Ok(())
+    }
+
+    pub(super) fn meta(&self, inode: Inode) -> Meta {
+        let node = &self.nodes[inode];
+        let (kind, len, mode) = match &node.holds {
+            Holds::File { bytes, .. } => (Kind::File, bytes.len() as u64, 0o640),
+            Holds::Directory(_) => (Kind::Directory, 0, 0o750),
+        };
+        Meta { kind, len, mode, modified: node.modified }
+    }
+
+    pub(super) fn touch(&mut self, inode: Inode, now: SystemTime) {
+        self.nodes[inode].modified = now;
+    }
+
+    pub(super) fn rename(&mut self, from: &str, to: &str, replaces: bool) -> io::Result<()> {
+        let (from, to) = (self.place(from)?, self.place(to)?);
+        let Some(inode) = self.named(from)? else { return error(NOENT) };
+        match self.named(to)? {
+            Some(_) if !replaces => return error(EXIST),
+            // Two names of one file: as POSIX has it, both stay.
+            Some(there) if there == inode => return Ok(()),
+            Some(there) if self.is_directory(there) != self.is_directory(inode) => {
+                return error(if self.is_directory(there) { ISDIR } else { NOTDIR });
+            }
+            Some(there) if self.is_directory(there) && !self.directory(there)?.names.is_empty() => {
+                return error(NOTEMPTY);
+            }
+            _ => {}
+        }
+        self.set(from, None)?;
+        self.set(to, Some(inode))
+    }
+
+    pub(super) fn link(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let (inode, to) = (self.open(from)?, self.place(to)?);
+        if self.named(to)?.is_some() {
+            return error(EXIST);
+        }
+        self.set(to, Some(inode))
+    }
+
+    pub(super) fn unlink(&mut self, path: &str) -> io::Result<()> {
+        self.open(path)?;
+        self.set(self.place(path)?, None)
+    }
+
+    pub(super) fn rmdir(&mut self, path: &str) -> io::Result<()> {
+        let inode = self.find(path)?;
+        if !self.directory(inode)?.names.is_empty() {
+            return error(NOTEMPTY);
+        }
+        self.set(self.place(path)?, None)
+    }
+
+    pub(super) fn names(&self, path: &str) -> io::Result<Vec<(Arc<str>, Kind)>> {
+        let directory = self.directory(self.find(path)?)?;
+        let kind = |inode: &Inode| if self.is_directory(*inode) { Kind::Directory } else { Kind::File };
+        Ok(directory.names.iter().map(|(name, inode)| (name.clone(), kind(inode))).collect())
+    }
+
+    /// Everything is durable now.
+    pub(super) fn sync_all(&mut self) {
+        for node in &mut self.nodes {
+            match &mut node.holds {
+                Holds::File { durable, .. } => *durable = None,
+                Holds::Directory(directory) => directory.changed.clear(),
+            }
+        }
+    }
+
+    /// What a power failure leaves, which is all durable then.
+    pub(super) fn fail(&mut self, chance: &mut Chance) {
+        let (mut ahead, mut met) = (vec![0], BTreeSet::from([0]));
+        while let Some(inode) = ahead.pop() {
+            match &mut self.nodes[inode].holds {
+                Holds::File { bytes, durable } => {
+                    if let Some(old) = durable.take() {
+                        *bytes = torn(old, bytes, chance);
+                    }
+                }
+                Holds::Directory(directory) => {
+                    for (name, values) in std::mem::take(&mut directory.changed) {
+                        match *chance.one_of(&values) {
+                            Some(inode) => directory.names.insert(name, inode),
+                            None => directory.names.remove(&name),
+                        };
+                    }
+                    let inner: Vec<_> = directory.names.iter().map(|(name, inode)| (name.clone(), *inode)).collect();
+                    for (name, child) in inner {
+                        if met.insert(child) {
+                            ahead.push(child);
+                        } else if self.is_directory(child) {
+                            // Both halves of a rename were kept: a file has two names then, a
+                            // directory cannot.
+                            self.remove_name(inode, &name);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove_name(&mut self, parent: Inode, name: &str) {
+        if let Holds::Directory(directory) = &mut self.nodes[parent].holds {
+            directory.names.remove(name);
+        }
+    }
+
+    /// Every file below a directory and its bytes.
+    pub(super) fn files(&self, below: &str, into: &mut Vec<(String, Vec<u8>)>) {
+        for (name, kind) in self.names(below).unwrap_or_default() {
+            let path = if below == "." { name.to_string() } else { format!("{below}/{name}") };
+            match (kind, self.find(&path)) {
+                (Kind::Directory, _) => self.files(&path, into),
+                (_, Ok(inode)) => into.push((path, self.bytes(inode).to_vec())),
+                (_, Err(_)) => {}
+            }
+        }
+    }
+}
+
+/// What is left of a file: the old bytes, the new ones, or their beginning and then nothing.
+fn torn(old: Vec<u8>, new: &[u8], chance: &mut Chance) -> Vec<u8> {
+    match chance.below(4) {
+        0 => old,
+        1 => new.to_vec(),
+        2 => new[..chance.below(new.len() + 1)].to_vec(),
+        _ => {
+            let mut bytes = new.to_vec();
+            bytes[chance.below(new.len() + 1)..].fill(0);
+            bytes
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The simulated disk forgets what a power failure may forget, and nothing else.
+
+use super::*;
+use crate::files::Files;
+use std::collections::BTreeMap;
+
+/// What is left after a failure, over many seeds: each outcome and how often it came.
+fn outcomes(make: impl Fn(&Sim), look: impl Fn(&Sim) -> String) -> BTreeMap<String, usize> {
+    let mut outcomes = BTreeMap::new();
+    for seed in 0..400 {
+        let sim = Sim::new(seed, None);
+        let _entered = sim.enter();
+        make(&sim);
+        sim.crash();
+        assert!(sim.meta(".").is_err());
+        sim.restart(true);
+        *outcomes.entry(look(&sim)).or_default() += 1;
+    }
+    outcomes
+}
+
+fn write(sim: &Sim, path: &str, bytes: &'static [u8], sync: bool) {
+    let file = sim.create(path, false).unwrap();
+    sim.write_at(&file, &[Bytes::from_static(bytes)], 0).unwrap();
+    if sync {
+        sim.sync_data(&file).unwrap();
+    }
+}
+
+fn read(sim: &Sim, path: &str) -> String {
+    let file = sim.open(path).unwrap();
+    String::from_utf8(sim.machine().disk.bytes(file).to_vec()).unwrap()
+}
+
+fn all(sim: &Sim) -> String {
+    sim.files(".").into_iter().map(|(path, _)| path).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_was_synced_stays() {
+    let synced = |sim: &Sim| {
+        sim.mkdir("d").unwrap();
+        sim.sync_dir(".").unwrap();
+        write(sim, "d/f", b"bytes", true);
+        sim.sync_dir("d").unwrap();
+    };
+    assert_eq!(outcomes(synced, |sim| read(sim, "d/f")), [("bytes".to_owned(), 400)].into());
+}
+
+#[test]
+fn each_half_of_a_rename_is_kept_or_lost_for_itself() {
+    let renamed = |sim: &Sim| {
+        for dir in ["a", "b"] {
+            sim.mkdir(dir).unwrap();
+        }
+        sim.sync_dir(".").unwrap();
+        write(sim, "a/f", b"", true);
+        sim.sync_dir("a").unwrap();
+        sim.rename("a/f", "b/f").unwrap();
+    };
+    let found = outcomes(renamed, all);
+    assert_eq!(found.keys().map(String::as_str).collect::<Vec<_>>(), ["", "a/f", "a/f b/f", "b/f"]);
+    assert!(found.values().all(|times| *times > 50), "{found:?}");
+}
+
+#[test]
+fn what_no_durable_name_leads_to_is_gone() {
+    let unnamed = |sim: &Sim| {
+        sim.mkdir("d").unwrap();
+        write(sim, "d/f", b"bytes", true);
+        sim.sync_dir("d").unwrap();
+    };
+    assert_eq!(outcomes(unnamed, all).len(), 2);
+}
+
+#[test]
+fn a_file_that_was_not_synced_is_old_or_new_or_torn() {
+    let changed = |sim: &Sim| {
+        write(sim, "f", b"old", true);
+        sim.sync_dir(".").unwrap();
+        let file = sim.open_rw("f").unwrap();
+        sim.write_at(&file, &[Bytes::from_static(b"NEWER")], 0).unwrap();
+    };
+    let found = outcomes(changed, |sim| read(sim, "f"));
+    for outcome in ["old", "NEWER", "", "NE", "NE\0\0\0"] {
+        assert!(found.contains_key(outcome), "{found:?}");
+    }
+}
+
+#[test]
+fn a_replaced_file_is_the_old_one_or_the_new_one() {
+    let replaced = |sim: &Sim| {
+        write(sim, "f", b"", true);
+        sim.sync_dir(".").unwrap();
+        for i in 0..3 {
+            write(sim, &format!("t{i}"), b"", true);
+            sim.rename(&format!("t{i}"), "f").unwrap();
+        }
+    };
+    let inode = |sim: &Sim| sim.find("f").to_string();
+    assert_eq!(outcomes(replaced, inode).len(), 4, "any of the values it had since the sync");
+}
+
+impl Sim {
+    fn find(&self, path: &str) -> Inode {
+        self.machine().disk.find(path).unwrap()
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let run_once = |seed: u64| {
+        let sim = Sim::new(seed, None);
+        let _entered = sim.enter();
+        let files = Arc::new(Files::new(sim.clone()));
+        files.ensure_dir("state/tmp").unwrap();
+        let clients = (0..4).map(|i| {
+            let files = files.clone();
+            let client = move || {
+                for j in 0..5 {
+                    let bytes = Bytes::from(format!("{i} {j}"));
+                    let Ok(staged) = files.stage(&bytes, Some("test"), false) else { return };
+                    let path = format!("d/{}", j % 2);
+                    if files.place(staged, &path).and_then(|()| files.sync_parent(&path, "test")).is_err() {
+                        return;
+                    }
+                }
+            };
+            Box::new(client) as Box<dyn FnOnce() + Send>
+        });
+        sim.plan(Plan { crash_at: Some(60), ..Plan::default() });
+        run(&sim, clients.collect(), &mut Chance::new(seed));
+        assert!(sim.has_crashed());
+        sim.restart(true);
+        (sim.calls(), sim.files("."))
+    };
+    let runs: BTreeSet<_> = (0..50).map(run_once).collect();
+    assert!(runs.len() > 10, "seeds differ");
+    assert_eq!((0..50).map(run_once).collect::<BTreeSet<_>>(), runs);
+}

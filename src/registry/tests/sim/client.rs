@@ -1,0 +1,343 @@
+//! A client: some operations in a row, chosen by chance, each entered in the history.
+
+use super::{
+    content::{Content, content},
+    history::{History, Op},
+};
+use crate::{
+    files::sim::{Chance, Sim, block_on},
+    oci::{Span, UploadId},
+    registry::{Chunk, CollectionOptions, Condition, Error, Registry, Result},
+    storage::{Item, fs::Fs},
+    who::Subject,
+};
+use bytes::Bytes;
+use std::sync::{Arc, Mutex};
+
+/// What clients of a run may do, by chance of its seed.
+#[derive(Clone, Debug)]
+pub(super) struct Habits {
+    pub(super) deletes: bool,
+    pub(super) collects: bool,
+    pub(super) damages: bool,
+    /// How many operations each client does.
+    pub(super) operations: usize,
+}
+
+/// What the clients of a run share.
+pub(super) struct Shared {
+    pub(super) sim: Sim,
+    pub(super) history: Mutex<History>,
+    /// Upload sessions under way: repository, id, blob.
+    pub(super) sessions: Mutex<Vec<(usize, UploadId, usize)>>,
+    /// The first thing found that must not be.
+    pub(super) wrong: Mutex<Option<String>>,
+}
+
+pub(super) struct Client {
+    pub(super) shared: Arc<Shared>,
+    pub(super) registry: Registry,
+    pub(super) store: Arc<Fs<Sim>>,
+    pub(super) chance: Chance,
+    pub(super) habits: Habits,
+}
+
+/// Bytes as they come over a connection.
+fn once(bytes: Bytes) -> impl crate::registry::Incoming {
+    futures_util::stream::iter([Ok(bytes)])
+}
+
+/// The signing key, as the first who makes one makes it.
+pub(super) const KEY: &[u8] = b"a key";
+
+const NOBODY: Subject = Subject::Anonymous;
+
+impl Client {
+    pub(super) fn run(mut self) {
+        for _ in 0..self.habits.operations {
+            if self.shared.sim.has_crashed() || self.shared.wrong.lock().unwrap().is_some() {
+                return;
+            }
+            self.operate();
+        }
+    }
+
+    fn operate(&mut self) {
+        let c = content();
+        let repository = self.chance.below(c.repositories.len());
+        let (image, tag) = (self.chance.below(c.images.len()), self.chance.below(c.tags.len()));
+        let blob = self.chance.below(c.blobs.len());
+        match self.chance.below(20) {
+            0..=6 => self.push(repository, image, tag),
+            7 => self.put(repository, image, vec![tag]).map_or((), drop),
+            8 | 9 => self.pull(),
+            10 => self.push_blob(repository, blob),
+            11 => self.finish_anothers(),
+            12 => self.signing_key(),
+            13 => {
+                // It ends sessions, and forgets the intents of pushes that were answered.
+                let _ = block_on(self.registry.sweep());
+            }
+            14 if self.habits.deletes => self.delete(Op::DeleteTag(repository, tag)),
+            15 | 16 if self.habits.deletes => self.delete(Op::DeleteImage(repository, image)),
+            17 if self.habits.deletes => self.delete(Op::DeleteBlob(repository, blob)),
+            18 if self.habits.damages => self.damage(blob),
+            18 | 19 if self.habits.collects => self.collect(),
+            _ => self.push(repository, image, tag),
+        }
+    }
+
+    /// Enters what came of an operation.
+    fn enter<T>(&self, number: usize, result: Result<T>) -> Option<T> {
+        let mut history = self.shared.history.lock().unwrap();
+        match result {
+            Ok(done) => {
+                history.answered(number);
+                Some(done)
+            }
+            Err(_) => {
+                history.failed(number);
+                None
+            }
+        }
+    }
+
+    fn begin(&self, op: Op) -> usize {
+        self.shared.history.lock().unwrap().begin(op)
+    }
+
+    /// Pushes an image as real clients do: only what is not there, and again what had gone.
+    fn push(&mut self, repository: usize, image: usize, tag: usize) {
+        let c = content();
+        for child in &c.images[image].children {
+            if block_on(self.registry.manifest(&c.repositories[repository], &c.by_digest(*child))).is_err() {
+                self.push_untagged(repository, *child);
+            }
+        }
+        for _ in 0..3 {
+            for blob in &c.images[image].blobs {
+                let digest = &c.blobs[*blob].digest;
+                if block_on(self.registry.blob(&c.repositories[repository], digest)).is_err() {
+                    self.push_blob(repository, *blob);
+                }
+            }
+            let tags = if self.chance.once_in(4) { (0..c.tags.len()).collect() } else { vec![tag] };
+            match self.put(repository, image, tags) {
+                Err(Error::MissingReferences(_)) if !self.shared.sim.has_crashed() => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn push_untagged(&mut self, repository: usize, image: usize) {
+        let c = content();
+        for blob in &c.images[image].blobs {
+            if block_on(self.registry.blob(&c.repositories[repository], &c.blobs[*blob].digest)).is_err() {
+                self.push_blob(repository, *blob);
+            }
+        }
+        let _ = self.put(repository, image, Vec::new());
+    }
+
+    fn put(&mut self, repository: usize, image: usize, tags: Vec<usize>) -> Result<()> {
+        let c = content();
+        let number = self.begin(Op::Put(repository, image, tags.clone()));
+        let names: Vec<_> = tags.iter().map(|tag| c.tags[*tag].clone()).collect();
+        let put = block_on(self.registry.put_manifest(
+            &c.repositories[repository],
+            &c.by_digest(image),
+            &names,
+            None,
+            c.images[image].bytes.clone(),
+            Condition::None,
+        ));
+        match put {
+            Err(e @ Error::MissingReferences(_)) => {
+                self.shared.history.lock().unwrap().refused(number);
+                Err(e)
+            }
+            Err(e) => {
+                self.shared.history.lock().unwrap().failed(number);
+                Err(e)
+            }
+            Ok(_) => {
+                self.shared.history.lock().unwrap().answered(number);
+                Ok(())
+            }
+        }
+    }
+
+    fn push_blob(&mut self, repository: usize, blob: usize) {
+        let (c, registry) = (content(), self.registry.clone());
+        let (name, content) = (&c.repositories[repository], &c.blobs[blob]);
+        if self.chance.once_in(4) {
+            let other = &c.repositories[1 - repository];
+            let number = self.begin(Op::Mount(repository, blob));
+            match block_on(registry.mount(name, &content.digest, Some(other), |_| true)) {
+                Ok(false) => self.shared.history.lock().unwrap().refused(number),
+                mounted => {
+                    self.enter(number, mounted);
+                    return;
+                }
+            }
+        }
+        let number = self.begin(Op::Blob(repository, blob));
+        let pushed = match self.chance.once_in(3) {
+            false => self.in_one_go(repository, blob),
+            true => self.in_chunks(repository, blob),
+        };
+        self.enter(number, pushed);
+    }
+
+    fn in_one_go(&self, repository: usize, blob: usize) -> Result<()> {
+        let (c, content) = (content(), &content().blobs[blob]);
+        let name = &c.repositories[repository];
+        block_on(self.registry.push_blob(name, &NOBODY, &content.digest, Chunk::default(), once(content.bytes.clone())))
+    }
+
+    fn in_chunks(&mut self, repository: usize, blob: usize) -> Result<()> {
+        let (c, content) = (content(), &content().blobs[blob]);
+        let name = &c.repositories[repository];
+        let upload = block_on(self.registry.begin_upload(name, &NOBODY, content.digest.algorithm()))?;
+        let cut = self.chance.below(content.bytes.len() + 1);
+        let first = once(content.bytes.slice(..cut));
+        block_on(self.registry.append_upload(name, &NOBODY, &upload.id, Chunk::default(), first))?;
+        let rest = content.bytes.slice(cut..);
+        block_on(self.registry.append_upload(name, &NOBODY, &upload.id, Chunk::default(), once(rest)))?;
+        self.shared.sessions.lock().unwrap().push((repository, upload.id, blob));
+        self.finish(repository, &upload.id, blob)
+    }
+
+    fn finish(&self, repository: usize, id: &UploadId, blob: usize) -> Result<()> {
+        let (c, content) = (content(), &content().blobs[blob]);
+        let name = &c.repositories[repository];
+        let nothing = once(Bytes::new());
+        block_on(self.registry.finish_upload(name, &NOBODY, id, &content.digest, Chunk::default(), nothing))
+    }
+
+    /// Finishes a session again, as one does whose answer was lost; or one of before a crash.
+    fn finish_anothers(&mut self) {
+        let session = {
+            let sessions = self.shared.sessions.lock().unwrap();
+            if sessions.is_empty() {
+                return;
+            }
+            *self.chance.one_of(&sessions)
+        };
+        let (repository, id, blob) = session;
+        // Where it was finished before, no bytes are brought.
+        let number = self.begin(Op::Mount(repository, blob));
+        let finished = self.finish(repository, &id, blob);
+        self.enter(number, finished);
+    }
+
+    fn delete(&mut self, op: Op) {
+        let c = content();
+        let number = self.begin(op.clone());
+        let deleted = match &op {
+            Op::DeleteTag(repository, tag) => {
+                let reference = crate::oci::Reference::Tag(c.tags[*tag].clone());
+                block_on(self.registry.delete_manifest(&c.repositories[*repository], &reference))
+            }
+            Op::DeleteImage(repository, image) => {
+                block_on(self.registry.delete_manifest(&c.repositories[*repository], &c.by_digest(*image)))
+            }
+            Op::DeleteBlob(repository, blob) => {
+                block_on(self.registry.delete_blob(&c.repositories[*repository], &c.blobs[*blob].digest))
+            }
+            _ => Ok(()),
+        };
+        self.enter(number, deleted);
+    }
+
+    fn signing_key(&self) {
+        let number = self.begin(Op::SigningKey);
+        match block_on(self.store.ensure_signing_key(Bytes::from_static(KEY))) {
+            Ok(true) => self.shared.history.lock().unwrap().answered(number),
+            Ok(false) | Err(_) => self.shared.history.lock().unwrap().failed(number),
+        }
+    }
+
+    /// Something eats half of a blob.
+    fn damage(&self, blob: usize) {
+        let number = self.begin(Op::Damage(blob));
+        self.shared.sim.damage(&Item::Blob(content().blobs[blob].digest.clone()).path());
+        self.shared.history.lock().unwrap().answered(number);
+    }
+
+    fn collect(&mut self) {
+        let options = CollectionOptions { dry_run: false, now: self.chance.once_in(2), force: true };
+        let number = self.begin(Op::Collect);
+        // Half of them by another process, as `wharfinger gc` does.
+        let beside = Arc::new(Fs::beside(self.shared.sim.clone()));
+        let registry = match self.chance.once_in(2) {
+            true => Registry::new(beside, self.registry.settings.clone()),
+            false => self.registry.clone(),
+        };
+        let _ = block_on(registry.collect(options, &()));
+        self.shared.history.lock().unwrap().failed(number);
+    }
+
+    /// Pulls something that must be there, whatever else goes on.
+    fn pull(&mut self) {
+        let needed = self.shared.history.lock().unwrap().needed();
+        if needed.is_empty() {
+            return;
+        }
+        let (repository, image, ..) = *self.chance.one_of(&needed);
+        let found = block_on(pull(&self.registry, repository, image));
+        // Only what nobody has begun to delete meanwhile need have been there.
+        let still = self.shared.history.lock().unwrap().needed();
+        let Some((.., blobs, _)) = still.into_iter().find(|(r, i, ..)| (*r, *i) == (repository, image)) else { return };
+        let found = found
+            .and_then(|()| blobs.iter().try_for_each(|blob| block_on(pull_blob(&self.registry, repository, *blob))));
+        let now = self.shared.history.lock().unwrap().needed();
+        let same = now.into_iter().any(|(r, i, b, _)| (r, i) == (repository, image) && b == blobs);
+        match found {
+            Err(Missing::It(what)) if same => {
+                self.shared.wrong.lock().unwrap().get_or_insert(format!("while others went on: {what}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Why something could not be pulled.
+pub(super) enum Missing {
+    /// It is not there, or not what it should be.
+    It(String),
+    /// It could not be found out.
+    Unknown(Error),
+}
+
+fn judge<T>(what: impl FnOnce() -> String, result: Result<T>) -> Result<T, Missing> {
+    result.map_err(|error| match error {
+        Error::BlobUnknown(_) | Error::ManifestUnknown(_) | Error::NameUnknown(_) => {
+            Missing::It(format!("{}: {error}", what()))
+        }
+        Error::Storage(crate::storage::Error::Damaged { .. }) => Missing::It(format!("{}: {error}", what())),
+        error => Missing::Unknown(error),
+    })
+}
+
+/// Pulls a manifest.
+pub(super) async fn pull(registry: &Registry, repository: usize, image: usize) -> Result<(), Missing> {
+    let c: &Content = content();
+    let what = || format!("image {image} of repository {repository}");
+    let found = registry.manifest(&c.repositories[repository], &c.by_digest(image)).await;
+    let found = judge(what, found)?;
+    judge(what, registry.manifest_bytes(&found.digest).await).map(drop)
+}
+
+/// Pulls a blob and holds it against its digest.
+pub(super) async fn pull_blob(registry: &Registry, repository: usize, blob: usize) -> Result<(), Missing> {
+    let (c, expected) = (content(), &content().blobs[blob]);
+    let what = || format!("blob {blob} of repository {repository}");
+    let found = judge(what, registry.blob(&c.repositories[repository], &expected.digest).await)?;
+    let bytes = found.read(Span::whole(found.len())).await.map_err(Error::from);
+    let bytes = judge(what, bytes)?;
+    match bytes == expected.bytes {
+        true => Ok(()),
+        false => Err(Missing::It(format!("{} has other bytes", what()))),
+    }
+}
