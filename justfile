@@ -37,6 +37,10 @@ clients-auth *ARGS:
     cargo build --release --example token-service
     tests/clients/auth {{ARGS}}
 
+# A long chaos campaign, at most so many minutes: just chaos 1000 40 children
+chaos KILLS="1000" MINUTES="40" MISSING="children":
+    CHAOS_KILLS={{KILLS}} CHAOS_MINUTES={{MINUTES}} CHAOS_MISSING={{MISSING}} cargo test --release --test chaos -- --nocapture campaign
+
 # The documentation of the code
 doc *ARGS:
     cargo doc --no-deps --document-private-items {{ARGS}}

@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// No collection of so small a store takes longer, even if it is stopped now and then.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// No collection takes longer, even if it is stopped now and then and the disk is slow.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The collection that runs, to be killed and stopped.
 #[derive(Default)]

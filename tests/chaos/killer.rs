@@ -62,7 +62,7 @@ impl Killer {
             match self.dice.below(100) {
                 0..65 => self.kill().await,
                 65..80 => self.stop().await,
-                80..86 => {
+                80..84 => {
                     self.collection.signal(Signal::KILL);
                 }
                 _ => self.stop_collection(),
