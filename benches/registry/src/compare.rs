@@ -103,6 +103,8 @@ pub fn compare(plan: &Plan, workload: &'static Workload, clients: usize) -> Resu
         let prepared = prepared.map_err(|error| comparison.missing.push((target.label.clone(), error.to_string())));
         rounds.push(prepared.ok());
     }
+    // What was placed is not being written to the disk while it is measured.
+    rustix::fs::syncfs(std::fs::File::open(directory)?)?;
     let mut runs = vec![Runs::default(); targets.len()];
     for turn in 0..plan.rounds {
         // Every other round goes backwards, so that nobody always follows the same one.

@@ -64,7 +64,9 @@ fn chosen(load: &Load) -> Result<Vec<(&'static Workload, usize)>> {
 fn tell(comparison: &Comparison) {
     let Comparison { workload, clients, directory, .. } = comparison;
     println!("## {}, {clients} clients\n\n{}; content in {}\n", workload.name, workload.what, directory.display());
-    println!("{}", report::figures(&comparison.sides));
+    if !comparison.sides.is_empty() {
+        println!("{}", report::figures(&comparison.sides));
+    }
     for (side, why) in &comparison.missing {
         println!("Not run: {side}: {why}");
     }
@@ -207,8 +209,11 @@ pub fn zb(asked: &Zb) -> Result<()> {
     };
     let (table, figures) = zb::run(&options)?;
     println!("{table}");
-    match &asked.json {
-        Some(path) => write(path, &format!("{figures:#}\n")),
-        None => Ok(()),
+    if let Some(path) = &asked.json {
+        write(path, &format!("{figures:#}\n"))?;
+    }
+    match figures["errors"].as_u64() {
+        Some(0) => Ok(()),
+        errors => Err(format!("{} operations failed", errors.unwrap_or_default()).into()),
     }
 }

@@ -260,5 +260,9 @@ pub fn run(options: &Options) -> Result<(String, Value)> {
         table.push(std::iter::once(test.name.to_owned()).chain(cells).collect());
         told.push(result);
     }
-    Ok((rows(&table), json!({"clients": options.clients, "requests": options.requests, "tests": told})))
+    let errors: u64 = told.iter().filter_map(|test| test["errors"].as_u64()).sum();
+    Ok((
+        rows(&table),
+        json!({"errors": errors, "clients": options.clients, "requests": options.requests, "tests": told}),
+    ))
 }

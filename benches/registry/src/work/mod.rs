@@ -23,9 +23,10 @@ const MIB: u64 = 1 << 20;
 /// Where a workload's content has to lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// In memory: the disk's mood is not what is measured.
+    /// In memory, for what is written: the disk's mood is not what is measured.
     Tmpfs,
-    /// On a disk: syncs and cold pages are.
+    /// On a disk: for syncs and cold pages, and for what is read often, from the page cache as in real life. A tmpfs
+    /// cannot say whether a page is in memory, and sends by smaller pieces.
     Disk,
 }
 

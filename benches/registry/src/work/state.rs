@@ -45,7 +45,10 @@ pub fn idle_connections(setup: Setup<'_>) -> Result<Round<'_>> {
 /// From the start to the first answer, with 1,000,000 blobs in a store of Wharfinger's layout (docs/layout.md).
 pub fn ready(setup: Setup<'_>) -> Result<Round<'_>> {
     let target = setup.target;
-    let storage = target.storage.as_ref().ok_or("the store has to be one that was started here")?;
+    // Nobody else's store is written into.
+    let (Some(storage), Some(_)) = (&target.storage, &target.server) else {
+        return Err("only a server that was started here can be started again".into());
+    };
     lay_down(storage, setup.count(1_000_000))?;
     Ok(Box::new(move || {
         let ready = target.restart(|| Ok(()))?;
