@@ -31,7 +31,7 @@ fn document(height: f64, inside: &str) -> String {
 pub fn bars(comparison: &Comparison) -> String {
     let workload = comparison.workload;
     let title = format!("{} ({} clients): {}", workload.name, comparison.clients, workload.what);
-    let mut inside = text(12.0, 22.0, "start", 14, &title);
+    let mut inside = text(12.0, 22.0, "start", 12, &title);
     let mut y = 40.0;
     for metric in workload.plots {
         let values: Vec<_> =
@@ -85,7 +85,7 @@ pub fn lines(comparisons: &[&Comparison], metric: Metric) -> String {
     let place = |at: usize, value: f64| (60.0 + at as f64 * step, TOP + HEIGHT * (1.0 - value / most));
     let title =
         comparisons.first().map_or(String::new(), |one| format!("{}: {}", one.workload.name, one.workload.what));
-    let mut inside = text(12.0, 22.0, "start", 14, &title);
+    let mut inside = text(12.0, 22.0, "start", 12, &title);
     inside += &text(12.0, 40.0, "start", 12, &format!("{} over clients", metric.label()));
     for part in [0.0, 0.5, 1.0] {
         let (_, y) = place(0, most * part);

@@ -126,6 +126,8 @@ impl<'a> Setup<'a> {
     /// Latencies at this rate of operations.
     fn measure_open(&self, dial: &Dial, rate: f64, operation: &Operation<'_>) -> Result<Figures> {
         let Setup { target, clients, seconds, .. } = *self;
+        // What is slow has some answers too, within a minute.
+        let seconds = if self.quick { seconds } else { seconds.max((20.0 / rate).min(60.0)) };
         let never = AtomicBool::new(false);
         target.measure_open(rate, || open(dial, clients, (rate, seconds), &never, operation))
     }
