@@ -26,7 +26,7 @@ pub enum Place {
     /// In memory, for what is written: the disk's mood is not what is measured.
     Tmpfs,
     /// On a disk: for syncs and cold pages, and for what is read often, from the page cache as in real life. A tmpfs
-    /// cannot say whether a page is in memory, and sends by smaller pieces.
+    /// does not know RWF_NOWAIT, so whoever asks whether a page is in memory treats all of it as cold.
     Disk,
 }
 
