@@ -20,9 +20,10 @@ ci:
 run *FLAGS:
     cargo run --release -- {{FLAGS}}
 
-# The benchmarks
+# The load program, see docs/performance.md: just bench list, just bench compare --workload pull-256m
 bench *ARGS:
-    cargo bench {{ARGS}}
+    cargo build --release --bin wharfinger
+    cargo run --release -p registry-bench -- {{ARGS}}
 
 # Fuzzing, each target for so many seconds: just fuzz 60, just fuzz path, just fuzz path 600
 fuzz *ARGS:

@@ -109,12 +109,21 @@ impl Registry {
                 break;
             }
         }
-        if let Some(subject) = revision.subject {
-            let entry = Key::Referrer { repository: repository.clone(), subject, referrer: digest.clone() };
-            store.delete(&entry, Expect::Any).await?;
+        let entry = revision.subject.map(|subject| Key::Referrer {
+            repository: repository.clone(),
+            subject,
+            referrer: digest.clone(),
+        });
+        if let Some(entry) = &entry {
+            store.delete(entry, Expect::Any).await?;
         }
         let item = Item::Revision(repository.clone(), digest.clone());
-        Ok(store.condemn(&item, self.core.deletions.run(), Why::Deleted, Duration::ZERO).await? == Verdict::Condemned)
+        let verdict = store.condemn(&item, self.core.deletions.run(), Why::Deleted, Duration::ZERO).await?;
+        // A collection that met the manifest without its entry may have listed it again.
+        if let Some(entry) = &entry {
+            store.delete(entry, Expect::Any).await?;
+        }
+        Ok(verdict == Verdict::Condemned)
     }
 
     /// Removes a tag if it points to `digest`, and the note that it may.

@@ -5,6 +5,7 @@
 
 mod blob;
 mod catalog;
+mod clock;
 mod collect;
 mod deletions;
 mod error;
@@ -88,6 +89,8 @@ struct Core {
     scrubbed: scrub::Counters,
     /// Who was pulled when.
     pulls: retention::PullLog,
+    /// Tells a clock that was set forward.
+    clock: clock::Clock,
     /// Publishing goes on when the client is gone; a stop waits for it.
     publishing: TaskTracker,
 }
@@ -113,6 +116,7 @@ impl Registry {
             collected: collect::Counters::default(),
             scrubbed: scrub::Counters::default(),
             pulls: retention::PullLog::default(),
+            clock: clock::Clock::default(),
             publishing: TaskTracker::new(),
         };
         Self { core: Arc::new(core), settings, caller: Subject::Anonymous }

@@ -35,14 +35,20 @@ impl Registry {
                 break;
             }
         }
-        store.tidy(STALE).await?;
+        store.tidy(STALE + self.core.clock.ahead()).await?;
         self.forget_fulfilled().await?;
         failed.map_or(Ok(expired), Err)
     }
 
+    /// How old the last byte of a session has to look for it to be over. Where the clock was set
+    /// forward it looks older than it is.
+    pub(super) fn upload_idle(&self) -> Duration {
+        self.settings.upload_timeout + self.core.clock.ahead()
+    }
+
     /// Whether a session was ended; it is in the ledger as it stands.
     async fn sweep_one(&self, id: &UploadId, len: u64) -> Result<bool> {
-        match self.core.store.abandon(id, self.settings.upload_timeout).await? {
+        match self.core.store.abandon(id, self.upload_idle()).await? {
             Verdict::Renewed => self.meet(id, len).await.map(|()| false),
             Verdict::Condemned => {
                 self.core.ledger.close(id);

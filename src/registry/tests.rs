@@ -1,6 +1,7 @@
 //! The registry over storage that fails: whatever call goes wrong, nothing half done shows, and
 //! doing it again succeeds.
 
+mod clock;
 mod collect;
 mod faults;
 mod sim;

@@ -97,6 +97,13 @@ impl Sim {
         (machine.plan, machine.calls) = (plan, 0);
     }
 
+    /// Lets time go by.
+    pub(crate) fn pass(&self, time: Duration) {
+        let mut machine = self.machine();
+        machine.clock += time;
+        machine.uptime += time;
+    }
+
     /// Ends all programs: nothing works any more until the next start.
     pub(crate) fn crash(&self) {
         self.machine().has_crashed = true;

@@ -27,7 +27,7 @@ impl Pass<'_> {
         })
         .await?;
         // Nothing refers to an upload; it lives by the bytes that come.
-        let timeout = self.registry.settings.upload_timeout;
+        let timeout = self.registry.upload_idle();
         self.condemn_all(&ItemKind::Uploads, timeout, |_| true).await?;
         self.follow.at(Step::Condemn, self.report.condemned.all()).await;
         Ok(())

@@ -4,7 +4,7 @@ use super::{PAGE, Pass, Result, Step, marks, marks::Marks};
 use crate::{
     oci::{Digest, RepositoryName},
     registry::{self, Registry},
-    storage::{Condemned, Expect, Grave, Item, Key, Put, Why},
+    storage::{Condemned, Grave, Item, Why},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -121,24 +121,5 @@ impl Registry {
     /// Whether an item stands in its own place.
     pub(super) async fn is_live(&self, item: &Item) -> registry::Result<bool> {
         Ok(self.core.store.renew(item, Duration::MAX).await?)
-    }
-
-    /// A condemned manifest is about to be removed for good: what it refers to lists it no more.
-    /// If it is pushed again meanwhile its entry is put back. No lock: a push does not wait for this.
-    async fn forget_referrer(&self, repository: &RepositoryName, digest: &Digest) -> registry::Result<()> {
-        let item = Item::Revision(repository.clone(), digest.clone());
-        if self.is_live(&item).await? {
-            return Ok(());
-        }
-        let Some(subject) = self.revision(repository, digest).await?.and_then(|revision| revision.subject) else {
-            return Ok(());
-        };
-        let key = Key::Referrer { repository: repository.clone(), subject, referrer: digest.clone() };
-        let Some(entry) = self.core.store.get(&key).await? else { return Ok(()) };
-        self.core.store.delete(&key, Expect::Any).await?;
-        if self.is_live(&item).await? {
-            self.core.store.put(vec![Put::any(key, entry.bytes)], crate::storage::Durability::Durable).await?;
-        }
-        Ok(())
     }
 }

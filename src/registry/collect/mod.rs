@@ -18,6 +18,7 @@ mod condemn;
 mod counters;
 mod graveyard;
 mod intents;
+mod listing;
 mod marks;
 mod pace;
 mod report;

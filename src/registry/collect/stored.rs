@@ -4,6 +4,7 @@ use super::{CollectionError, Result, marks};
 use crate::{
     oci::{Bounds, Digest, Manifest, ReferencedDigest, RepositoryName},
     registry::{Error, Registry},
+    storage::Put,
 };
 
 /// Wider than any limit of the settings: what was accepted once is read here.
@@ -19,6 +20,8 @@ pub(super) struct Stored {
     /// Of these, the manifests of an index, by [`marks::blob`].
     pub(super) children: Vec<u64>,
     pub(super) subject: Option<u64>,
+    /// What lists it, if that is missing.
+    pub(super) unlisted: Option<Put>,
 }
 
 impl Registry {
@@ -38,7 +41,7 @@ impl Registry {
             // Written by a version that knows more kinds: keep whatever it may mean.
             let refers: Vec<_> = digests(&String::from_utf8_lossy(&bytes)).map(|digest| (digest, 0)).collect();
             let children = refers.iter().map(|(digest, _)| marks::blob(digest)).collect();
-            return Ok(Some(Stored { digest: digest.clone(), len, refers, children, subject: None }));
+            return Ok(Some(Stored { digest: digest.clone(), len, refers, children, subject: None, unlisted: None }));
         };
         let known = |digest: &ReferencedDigest| match digest {
             ReferencedDigest::Known(digest) => Some(digest.clone()),
@@ -51,6 +54,7 @@ impl Registry {
             refers: descriptors.filter_map(|d| known(&d.digest).map(|digest| (digest, d.size))).collect(),
             children: manifest.children.iter().filter_map(|d| known(&d.digest)).map(|d| marks::blob(&d)).collect(),
             subject: manifest.subject.as_ref().map(marks::blob),
+            unlisted: self.missing_entry(repository, digest, &manifest, len).await?,
         }))
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         Registry, Settings, settings::RetentionRule,
     },
     storage::{
-        Durability, InstanceId, Item, Key, Mem, PushId, Put, Storage,
+        Durability, Expect, InstanceId, Item, Key, Mem, PushId, Put, Storage,
         fs::{Fs, Init},
     },
     who::Subject,
@@ -470,4 +470,27 @@ async fn a_repository_of_which_everything_went_leaves_no_directory() {
     collect(&registry, NOW).await;
     let left = |path: &str| std::fs::read_dir(dir.path().join(path)).unwrap().count();
     assert_eq!((left("repositories"), left("graveyard")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_manifest_whose_push_ended_before_it_was_listed_is_listed_by_a_collection() {
+    each(|registry| async move {
+        push_blobs(&registry).await;
+        let first = manifest("first", None);
+        let second = manifest("second", Some(&sha256(&first)));
+        put(&registry, "v1", first.clone()).await.unwrap();
+        put(&registry, "v2", second.clone()).await.unwrap();
+        let listed = async || registry.referrers(&name(), &sha256(&first), &[], None).await.unwrap().descriptors;
+        let before = listed().await;
+        let entry = Key::Referrer { repository: name(), subject: sha256(&first), referrer: sha256(&second) };
+        registry.core.store.delete(&entry, Expect::Any).await.unwrap();
+        collect(&registry, CollectionOptions { dry_run: true, ..NOW }).await;
+        assert_eq!(listed().await.len(), 0, "a dry run changes nothing");
+        collect(&registry, NOW).await;
+        assert_eq!(format!("{:?}", listed().await), format!("{before:?}"));
+        registry.delete_manifest(&name(), &sha256(&second).to_string().parse().unwrap()).await.unwrap();
+        collect(&registry, NOW).await;
+        assert_eq!(listed().await.len(), 0, "nor does it list what was deleted");
+    })
+    .await;
 }

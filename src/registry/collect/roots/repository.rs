@@ -116,9 +116,14 @@ impl Pass<'_> {
         let reads = digests.into_iter().map(|digest| async move { registry.stored(repository, &digest).await });
         let mut reads = stream::iter(reads).buffered(AT_ONCE);
         while let Some(stored) = reads.try_next().await? {
-            let Some(stored) = stored else { continue };
+            let Some(mut stored) = stored else { continue };
             if !condemned {
                 self.report.manifests += 1;
+                if let Some(entry) = stored.unlisted.take().filter(|_| !self.options.dry_run)
+                    && let Err(error) = registry.list_again(repository, &stored.digest, entry).await
+                {
+                    self.report.error(&error);
+                }
             }
             self.at(Step::Mark, self.report.manifests).await;
             nodes.push(mark(repository, stored, condemned, marks));

@@ -1,0 +1,145 @@
+//! What small requests feel while something large goes on: cold pulls, or the upkeep of the store.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::fs::{Advice, fadvise};
+
+use super::{KIB, MIB, Round, Setup};
+use crate::Result;
+use crate::client::{Client, Image};
+use crate::content::Maker;
+use crate::figures::{Metric, add_latencies};
+use crate::http::Sink;
+use crate::load::{Until, closed, open};
+use crate::peers::server::{Launch, command};
+
+const REPOSITORY: &str = "bench/cold";
+/// Small requests a second beside the pulls.
+const PROBES: f64 = 500.0;
+/// Connections for them, so that one that waits does not hold the next up.
+const PROBERS: usize = 8;
+
+/// Takes every larger file below a directory out of the page cache.
+fn evict(directory: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let kind = entry.metadata()?;
+        if kind.is_dir() {
+            evict(&entry.path())?;
+        } else if kind.is_file() && kind.len() >= 64 * KIB {
+            let file = File::open(entry.path())?;
+            // What is not on the disk yet cannot leave memory.
+            file.sync_data()?;
+            fadvise(&file, 0, None, Advice::DontNeed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Each client pulls a blob of 1 GiB of its own that is not in memory; meanwhile a manifest is asked for by a
+/// schedule, whose latencies are the figures. MB/s and CPU are those of the pulls.
+pub fn cold(setup: Setup<'_>) -> Result<Round<'_>> {
+    let target = setup.target;
+    let storage = target.storage.as_ref().ok_or("cold pulls need to know where the content lies: --storage")?;
+    let mut client = Client::new(&target.dial, 0);
+    let maker = Maker::random(setup.size(1024 * MIB))?;
+    let blobs: Vec<_> = (0..setup.clients).map(|_| maker.make()).collect();
+    for blob in &blobs {
+        target.place_blob(&mut client, REPOSITORY, blob)?;
+    }
+    let image = Image::new(vec![Maker::random(4 * KIB)?.make()]);
+    target.place_image(&mut client, REPOSITORY, "small", &image)?;
+    let path = format!("/v2/{REPOSITORY}/manifests/{}", image.digest);
+    Ok(Box::new(move || {
+        evict(storage)?;
+        // What is small is in memory.
+        Client::new(&target.dial, 0).read(&path)?;
+        let over = AtomicBool::new(false);
+        let mut latencies = Vec::new();
+        let mut figures = target.measure(|| {
+            let small = |client: &mut Client| client.get(&path, Sink::Discard).map(|_| ());
+            std::thread::scope(|scope| {
+                let probes = scope.spawn(|| open(&target.dial, PROBERS, (PROBES, 600.0), &over, &small));
+                // The probes are under way when the pulls begin.
+                std::thread::sleep(Duration::from_millis(200));
+                let pull = |client: &mut Client| {
+                    let blob = &blobs[client.index];
+                    client.pull_blob(REPOSITORY, &blob.digest, blob.size)
+                };
+                let pulls = closed(&target.dial, setup.clients, Until::Times(1), &pull);
+                over.store(true, Ordering::Relaxed);
+                let (probed, seen) = probes.join().map_err(|_| "the probes failed")?;
+                latencies = seen;
+                Ok(crate::load::Done { errors: pulls.errors + probed.errors, ..pulls })
+            })
+        })?;
+        figures.insert(Metric::OpenRate, PROBES);
+        add_latencies(&mut figures, latencies);
+        Ok(figures)
+    }))
+}
+
+/// HEADs of layers and pulls of blobs of 64 KiB at a quarter of what the target can do. A side with upkeep is tidied
+/// meanwhile: collections and checks run one after the other, as long as the load does.
+pub fn upkeep(setup: Setup<'_>) -> Result<Round<'_>> {
+    let target = setup.target;
+    let images = setup.count(2000);
+    let maker = Maker::random(64 * KIB)?;
+    let mut placed = Vec::new();
+    let mut client = Client::new(&target.dial, 0);
+    for k in 0..images {
+        let layers = (0..3).map(|_| maker.make()).collect();
+        let image = Image::new(layers);
+        client.push_image(&format!("bench/app{}", k % 50), &format!("t{k}"), &image, false)?;
+        placed.push((k % 50, image));
+    }
+    let operation = move |client: &mut Client| {
+        let (repository, image) = &placed[client.random.below(images) as usize];
+        let layer = &image.layers[client.random.below(3) as usize];
+        let repository = format!("bench/app{repository}");
+        match client.random.below(2) {
+            0 => client.head(&format!("/v2/{repository}/blobs/{}", layer.digest)).map(|_| ()),
+            _ => client.pull_blob(&repository, &layer.digest, layer.size),
+        }
+    };
+    let capacity = closed(&target.dial, setup.clients, Until::Seconds(setup.seconds), &operation);
+    let rate = (capacity.operations as f64 / capacity.seconds / 4.0).max(1.0);
+    Ok(Box::new(move || {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let tidy = scope.spawn(|| tidy(&target.upkeep, &over));
+            let figures = setup.measure_open(&target.dial, rate, &operation);
+            over.store(true, Ordering::Relaxed);
+            tidy.join().map_err(|_| "the upkeep failed")??;
+            figures
+        })
+    }))
+}
+
+/// Runs these one after the other until it is over.
+fn tidy(programs: &[Launch], over: &AtomicBool) -> Result<()> {
+    for launch in programs.iter().cycle() {
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut child = command(launch)?.spawn()?;
+        loop {
+            match child.try_wait()? {
+                // fsck tells warnings by 1, such as an upload that has just ended.
+                Some(status) if status.success() => break,
+                Some(status) if status.code() == Some(1) && launch.arguments[0] == "fsck" => break,
+                Some(status) => return Err(format!("{:?}: {status}; see the log", launch.arguments).into()),
+                None if over.load(Ordering::Relaxed) => {
+                    child.kill()?;
+                    child.wait()?;
+                    break;
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+    Ok(())
+}

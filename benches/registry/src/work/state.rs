@@ -1,0 +1,84 @@
+//! A server that does nothing, or has just been started, or has many idle connections; and the size of its program.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::{Round, Setup};
+use crate::Result;
+use crate::client::Client;
+use crate::content::{Random, digest, unique};
+use crate::figures::{Figures, Metric};
+use crate::procs::memory;
+
+/// Memory a while after a start and one request.
+pub fn idle(setup: Setup<'_>) -> Result<Round<'_>> {
+    Ok(Box::new(move || {
+        let target = setup.target;
+        if target.server.is_some() {
+            target.restart(|| Ok(()))?;
+        }
+        std::thread::sleep(Duration::from_secs_f64(setup.seconds.min(3.0)));
+        let pids = target.pids()?;
+        let mut figures =
+            Figures::from([(Metric::Rss, memory(&pids, "VmRSS")), (Metric::Anon, memory(&pids, "RssAnon"))]);
+        if let Some(pid) = pids.first() {
+            figures.insert(Metric::ProgramMb, std::fs::metadata(format!("/proc/{pid}/exe"))?.len() as f64 / 1e6);
+        }
+        Ok(figures)
+    }))
+}
+
+/// Memory with so many connections that have asked for something once and now wait.
+pub fn idle_connections(setup: Setup<'_>) -> Result<Round<'_>> {
+    Ok(Box::new(move || {
+        let target = setup.target;
+        let mut clients: Vec<Client> = (0..setup.clients).map(|index| Client::new(&target.dial, index)).collect();
+        for client in &mut clients {
+            client.get("/v2/", crate::http::Sink::Discard)?;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        let pids = target.pids()?;
+        Ok(Figures::from([(Metric::Rss, memory(&pids, "VmRSS")), (Metric::Anon, memory(&pids, "RssAnon"))]))
+    }))
+}
+
+/// From the start to the first answer, with 1,000,000 blobs in a store of Wharfinger's layout (docs/layout.md).
+pub fn ready(setup: Setup<'_>) -> Result<Round<'_>> {
+    let target = setup.target;
+    // Nobody else's store is written into.
+    let (Some(storage), Some(_)) = (&target.storage, &target.server) else {
+        return Err("only a server that was started here can be started again".into());
+    };
+    lay_down(storage, setup.count(1_000_000))?;
+    Ok(Box::new(move || {
+        let ready = target.restart(|| Ok(()))?;
+        let figures = Figures::from([(Metric::Ready, ready.as_secs_f64() * 1e3)]);
+        Ok(figures)
+    }))
+}
+
+/// Blobs of eight bytes in the pool, each linked in one of a thousand repositories.
+fn lay_down(storage: &Path, count: u64) -> Result<()> {
+    let pool = storage.join("blobs/sha256");
+    for k in 0..256 {
+        std::fs::create_dir_all(pool.join(format!("{k:02x}")))?;
+    }
+    let repositories = count.min(1000);
+    let links = |k: u64| storage.join(format!("repositories/bench/app{:03}/_layers/sha256", k % repositories));
+    for k in 0..repositories {
+        std::fs::create_dir_all(links(k))?;
+    }
+    let (mut random, mut told) = (Random::new(unique()), Instant::now());
+    for k in 0..count {
+        let bytes = random.next().to_le_bytes();
+        let name = digest(&bytes);
+        let hex = name.trim_start_matches("sha256:");
+        std::fs::write(pool.join(&hex[..2]).join(hex), bytes)?;
+        std::fs::write(links(k).join(hex), b"")?;
+        if told.elapsed() > Duration::from_secs(10) {
+            eprintln!("{k} of {count} blobs laid down");
+            told = Instant::now();
+        }
+    }
+    Ok(())
+}
