@@ -176,6 +176,7 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
         Key::Intent(name.clone(), PushId(run.0)).path(),
         Key::ExpiredIntent(name.clone(), PushId(run.0)).path(),
         Key::CollectionReport.path(),
+        Key::CollectionMark.path(),
         Key::Scrub.path(),
         "state/collection.lock".to_owned(),
         "state/spare".to_owned(),

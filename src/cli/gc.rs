@@ -55,6 +55,9 @@ fn told(report: &CollectionReport) -> String {
         "{} repositories, {} manifests; {} pass{s} in {:.1} s{would}",
         report.repositories, report.manifests, report.passes, report.seconds
     ));
+    if report.resumed {
+        line(format_args!("it went on with the mark of one that was interrupted"));
+    }
     line(format_args!("referenced {:>9} blobs  {:>12}", report.referenced.number, size(report.referenced.bytes)));
     line(format_args!("orphaned   {:>9} blobs  {:>12}", report.orphaned.number, size(report.orphaned.bytes)));
     for (word, kinds) in [("condemned", &report.condemned), ("restored", &report.restored), ("purged", &report.purged)]

@@ -30,6 +30,12 @@ impl RepositoryName {
         &self.0
     }
 
+    /// What stands between the slashes. Compared by these, a name comes before those below it, and
+    /// they come before any other.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
     /// Whether `text` may stand between two slashes of a name.
     pub fn is_component(text: &str) -> bool {
         let bytes = text.as_bytes();

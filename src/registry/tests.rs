@@ -4,6 +4,7 @@
 mod clock;
 mod collect;
 mod faults;
+mod resume;
 mod sim;
 
 use super::{Chunk, Condition, Error, Registry, Result, Settings};

@@ -39,6 +39,8 @@ pub enum Key {
     ExpiredIntent(RepositoryName, PushId),
     /// What the last collection did; may be lost.
     CollectionReport,
+    /// What a collection under way found to be needed so far; may be lost.
+    CollectionMark,
     /// Where the background scrub stands; may be lost.
     Scrub,
     /// Since when pull times are kept.
@@ -125,6 +127,7 @@ impl Key {
             Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
             Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}.expired", id.0),
             Self::CollectionReport => "state/collection.json".into(),
+            Self::CollectionMark => "state/collection.mark".into(),
             Self::Scrub => "state/scrub.json".into(),
             Self::PullsSince => format!("{PULLS}/since"),
             Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), name.as_str().replace('/', "+")),
@@ -153,7 +156,7 @@ impl Key {
         match self {
             Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) => 0,
             Self::Intent(..) | Self::ExpiredIntent(..) => 0,
-            Self::CollectionReport | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
+            Self::CollectionReport | Self::CollectionMark | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
             Self::Referrer { .. } => 1,
             Self::Tag(..) => 2,
         }
@@ -169,7 +172,7 @@ impl Key {
             Self::Tagged(..) => "the name of a hint",
             Self::Referrer { .. } => "the name of a referrer",
             Self::Intent(..) | Self::ExpiredIntent(..) => "the name of an intent",
-            Self::CollectionReport | Self::Scrub => "the name of a report",
+            Self::CollectionReport | Self::CollectionMark | Self::Scrub => "the name of a report",
             Self::PullsSince | Self::Pulls(..) => "the name of pull times",
         }
     }
@@ -181,7 +184,7 @@ impl Key {
             Self::Tagged(..) => None,
             // A push that ends with the machine was not answered.
             Self::Intent(..) | Self::ExpiredIntent(..) => None,
-            Self::CollectionReport | Self::Scrub | Self::PullsSince | Self::Pulls(..) => None,
+            Self::CollectionReport | Self::CollectionMark | Self::Scrub | Self::PullsSince | Self::Pulls(..) => None,
             Self::Tag(..) => Some("the removal of a tag"),
             Self::Referrer { .. } => Some("the removal of a referrer"),
             Self::Root | Self::Layer(..) | Self::Revision(..) => Some("the removal of a fact"),

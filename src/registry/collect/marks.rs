@@ -30,6 +30,14 @@ impl Keys {
         self.settled = self.keys.len();
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.keys.iter().copied()
+    }
+
     pub(super) fn has(&self, key: u64) -> bool {
         debug_assert_eq!(self.settled, self.keys.len(), "settled before it is asked");
         self.keys.binary_search(&key).is_ok()
@@ -50,6 +58,16 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// The sets, as [`Marks::sets`] gave their keys.
+    pub(super) fn of(sets: [Vec<u64>; 4]) -> Self {
+        let [blobs, tagged, links, revisions] = sets.map(|keys| Keys { keys, settled: 0 });
+        Self { blobs, tagged, links, revisions }
+    }
+
+    pub(super) fn sets(&self) -> [&Keys; 4] {
+        [&self.blobs, &self.tagged, &self.links, &self.revisions]
+    }
+
     pub(super) fn settle(&mut self) {
         for keys in [&mut self.blobs, &mut self.tagged, &mut self.links, &mut self.revisions] {
             keys.settle();

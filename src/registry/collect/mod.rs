@@ -14,6 +14,7 @@
 //!
 //! Any error while listing or marking ends the run before anything is touched.
 
+mod checkpoint;
 mod condemn;
 mod counters;
 mod graveyard;
@@ -174,9 +175,13 @@ struct Pass<'a> {
     /// Settings of this pass: zero where `now` says so.
     timing: Collection,
     run: RunId,
-    /// The store's clock when the pass began.
+    /// The store's clock when the mark began; earlier than the pass where this goes on with a mark.
     began: SystemTime,
+    /// The store's clock when the pass began, and this process's.
+    started: SystemTime,
     clock: Duration,
+    /// When the marks were kept last.
+    kept: Duration,
     pace: Pace,
     /// Manifests the rules let go, unless something needs them.
     candidates: Vec<(RepositoryName, Digest)>,
@@ -274,15 +279,17 @@ impl<'a> Pass<'a> {
         if options.now {
             (timing.lease, timing.settle, timing.retention) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         }
-        let began = registry.core.store.now().await?;
+        let started = registry.core.store.now().await?;
         let run = RunId::fresh();
         Ok(Self {
             registry,
             follow,
             options,
             run,
-            began,
+            began: started,
+            started,
             clock: world::uptime(),
+            kept: world::uptime(),
             pace: Pace::new(timing.files_per_second),
             timing,
             candidates: Vec::new(),
@@ -299,6 +306,9 @@ impl<'a> Pass<'a> {
         marks.settle();
         self.report.mark_seconds = (world::uptime() - marking).as_secs_f64();
         self.is_the_clock_steady().await?;
+        if !self.options.dry_run {
+            self.registry.forget_mark().await?;
+        }
         self.restore_and_purge(&graveyard, &marks).await?;
         drop(graveyard);
         self.condemn(&marks).await?;
@@ -327,7 +337,7 @@ impl<'a> Pass<'a> {
     /// Ages are told by the store's clock. If it jumped during the run they are worth nothing.
     async fn is_the_clock_steady(&self) -> Result<()> {
         let now = self.registry.core.store.now().await?;
-        let expected = self.began + self.elapsed();
+        let expected = self.started + self.elapsed();
         let drift = now.duration_since(expected).unwrap_or_else(|before| before.duration());
         if drift > MOST_DRIFT {
             return Err(CollectionError::Unsafe(format!("the clock jumped by {} s during the run", drift.as_secs())));

@@ -106,6 +106,9 @@ pub struct Report {
     pub run: String,
     /// Whether nothing was changed.
     pub dry_run: bool,
+    /// Whether it went on with the mark of one that was interrupted.
+    #[serde(default)]
+    pub resumed: bool,
     /// Passes over the store.
     pub passes: u32,
     /// Seconds it took.
@@ -158,6 +161,7 @@ impl Report {
     pub(super) fn join(&mut self, later: Self) {
         let before = std::mem::replace(self, later);
         self.run = before.run;
+        self.resumed |= before.resumed;
         self.passes += before.passes;
         self.seconds += before.seconds;
         self.mark_seconds += before.mark_seconds;

@@ -26,11 +26,16 @@ struct Repositories;
 #[async_trait]
 impl RootSource for Repositories {
     async fn mark(&self, pass: &mut Pass<'_>, graveyard: &Graveyard, marks: &mut Marks) -> Result<()> {
+        let marked = pass.resume(marks).await?;
         let mut walk = Walk::default();
         while let Some(repository) = walk.next(pass.registry).await? {
-            pass.mark_repository(&repository, graveyard, marks).await?;
+            // In the order of the walk: by components, which is not that of the names.
+            if marked.as_ref().is_none_or(|marked| repository.components().gt(marked.components())) {
+                pass.mark_repository(&repository, graveyard, marks).await?;
+                pass.follow.at(Step::Mark, pass.report.manifests).await;
+                pass.keep(marks, &repository).await;
+            }
         }
-        pass.follow.at(Step::Mark, pass.report.manifests).await;
         Ok(())
     }
 }

@@ -82,6 +82,7 @@ fn file(path: &str, parts: &[&str]) -> Option<Place> {
         }
         ["identity", _, ..] => Some(Place::Secret),
         ["state", "collection.json"] => Some(Place::Fact(Key::CollectionReport)),
+        ["state", "collection.mark"] => Some(Place::Fact(Key::CollectionMark)),
         ["state", "scrub.json"] => Some(Place::Fact(Key::Scrub)),
         ["state", "collection.lock"] | ["state", "pulls", _, ..] | ["state", "instances", _] => Some(Place::Note),
         _ => path.strip_prefix(TEMPORARY)?.strip_prefix('/').map(|_| Place::Temporary),
@@ -189,6 +190,7 @@ mod tests {
             Key::Intent(name.clone(), push),
             Key::ExpiredIntent(name.clone(), push),
             Key::CollectionReport,
+            Key::CollectionMark,
             Key::Scrub,
         ] {
             holds(&key.path(), Kind::File, &Place::Fact(key));

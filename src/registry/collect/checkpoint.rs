@@ -1,0 +1,157 @@
+//! A mark that was interrupted goes on where it was.
+//!
+//! Safe because it is the same mark, only slower: nobody removed or condemned anything meanwhile.
+//! Whoever collects next goes on with it or throws it away, before anything else; it is thrown away
+//! before the first thing goes; and it is of this run of the machine, so that no power failure brings
+//! back one that was thrown away.
+
+use super::{
+    Pass, Report, Result,
+    marks::{Keys, Marks},
+};
+use crate::{
+    files::world,
+    oci::{Digest, RepositoryName},
+    registry::Registry,
+    storage::{Durability, Key, Put},
+};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime};
+
+/// Marking for so long is worth being kept.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// One older than this is too far from what is there now.
+const OLDEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The first line; the keys follow, eight bytes each, the lowest first.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    boot: String,
+    /// What the retention rules were: they chose the candidates.
+    rules: String,
+    began: SystemTime,
+    /// The last repository that was marked.
+    marked: String,
+    candidates: Vec<(String, Digest)>,
+    report: Report,
+    /// Keys of each set.
+    keys: [usize; 4],
+}
+
+impl Pass<'_> {
+    /// What an interrupted mark had found; the repository with which it was done last.
+    pub(super) async fn resume(&mut self, marks: &mut Marks) -> Result<Option<RepositoryName>> {
+        if self.options.dry_run {
+            return Ok(None);
+        }
+        let kept = self.registry.core.store.get(&Key::CollectionMark).await?;
+        let usable = |(head, _): &(Head, Marks)| {
+            let age = self.started.duration_since(head.began);
+            !self.options.now
+                && head.boot == world::boot()
+                && head.rules == rules(self.registry)
+                && age.is_ok_and(|age| age < OLDEST)
+        };
+        let Some((head, found)) = kept.and_then(|fact| read(&fact.bytes)).filter(usable) else {
+            self.registry.forget_mark().await?;
+            return Ok(None);
+        };
+        let Ok(marked) = head.marked.parse() else { return Ok(None) };
+        *marks = found;
+        self.began = head.began;
+        let candidates = head.candidates.into_iter();
+        self.candidates = candidates.filter_map(|(name, digest)| Some((name.parse().ok()?, digest))).collect();
+        let graveyard = self.report.graveyard;
+        self.report = Report { run: self.run.0.to_string(), resumed: true, graveyard, ..head.report };
+        Ok(Some(marked))
+    }
+
+    /// Keeps what is marked so far, from time to time.
+    pub(super) async fn keep(&mut self, marks: &Marks, marked: &RepositoryName) {
+        let now = world::uptime();
+        if self.options.dry_run || self.options.now || now.saturating_sub(self.kept) < EVERY {
+            return;
+        }
+        self.kept = now;
+        let candidates = self.candidates.iter();
+        let head = Head {
+            boot: world::boot(),
+            rules: rules(self.registry),
+            began: self.began,
+            marked: marked.to_string(),
+            candidates: candidates.map(|(name, digest)| (name.to_string(), digest.clone())).collect(),
+            report: self.report.clone(),
+            keys: marks.sets().map(Keys::len),
+        };
+        let put = Put::any(Key::CollectionMark, write(&head, marks));
+        // Without it the next collection begins anew.
+        if let Err(error) = self.registry.core.store.put(vec![put], Durability::Process).await {
+            tracing::debug!(%error, "a mark cannot be kept");
+        }
+    }
+}
+
+impl Registry {
+    /// From here on nobody goes on with an earlier mark.
+    pub(super) async fn forget_mark(&self) -> Result<()> {
+        Ok(self.core.store.discard(&Key::CollectionMark).await?)
+    }
+}
+
+fn rules(registry: &Registry) -> String {
+    format!("{:?}", registry.settings.retention)
+}
+
+fn write(head: &Head, marks: &Marks) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(head).unwrap_or_default();
+    bytes.reserve(1 + 8 * head.keys.iter().sum::<usize>());
+    bytes.push(b'\n');
+    for keys in marks.sets() {
+        keys.iter().for_each(|key| bytes.extend(key.to_le_bytes()));
+    }
+    bytes
+}
+
+/// `None` for what is not whole.
+fn read(bytes: &[u8]) -> Option<(Head, Marks)> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let head: Head = serde_json::from_slice(&bytes[..end]).ok()?;
+    let (keys, rest) = bytes[end + 1..].as_chunks::<8>();
+    let mut keys = keys.iter().map(|key| u64::from_le_bytes(*key));
+    if !rest.is_empty() || keys.len() != head.keys.iter().sum::<usize>() {
+        return None;
+    }
+    let marks = Marks::of(head.keys.map(|len| keys.by_ref().take(len).collect()));
+    Some((head, marks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_and_what_is_cut_off_is_not() {
+        let mut marks = Marks::default();
+        (0..3).for_each(|key| marks.blobs.add(key));
+        marks.links.add(u64::MAX);
+        let head = Head {
+            boot: "one".into(),
+            rules: String::new(),
+            began: SystemTime::UNIX_EPOCH,
+            marked: "app".into(),
+            candidates: Vec::new(),
+            report: Report::default(),
+            keys: marks.sets().map(Keys::len),
+        };
+        let bytes = write(&head, &marks);
+        let (head, mut read_back) = read(&bytes).unwrap();
+        assert_eq!((head.marked.as_str(), head.keys), ("app", [3, 0, 1, 0]));
+        read_back.settle();
+        assert!(read_back.blobs.has(2) && read_back.links.has(u64::MAX) && !read_back.links.has(2));
+        for len in 0..bytes.len() {
+            assert!(read(&bytes[..len]).is_none(), "{len}");
+        }
+        assert!(read(&[bytes, vec![0; 8]].concat()).is_none());
+    }
+}
