@@ -146,6 +146,19 @@ impl Key {
     }
 }
 
+/// No other value is longer: a referrer's descriptor copies the annotations of one manifest.
+pub(super) const LONGEST: u64 = 16 << 20;
+
+impl Key {
+    /// Bytes its value has at most. What is longer counts as damaged.
+    pub fn longest(&self) -> u64 {
+        match self {
+            Self::CollectionMark => 512 << 20,
+            _ => LONGEST,
+        }
+    }
+}
+
 /// Steps of a group of writes, see [`Key::step`].
 pub(super) const STEPS: usize = 3;
 

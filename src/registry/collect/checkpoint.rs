@@ -13,7 +13,7 @@ use crate::{
     files::world,
     oci::{Digest, RepositoryName},
     registry::Registry,
-    storage::{Durability, Key, Put},
+    storage::{self, Durability, Key, Put},
 };
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
@@ -45,7 +45,10 @@ impl Pass<'_> {
         if self.options.dry_run {
             return Ok(None);
         }
-        let kept = self.registry.core.store.get(&Key::CollectionMark).await?;
+        let kept = match self.registry.core.store.get(&Key::CollectionMark).await {
+            Err(storage::Error::Damaged { .. }) => None,
+            kept => kept?,
+        };
         let usable = |(head, _): &(Head, Marks)| {
             let age = self.started.duration_since(head.began);
             !self.options.now
@@ -84,8 +87,12 @@ impl Pass<'_> {
             report: self.report.clone(),
             keys: marks.sets().map(Keys::len),
         };
-        let put = Put::any(Key::CollectionMark, write(&head, marks));
+        let bytes = write(&head, marks);
         // Without it the next collection begins anew.
+        if bytes.len() as u64 > Key::CollectionMark.longest() {
+            return;
+        }
+        let put = Put::any(Key::CollectionMark, bytes);
         if let Err(error) = self.registry.core.store.put(vec![put], Durability::Process).await {
             tracing::debug!(%error, "a mark cannot be kept");
         }

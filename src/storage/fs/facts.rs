@@ -10,16 +10,13 @@ use crate::{
 use async_trait::async_trait;
 use std::{collections::BTreeMap, io};
 
-/// No fact is longer: a referrer's descriptor copies the annotations of one manifest.
-const LONGEST: u64 = 16 << 20;
-
 #[async_trait]
 impl<S: Sys> Facts for Fs<S> {
     async fn get(&self, key: &Key) -> Result<Option<Fact>> {
         let key = key.clone();
         self.run(move |inner| match key.item() {
             Some(item) => inner.find(&item, |path| inner.fact(path)),
-            None => inner.fact(&key.path()),
+            None => inner.fact_within(&key.path(), key.longest()),
         })
         .await
     }
@@ -66,7 +63,7 @@ impl<S: Sys> Facts for Fs<S> {
 
 impl<S: Sys> Inner<S> {
     fn fact(&self, path: &str) -> Result<Option<Fact>> {
-        self.fact_within(path, LONGEST)
+        self.fact_within(path, key::LONGEST)
     }
 
     /// The value at a path, which has at most so many bytes.
