@@ -224,6 +224,14 @@ impl<S: Sys> Sys for Guarded<S> {
         self.sys.read_aside(file, buffer, offset)
     }
 
+    fn open_now(&self, path: &str) -> Option<Self::File> {
+        self.sys.open_now(path)
+    }
+
+    fn read_now(&self, file: &Self::File, buffer: &mut [u8]) -> usize {
+        self.sys.read_now(file, buffer)
+    }
+
     fn truncate(&self, file: &Self::File, len: u64) -> io::Result<()> {
         self.write(|sys| sys.truncate(file, len))
     }

@@ -20,5 +20,5 @@ pub mod world;
 pub use atomic::{Files, Staged};
 pub use guard::{Guarded, Syncing, Syncs};
 pub use health::Refused;
-pub use real::{Real, read_aside};
+pub use real::{Real, read_aside, read_now};
 pub use sys::{Entry, Kind, Meta, Space, Sys};

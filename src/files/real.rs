@@ -31,6 +31,11 @@ const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::PATH);
 #[cfg(not(target_os = "linux"))]
 const DIRECTORY: OFlags = OFlags::DIRECTORY;
 
+/// No way leads out of the root, and no link is followed.
+#[cfg(target_os = "linux")]
+const BENEATH: fs::ResolveFlags =
+    fs::ResolveFlags::BENEATH.union(fs::ResolveFlags::NO_SYMLINKS).union(fs::ResolveFlags::NO_MAGICLINKS);
+
 /// How many parts one vectored write takes (Linux' `IOV_MAX`).
 const MOST_PARTS: usize = 1024;
 
@@ -84,9 +89,8 @@ impl Real {
     fn open_beneath(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         #[cfg(target_os = "linux")]
         if self.resolves {
-            let resolve = fs::ResolveFlags::BENEATH | fs::ResolveFlags::NO_SYMLINKS | fs::ResolveFlags::NO_MAGICLINKS;
             loop {
-                return match fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve) {
+                return match fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, BENEATH) {
                     // A rename elsewhere in the tree raced with the resolution: the kernel asks for another try.
                     Err(Errno::AGAIN | Errno::INTR) => continue,
                     opened => Ok(opened?),
@@ -152,7 +156,7 @@ fn read_at(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::Result<u
 pub fn read_aside(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     // No reading ahead: what it brings would count as having been there.
     let _ = fs::fadvise(file, 0, None, fs::Advice::Random);
-    let warm = in_memory(file, buffer, offset);
+    let warm = read_now(file, buffer, offset);
     let from = offset + warm as u64;
     let cold = read_at(file, &mut buffer[warm..], from)?;
     if let Some(len) = std::num::NonZeroU64::new(cold as u64) {
@@ -162,16 +166,17 @@ pub fn read_aside(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::R
     Ok(warm + cold)
 }
 
-/// Reads as much as is in memory already; how many bytes that was.
+/// Reads as much as is in memory already, without waiting for anything; how many bytes that was.
 #[cfg(target_os = "linux")]
-fn in_memory(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> usize {
+pub fn read_now(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> usize {
     let into = &mut [io::IoSliceMut::new(buffer)];
     // Where the file system cannot tell, nothing is.
     rustix::io::preadv2(file, into, offset, rustix::io::ReadWriteFlags::NOWAIT).unwrap_or(0)
 }
 
+/// Where the system cannot tell, nothing is in memory.
 #[cfg(not(target_os = "linux"))]
-fn in_memory(_: &std::fs::File, _: &mut [u8], _: u64) -> usize {
+pub fn read_now(_: &std::fs::File, _: &mut [u8], _: u64) -> usize {
     0
 }
 
@@ -199,6 +204,22 @@ impl Sys for Real {
 
     fn open(&self, path: &str) -> io::Result<Self::File> {
         self.open_file(path, OFlags::RDONLY, Mode::empty())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_now(&self, path: &str) -> Option<Self::File> {
+        if !self.resolves {
+            return None;
+        }
+        // Kernels before 5.12 do not know `CACHED` and refuse it.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = fs::openat2(&self.root, path, flags, Mode::empty(), BENEATH | fs::ResolveFlags::CACHED).ok()?;
+        let stat = fs::fstat(&file).ok()?;
+        (FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile).then(|| file.into())
+    }
+
+    fn read_now(&self, file: &Self::File, buffer: &mut [u8]) -> usize {
+        read_now(file, buffer, 0)
     }
 
     fn open_rw(&self, path: &str) -> io::Result<Self::File> {

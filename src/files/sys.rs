@@ -65,6 +65,16 @@ pub trait Sys: Send + Sync + 'static {
     fn open(&self, path: &str) -> io::Result<Self::File>;
     /// Opens an existing regular file for reading and writing.
     fn open_rw(&self, path: &str) -> io::Result<Self::File>;
+    /// Opens an existing regular file for reading if nothing has to be waited for: every name on the
+    /// way is in memory. `None` says nothing about what is there.
+    fn open_now(&self, _path: &str) -> Option<Self::File> {
+        None
+    }
+    /// Fills `buffer` from the beginning of a file if nothing has to be waited for; how many bytes
+    /// of it are in memory. May always be zero.
+    fn read_now(&self, _file: &Self::File, _buffer: &mut [u8]) -> usize {
+        0
+    }
     /// Creates a file that was not there, for reading and writing; mode 0640, or 0600 if secret.
     fn create(&self, path: &str, secret: bool) -> io::Result<Self::File>;
     /// Writes all of `parts` at `offset`.

@@ -47,25 +47,44 @@ impl Registry {
             return Ok(page);
         }
         let mut walk = Walk::from(last.unwrap_or_default());
-        while let Some(name) = walk.next(self, visible).await? {
-            if page.entries.len() == most {
-                page.more = true;
-                break;
+        loop {
+            // As many as are wanted and one more, which tells whether there are more.
+            let mut names = Vec::new();
+            while page.entries.len() + names.len() <= most
+                && let Some(name) = walk.next(self, visible).await?
+            {
+                names.push(name);
             }
-            page.entries.push(name.to_string());
+            if names.is_empty() {
+                return Ok(page);
+            }
+            let found = self.are_repositories(&names).await?;
+            let there = names.into_iter().zip(found).filter(|(_, is_there)| *is_there);
+            page.entries.extend(there.map(|(name, _)| name.to_string()));
+            if page.entries.len() > most {
+                page.entries.truncate(most);
+                page.more = true;
+                return Ok(page);
+            }
         }
-        Ok(page)
     }
 
     /// Whether a repository has a manifest: then it exists.
     pub(super) async fn is_repository(&self, name: &RepositoryName) -> Result<bool> {
+        Ok(self.are_repositories(std::slice::from_ref(name)).await?.contains(&true))
+    }
+
+    async fn are_repositories(&self, names: &[RepositoryName]) -> Result<Vec<bool>> {
+        let mut found = vec![false; names.len()];
         for algorithm in Algorithm::ALL {
-            let revisions = Dir::Revisions(name.clone(), algorithm);
-            if !self.core.store.children(&revisions, None, 1).await?.entries.is_empty() {
-                return Ok(true);
+            let asked: Vec<usize> = (0..names.len()).filter(|i| !found[*i]).collect();
+            let dirs: Vec<_> = asked.iter().map(|i| Dir::Revisions(names[*i].clone(), algorithm)).collect();
+            if !dirs.is_empty() {
+                let answers = self.core.store.hold_any(dirs).await?;
+                asked.into_iter().zip(answers).for_each(|(i, is_there)| found[i] = is_there);
             }
         }
-        Ok(false)
+        Ok(found)
     }
 }
 
@@ -119,7 +138,6 @@ impl Walk {
                 None => {
                     if let Ok(name) = met.parse::<RepositoryName>()
                         && visible.shows(&name)
-                        && registry.is_repository(&name).await?
                     {
                         return Ok(Some(name));
                     }
@@ -146,7 +164,7 @@ impl Walk {
             }
         }
         let after = Some(after.as_str()).filter(|after| !after.is_empty());
-        let page = registry.core.store.children(&dirs, after, STEP).await?;
+        let page = registry.core.store.listing(&dirs, after, STEP).await?;
         for child in &page.entries {
             self.see(&dir.read[..start], &child.name);
         }

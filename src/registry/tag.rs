@@ -29,7 +29,7 @@ impl Registry {
         let most = n.map_or(MOST_TAGS, |n| n.min(self.settings.page_max));
         let page = match most {
             0 => Page { entries: Vec::new(), more: false },
-            most => self.core.store.children(&Dir::Tags(repository.clone()), last, most).await?,
+            most => self.core.store.listing(&Dir::Tags(repository.clone()), last, most).await?,
         };
         if page.entries.is_empty() && !self.is_repository(repository).await? {
             return Err(Error::NameUnknown(repository.clone()));

@@ -173,6 +173,20 @@ pub trait Facts: Send + Sync {
 
     /// One level of names after `after`, in byte order, at most `most`.
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>>;
+
+    /// The same for showing it to somebody: it may come from memory. Nobody deletes by it.
+    async fn listing(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+        self.children(dir, after, most).await
+    }
+
+    /// Whether each of these levels lists anything.
+    async fn hold_any(&self, dirs: Vec<Dir>) -> Result<Vec<bool>> {
+        let mut found = Vec::new();
+        for dir in &dirs {
+            found.push(!self.children(dir, None, 1).await?.entries.is_empty());
+        }
+        Ok(found)
+    }
 }
 
 // === blobs and the uploads that become them ===

@@ -28,6 +28,7 @@ fn nothing_outside_the_root_is_reached_by_a_planted_link() {
             let error = sys.open(&file).map(drop).unwrap_err();
             assert_ne!(error.kind(), io::ErrorKind::NotFound, "{at}: {error}");
             assert!(sys.open_rw(&file).is_err() && sys.meta(&file).is_err());
+            assert!(sys.open_now(&file).is_none(), "{at}");
             assert!(sys.create(&format!("{at}/new"), false).is_err());
             assert!(sys.rename("real", &format!("{at}/real")).is_err());
             assert!(sys.rename_new("real", &format!("{at}/real")).is_err());
@@ -95,13 +96,13 @@ fn reading_aside_sees_all_and_leaves_nothing_in_memory_that_was_not_there() {
     }
     assert_eq!(read, content);
     let mut byte = [0];
-    let warm = (0..content.len() as u64).step_by(4096).filter(|at| in_memory(&file, &mut byte, *at) == 1).count();
+    let warm = (0..content.len() as u64).step_by(4096).filter(|at| read_now(&file, &mut byte, *at) == 1).count();
     assert!(warm < 16, "{warm} pages stayed");
     // What is in memory stays there.
     sys.read_at(&file, &mut buffer, 0).unwrap();
-    let before = in_memory(&file, &mut vec![0; 1 << 20], 0);
+    let before = read_now(&file, &mut vec![0; 1 << 20], 0);
     sys.read_aside(&file, &mut buffer, 0).unwrap();
-    assert_eq!(in_memory(&file, &mut vec![0; 1 << 20], 0), before);
+    assert_eq!(read_now(&file, &mut vec![0; 1 << 20], 0), before);
 }
 
 #[test]
@@ -112,4 +113,24 @@ fn vectored_writes_of_any_number_of_parts_arrive_in_order() {
     let parts: Vec<Bytes> = (0..3000u32).map(|i| Bytes::from(vec![i as u8; (i % 5) as usize])).collect();
     sys.write_at(&file, &parts, 3).unwrap();
     assert_eq!(std::fs::read(dir.path().join("f")).unwrap()[3..], parts.concat());
+}
+
+#[test]
+fn what_is_in_memory_is_read_without_waiting_and_nothing_but_regular_files() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("a")).unwrap();
+    std::fs::write(dir.path().join("a/file"), "content").unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("a/fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let [kernel, walking] = both(dir.path());
+    assert!(walking.open_now("a/file").is_none());
+    for other in ["a/fifo", "a", "a/absent"] {
+        assert!(kernel.open_now(other).is_none(), "{other}");
+    }
+    // Not on a kernel that cannot tell.
+    if let Some(file) = kernel.open_now("a/file") {
+        let mut buffer = [0; 7];
+        let read = kernel.read_now(&file, &mut buffer);
+        // Nor on a file system that cannot.
+        assert!(read == 0 || (read, &buffer) == (7, b"content"), "{read} {buffer:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Facts as files.
 
-use super::{Fs, Inner};
+use super::{Fs, Inner, listing::kind_in};
 use crate::{
     files::{Kind, Staged, Sys, atomic, world},
     storage::{
@@ -10,9 +10,15 @@ use crate::{
 use async_trait::async_trait;
 use std::{collections::BTreeMap, io};
 
+/// What is longer is read by another thread.
+const SMALL: u64 = 64 << 10;
+
 #[async_trait]
 impl<S: Sys> Facts for Fs<S> {
     async fn get(&self, key: &Key) -> Result<Option<Fact>> {
+        if let Some(fact) = self.inner.fact_now(&key.path()) {
+            return Ok(Some(fact));
+        }
         let key = key.clone();
         self.run(move |inner| match key.item() {
             Some(item) => inner.find(&item, |path| inner.fact(path)),
@@ -47,21 +53,37 @@ impl<S: Sys> Facts for Fs<S> {
 
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
         let (dir, after) = (dir.clone(), after.map(str::to_owned));
-        self.run(move |inner| {
-            let wanted = match dir {
-                Dir::Names(_) => Kind::Directory,
-                _ => Kind::File,
-            };
-            let (names, more) =
-                inner.names(&dir.path(), after.as_deref(), most, |name, kind| kind == wanted && dir.lists(name))?;
-            let entries = names.into_iter().map(|(name, kind)| Child { name, is_dir: kind == Kind::Directory });
-            Ok(Page { entries: entries.collect(), more })
-        })
-        .await
+        self.run(move |inner| inner.children(&dir, after.as_deref(), most)).await
+    }
+
+    async fn listing(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+        let (dir, after) = (dir.clone(), after.map(str::to_owned));
+        self.run(move |inner| inner.listing(&dir, after.as_deref(), most)).await
+    }
+
+    async fn hold_any(&self, dirs: Vec<Dir>) -> Result<Vec<bool>> {
+        self.run(move |inner| dirs.iter().map(|dir| inner.holds_any(dir)).collect()).await
     }
 }
 
 impl<S: Sys> Inner<S> {
+    pub(super) fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+        let wanted = kind_in(dir);
+        let (names, more) = self.names(&dir.path(), after, most, |name, kind| kind == wanted && dir.lists(name))?;
+        let entries = names.into_iter().map(|(name, kind)| Child { name, is_dir: kind == Kind::Directory });
+        Ok(Page { entries: entries.collect(), more })
+    }
+
+    /// The value at a path if it is small and in memory: most are, and asking another thread costs
+    /// more than reading them.
+    fn fact_now(&self, path: &str) -> Option<Fact> {
+        let file = self.sys().open_now(path)?;
+        let meta = self.sys().file_meta(&file).ok().filter(|meta| meta.len <= SMALL)?;
+        let mut bytes = vec![0; meta.len as usize];
+        let is_whole = bytes.is_empty() || self.sys().read_now(&file, &mut bytes) == bytes.len();
+        is_whole.then(|| Fact { bytes: bytes.into(), written: meta.modified })
+    }
+
     fn fact(&self, path: &str) -> Result<Option<Fact>> {
         self.fact_within(path, key::LONGEST)
     }

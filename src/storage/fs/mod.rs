@@ -10,6 +10,7 @@ mod facts;
 mod identity;
 mod instance;
 mod lifecycle;
+mod listing;
 pub mod root;
 mod spare;
 mod survey;
@@ -36,6 +37,8 @@ struct Inner<S> {
     /// Writers of one key, or of one upload, take the same of these; held for a rename or one
     /// write, never for a sync.
     stripes: Vec<Mutex<()>>,
+    /// Large directories, for pages of them.
+    listings: listing::Listings,
     /// A daemon may be serving this root. It remembers which directories of repositories are
     /// there, so only itself removes them.
     is_beside: bool,
@@ -74,7 +77,9 @@ impl<S: Sys> Fs<S> {
         files.sys().demand(root::MARK);
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
         let read_condemned = AtomicU64::new(0);
-        Self { inner: Arc::new(Inner { files, stripes, is_beside, read_condemned, instance, _alive: alive }) }
+        let listings = listing::Listings::default();
+        let inner = Inner { files, stripes, listings, is_beside, read_condemned, instance, _alive: alive };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Changes what an answer to a write promises, from now on. Where that is more than before,
