@@ -1,0 +1,157 @@
+//! A guard against regressions that does not flake: what the hot paths allocate, counted over the whole
+//! process. One more copy of what is transferred, or a few more allocations for a request, is over a bound.
+//!
+//! The client is a thread that writes and reads by buffers it has; what it allocates is a line or two.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
+
+#[path = "../it/people.rs"]
+mod people;
+#[path = "../it/registry.rs"]
+mod registry;
+#[path = "../it/session.rs"]
+mod session;
+
+use registry::{Registry, Setup};
+use session::{noise, sha256};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::{
+    alloc::System,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+#[global_allocator]
+static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// One at a time: everything in this process is counted.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+const MIB: usize = 1 << 20;
+
+/// A connection that is kept.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    fn open(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).unwrap(), buffer: vec![0; 256 << 10] }
+    }
+
+    /// Sends a request, and reads its answer to the end: the status, and the bytes of the body.
+    fn ask(&mut self, method: &str, request: &[u8], content: &[u8]) -> (u16, usize) {
+        self.stream.write_all(request).unwrap();
+        self.stream.write_all(content).unwrap();
+        let mut filled = 0;
+        let end = loop {
+            filled += self.stream.read(&mut self.buffer[filled..]).unwrap();
+            if let Some(end) = self.buffer[..filled].windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+        };
+        let head = std::str::from_utf8(&self.buffer[..end]).unwrap();
+        let status = head[9..12].parse().unwrap();
+        let length =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length: usize = if method == "HEAD" { 0 } else { length.unwrap_or(0) };
+        let mut received = filled - end;
+        while received < length {
+            received += self.stream.read(&mut self.buffer).unwrap();
+        }
+        (status, received)
+    }
+}
+
+/// What something cost in this process.
+#[derive(Debug)]
+struct Cost {
+    allocations: usize,
+    bytes: usize,
+}
+
+async fn cost(work: impl FnOnce() + Send + 'static) -> Cost {
+    let region = Region::new(GLOBAL);
+    tokio::task::spawn_blocking(work).await.unwrap();
+    let change = region.change();
+    let grown = usize::try_from(change.bytes_reallocated).unwrap_or(0);
+    Cost { allocations: change.allocations + change.reallocations, bytes: change.bytes_allocated + grown }
+}
+
+async fn registry() -> Registry {
+    // On a disk: what is in memory is read without asking for it twice.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    Registry::over(Arc::new(dir), Setup::default()).await
+}
+
+fn request(method: &str, target: &str, length: usize) -> Vec<u8> {
+    format!("{method} {target} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n").into_bytes()
+}
+
+#[tokio::test]
+async fn a_push_allocates_its_bytes_once() {
+    let _alone = alone();
+    let registry = registry().await;
+    let address = registry.address();
+    let push = |seed| {
+        let content = noise(64 * MIB, seed);
+        let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(&content));
+        let request = request("POST", &target, content.len());
+        move || assert_eq!(Connection::open(address).ask("POST", &request, &content).0, 201)
+    };
+    cost(push(1)).await;
+    let cost = cost(push(2)).await;
+    println!("a push of 64 MiB: {cost:?}");
+    assert!(cost.bytes < 64 * MIB * 105 / 100, "{cost:?}");
+    assert!(cost.allocations < 5500, "{cost:?}");
+}
+
+#[tokio::test]
+async fn a_pull_allocates_next_to_nothing() {
+    let _alone = alone();
+    let registry = registry().await;
+    let digest = registry.push_blob("app", noise(64 * MIB, 1)).await;
+    let address = registry.address();
+    let pull = || {
+        let request = request("GET", &format!("/v2/app/blobs/{digest}"), 0);
+        move || assert_eq!(Connection::open(address).ask("GET", &request, b""), (200, 64 * MIB))
+    };
+    cost(pull()).await;
+    let cost = cost(pull()).await;
+    println!("a pull of 64 MiB: {cost:?}");
+    assert!(cost.bytes < MIB / 2 && cost.allocations < 150, "{cost:?}");
+}
+
+#[tokio::test]
+async fn small_requests_allocate_little() {
+    const TIMES: usize = 1000;
+    let _alone = alone();
+    let registry = registry().await;
+    let (_, manifest) = registry.push_image("app", "v1", "x").await;
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+    let address = registry.address();
+    for (what, method, target, most) in [
+        ("a manifest by tag", "GET", "/v2/app/manifests/v1".to_owned(), (60, 24_000)),
+        ("a HEAD of a layer", "HEAD", format!("/v2/app/blobs/{layer}"), (57, 23_000)),
+    ] {
+        let request = request(method, &target, 0);
+        let ask = |times| {
+            let request = request.clone();
+            move || {
+                let mut connection = Connection::open(address);
+                (0..times).for_each(|_| assert_eq!(connection.ask(method, &request, b"").0, 200));
+            }
+        };
+        cost(ask(10)).await;
+        let cost = cost(ask(TIMES)).await;
+        let (allocations, bytes) = (cost.allocations / TIMES, cost.bytes / TIMES);
+        println!("{what}: {allocations} allocations, {bytes} bytes");
+        assert!(allocations <= most.0 && bytes <= most.1, "{what}: {allocations} allocations, {bytes} bytes");
+    }
+}
