@@ -19,18 +19,15 @@ use std::{
     alloc::System,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
 };
+use tokio::sync::Mutex;
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// One at a time: everything in this process is counted.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 const MIB: usize = 1 << 20;
 
@@ -96,7 +93,7 @@ fn request(method: &str, target: &str, length: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_push_allocates_its_bytes_once() {
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let registry = registry().await;
     let address = registry.address();
     let push = |seed| {
@@ -114,7 +111,7 @@ async fn a_push_allocates_its_bytes_once() {
 
 #[tokio::test]
 async fn a_pull_allocates_next_to_nothing() {
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let registry = registry().await;
     let digest = registry.push_blob("app", noise(64 * MIB, 1)).await;
     let address = registry.address();
@@ -131,7 +128,7 @@ async fn a_pull_allocates_next_to_nothing() {
 #[tokio::test]
 async fn small_requests_allocate_little() {
     const TIMES: usize = 1000;
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let registry = registry().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;
     let layer = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
