@@ -3,7 +3,7 @@
 
 use crate::{
     oci::{Digest, Manifest, RepositoryName},
-    registry::{Registry, Result, referrer},
+    registry::{Error, Registry, Result, referrer},
     storage::{Durability, Expect, Item, Key, Put},
 };
 
@@ -22,11 +22,25 @@ impl Registry {
         Ok((!is_there).then(|| Put::any(key, referrer::entry(digest, manifest, len))))
     }
 
-    /// Lists a manifest whose push, or whose deletion, ended between the two.
-    pub(super) async fn list_again(&self, repository: &RepositoryName, digest: &Digest, entry: Put) -> Result<()> {
-        if !self.is_live(&Item::Revision(repository.clone(), digest.clone())).await? {
+    /// Lists a manifest whose push, or whose deletion, ended between the two. Not one that lacks what
+    /// it refers to: its push was refused.
+    pub(super) async fn list_again(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        manifest: &Manifest,
+        entry: Put,
+    ) -> Result<()> {
+        match self.check_references(repository, manifest).await {
+            Err(Error::MissingReferences(_)) => return Ok(()),
+            checked => drop(checked?),
+        }
+        let revision = Item::Revision(repository.clone(), digest.clone());
+        if !self.is_live(&revision).await? {
             return Ok(());
         }
+        // That it is seen does not mean that it is durable: its push may have failed at just that.
+        self.ensure(&[Item::Blob(digest.clone()), revision]).await?;
         self.core.store.put(vec![entry.clone()], Durability::Durable).await?;
         // A deletion may have gone on meanwhile.
         self.unlist(repository, digest, entry).await

@@ -20,8 +20,8 @@ pub(super) struct Stored {
     /// Of these, the manifests of an index, by [`marks::blob`].
     pub(super) children: Vec<u64>,
     pub(super) subject: Option<u64>,
-    /// What lists it, if that is missing.
-    pub(super) unlisted: Option<Put>,
+    /// What would list it, if that is missing.
+    pub(super) unlisted: Option<(Manifest, Put)>,
 }
 
 impl Registry {
@@ -54,7 +54,7 @@ impl Registry {
             refers: descriptors.filter_map(|d| known(&d.digest).map(|digest| (digest, d.size))).collect(),
             children: manifest.children.iter().filter_map(|d| known(&d.digest)).map(|d| marks::blob(&d)).collect(),
             subject: manifest.subject.as_ref().map(marks::blob),
-            unlisted: self.missing_entry(repository, digest, &manifest, len).await?,
+            unlisted: self.missing_entry(repository, digest, &manifest, len).await?.map(|entry| (manifest, entry)),
         }))
     }
 }

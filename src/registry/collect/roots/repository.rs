@@ -119,8 +119,8 @@ impl Pass<'_> {
             let Some(mut stored) = stored else { continue };
             if !condemned {
                 self.report.manifests += 1;
-                if let Some(entry) = stored.unlisted.take().filter(|_| !self.options.dry_run)
-                    && let Err(error) = registry.list_again(repository, &stored.digest, entry).await
+                if let Some((manifest, entry)) = stored.unlisted.take().filter(|_| !self.options.dry_run)
+                    && let Err(error) = registry.list_again(repository, &stored.digest, &manifest, entry).await
                 {
                     self.report.error(&error);
                 }
