@@ -177,18 +177,20 @@ impl<S: Sys> Inner<S> {
         let failed = |e| Error::io("delete", &path, e);
         let lock = self.lock(key);
         let found = if *expect == Expect::Any { None } else { self.fact(&path)? };
-        if !expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) {
-            return Ok(false);
-        }
         let gone = match found {
+            found if !expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) => false,
             Some(found) => self.take_away(&path, &found)?,
             None => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
         };
         drop(lock);
+        match key.removal() {
+            Some(what) if gone => self.files.sync_parent(&path, what).map_err(failed)?,
+            // Whoever changed it may have failed before that was durable, and what was is to be no more:
+            // a caller now removes what only it needed.
+            Some(what) => drop(absent(self.files.settle(&path, what)).map_err(failed)?),
+            None => {}
+        }
         if gone {
-            if let Some(what) = key.removal() {
-                self.files.sync_parent(&path, what).map_err(failed)?;
-            }
             self.prune(&path);
         }
         Ok(gone)
