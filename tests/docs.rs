@@ -2,7 +2,7 @@
 //!
 //! After a change of a table: `cargo test --test docs -- --ignored` writes the generated parts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

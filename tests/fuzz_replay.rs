@@ -3,7 +3,7 @@
 //!
 //! `fuzz/run` is the longer run; what it finds comes to `fuzz/corpus/<target>/`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;

@@ -1,7 +1,7 @@
 //! The example of a configuration in Git, as its operator lives with it: commits are pushed to a
 //! repository, `examples/gitops/pull` follows it, and a running registry follows that.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a helper fails the test it is called by")]
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;

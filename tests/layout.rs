@@ -4,7 +4,7 @@
 //! After a change: `cargo test --test layout -- --ignored` writes the example's output.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 //! `cargo test` builds it; `cargo test --test token_service` alone does not: then say
 //! `cargo build --example token-service` before.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a helper fails the test it is called by")]
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -6,7 +6,7 @@
 //!
 //! Inputs are texts a person can write: one line feed at their end belongs to the file.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what does not hold is to end the run")]
 #![allow(missing_docs, unreachable_pub, reason = "a test program takes it as a module")]
 
 mod access;

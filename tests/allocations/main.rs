@@ -2,7 +2,7 @@
 //! process. One more copy of what is transferred, or a few more allocations for a request, is over a bound.
 //!
 //! The client is a thread that writes and reads by buffers it has; what it allocates is a line or two.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 #[path = "../it/people.rs"]

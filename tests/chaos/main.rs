@@ -11,7 +11,7 @@
 //! `CHAOS_MISSING` is `children` or `refuse`, as the setting `missing_references` (both, one beside
 //! the other, if left out); `CHAOS_SEED` repeats the choices of an earlier campaign; `CHAOS_DIR` is
 //! where its store is made.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 mod blobs;

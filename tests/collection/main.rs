@@ -9,7 +9,7 @@
 //! `MARK_REPOSITORIES` (1000) says how large; `MARK_DIRECTORY` where the store is made, and that it is kept for the
 //! next time. A million blobs take 6 GiB and three million inodes. As root, cold measures are made too, by dropping
 //! the caches of the whole machine.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 #[path = "../it/daemon.rs"]

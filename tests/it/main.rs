@@ -1,5 +1,5 @@
 //! Sessions of clients against the registry, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
 
 mod daemon;

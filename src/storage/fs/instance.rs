@@ -15,15 +15,18 @@ fn path(instance: InstanceId) -> String {
     format!("{INSTANCES}/{}", instance.0)
 }
 
-/// Makes and locks the file of a run.
+/// Makes and locks the file of a run. It has its name only when it is locked: whoever looks in between
+/// would take the run for one that has ended.
 pub(super) fn announce<S: Sys>(files: &Files<S>, instance: InstanceId) -> io::Result<Box<dyn Send + Sync>> {
     match files.make_dir(INSTANCES) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
         Ok(()) | Err(_) => {}
     }
-    let path = path(instance);
-    files.make_growing(&path)?;
-    files.sys().try_lock(&path)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    let aside = files.temporary();
+    files.make_growing(&aside)?;
+    let lock = files.sys().try_lock(&aside)?.ok_or(io::ErrorKind::WouldBlock)?;
+    files.rename_new(&aside, &path(instance))?;
+    Ok(lock)
 }
 
 impl<S: Sys> Inner<S> {
