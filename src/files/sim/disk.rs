@@ -3,6 +3,9 @@
 //! Harsher than any real one. Of every change to a directory that was not synced, each half of a
 //! rename for itself, the failure keeps or drops what it likes; of a file that was not synced it
 //! keeps the old bytes, the new ones, or something in between.
+//!
+//! One thing it grants, as every file system with a journal does: a durable name that is moved is not
+//! lost on the way, both the old one and the new, unless the old one's directory is synced first.
 
 use super::chance::Chance;
 use crate::files::{Kind, Meta};
@@ -27,6 +30,17 @@ const NOTEMPTY: i32 = 39;
 #[derive(Clone)]
 pub(crate) struct Disk {
     nodes: Vec<Node>,
+    /// Moves of durable names of which neither directory was synced since.
+    moves: Vec<Move>,
+}
+
+#[derive(Clone)]
+struct Move {
+    inode: Inode,
+    from: (Inode, Arc<str>),
+    to: (Inode, Arc<str>),
+    /// Which of the changes of `to` it is.
+    change: usize,
 }
 
 #[derive(Clone)]
@@ -66,7 +80,7 @@ fn error<T>(number: i32) -> io::Result<T> {
 impl Disk {
     pub(super) fn new(now: SystemTime) -> Self {
         let root = Node { modified: now, holds: Holds::Directory(Directory::default()) };
-        Self { nodes: vec![root] }
+        Self { nodes: vec![root], moves: Vec::new() }
     }
 
     fn directory(&self, inode: Inode) -> io::Result<&Directory> {
@@ -165,6 +179,7 @@ impl Disk {
     pub(super) fn sync_directory(&mut self, path: &str) -> io::Result<()> {
         let inode = self.find(path)?;
         self.directory_mut(inode)?.changed.clear();
+        self.moves.retain(|moved| moved.from.0 != inode && moved.to.0 != inode);
         Ok(())
     }
 
@@ -196,8 +211,15 @@ impl Disk {
             }
             _ => {}
         }
+        let is_durable = !self.directory(from.0)?.changed.contains_key(from.1);
         self.set(from, None)?;
-        self.set(to, Some(inode))
+        self.set(to, Some(inode))?;
+        if is_durable {
+            let change = self.directory(to.0)?.changed[to.1].len() - 1;
+            let ((parent, name), (new_parent, new_name)) = (from, to);
+            self.moves.push(Move { inode, from: (parent, name.into()), to: (new_parent, new_name.into()), change });
+        }
+        Ok(())
     }
 
     pub(super) fn link(&mut self, from: &str, to: &str) -> io::Result<()> {
@@ -235,11 +257,13 @@ impl Disk {
                 Holds::Directory(directory) => directory.changed.clear(),
             }
         }
+        self.moves.clear();
     }
 
     /// What a power failure leaves, which is all durable then.
     pub(super) fn fail(&mut self, chance: &mut Chance) {
         let (mut ahead, mut met) = (vec![0], BTreeSet::from([0]));
+        let mut kept = BTreeMap::new();
         while let Some(inode) = ahead.pop() {
             match &mut self.nodes[inode].holds {
                 Holds::File { bytes, durable } => {
@@ -249,10 +273,12 @@ impl Disk {
                 }
                 Holds::Directory(directory) => {
                     for (name, values) in std::mem::take(&mut directory.changed) {
-                        match *chance.one_of(&values) {
-                            Some(inode) => directory.names.insert(name, inode),
+                        let change = chance.below(values.len());
+                        match values[change] {
+                            Some(inode) => directory.names.insert(name.clone(), inode),
                             None => directory.names.remove(&name),
                         };
+                        kept.insert((inode, name), change);
                     }
                     let inner: Vec<_> = directory.names.iter().map(|(name, inode)| (name.clone(), *inode)).collect();
                     for (name, child) in inner {
@@ -266,7 +292,28 @@ impl Disk {
                     }
                 }
             }
+            if ahead.is_empty() {
+                ahead = self.keep_moved(&kept, &mut met);
+            }
         }
+        self.moves.clear();
+    }
+
+    /// Gives back its old name to what was lost on its way to a new one; what had not been met before.
+    fn keep_moved(&mut self, kept: &BTreeMap<(Inode, Arc<str>), usize>, met: &mut BTreeSet<Inode>) -> Vec<Inode> {
+        let mut found = Vec::new();
+        for moved in std::mem::take(&mut self.moves) {
+            let arrived = kept.get(&moved.to).is_some_and(|change| *change >= moved.change);
+            if !arrived
+                && met.contains(&moved.from.0)
+                && let Holds::Directory(from) = &mut self.nodes[moved.from.0].holds
+                && !from.names.contains_key(&moved.from.1)
+            {
+                from.names.insert(moved.from.1, moved.inode);
+                found.extend(met.insert(moved.inode).then_some(moved.inode));
+            }
+        }
+        found
     }
 
     fn remove_name(&mut self, parent: Inode, name: &str) {

@@ -47,20 +47,53 @@ fn what_was_synced_stays() {
     assert_eq!(outcomes(synced, |sim| read(sim, "d/f")), [("bytes".to_owned(), 400)].into());
 }
 
+/// A durable file is moved from one directory to another.
+fn moved(sim: &Sim) {
+    for dir in ["a", "b"] {
+        sim.mkdir(dir).unwrap();
+    }
+    sim.sync_dir(".").unwrap();
+    write(sim, "a/f", b"", true);
+    sim.sync_dir("a").unwrap();
+    sim.rename("a/f", "b/f").unwrap();
+}
+
 #[test]
-fn each_half_of_a_rename_is_kept_or_lost_for_itself() {
-    let renamed = |sim: &Sim| {
-        for dir in ["a", "b"] {
-            sim.mkdir(dir).unwrap();
-        }
-        sim.sync_dir(".").unwrap();
-        write(sim, "a/f", b"", true);
+fn a_rename_keeps_the_old_name_or_the_new_one_or_both() {
+    let found = outcomes(moved, all);
+    assert_eq!(found.keys().map(String::as_str).collect::<Vec<_>>(), ["a/f", "a/f b/f", "b/f"]);
+    assert!(found.values().all(|times| *times > 50), "{found:?}");
+}
+
+#[test]
+fn a_rename_loses_both_names_if_only_the_old_one_is_synced() {
+    let synced = |sim: &Sim| {
+        moved(sim);
         sim.sync_dir("a").unwrap();
-        sim.rename("a/f", "b/f").unwrap();
+    };
+    let found = outcomes(synced, all);
+    assert_eq!(found.keys().map(String::as_str).collect::<Vec<_>>(), ["", "b/f"]);
+}
+
+#[test]
+fn a_rename_of_what_had_no_durable_name_keeps_what_it_likes() {
+    let renamed = |sim: &Sim| {
+        write(sim, "f", b"", true);
+        sim.rename("f", "g").unwrap();
+        sim.rename("g", "h").unwrap();
     };
     let found = outcomes(renamed, all);
+    assert!(["", "f", "f g", "f g h", "h"].iter().all(|outcome| found.contains_key(*outcome)), "{found:?}");
+}
+
+#[test]
+fn what_is_moved_and_then_removed_may_be_gone() {
+    let removed = |sim: &Sim| {
+        moved(sim);
+        sim.unlink("b/f").unwrap();
+    };
+    let found = outcomes(removed, all);
     assert_eq!(found.keys().map(String::as_str).collect::<Vec<_>>(), ["", "a/f", "a/f b/f", "b/f"]);
-    assert!(found.values().all(|times| *times > 50), "{found:?}");
 }
 
 #[test]

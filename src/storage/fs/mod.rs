@@ -7,6 +7,7 @@
 
 mod content;
 mod facts;
+mod graveyard;
 mod identity;
 mod instance;
 mod lifecycle;
