@@ -369,6 +369,20 @@ mod tests {
     }
 
     #[test]
+    fn an_item_is_told_as_what_it_is_and_where() {
+        let (name, digest, _) = words();
+        let id: UploadId = "1b9f1a86-3a5c-4c3b-8f0e-0d2a5f6b7c8d".parse().unwrap();
+        for (item, told) in [
+            (Item::Blob(digest.clone()), format!("blob {digest}")),
+            (Item::Link(name.clone(), digest.clone()), format!("link org/app@{digest}")),
+            (Item::Revision(name, digest.clone()), format!("manifest org/app@{digest}")),
+            (Item::Upload(id), format!("upload {id}")),
+        ] {
+            assert_eq!(item.to_string(), told);
+        }
+    }
+
+    #[test]
     fn entries_of_the_graveyard_read_back_as_themselves() {
         let (name, digest, _) = words();
         let items = [

@@ -64,11 +64,7 @@ impl Pass<'_> {
             }
         }
         let percent = self.timing.most_percent;
-        let is_too_much = |part: u64, whole: u64| u128::from(part) * 100 > u128::from(whole) * u128::from(percent);
-        if leaving.number < FEW
-            || self.options.force
-            || !(is_too_much(leaving.number, all.number) || is_too_much(leaving.bytes, all.bytes))
-        {
+        if self.options.force || !is_too_much(leaving, all, percent) {
             return Ok(true);
         }
         self.report.refused = Some(format!(
@@ -153,5 +149,33 @@ impl Pass<'_> {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Whether so much of the pool would go, by number or by bytes, that somebody has to say so.
+fn is_too_much(leaving: Count, all: Count, most_percent: u64) -> bool {
+    let is_more = |part: u64, whole: u64| u128::from(part) * 100 > u128::from(whole) * u128::from(most_percent);
+    leaving.number >= FEW && (is_more(leaving.number, all.number) || is_more(leaving.bytes, all.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_much_is_more_than_the_part_by_number_or_by_bytes_and_not_few() {
+        let count = |number, bytes| Count { number, bytes };
+        let all = count(10_000, 1_000_000);
+        for (leaving, expected) in [
+            (count(2_000, 200_000), false),
+            (count(2_001, 0), true),
+            (count(1_000, 200_001), true),
+            (count(1_000, 200_000), false),
+            (count(999, 1_000_000), false),
+        ] {
+            assert_eq!(is_too_much(leaving, all, 20), expected, "{leaving:?}");
+        }
+        assert!(is_too_much(count(1_000, 0), count(1_000, 0), 99));
+        assert!(!is_too_much(count(1_000, 0), count(1_000, 0), 100));
     }
 }
