@@ -2,6 +2,7 @@
 
 mod collection;
 mod scrub;
+mod store;
 
 use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
 use crate::{
@@ -25,6 +26,7 @@ use std::{
     task::{Context, Poll},
     time::{Instant, UNIX_EPOCH},
 };
+use store::Store;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Served {
@@ -42,9 +44,6 @@ struct Of {
 struct Direction {
     direction: &'static str,
 }
-
-mod store;
-use store::Store;
 
 /// The daemon's counters. No label names a repository or a user: metrics are read by many.
 pub struct Telemetry {
@@ -260,6 +259,11 @@ impl Drop for Observation {
             "request"
         );
     }
+}
+
+/// Brings a counter to what somebody else counted.
+fn follow(counter: &Counter, n: u64) {
+    counter.inc_by(n.saturating_sub(counter.get()));
 }
 
 /// The id a client or proxy gave the request, if it is harmless, else a fresh one.

@@ -1,5 +1,6 @@
 //! What collections have done, as metrics.
 
+use super::follow;
 use crate::registry::Collected;
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -47,9 +48,6 @@ impl CollectionMetrics {
     }
 
     pub(super) fn follow(&self, collected: &Collected) {
-        let follow = |counter: &Counter, n: u64| {
-            counter.inc_by(n.saturating_sub(counter.get()));
-        };
         let runs = |result| self.runs.get_or_create_owned(&Outcome { result });
         follow(&runs("ok"), collected.runs);
         follow(&runs("failed"), collected.failures);

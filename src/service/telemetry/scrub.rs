@@ -1,5 +1,6 @@
 //! What was read in the background, as metrics.
 
+use super::follow;
 use crate::registry::Scrubbed;
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
@@ -28,9 +29,6 @@ impl ScrubMetrics {
     }
 
     pub(super) fn follow(&self, scrubbed: &Scrubbed) {
-        let follow = |counter: &Counter, n: u64| {
-            counter.inc_by(n.saturating_sub(counter.get()));
-        };
         follow(&self.objects, scrubbed.blobs);
         follow(&self.bytes, scrubbed.bytes);
         follow(&self.damaged, scrubbed.damaged);

@@ -1,10 +1,11 @@
 //! What a path below the root stands for: the names of [`super`], read backwards. Whatever fits
 //! none of them is a stray.
 
-use super::{Condemned, GRAVEYARD, Key, QUARANTINE, REPOSITORIES, UPLOADS, intent, referrer, ulid};
+use super::{GRAVEYARD, Key, QUARANTINE, REPOSITORIES, UPLOADS, intent, referrer, ulid};
 use crate::{
     files::{Kind, atomic::TEMPORARY},
     oci::{Algorithm, Digest, RepositoryName, Tag, UploadId},
+    storage::Condemned,
 };
 
 /// What stands at a path.

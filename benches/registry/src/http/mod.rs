@@ -111,22 +111,19 @@ impl Conn {
         body: Body<'_>,
         sink: Sink<'_>,
     ) -> Result<(Head, u64)> {
-        let done = self.exchange(method, path, headers, body, sink);
+        let done = self.connect().and_then(|()| {
+            let text = self.request(method, path, headers, &body);
+            self.write(text.into_bytes(), body)?;
+            self.answer(method, sink)
+        });
         if !matches!(&done, Ok((head, _)) if !head.close) {
             self.stream = None;
         }
         done.map_err(|error| format!("{method} {path}: {error}").into())
     }
 
-    fn exchange(
-        &mut self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Body<'_>,
-        sink: Sink<'_>,
-    ) -> Result<(Head, u64)> {
-        self.connect()?;
+    /// The head of a request.
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Body<'_>) -> String {
         let mut text = format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", url::path(path), self.dial.url.host_port());
         if let Some(value) = &self.dial.authorization {
             text.push_str(&format!("Authorization: {value}\r\n"));
@@ -138,7 +135,11 @@ impl Conn {
             text.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         text.push_str("\r\n");
-        self.write(text.into_bytes(), body)?;
+        text
+    }
+
+    /// The head of the answer, and the length of its body, which went into the sink.
+    fn answer(&mut self, method: &str, sink: Sink<'_>) -> Result<(Head, u64)> {
         let head = self.head()?;
         let length = if !head.has_body(method) {
             0

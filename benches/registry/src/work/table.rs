@@ -20,6 +20,18 @@ const READERS: &[&str] = &["wharfinger", "nginx", "nginx+cache", "docker-registr
 const REGISTRIES: &[&str] = &["wharfinger", "docker-registry", "distribution", "zot"];
 const PUSHERS: &[&str] = &["wharfinger", "floor", "docker-registry", "distribution", "zot"];
 
+/// A manifest, by its digest or by a tag.
+const MANIFEST: &[Bound] = &[
+    over(Metric::CpuPerRequest, "nginx", AtMost(2.0), ""),
+    over(Metric::CpuPerRequest, "nginx+cache", AtMost(2.0), ""),
+    over(Metric::CpuPerRequest, "docker-registry", AtMost(0.02), ""),
+    alone(Metric::CpuPerRequest, Limit::NONE, "≤ 10"),
+];
+
+/// A page of the catalog, whoever asks.
+const CATALOG: &[Bound] =
+    &[Bound { metric: Metric::P50, side: "wharfinger+basic", to: None, limit: AtMost(5.0), aim: "flat in position" }];
+
 /// All of them; those with bounds first.
 pub const WORKLOADS: &[Workload] = &[
     Workload {
@@ -54,12 +66,7 @@ pub const WORKLOADS: &[Workload] = &[
         place: Place::Disk,
         sides: READERS,
         plots: &[Metric::CpuPerRequest, Metric::RequestsPerS],
-        bounds: &[
-            over(Metric::CpuPerRequest, "nginx", AtMost(2.0), ""),
-            over(Metric::CpuPerRequest, "nginx+cache", AtMost(2.0), ""),
-            over(Metric::CpuPerRequest, "docker-registry", AtMost(0.02), ""),
-            alone(Metric::CpuPerRequest, Limit::NONE, "≤ 10"),
-        ],
+        bounds: MANIFEST,
         prepare: |setup| small::manifest(setup, false),
     },
     Workload {
@@ -69,12 +76,7 @@ pub const WORKLOADS: &[Workload] = &[
         place: Place::Disk,
         sides: READERS,
         plots: &[Metric::CpuPerRequest, Metric::RequestsPerS],
-        bounds: &[
-            over(Metric::CpuPerRequest, "nginx", AtMost(2.0), ""),
-            over(Metric::CpuPerRequest, "nginx+cache", AtMost(2.0), ""),
-            over(Metric::CpuPerRequest, "docker-registry", AtMost(0.02), ""),
-            alone(Metric::CpuPerRequest, Limit::NONE, "≤ 10"),
-        ],
+        bounds: MANIFEST,
         prepare: |setup| small::manifest(setup, true),
     },
     Workload {
@@ -192,13 +194,7 @@ pub const WORKLOADS: &[Workload] = &[
         place: Place::Tmpfs,
         sides: &["wharfinger+basic"],
         plots: &[Metric::P50, Metric::P99],
-        bounds: &[Bound {
-            metric: Metric::P50,
-            side: "wharfinger+basic",
-            to: None,
-            limit: AtMost(5.0),
-            aim: "flat in position",
-        }],
+        bounds: CATALOG,
         prepare: |setup| lists::catalog(setup, Names::Nested, true),
     },
     Workload {
@@ -208,13 +204,7 @@ pub const WORKLOADS: &[Workload] = &[
         place: Place::Tmpfs,
         sides: &["wharfinger+basic"],
         plots: &[Metric::P50, Metric::P99],
-        bounds: &[Bound {
-            metric: Metric::P50,
-            side: "wharfinger+basic",
-            to: None,
-            limit: AtMost(5.0),
-            aim: "flat in position",
-        }],
+        bounds: CATALOG,
         prepare: |setup| lists::catalog(setup, Names::Nested, false),
     },
     Workload {

@@ -1,0 +1,112 @@
+//! Blobs, and the uploads that become them.
+
+use super::{Blob, Result, Verdict};
+use crate::oci::{Digest, Hasher, UploadId};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::time::{Duration, SystemTime};
+
+/// A digest that was computed over the very bytes of a sealed upload, or of a value in memory.
+/// Only `registry::verify` makes one; only one of these gets a blob's name.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    digest: Digest,
+    len: u64,
+}
+
+impl Verified {
+    /// States that content of `len` bytes was hashed and has this digest.
+    pub(crate) fn vouch(digest: Digest, len: u64) -> Self {
+        Self { digest, len }
+    }
+
+    /// The digest.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Length of the content in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the content is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// All bytes were taken; the upload has this length now.
+    To(u64),
+    /// None was taken: the upload's length was another one, namely this.
+    At(u64),
+    /// There is no such upload, or it takes no more bytes.
+    Gone,
+}
+
+/// The state of an upload session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes on disk.
+    pub len: u64,
+    /// What was noted with it last.
+    pub facts: Bytes,
+    /// It takes no more bytes.
+    pub sealed: bool,
+    /// When its bytes last changed, by the store's clock.
+    pub touched: SystemTime,
+}
+
+/// How a blob came to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It was not there before.
+    New,
+    /// It was there already; the bytes brought were dropped.
+    Existed,
+    /// Something of another length stood under its name and was replaced.
+    Healed,
+    /// The upload is not there (any more).
+    Gone,
+}
+
+/// The blob pool and its uploads. Uploads are keyed by id alone: the next chunk may come by
+/// another connection, or to a restarted daemon.
+#[async_trait]
+pub trait Content: Send + Sync {
+    /// Starts an upload with nothing in it. Survives the process, not the machine.
+    async fn begin(&self, id: &UploadId, facts: Bytes) -> Result<()>;
+
+    /// Replaces what is noted with an upload; `false` if there is none. Survives the process.
+    async fn note(&self, id: &UploadId, facts: Bytes) -> Result<bool>;
+
+    /// Adds bytes if the upload's length is `at`; of several callers one wins, and the bytes of
+    /// two never interleave. The bytes taken are hashed too, on the thread that writes them.
+    /// Survives the process.
+    async fn append(&self, id: &UploadId, at: u64, bytes: Vec<Bytes>, hasher: Hasher) -> Result<(Appended, Hasher)>;
+
+    /// The state of an upload.
+    async fn progress(&self, id: &UploadId) -> Result<Option<Progress>>;
+
+    /// What an upload holds so far, to be read.
+    async fn read_upload(&self, id: &UploadId) -> Result<Option<Blob>>;
+
+    /// Ends an upload to bytes and gives it to be read; asked again it answers again. `None` if
+    /// there is none. Survives the process.
+    async fn seal(&self, id: &UploadId) -> Result<Option<Blob>>;
+
+    /// Gives a sealed upload its blob's name, and ends the session.
+    async fn publish(&self, id: &UploadId, verified: &Verified) -> Result<Published>;
+
+    /// Makes a blob of bytes in memory.
+    async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published>;
+
+    /// Ends an upload and removes its bytes, unless they changed within `idle`. Needs no room.
+    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict>;
+
+    /// A blob, to be read: also one that was condemned because nothing referred to it.
+    async fn open(&self, digest: &Digest) -> Result<Option<Blob>>;
+}
