@@ -45,8 +45,8 @@ impl Pass<'_> {
                 }
             }
             after = page.entries.last().map(|grave| grave.entry.clone());
-            let room = MOST_ENTRIES - graveyard.entries.len();
-            graveyard.entries.extend(page.entries.into_iter().take(room));
+            graveyard.entries.extend(page.entries);
+            graveyard.entries.truncate(MOST_ENTRIES);
             if !page.more {
                 return Ok(graveyard);
             }

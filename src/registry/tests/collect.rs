@@ -75,6 +75,10 @@ async fn what_a_manifest_refers_to_stays_and_the_rest_goes() {
         assert_eq!((report.purged.blobs, report.purged.links, report.errors.len()), (1, 1, 0), "{report:?}");
         assert_eq!(report.purged.bytes, orphan.len() as u64);
         assert_eq!((report.referenced.number, report.orphaned.number), (3, 0));
+        let counted = registry.collected().await;
+        assert_eq!((counted.runs, counted.failures, counted.restored), (1, 0, 0));
+        assert_eq!((counted.condemned, counted.purged), (2, 2));
+        assert_eq!((counted.purged_bytes, counted.last > 0), (orphan.len() as u64, true));
         assert!(!has(&registry, orphan).await);
         super::is_sound(&registry).await;
         assert!(has(&registry, b"layer").await && has(&registry, b"{}").await);
