@@ -5,7 +5,7 @@
 //! forgets is lost too, so directories are made durable in their parents before anything is put
 //! into them.
 
-use super::{guard::Guarded, sys::Sys, world};
+use super::{guard::Guarded, path::parent, sys::Sys, world};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -289,11 +289,6 @@ impl<S: Sys> Files<S> {
 
 fn is_below(path: &str, ancestor: &str) -> bool {
     path.strip_prefix(ancestor).is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// The directory a path lies in.
-pub fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or(".", |(parent, _)| parent)
 }
 
 #[cfg(test)]

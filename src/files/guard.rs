@@ -150,7 +150,7 @@ impl<S: Sys> Guarded<S> {
         match self.sync_now(dir) {
             // Its last name went, and it was removed: what is to be durable is that it is gone.
             Err(e) if e.kind() == io::ErrorKind::NotFound && dir != "." => {
-                self.sync_nearest_now(super::atomic::parent(dir))
+                self.sync_nearest_now(super::path::parent(dir))
             }
             synced => synced,
         }
@@ -193,7 +193,7 @@ impl<S: Sys> Guarded<S> {
 
     /// A write that puts a name into the directory of `path`.
     fn name(&self, path: &str, write: impl FnOnce(&S) -> io::Result<()>) -> io::Result<()> {
-        self.write(|sys| self.directories.naming(super::atomic::parent(path), || write(sys)))
+        self.write(|sys| self.directories.naming(super::path::parent(path), || write(sys)))
     }
 }
 

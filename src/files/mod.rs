@@ -9,6 +9,7 @@ pub mod atomic;
 mod commit;
 pub mod guard;
 mod health;
+pub mod path;
 pub mod probe;
 mod real;
 pub mod replace;

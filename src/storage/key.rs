@@ -147,7 +147,7 @@ impl Key {
 }
 
 /// No other value is longer: a referrer's descriptor copies the annotations of one manifest.
-pub(super) const LONGEST: u64 = 16 << 20;
+pub(crate) const LONGEST: u64 = 16 << 20;
 
 impl Key {
     /// Bytes its value has at most. What is longer counts as damaged.

@@ -5,14 +5,11 @@ use crate::{
     files::Sys,
     oci::{Digest, RepositoryName, Tag},
     registry::{intent::Intent, referrer},
-    storage::{self, Item, Key},
+    storage::{self, Item, Key, key},
 };
 
 /// No small file but a revision or a referrer's entry is longer.
 const SHORT: u64 = 4096;
-
-/// A referrer's entry holds the annotations of one manifest.
-pub(super) const LONG: u64 = 16 << 20;
 
 /// How often a tag that changes while it is looked at is looked at again.
 const ATTEMPTS: usize = 10;
@@ -36,7 +33,7 @@ impl<S: Sys> Check<'_, S> {
                 Ok((!is_there).then(note).into_iter().collect())
             }
             Key::Intent(..) | Key::ExpiredIntent(..) => {
-                let bytes = self.survey.read(path, LONG)?;
+                let bytes = self.survey.read(path, key::LONGEST)?;
                 let is_garbled = bytes.is_some_and(|bytes| Intent::read(&bytes).is_none());
                 let what = "is what a power failure left of a push that was not answered; collection removes it";
                 Ok(is_garbled.then(|| Found::note(Kind::IntentGarbled, path, what)).into_iter().collect())
@@ -94,7 +91,7 @@ impl<S: Sys> Check<'_, S> {
     }
 
     fn referrer(&mut self, path: &str, name: &RepositoryName, subject: &Digest, referrer: &Digest) -> Look {
-        let bytes = match self.survey.read(path, LONG) {
+        let bytes = match self.survey.read(path, key::LONGEST) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(Vec::new()),
             Err(storage::Error::Damaged { .. }) => bytes::Bytes::new(),

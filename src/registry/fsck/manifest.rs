@@ -5,7 +5,7 @@ use crate::{
     files::Sys,
     oci::{Bounds, Descriptor, Digest, Hasher, Manifest, ReferencedDigest, RepositoryName},
     registry::{references::may_be_elsewhere, referrer, revision::Revision},
-    storage::{Item, Key, Result},
+    storage::{self, Item, Key, Result, key},
 };
 
 /// Wider than any limit of the settings: what was accepted once is read here.
@@ -57,7 +57,7 @@ impl<S: Sys> Check<'_, S> {
     fn kept(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<Revision>> {
         let item = Item::Revision(name.clone(), digest.clone());
         for path in self.survey.places(&item)? {
-            if let Ok(Some(bytes)) = self.survey.read(&path, super::facts::LONG) {
+            if let Ok(Some(bytes)) = self.survey.read(&path, key::LONGEST) {
                 return Ok(serde_json::from_slice(&bytes).ok());
             }
         }
@@ -65,10 +65,14 @@ impl<S: Sys> Check<'_, S> {
     }
 
     pub(super) fn revision(&mut self, path: &str, name: &RepositoryName, digest: &Digest) -> Look {
-        let Ok(bytes) = self.survey.read(path, super::facts::LONG) else {
-            return Ok(vec![garbled(path, "is far too long", name, digest, Aside::whatever(path))]);
+        let bytes = match self.survey.read(path, key::LONGEST) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Vec::new()),
+            Err(storage::Error::Damaged { .. }) => {
+                return Ok(vec![garbled(path, "is far too long", name, digest, Aside::whatever(path))]);
+            }
+            Err(error) => return Err(error),
         };
-        let Some(bytes) = bytes else { return Ok(Vec::new()) };
         let aside = || Aside::of(path, bytes.clone());
         let kept: std::result::Result<Revision, _> = serde_json::from_slice(&bytes);
         let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::{Fs, Inner, listing::kind_in};
 use crate::{
-    files::{Kind, Staged, Sys, atomic, world},
+    files::{Kind, Staged, Sys, path::parent, world},
     storage::{
         Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent, key,
     },
@@ -109,7 +109,7 @@ impl<S: Sys> Inner<S> {
             let path = put.key.path();
             let failed = |e| Error::io("write", &path, e);
             let staged = self.files.stage(&put.bytes, sync, false).map_err(failed)?;
-            match self.files.ensure_dir(atomic::parent(&path)) {
+            match self.files.ensure_dir(parent(&path)) {
                 Ok(()) => Ok(staged),
                 Err(e) => {
                     self.files.discard(staged);
@@ -153,7 +153,7 @@ impl<S: Sys> Inner<S> {
                 if let Some(file) = file.take_if(|_| put.key.step() == step) {
                     self.files.place(file, path).map_err(|e| Error::io("write", path, e))?;
                     if durable {
-                        unsynced.insert(atomic::parent(path), (path, put.key.naming()));
+                        unsynced.insert(parent(path), (path, put.key.naming()));
                     }
                 }
             }

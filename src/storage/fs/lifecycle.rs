@@ -2,7 +2,7 @@
 
 use super::{Fs, Inner, root::MARK, spare};
 use crate::{
-    files::{Kind, Sys, atomic, world},
+    files::{Kind, Sys, atomic, path::parent, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
         Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Grave, Health, InstanceId, Item, ItemKind,
@@ -56,8 +56,8 @@ impl<S: Sys> Lifecycle for Fs<S> {
             let mut page = Page { entries: Vec::new(), more: false };
             for (dir, item) in places(&kind) {
                 let from = match &after {
-                    Some(after) if atomic::parent(after) == dir => after.rsplit('/').next(),
-                    Some(after) if dir.as_str() < atomic::parent(after) => continue,
+                    Some(after) if parent(after) == dir => after.rsplit('/').next(),
+                    Some(after) if dir.as_str() < parent(after) => continue,
                     _ => None,
                 };
                 let room = most - page.entries.len();
@@ -242,7 +242,7 @@ impl<S: Sys> Inner<S> {
     fn make_durable<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Result<()> {
         let named = items.filter(|item| !matches!(item, Item::Upload(_)));
         let dirs: BTreeMap<String, String> =
-            named.map(Item::path).map(|path| (atomic::parent(&path).to_owned(), path)).collect();
+            named.map(Item::path).map(|path| (parent(&path).to_owned(), path)).collect();
         let settled = world::each(dirs.into_values().collect(), |path: String| {
             // What is deleted meanwhile, with its directory, was there when it was looked for.
             let settled = absent(self.files.settle(&path, "the name of what is relied on"));
