@@ -38,9 +38,9 @@ struct State {
     running: bool,
     /// The sync that whoever comes now has to wait for.
     next: Arc<Round>,
-    /// Names being put in at this moment: they may be seen already.
+    /// Names being put in, or taken out, at this moment: they may be seen already.
     naming: usize,
-    /// Names put in so far.
+    /// Names put in, and taken out, so far.
     names: u64,
     /// How many of those the last good sync covered; `None` before the first.
     durable: Option<u64>,
@@ -76,6 +76,22 @@ impl Directories {
         state.naming -= 1;
         state.names += 1;
         named
+    }
+
+    /// Runs `removing`, which takes a name out of `dir`: whoever sees that it is gone may have to make
+    /// sure of it. Nothing is remembered of a directory that nobody synced.
+    pub(super) fn removing<T>(&self, dir: &str, removing: impl FnOnce() -> T) -> T {
+        let known = || self.lines().get(dir).cloned();
+        match known() {
+            Some(_) => self.naming(dir, removing),
+            None => {
+                let removed = removing();
+                if let Some(line) = known() {
+                    line.state().names += 1;
+                }
+                removed
+            }
+        }
     }
 
     /// Makes the names that are in `dir` now durable, by `sync` or by somebody else's.

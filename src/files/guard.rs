@@ -7,6 +7,7 @@
 use super::{
     commit::Directories,
     health::Health,
+    path::parent,
     sys::{Kind, Meta, Space, Sys},
     world,
 };
@@ -149,9 +150,7 @@ impl<S: Sys> Guarded<S> {
     fn sync_nearest_now(&self, dir: &str) -> io::Result<()> {
         match self.sync_now(dir) {
             // Its last name went, and it was removed: what is to be durable is that it is gone.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && dir != "." => {
-                self.sync_nearest_now(super::path::parent(dir))
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound && dir != "." => self.sync_nearest_now(parent(dir)),
             synced => synced,
         }
     }
@@ -193,7 +192,7 @@ impl<S: Sys> Guarded<S> {
 
     /// A write that puts a name into the directory of `path`.
     fn name(&self, path: &str, write: impl FnOnce(&S) -> io::Result<()>) -> io::Result<()> {
-        self.write(|sys| self.directories.naming(super::path::parent(path), || write(sys)))
+        self.write(|sys| self.directories.naming(parent(path), || write(sys)))
     }
 }
 
@@ -253,11 +252,11 @@ impl<S: Sys> Sys for Guarded<S> {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.name(to, |sys| sys.rename(from, to))
+        self.directories.removing(parent(from), || self.name(to, |sys| sys.rename(from, to)))
     }
 
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
-        self.name(to, |sys| sys.rename_new(from, to))
+        self.directories.removing(parent(from), || self.name(to, |sys| sys.rename_new(from, to)))
     }
 
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
@@ -265,7 +264,7 @@ impl<S: Sys> Sys for Guarded<S> {
     }
 
     fn unlink(&self, path: &str) -> io::Result<()> {
-        self.write(|sys| sys.unlink(path))
+        self.directories.removing(parent(path), || self.write(|sys| sys.unlink(path)))
     }
 
     fn mkdir(&self, path: &str) -> io::Result<()> {

@@ -30,8 +30,10 @@ impl Registry {
             let items = [Item::Blob(digest.clone()), Item::Link(repository.clone(), digest.clone())];
             for item in &items {
                 // What lies in the graveyard comes back.
-                if !self.core.store.renew(item, often_enough).await? {
-                    self.ensure(std::slice::from_ref(item)).await?;
+                if !self.core.store.renew(item, often_enough).await?
+                    && self.ensure(std::slice::from_ref(item)).await? == [Presence::Missing]
+                {
+                    return Err(Error::BlobUnknown(digest.clone()));
                 }
             }
         }
@@ -77,8 +79,10 @@ impl Registry {
             if self.linked(source, digest).await?.is_some() {
                 // It may be old, and is to live on for whoever mounts it.
                 let blob = Item::Blob(digest.clone());
-                if !self.core.store.renew(&blob, self.settings.collection.lease / 4).await? {
-                    self.ensure(&[blob]).await?;
+                if !self.core.store.renew(&blob, self.settings.collection.lease / 4).await?
+                    && self.ensure(&[blob]).await? == [Presence::Missing]
+                {
+                    continue;
                 }
                 self.link(repository, digest).await?;
                 return Ok(true);

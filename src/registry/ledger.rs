@@ -2,7 +2,7 @@
 
 use crate::oci::UploadId;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -29,6 +29,10 @@ pub(super) struct Total {
 impl Ledger {
     pub(super) fn len(&self) -> usize {
         self.book().sessions.len()
+    }
+
+    pub(super) fn sessions(&self) -> HashSet<UploadId> {
+        self.book().sessions.keys().copied().collect()
     }
 
     pub(super) fn of(&self, owner: &Owner) -> Total {

@@ -6,7 +6,7 @@
 use super::{Error, Registry, Result, revision::Revision, verify};
 use crate::{
     oci::{Digest, ManifestType, Reference, RepositoryName, Span, Tag},
-    storage::{self, Dir, Expect, Item, Key, Verdict, Version, Why},
+    storage::{self, Dir, Durability, Expect, Item, Key, Put, Verdict, Version, Why},
 };
 use bytes::Bytes;
 use std::time::{Duration, SystemTime};
@@ -80,6 +80,7 @@ impl Registry {
             let unknown = || Error::ManifestUnknown(reference.clone());
             let gone = match &reference {
                 Reference::Tag(tag) => {
+                    let _pushes = registry.core.locks.tags(&repository, std::slice::from_ref(tag)).await;
                     let digest = registry.tagged(&repository, tag).await?.ok_or_else(unknown)?;
                     registry.may_untag(&repository, tag)?;
                     let _deleting = registry.core.locks.deleting(&repository, &digest).await;
@@ -126,11 +127,16 @@ impl Registry {
         Ok(verdict == Verdict::Condemned)
     }
 
-    /// Removes a tag if it points to `digest`, and the note that it may.
+    /// Removes a tag if it points to `digest`, and the note that it may. If another process, which no
+    /// lock of ours holds up, pushes the tag again meanwhile, the note is put back.
     pub(super) async fn untag(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<bool> {
         let expect = Expect::Is(Version::of(&tag_value(digest)));
         let gone = self.core.store.delete(&Key::Tag(repository.clone(), tag.clone()), expect).await?;
         self.left_by(repository, tag, digest).await?;
+        if gone && self.tagged(repository, tag).await?.as_ref() == Some(digest) {
+            let note = Key::Tagged(repository.clone(), digest.clone(), tag.clone());
+            self.core.store.put(vec![Put::any(note, "")], Durability::Durable).await?;
+        }
         Ok(gone)
     }
 

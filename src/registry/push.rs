@@ -8,7 +8,7 @@
 use super::{Error, Registry, Result, intent::Intent, manifest::tag_value, revision::Revision, verify};
 use crate::{
     oci::{Algorithm, Bounds, Digest, Hasher, Manifest, Reference, RepositoryName, Tag},
-    storage::{Durability, Expect, Key, Outcome, PushId, Put, Verified, Version},
+    storage::{self, Durability, Expect, Key, Outcome, PushId, Put, Verified, Version},
 };
 use bytes::Bytes;
 
@@ -120,7 +120,10 @@ impl Registry {
                 Ok(true) => {
                     self.fulfilled(repository, id).await;
                     for (tag, old) in before {
-                        self.left_by(repository, &tag, &old).await?;
+                        // The push is whole; what is left is a note that nobody trusts.
+                        if let Err(error) = self.left_by(repository, &tag, &old).await {
+                            tracing::warn!(%repository, %tag, %error, "the note of a tag that moved stays");
+                        }
                     }
                     self.hint(&push.digest, repository);
                     return Ok(Pushed { digest: push.digest, subject: push.manifest.subject, tags: push.tags });
@@ -204,11 +207,11 @@ impl Registry {
     ) -> Result<Vec<(Tag, Digest)>> {
         let mut before = Vec::new();
         for tag in tags {
-            // A damaged tag is healed by this very push.
-            if let Ok(Some(old)) = self.tagged(repository, tag).await
-                && old != *digest
-            {
-                before.push((tag.clone(), old));
+            match self.tagged(repository, tag).await {
+                Ok(Some(old)) if old != *digest => before.push((tag.clone(), old)),
+                // A damaged tag is healed by this very push.
+                Ok(_) | Err(Error::Storage(storage::Error::Damaged { .. })) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(before)

@@ -110,8 +110,16 @@ impl Registry {
         };
         let mut after = standing.after.take().map(Item::Blob);
         let mut pace = Pace { began, charged: 0, rate: self.settings.scrub.bytes_per_second.max(1) };
+        let mut unlisted = None;
         let is_whole = 'pass: loop {
-            let page = self.core.store.items(&ItemKind::Blobs, after.as_ref(), PAGE).await?;
+            let page = match self.core.store.items(&ItemKind::Blobs, after.as_ref(), PAGE).await {
+                Ok(page) => page,
+                // What was read so far is not read, and told, again.
+                Err(error) => {
+                    unlisted = Some(error);
+                    break false;
+                }
+            };
             for aged in page.entries {
                 if began.elapsed() >= time {
                     break 'pass false;
@@ -142,7 +150,7 @@ impl Registry {
         };
         let json = serde_json::to_vec_pretty(&standing).unwrap_or_default();
         self.core.store.put(vec![Put::any(Key::Scrub, json)], Durability::Process).await?;
-        Ok(ended)
+        unlisted.map_or(Ok(ended), |error| Err(error.into()))
     }
 
     /// What was read so far.

@@ -19,11 +19,13 @@ impl Registry {
     pub async fn sweep(&self) -> Result<u64> {
         let store = &self.core.store;
         let (mut expired, mut failed) = (0, None);
+        let mut missed = self.core.ledger.sessions();
         let mut after: Option<Item> = None;
         loop {
             let page = store.items(&ItemKind::Uploads, after.as_ref(), 1000).await?;
             for aged in &page.entries {
                 let Item::Upload(id) = &aged.item else { continue };
+                missed.remove(id);
                 match self.sweep_one(id, aged.len).await {
                     Ok(ended) => expired += u64::from(ended),
                     // One that is damaged does not keep the others from ending.
@@ -33,6 +35,12 @@ impl Registry {
             after = page.entries.last().map(|aged| aged.item.clone());
             if !page.more {
                 break;
+            }
+        }
+        // Ended by a collection, perhaps of another process, or by a request that failed after that.
+        for id in missed {
+            if store.progress(&id).await?.is_none() {
+                self.core.ledger.close(&id);
             }
         }
         store.tidy(STALE + self.core.clock.ahead()).await?;

@@ -322,8 +322,10 @@ impl Registry {
             };
             drop(sealed);
             let published = registry.core.store.publish(&id, &verified).await?;
-            // Another closing request published the same bytes in between; or somebody cancelled.
-            if published == Published::Gone && registry.core.store.open(&digest).await?.is_none() {
+            // Another closing request published the same bytes in between, perhaps not to the durable end of
+            // it; or somebody cancelled.
+            let blob = Item::Blob(digest.clone());
+            if published == Published::Gone && registry.ensure(&[blob]).await? == [Presence::Missing] {
                 return Err(Error::UploadUnknown(id));
             }
             registry.link(&repository, &digest).await?;

@@ -178,7 +178,7 @@ impl Key {
     /// What the sync of a new name is called.
     pub(super) fn naming(&self) -> &'static str {
         match self {
-            Self::Root => "the name of ROOT.json",
+            Self::Root => "the name of a fact",
             Self::Layer(..) => "the name of a link",
             Self::Revision(..) => "the name of a revision",
             Self::Tag(..) => "the name of a tag",

@@ -179,8 +179,9 @@ impl Sim {
         if machine.has_crashed {
             return Err(io::Error::other("the machine has stopped"));
         }
-        if let Some((_, number)) = machine.plan.faults.iter().find(|(at, _)| *at == machine.calls) {
-            return Err(io::Error::from_raw_os_error(*number));
+        let faults = &mut machine.plan.faults;
+        if let Some(due) = faults.iter().position(|(at, _)| *at <= machine.calls) {
+            return Err(io::Error::from_raw_os_error(faults.swap_remove(due).1));
         }
         call(machine)
     }

@@ -4,7 +4,6 @@
 //! needed: a mistake that keeps garbage, never one that loses anything.
 
 use crate::oci::{Digest, RepositoryName};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A set of such keys that takes no more than twice their size: a list, put in order from time to
 /// time.
@@ -81,10 +80,12 @@ pub(super) fn blob(digest: &Digest) -> u64 {
 }
 
 /// The key of something of a repository, of which the digest has the key `blob`.
+///
+/// The same for every build, since a mark that is kept outlives a program: FNV-1a, 64 bits, of the name, mixed
+/// with the key of the blob, which is as good as random.
 pub(super) fn within(repository: &RepositoryName, blob: u64) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (repository, blob).hash(&mut hasher);
-    hasher.finish()
+    let name = repository.as_str().bytes();
+    name.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)) ^ blob
 }
 
 #[cfg(test)]
@@ -99,6 +100,14 @@ mod tests {
         assert!((0..5000).all(|i| keys.has(i * 3)));
         assert!(!keys.has(1) && !keys.has(15_000));
         assert_eq!(keys.keys.len(), 5000, "what was added twice is kept once");
+    }
+
+    #[test]
+    fn a_key_within_a_repository_is_the_same_in_every_build() {
+        let name = |name: &str| name.parse::<RepositoryName>().unwrap();
+        assert_eq!(within(&name("a"), 0), 0xaf63_dc4c_8601_ec8c, "as FNV-1a is published");
+        assert_eq!(within(&name("a"), 1), 0xaf63_dc4c_8601_ec8d);
+        assert_ne!(within(&name("b"), 1), within(&name("a"), 1));
     }
 
     #[test]

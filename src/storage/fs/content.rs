@@ -131,7 +131,7 @@ impl<S: Sys> Content for Fs<S> {
                 }
                 Ok(None) => {
                     inner.files.place(staged, &path).map_err(failed)?;
-                    inner.files.sync_parent(&path, HEALED).map_err(failed)?;
+                    inner.files.sync_parent(&path, "the name of a healed small blob").map_err(failed)?;
                     Ok(Published::Healed)
                 }
                 Err(e) => {
@@ -170,9 +170,6 @@ impl<S: Sys> Content for Fs<S> {
             .await
     }
 }
-
-/// The sync of a name that took another's place.
-const HEALED: &str = "the name of a healed blob";
 
 fn data(dir: &str) -> String {
     format!("{dir}/data")
@@ -259,7 +256,7 @@ impl<S: Sys> Inner<S> {
             Some(published) => Ok(published),
             None => {
                 self.files.rename(&from, &path).map_err(failed)?;
-                self.files.sync_parent(&path, HEALED).map_err(failed)?;
+                self.files.sync_parent(&path, "the name of a healed blob").map_err(failed)?;
                 Ok(Published::Healed)
             }
         }
@@ -271,7 +268,10 @@ impl<S: Sys> Inner<S> {
         let failed = |e| Error::io("look at", path, e);
         match absent(self.sys().meta(path)).map_err(failed)? {
             Some(meta) if meta.kind == Kind::File && meta.len == verified.len() => {
-                self.sys().touch(path).map_err(failed)?;
+                // A collection may have moved it away meanwhile: then it does not stand here.
+                if absent(self.sys().touch(path)).map_err(failed)?.is_none() {
+                    return Ok(None);
+                }
                 self.files.settle(path, "the name of a blob that was there").map_err(failed)?;
                 Ok(Some(Published::Existed))
             }

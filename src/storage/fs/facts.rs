@@ -205,7 +205,8 @@ impl<S: Sys> Inner<S> {
         if absent(self.files.rename(path, &aside)).map_err(failed)?.is_none() {
             return Ok(false);
         }
-        let is_that = self.fact(&aside)?.as_ref() == Some(found);
+        // Only the tidying of old temporary files takes it from there, and nothing that was just put is old.
+        let is_that = self.fact(&aside)?.is_none_or(|fact| fact == *found);
         if !is_that {
             match self.files.link(&aside, path) {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),

@@ -97,7 +97,7 @@ impl<S: Sys> Inner<S> {
         let (live, dead) = (entry.item.path(), entry.path());
         let failed = |e| Error::io("delete", &live, e);
         let (mut graves, mut removal) = (BTreeSet::from([format!("{}/runs", key::GRAVEYARD)]), None);
-        let mut is_gone = false;
+        let (mut is_gone, mut emptied) = (false, Vec::new());
         // Until nothing is left: a collection or a push may be bringing it back from where it lies.
         loop {
             let mut found = false;
@@ -108,7 +108,7 @@ impl<S: Sys> Inner<S> {
                 match absent(self.files.rename(&live, &dead)) {
                     Ok(None) => {}
                     Ok(Some(())) => {
-                        (found, removal) = (true, Some("the removal of what is condemned"));
+                        (found, removal) = (true, Some("the removal of what is deleted"));
                         self.date(&dead).map_err(failed)?;
                     }
                     // What somebody deletes to make room must go all the same; only the chance to look at
@@ -122,7 +122,10 @@ impl<S: Sys> Inner<S> {
             }
             for grave in self.graves(&entry.item)? {
                 let path = grave.path();
-                found |= absent(self.sys().unlink(&path)).map_err(failed)?.is_some();
+                if absent(self.sys().unlink(&path)).map_err(failed)?.is_some() {
+                    found = true;
+                    emptied.push(path.clone());
+                }
                 graves.insert(path);
             }
             if !found {
@@ -139,6 +142,7 @@ impl<S: Sys> Inner<S> {
             self.files.sync_parent(&path, "the removal of a buried copy").map_err(|e| Error::io("sync", path, e))
         });
         synced.into_iter().collect::<Result<()>>()?;
+        emptied.iter().for_each(|path| self.files.prune(path, key::GRAVEYARD));
         if let Item::Link(..) | Item::Revision(..) = entry.item {
             self.prune(&live);
         }
@@ -148,6 +152,10 @@ impl<S: Sys> Inner<S> {
     pub(super) fn restore(&self, entry: &Condemned) -> Result<bool> {
         let (live, dead) = (entry.item.path(), entry.path());
         let failed = |e| Error::io("restore", &live, e);
+        // Most are asked for where they never were, and nothing is to be made for those.
+        if absent(self.sys().meta(&dead)).map_err(failed)?.is_none() {
+            return Ok(false);
+        }
         let restored = match &entry.item {
             Item::Upload(_) => self.files.rename_new(&dead, &live),
             _ => match self.files.link(&dead, &live) {

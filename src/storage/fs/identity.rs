@@ -7,16 +7,18 @@ use std::io;
 
 impl<S: Sys> Fs<S> {
     /// Puts a key at [`SIGNING_KEY`] unless there is one; two that start at once agree on it.
-    /// Whether it was made now. Nothing is written where there is one, so that a store that can
-    /// only be read is enough.
+    /// Whether it was made now. Nothing is written where there is a durable one, so that a store that
+    /// can only be read is enough.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Full`].
     pub async fn ensure_signing_key(&self, key: Bytes) -> Result<bool, Error> {
         self.run(move |inner| {
+            // Whoever made it may not have made its name durable, and tokens are about to be signed with it.
+            let there = || inner.files.settle(SIGNING_KEY, "the name of a signing key that was there").map(|()| false);
             let put = || -> io::Result<bool> {
                 match inner.sys().meta(SIGNING_KEY) {
-                    Ok(_) => return Ok(false),
+                    Ok(_) => return there(),
                     Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                     Err(e) => return Err(e),
                 }
@@ -25,7 +27,7 @@ impl<S: Sys> Fs<S> {
                     Ok(()) => inner.files.sync_parent(SIGNING_KEY, "the name of the signing key").map(|()| true),
                     Err(e) => {
                         inner.files.discard(staged);
-                        if e.kind() == io::ErrorKind::AlreadyExists { Ok(false) } else { Err(e) }
+                        if e.kind() == io::ErrorKind::AlreadyExists { there() } else { Err(e) }
                     }
                 }
             };

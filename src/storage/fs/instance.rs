@@ -3,7 +3,7 @@
 
 use super::Inner;
 use crate::{
-    files::{Files, Kind, Sys},
+    files::{Files, Kind, Sys, world},
     storage::{Error, InstanceId, Result, error::absent},
 };
 use std::io;
@@ -35,6 +35,16 @@ impl<S: Sys> Inner<S> {
         let path = path(instance);
         let lock = absent(self.sys().try_lock(&path)).map_err(|e| Error::io("lock", &path, e))?;
         Ok(instance == self.instance || matches!(lock, Some(None)))
+    }
+
+    /// Tells others that this run is at work, if that was not possible before.
+    pub(super) fn stay_announced(&self) -> Result<()> {
+        let mut alive = world::lock(&self.alive);
+        if alive.is_none() && !self.is_beside {
+            let announced = announce(&self.files, self.instance);
+            *alive = Some(announced.map_err(|e| Error::io("write", path(self.instance), e))?);
+        }
+        Ok(())
     }
 
     /// Removes the files of runs that have ended.

@@ -161,6 +161,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
                     removed += u64::from(absent(inner.sys().unlink(&path)).map_err(failed)?.is_some());
                 }
             }
+            inner.stay_announced()?;
             inner.forget_instances()?;
             Ok(removed)
         })

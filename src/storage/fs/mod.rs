@@ -35,8 +35,8 @@ pub struct Fs<S: Sys = Real> {
 
 struct Inner<S> {
     files: Files<S>,
-    /// Writers of one key, or of one upload, take the same of these; held for a rename or one
-    /// write, never for a sync.
+    /// Writers of one key, or of one upload, take the same of these. Held over a sync where what follows
+    /// must not overtake it.
     stripes: Vec<Mutex<()>>,
     /// Large directories, for pages of them.
     listings: listing::Listings,
@@ -48,7 +48,7 @@ struct Inner<S> {
     /// This run of the program.
     instance: InstanceId,
     /// Tells others that it has not ended yet.
-    _alive: Option<Box<dyn Send + Sync>>,
+    alive: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
 /// Enough that two unrelated writers seldom meet.
@@ -61,7 +61,7 @@ impl<S: Sys> Fs<S> {
         let instance = InstanceId::fresh();
         let alive = instance::announce(&files, instance);
         if let Err(error) = &alive {
-            // Nothing can be written, or little; then there is nothing to protect either.
+            // Nothing can be written, or little: it is tried again when the store is tidied.
             tracing::warn!(%error, "others cannot be told that this daemon is at work");
         }
         Self::over(files, false, instance, alive.ok())
@@ -79,7 +79,7 @@ impl<S: Sys> Fs<S> {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
         let read_condemned = AtomicU64::new(0);
         let listings = listing::Listings::default();
-        let inner = Inner { files, stripes, listings, is_beside, read_condemned, instance, _alive: alive };
+        let inner = Inner { files, stripes, listings, is_beside, read_condemned, instance, alive: Mutex::new(alive) };
         Self { inner: Arc::new(inner) }
     }
 

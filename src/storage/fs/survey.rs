@@ -189,7 +189,7 @@ impl<S: Sys> Inner<S> {
             }
         }
         self.files.sync_parent(aside, "the name of what was taken aside").map_err(failed)?;
-        self.files.sync_parent(path, "the directory something was taken aside from").map_err(failed)?;
+        self.files.sync_parent(path, "the removal of what is taken aside").map_err(failed)?;
         is_wrong
     }
 

@@ -38,8 +38,13 @@ pub(super) async fn goes_on(shared: &Shared, registry: &Registry) -> Sound {
     // Collection must not take anything of it, whatever the crash has left.
     for now in [false, true] {
         let options = CollectionOptions { dry_run: false, now, force: true };
-        registry.collect(options, &()).await.map_err(ours)?;
-        needed(shared, registry).await?;
+        let number = shared.history.lock().unwrap().begin(Op::Collect);
+        let report = registry.collect(options, &()).await.map_err(ours)?.ok_or("the lock of a collection is left")?;
+        shared.history.lock().unwrap().answered(number);
+        if let Some(error) = report.errors.first() {
+            return Err(format!("nothing failed, yet a collection told: {error}"));
+        }
+        is_sound(shared, registry).await?;
     }
     deleting_leaves_no_tag(registry).await
 }

@@ -32,6 +32,21 @@ pub(super) struct Shared {
     pub(super) sessions: Mutex<Vec<(usize, UploadId, usize)>>,
     /// The first thing found that must not be.
     pub(super) wrong: Mutex<Option<String>>,
+    /// Calls may fail, or find damage, without the end of the machine.
+    pub(super) may_fail: bool,
+}
+
+impl Shared {
+    pub(super) fn is_wrong(&self, what: impl FnOnce() -> String) {
+        self.wrong.lock().unwrap().get_or_insert_with(|| format!("while others went on: {}", what()));
+    }
+
+    /// An error of the storage is wrong where nothing fails.
+    fn judge(&self, error: &Error) {
+        if matches!(error, Error::Storage(_)) && !self.may_fail && !self.sim.has_crashed() {
+            self.is_wrong(|| format!("nothing failed, yet: {error}"));
+        }
+    }
 }
 
 pub(super) struct Client {
@@ -95,8 +110,9 @@ impl Client {
                 history.answered(number);
                 Some(done)
             }
-            Err(_) => {
+            Err(error) => {
                 history.failed(number);
+                self.shared.judge(&error);
                 None
             }
         }
@@ -152,12 +168,22 @@ impl Client {
             Condition::None,
         ));
         match put {
-            Err(e @ Error::MissingReferences(_)) => {
-                self.shared.history.lock().unwrap().refused(number);
-                Err(e)
+            Err(Error::MissingReferences(missing)) => {
+                let mut history = self.shared.history.lock().unwrap();
+                let needed = history.needed_since(repository, number);
+                history.refused(number);
+                drop(history);
+                for blob in needed {
+                    if missing.iter().any(|missing| missing.as_str() == c.blobs[blob].digest.as_str()) {
+                        self.shared
+                            .is_wrong(|| format!("blob {blob} of repository {repository} is said to be missing"));
+                    }
+                }
+                Err(Error::MissingReferences(missing))
             }
             Err(e) => {
                 self.shared.history.lock().unwrap().failed(number);
+                self.shared.judge(&e);
                 Err(e)
             }
             Ok(_) => {
@@ -253,8 +279,8 @@ impl Client {
     fn signing_key(&self) {
         let number = self.begin(Op::SigningKey);
         match block_on(self.store.ensure_signing_key(Bytes::from_static(KEY))) {
-            Ok(true) => self.shared.history.lock().unwrap().answered(number),
-            Ok(false) | Err(_) => self.shared.history.lock().unwrap().failed(number),
+            Ok(_) => self.shared.history.lock().unwrap().answered(number),
+            Err(_) => self.shared.history.lock().unwrap().failed(number),
         }
     }
 
@@ -294,9 +320,8 @@ impl Client {
         let now = self.shared.history.lock().unwrap().needed();
         let same = now.into_iter().any(|(r, i, b, _)| (r, i) == (repository, image) && b == blobs);
         match found {
-            Err(Missing::It(what)) if same => {
-                self.shared.wrong.lock().unwrap().get_or_insert(format!("while others went on: {what}"));
-            }
+            Err(Missing::It(what)) if same => self.shared.is_wrong(|| what),
+            Err(Missing::Unknown(error)) => self.shared.judge(&error),
             _ => {}
         }
     }

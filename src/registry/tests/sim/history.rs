@@ -124,6 +124,14 @@ impl History {
         needed.collect()
     }
 
+    /// Blobs that an image of a repository has needed since before an operation began.
+    pub(super) fn needed_since(&self, repository: usize, number: usize) -> Vec<usize> {
+        let Some(now) = &self.events[number] else { return Vec::new() };
+        let before = self.standing().filter(|(put, r, _)| *r == repository && put.is_before(now));
+        let untouched = |blob: &usize| !self.may_be_deleted(&Op::DeleteBlob(repository, *blob)) && self.is_whole(*blob);
+        before.flat_map(|(_, _, image)| content().images[image].blobs.iter().copied()).filter(untouched).collect()
+    }
+
     /// Whether an image must not be there.
     pub(super) fn is_gone(&self, repository: usize, image: usize) -> bool {
         self.any(|deleted| {

@@ -118,6 +118,7 @@ fn run_seed(seed: u64, without: Option<&'static str>) -> Result<Seen, String> {
         history: Default::default(),
         sessions: Default::default(),
         wrong: Default::default(),
+        may_fail: scenario.faults || scenario.is_full || scenario.habits.damages,
     });
     let mut seen = Seen::default();
     let outcome = rounds(&scenario, &shared, &mut chance, without, &mut seen);
@@ -220,7 +221,8 @@ fn checked(scenario: &Scenario, shared: &Arc<Shared>, is_last: bool) -> Result<(
 /// Seeds that have failed once: a session finished again while its blob's link was not durable yet
 /// (5042, and 36625 on a failing disk), and a purged copy of a link that a crash brought back after the link
 /// was deleted (7468), a manifest that was listed again and not durable (2002260), a tag whose hint went while the
-/// push that had moved it failed (2063337), a blob that a collection brought back while it was deleted (5283824). What a seed stands for changes with the code.
+/// push that had moved it failed (2063337), a blob that a collection brought back while it was deleted (5283824).
+/// What a seed stands for changes with the code.
 const KEPT: &[u64] = &[5042, 7468, 36_625, 2_002_260, 2_063_337, 5_283_824];
 
 /// Runs seeds on all processors; the first failures.

@@ -1,6 +1,11 @@
 //! Each sync of the code is needed: with any one of them left out a seed fails.
 
 use super::run_seed;
+use crate::{
+    files::sim::{Plan, Sim, block_on},
+    oci::{Algorithm, Hasher},
+    storage::{Content, Item, Published, Verified, fs::Fs},
+};
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,29 +18,43 @@ const MISSED: &[(&str, u64)] = &[
     ("the bytes of ROOT.json", 48),
     ("the bytes of a fact", 0),
     ("the bytes of a small blob", 0),
-    ("the bytes of an upload", 0),
+    ("the bytes of an upload", 1),
     ("the bytes of the signing key", 2),
     ("the directories of a new store", 48),
     ("the name of ROOT.json", 377),
     ("the name of a ROOT.json that was there", 4263),
     ("the name of a blob", 2),
-    ("the name of a blob that was there", 1556),
+    ("the name of a blob that was there", 2339),
     ("the name of a directory", 0),
-    ("the name of a grave", 14),
-    ("the name of a healed blob", 207),
+    ("the name of a grave", 55),
+    ("the name of a healed blob", 1011),
     ("the name of a hint", 1),
     ("the name of a link", 6),
     ("the name of a referrer", 1),
-    ("the name of a revision", 0),
+    ("the name of a revision", 2),
     ("the name of a tag", 0),
+    ("the name of a signing key that was there", 4628),
     ("the name of the signing key", 6),
-    ("the name of what is relied on", 140),
-    ("the name of what is restored", 55),
+    ("the name of what is relied on", 2848),
+    ("the name of what is restored", 25),
     ("the removal of a buried copy", 3273),
-    ("the removal of a referrer", 1884),
-    ("the removal of a tag", 10),
-    ("the removal of what finds no grave", 1065),
-    ("the removal of what is condemned", 20),
+    ("the removal of a referrer", 4878),
+    ("the removal of a tag", 23),
+    ("the removal of what finds no grave", 1309),
+    ("the removal of what is condemned", 7337),
+    ("the removal of what is deleted", 10),
+];
+
+/// Syncs of the code that no seed misses, and why.
+const NOT_SIMULATED: &[(&str, &str)] = &[
+    ("the name of a healed small blob", "no run damages the bytes of a manifest; the last test here does"),
+    ("the name of a fact", "ROOT.json, which is made in another way"),
+    ("the name of an intent", "a push that ends with the machine was not answered"),
+    ("the name of a report", "it may be lost"),
+    ("the name of pull times", "they may be lost"),
+    ("the removal of a fact", "nothing removes one of these"),
+    ("the name of what was taken aside", "only a repair does, of what is damaged"),
+    ("the removal of what is taken aside", "only a repair does, of what is damaged"),
 ];
 
 /// Seeds that are tried where the one of the table has become another run.
@@ -81,7 +100,32 @@ fn each_sync_is_missed_by_a_seed_when_it_is_left_out() {
         }
     }
     assert!(never.is_empty(), "left out, and nobody misses them: {never:?}");
-    assert_eq!(met, MISSED.iter().map(|(what, _)| *what).collect(), "the syncs of the code are those of the table");
+    assert_eq!(met, MISSED.iter().map(|(what, _)| *what).collect(), "the syncs of these seeds are those of the table");
+}
+
+#[test]
+fn every_sync_of_the_code_is_in_the_table_or_cannot_be_missed_and_none_is_named_twice() {
+    let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut named = Vec::new();
+    for dir in ["files", "storage", "storage/fs"] {
+        for file in std::fs::read_dir(src.join(dir)).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            let of = |line: &str| Some(line.split_once("\"the ")?.1.split_once('"')?.0.to_owned());
+            let is_a_sync = |what: &String| {
+                ["bytes of ", "name of ", "directories of ", "removal of "].iter().any(|word| what.starts_with(word))
+            };
+            named.extend(text.lines().filter_map(of).filter(is_a_sync).map(|what| format!("the {what}")));
+        }
+    }
+    named.sort_unstable();
+    let known: BTreeSet<&str> =
+        MISSED.iter().map(|(what, _)| *what).chain(NOT_SIMULATED.iter().map(|(what, _)| *what)).collect();
+    assert_eq!(named, known.into_iter().collect::<Vec<_>>());
 }
 
 #[test]
@@ -96,4 +140,29 @@ fn find_a_seed_for_each_sync() {
             None => eprintln!("    ({what:?}, ...), // none of {} seeds", all.end),
         }
     }
+}
+
+#[test]
+fn a_small_blob_that_was_healed_is_whole_after_a_power_failure_and_not_without_its_sync() {
+    let digest = Hasher::digest(Algorithm::Sha256, b"a manifest");
+    let path = Item::Blob(digest.clone()).path();
+    let lost = |without| {
+        let is_lost = |seed: &u64| {
+            let sim = Sim::new(*seed, None);
+            let _entered = sim.enter();
+            let (store, _) = Fs::mount(sim.clone(), "a simulation").unwrap();
+            let verified = Verified::vouch(digest.clone(), 10);
+            let put = || block_on(store.put_blob(&verified, "a manifest".into())).unwrap();
+            assert_eq!(put(), Published::New);
+            sim.damage(&path);
+            sim.plan(Plan { without, ..Plan::default() });
+            assert_eq!(put(), Published::Healed);
+            sim.crash();
+            sim.restart(true);
+            sim.read(&path).unwrap() != b"a manifest"
+        };
+        (0..100).filter(is_lost).count()
+    };
+    assert_eq!(lost(None), 0);
+    assert!(lost(Some("the name of a healed small blob")) > 0);
 }
