@@ -2,10 +2,11 @@
 
 use super::{Registry, Result};
 use crate::{
+    files::world,
     oci::UploadId,
     storage::{Item, ItemKind, Verdict},
 };
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Temporary files of interrupted writes are no use to anybody after this.
 const STALE: Duration = Duration::from_secs(3600);
@@ -43,7 +44,10 @@ impl Registry {
                 self.core.ledger.close(&id);
             }
         }
-        store.tidy(STALE + self.core.clock.ahead()).await?;
+        // The time first: if the clock is set forward at this very moment nothing is older for it.
+        let now = world::now();
+        let stale = STALE + self.core.clock.ahead();
+        store.tidy(now.checked_sub(stale).unwrap_or(SystemTime::UNIX_EPOCH)).await?;
         self.forget_fulfilled().await?;
         failed.map_or(Ok(expired), Err)
     }

@@ -181,8 +181,8 @@ impl Lifecycle for Faulty {
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
         self.step(self.inner.begin_collection()).await
     }
-    async fn tidy(&self, idle: Duration) -> Result<u64> {
-        self.step(self.inner.tidy(idle)).await
+    async fn tidy(&self, before: SystemTime) -> Result<u64> {
+        self.step(self.inner.tidy(before)).await
     }
 }
 

@@ -212,6 +212,6 @@ pub trait Lifecycle: Send + Sync {
     /// one runs. Only collections take it: no request ever waits for it.
     async fn begin_collection(&self) -> Result<Option<Exclusive>>;
 
-    /// Removes what interrupted writes left behind longer than `idle` ago; how many.
-    async fn tidy(&self, idle: Duration) -> Result<u64>;
+    /// Removes what interrupted writes left behind and nobody has written to since `before`; how many.
+    async fn tidy(&self, before: SystemTime) -> Result<u64>;
 }

@@ -67,7 +67,7 @@ mod tests {
         InstanceId, Lifecycle,
         fs::{Fs, Init},
     };
-    use std::time::Duration;
+    use std::time::SystemTime;
 
     #[tokio::test]
     async fn a_run_lives_until_it_ends_however_it_ends() {
@@ -83,7 +83,7 @@ mod tests {
         let (daemon, _) = Fs::open(dir.path(), Init::EmptyDirectory).unwrap();
         assert_ne!(daemon.instance(), first);
         assert_eq!(files(), 2);
-        daemon.tidy(Duration::from_secs(3600)).await.unwrap();
+        daemon.tidy(SystemTime::now()).await.unwrap();
         assert_eq!(files(), 1, "its own stays");
         assert!(beside.lives(daemon.instance()).await.unwrap());
     }

@@ -149,7 +149,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
             .map(|lock| lock.map(Exclusive::new))
     }
 
-    async fn tidy(&self, idle: Duration) -> Result<u64> {
+    async fn tidy(&self, before: SystemTime) -> Result<u64> {
         self.run(move |inner| {
             let mut removed = 0;
             let (names, _) = inner.names(atomic::TEMPORARY, None, 10_000, |_, kind| kind == Kind::File)?;
@@ -157,7 +157,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
                 let path = format!("{}/{name}", atomic::TEMPORARY);
                 let failed = |e| Error::io("tidy", &path, e);
                 let meta = absent(inner.sys().meta(&path)).map_err(failed)?;
-                if meta.is_some_and(|meta| older_than(meta.modified, idle)) {
+                if meta.is_some_and(|meta| meta.modified <= before) {
                     removed += u64::from(absent(inner.sys().unlink(&path)).map_err(failed)?.is_some());
                 }
             }

@@ -179,7 +179,7 @@ impl Lifecycle for Mem {
         Ok(free.then(|| Exclusive::new(Release(self.collecting.clone()))))
     }
 
-    async fn tidy(&self, _: Duration) -> Result<u64> {
+    async fn tidy(&self, _: SystemTime) -> Result<u64> {
         Ok(0)
     }
 }
