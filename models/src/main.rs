@@ -30,6 +30,10 @@ fn main() -> ExitCode {
             println!("not true: {property}");
             steps.iter().for_each(|step| println!("    {step}"));
         }
+        if !explored.never.is_empty() {
+            println!("never happened: {:?}", explored.never);
+            is_as_expected &= variant.expect != Expect::Holds;
+        }
         let failed = explored.counterexample.map(|(property, _)| property);
         is_as_expected &= failed
             == match variant.expect {

@@ -106,5 +106,6 @@ fn the_larger_bounds_hold_too() {
         let explored = variant.explore();
         println!("{}", variant.row(&explored));
         assert_eq!(explored.counterexample, None);
+        assert!(explored.never.is_empty(), "explored in vain, this never happened: {:?}", explored.never);
     }
 }

@@ -60,7 +60,7 @@ impl Bench {
     }
 
     fn root(&self) -> PathBuf {
-        self.dir.join("data")
+        self.dir.join(format!("data-{}", self.shape.blobs()))
     }
 
     /// A settings file with this rate of collections.
@@ -139,6 +139,8 @@ fn gc(bench: &Bench, files_per_second: u64, flags: &[&str]) -> Collected {
         peak = high.map_or(peak, |kib: f64| kib / 1024.0);
         std::thread::sleep(Duration::from_millis(20));
     }
+    let ended = child.wait().unwrap();
+    assert!(ended.success(), "gc: {ended}");
     let mut json = String::new();
     child.stdout.take().unwrap().read_to_string(&mut json).unwrap();
     Collected { report: serde_json::from_str(&json).expect(&json), peak, wall: begun.elapsed() }
@@ -213,9 +215,10 @@ async fn beside_requests() {
             0 => bench.pull(number),
             _ => bench.head(number),
         });
-        let pushes = load::send(daemon.address(), 50, lasting, move |number| match number % 2 {
-            0 => push_blob(pushed.fetch_add(1, Ordering::SeqCst)),
-            _ => push_manifest(number),
+        let pushes = load::send(daemon.address(), 50, lasting, move |_| {
+            // Each manifest is a new one, too.
+            let number = pushed.fetch_add(1, Ordering::SeqCst);
+            if number % 2 == 0 { push_blob(number / 2) } else { push_manifest(number / 2) }
         });
         async move { tokio::join!(pulls, pushes) }
     };

@@ -4,6 +4,7 @@ use crate::session::Client;
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -80,7 +81,8 @@ impl Daemon {
     /// As a power button would, but that the system goes on.
     pub fn kill(mut self) {
         self.child.kill().expect("a kill");
-        self.child.wait().expect("its end");
+        let ended = self.child.wait().expect("its end");
+        assert_eq!(ended.signal(), Some(9), "it had ended by itself: {ended}");
     }
 
     /// Sends a signal by its number's name, as `kill` takes it.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::Result;
-use crate::figures::Runs;
+use crate::figures::{Metric, Runs};
 use crate::peers::{Peer, Programs, Side, start};
 use crate::target::Target;
 use crate::work::{Bound, Place, Round, Setup, Workload};
@@ -35,9 +35,13 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// The figure a bound speaks of, if all it needs was measured.
+    /// The figure a bound speaks of, if all it needs was measured and nothing of it failed: who refuses is quick.
     pub fn measured(&self, bound: &Bound) -> Option<f64> {
-        let runs = |label: &str| Some(&self.sides.iter().find(|(side, _)| side == label)?.1);
+        let has_failed = |runs: &Runs| runs.spread(Metric::Errors).is_some_and(|(.., most)| most > 0.0);
+        let runs = |label: &str| {
+            let runs = &self.sides.iter().find(|(side, _)| side == label)?.1;
+            (!has_failed(runs)).then_some(runs)
+        };
         let ours = runs(bound.side)?;
         match bound.to {
             Some(other) => ours.ratio(runs(other)?, bound.metric),
@@ -74,6 +78,10 @@ pub fn compare(plan: &Plan, workload: &'static Workload, clients: usize) -> Resu
         Place::Tmpfs => &plan.tmpfs,
         Place::Disk => &plan.disk,
     };
+    const TMPFS: i64 = 0x0102_1994;
+    if workload.place == Place::Disk && !plan.quick && rustix::fs::statfs(directory)?.f_type == TMPFS {
+        return Err(format!("{}: it is to be on a disk, and this is memory: --disk", directory.display()).into());
+    }
     let mut comparison =
         Comparison { workload, clients, directory: directory.clone(), sides: Vec::new(), missing: Vec::new() };
     // Before the targets, so that it goes after them.

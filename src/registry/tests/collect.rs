@@ -331,15 +331,17 @@ async fn pushes_and_pulls_go_on_while_a_collection_stands_at_any_of_its_steps() 
             });
             let (held, collecting) = (hold.clone(), registry.clone());
             let running = tokio::spawn(async move { collecting.collect(NOW, &*held).await });
-            hold.reached.notified().await;
             let session = async {
+                hold.reached.notified().await;
                 push_blobs(&registry).await;
                 put(&registry, "v2", manifest("new", None)).await.unwrap();
                 super::is_sound(&registry).await;
                 registry.delete_manifest(&name(), &"v1".parse().unwrap()).await.unwrap();
                 assert!(registry.collect(NOW, &()).await.unwrap().is_none(), "one at a time");
             };
-            tokio::time::timeout(Duration::from_secs(10), session).await.expect("nothing waits for a collection");
+            tokio::time::timeout(Duration::from_secs(10), session)
+                .await
+                .expect("the step is told, and nothing waits for a collection");
             hold.go_on.notify_one();
             running.await.unwrap().unwrap().unwrap();
             super::is_sound(&registry).await;

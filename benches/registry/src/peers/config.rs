@@ -140,7 +140,8 @@ fn zot(place: &Place<'_>) -> Result<Given> {
         http["auth"] = json!({"htpasswd": {"path": format!("{home}/htpasswd")}});
     }
     let conf = json!({"distSpecVersion": "1.1.1", "http": http,
-        "storage": {"rootDirectory": text(&place.data)},
+        // Without it zot answers before anything is on the disk.
+        "storage": {"rootDirectory": text(&place.data), "commit": true},
         "log": {"level": "info", "output": format!("{home}/zot.log")}});
     std::fs::write(place.home.join("zot.json"), conf.to_string())?;
     Ok((vec!["serve".into(), format!("{home}/zot.json")], Vec::new()))

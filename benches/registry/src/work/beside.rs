@@ -40,7 +40,7 @@ fn evict(directory: &Path) -> Result<()> {
 }
 
 /// Each client pulls a blob of 1 GiB of its own that is not in memory; meanwhile a manifest is asked for by a
-/// schedule, whose latencies are the figures. MB/s and CPU are those of the pulls.
+/// schedule, whose latencies are the figures. MB/s is that of the pulls; CPU would be that of both.
 pub fn cold(setup: Setup<'_>) -> Result<Round<'_>> {
     let target = setup.target;
     let storage = target.storage.as_ref().ok_or("cold pulls need to know where the content lies: --storage")?;
@@ -76,6 +76,7 @@ pub fn cold(setup: Setup<'_>) -> Result<Round<'_>> {
                 Ok(crate::load::Done { errors: pulls.errors + probed.errors, ..pulls })
             })
         })?;
+        figures.retain(|metric, _| !matches!(metric, Metric::CpuPerGb | Metric::CpuPerRequest));
         figures.insert(Metric::OpenRate, PROBES);
         add_latencies(&mut figures, latencies);
         Ok(figures)
@@ -105,6 +106,9 @@ pub fn upkeep(setup: Setup<'_>) -> Result<Round<'_>> {
             _ => client.pull_blob(&repository, &layer.digest, layer.size),
         }
     };
+    if setup.target.label == "wharfinger+upkeep" && target.upkeep.is_empty() {
+        return Err("neither gc nor fsck is there: nothing would run beside it".into());
+    }
     let capacity = closed(&target.dial, setup.clients, Until::Seconds(setup.seconds), &operation);
     let rate = (capacity.operations as f64 / capacity.seconds / 4.0).max(1.0);
     Ok(Box::new(move || {

@@ -120,6 +120,7 @@ impl<'a> Setup<'a> {
         for metric in [Metric::OpenRate, Metric::P50, Metric::P99, Metric::Max] {
             figures.extend(paced.get(&metric).map(|value| (metric, *value)));
         }
+        *figures.entry(Metric::Errors).or_default() += paced.get(&Metric::Errors).copied().unwrap_or_default();
         Ok(figures)
     }
 

@@ -48,7 +48,8 @@ pub fn heads(setup: Setup<'_>) -> Result<Round<'_>> {
     }))
 }
 
-/// Each operation pushes a new image with three layers of 4 KiB; one operation is nine requests.
+/// Each operation pushes a new image with three layers of 4 KiB; one operation is thirteen requests: four HEADs, three
+/// pushes of a layer and one of a configuration by POST and PUT, and the manifest.
 pub fn images(setup: Setup<'_>) -> Result<Round<'_>> {
     let maker = Maker::random(4 * KIB)?;
     pushes(setup, move || Image::new((0..3).map(|_| maker.make()).collect()))
