@@ -195,6 +195,14 @@ impl<S: Sys> Files<S> {
         if world::syncs(what) { self.sys.settle(parent(path)) } else { Ok(()) }
     }
 
+    /// Makes sure of everything that is seen below the root, and of everything that is not seen there.
+    ///
+    /// # Errors
+    /// The operating system's: then nothing may be said to be durable.
+    pub fn settle_all(&self, what: &'static str) -> io::Result<()> {
+        if world::syncs(what) { self.sys.sync_all() } else { Ok(()) }
+    }
+
     /// Makes a directory and those above it, each durable in its parent.
     ///
     /// # Errors

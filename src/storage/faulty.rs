@@ -181,6 +181,9 @@ impl Lifecycle for Faulty {
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
         self.step(self.inner.begin_collection()).await
     }
+    async fn settle(&self) -> Result<()> {
+        self.step(self.inner.settle()).await
+    }
     async fn tidy(&self, before: SystemTime) -> Result<u64> {
         self.step(self.inner.tidy(before)).await
     }

@@ -172,6 +172,10 @@ pub trait Lifecycle: Send + Sync {
     /// The store's clock: the only one by which ages are measured. Needs no room.
     async fn now(&self) -> Result<SystemTime>;
 
+    /// Makes durable whatever was seen before, and that what was not seen is not there: whoever put or
+    /// removed it may not have got so far yet, or have been killed.
+    async fn settle(&self) -> Result<()>;
+
     /// Live items of a kind, in byte order of their keys.
     async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<Page<Aged>>;
 

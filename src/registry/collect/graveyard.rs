@@ -24,6 +24,10 @@ impl Graveyard {
     pub(super) fn revisions(&self, repository: &RepositoryName) -> Vec<Digest> {
         self.revisions.get(repository).cloned().unwrap_or_default()
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
 }
 
 impl Pass<'_> {

@@ -309,6 +309,11 @@ impl<'a> Pass<'a> {
         if !self.options.dry_run {
             self.registry.forget_mark().await?;
         }
+        if !self.options.dry_run && !graveyard.is_empty() {
+            // What needed it may be gone by a deletion that was killed, or goes on: a power failure must not
+            // bring that back without what it needs.
+            self.registry.core.store.settle().await?;
+        }
         self.restore_and_purge(&graveyard, &marks).await?;
         drop(graveyard);
         self.condemn(&marks).await?;

@@ -41,6 +41,14 @@ impl<S: Sys> Lifecycle for Fs<S> {
         self.run(|inner| inner.clock().map_err(|e| Error::io("tell the time of", "the file system", e))).await
     }
 
+    async fn settle(&self) -> Result<()> {
+        self.run(|inner| {
+            let settled = inner.files.settle_all("the removal of what a mark did not find");
+            settled.map_err(|e| Error::io("sync", "the file system", e))
+        })
+        .await
+    }
+
     async fn try_write(&self) -> Result<()> {
         self.run(|inner| {
             // Not empty: an empty file fits a full disk.

@@ -24,6 +24,10 @@ impl Lifecycle for Mem {
         Ok(())
     }
 
+    async fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn now(&self) -> Result<SystemTime> {
         Ok(SystemTime::now())
     }
