@@ -165,7 +165,8 @@ impl<S: Sys> Lifecycle for Fs<S> {
                 let path = format!("{}/{name}", atomic::TEMPORARY);
                 let failed = |e| Error::io("tidy", &path, e);
                 let meta = absent(inner.sys().meta(&path)).map_err(failed)?;
-                if meta.is_some_and(|meta| meta.modified <= before) {
+                // Not if the clock was set back meanwhile: then what is new looks old by the time of before.
+                if meta.is_some_and(|meta| meta.modified <= before) && before <= world::now() {
                     removed += u64::from(absent(inner.sys().unlink(&path)).map_err(failed)?.is_some());
                 }
             }
