@@ -393,6 +393,38 @@ async fn who_pushes_and_asks_for_a_blob_renews_its_lease_and_who_pulls_does_not(
 }
 
 #[tokio::test]
+async fn a_refused_push_leaves_nothing_of_a_repository_that_was_not_there() {
+    let dir = super::directory();
+    let store = Arc::new(Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0);
+    let registry = Registry::new(store, settings(|c| c.lease = Duration::ZERO));
+    push_blobs(&registry).await;
+    collect(&registry, DAILY).await;
+    assert_eq!(std::fs::read_dir(dir.path().join("graveyard")).unwrap().count(), 1, "a run to be looked into");
+    let (other, reference) = ("other".parse().unwrap(), "v1".parse().unwrap());
+    let put = registry.put_manifest(&other, &reference, &[], None, manifest("x", None), Condition::None).await;
+    assert!(matches!(put, Err(Error::MissingReferences(_))));
+    assert!(!dir.path().join("repositories/other").exists());
+}
+
+#[tokio::test]
+async fn sessions_that_a_collection_ended_count_no_more() {
+    each(|registry| async move {
+        let mut settings = Settings { open_uploads: 1, ..Settings::default() };
+        settings.upload_timeout = Duration::ZERO;
+        let ending = registry.under(Arc::new(settings.clone()));
+        settings.upload_timeout = Duration::from_secs(3600);
+        let registry = registry.under(Arc::new(settings));
+        let open = async || registry.begin_upload(&name(), &Subject::Anonymous, crate::oci::Algorithm::Sha256).await;
+        open().await.unwrap();
+        assert!(matches!(open().await, Err(Error::TooManyUploads)));
+        collect(&ending, DAILY).await;
+        registry.sweep().await.unwrap();
+        open().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_repository_of_which_everything_went_leaves_no_directory() {
     let dir = super::directory();
     let store = Arc::new(Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0);

@@ -37,9 +37,15 @@ impl<S: Sys> Facts for Fs<S> {
     }
 
     async fn discard(&self, key: &Key) -> Result<()> {
-        let path = key.path();
-        self.run(move |inner| absent(inner.sys().unlink(&path)).map(drop).map_err(|e| Error::io("discard", &path, e)))
-            .await
+        let (path, is_of_a_push) = (key.path(), matches!(key, Key::Intent(..) | Key::ExpiredIntent(..)));
+        self.run(move |inner| {
+            absent(inner.sys().unlink(&path)).map_err(|e| Error::io("discard", &path, e))?;
+            if is_of_a_push {
+                inner.prune_pushes(&path);
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn rename(&self, from: &Key, to: &Key) -> Result<bool> {

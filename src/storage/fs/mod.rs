@@ -140,8 +140,13 @@ impl<S: Sys> Inner<S> {
             return;
         }
         self.files.prune(path, key::REPOSITORIES);
-        // Where nothing else is left of the repository, the place of its pushes goes too.
-        if let Some((repository, _)) = path.split_once("/_")
+        self.prune_pushes(path);
+    }
+
+    /// Removes the place of a repository's pushes, if it is empty and nothing else is left of the repository.
+    fn prune_pushes(&self, path: &str) {
+        if !self.is_beside
+            && let Some((repository, _)) = path.split_once("/_")
             && matches!(self.sys().meta(&format!("{repository}/_manifests")), Err(e) if e.kind() == io::ErrorKind::NotFound)
             && matches!(self.sys().meta(&format!("{repository}/_layers")), Err(e) if e.kind() == io::ErrorKind::NotFound)
         {
