@@ -306,7 +306,10 @@ impl Client {
 
     /// Pulls something that must be there, whatever else goes on.
     fn pull(&mut self) {
-        let needed = self.shared.history.lock().unwrap().needed();
+        let (needed, damages) = {
+            let history = self.shared.history.lock().unwrap();
+            (history.needed(), history.damages())
+        };
         if needed.is_empty() {
             return;
         }
@@ -317,8 +320,11 @@ impl Client {
         let Some((.., blobs, _)) = still.into_iter().find(|(r, i, ..)| (*r, *i) == (repository, image)) else { return };
         let found = found
             .and_then(|()| blobs.iter().try_for_each(|blob| block_on(pull_blob(&self.registry, repository, *blob))));
-        let now = self.shared.history.lock().unwrap().needed();
-        let same = now.into_iter().any(|(r, i, b, _)| (r, i) == (repository, image) && b == blobs);
+        let history = self.shared.history.lock().unwrap();
+        // What was damaged while it was pulled may have been healed by now.
+        let same = history.damages() == damages
+            && history.needed().into_iter().any(|(r, i, b, _)| (r, i) == (repository, image) && b == blobs);
+        drop(history);
         match found {
             Err(Missing::It(what)) if same => self.shared.is_wrong(|| what),
             Err(Missing::Unknown(error)) => self.shared.judge(&error),

@@ -172,6 +172,11 @@ impl History {
         damages.all(|damage| self.any(|event| heals(event) && damage.is_before(event)))
     }
 
+    /// How often bytes were damaged so far.
+    pub(super) fn damages(&self) -> usize {
+        self.all().filter(|event| matches!(event.op, Op::Damage(_))).count()
+    }
+
     /// Whether a blob must not be in a repository.
     pub(super) fn is_blob_gone(&self, repository: usize, blob: usize) -> bool {
         let brings = |event: &Event| match &event.op {
