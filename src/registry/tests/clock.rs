@@ -11,6 +11,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 
 const DAY: i64 = 86_400;
+const MINUTES: Duration = Duration::from_secs(60);
 const JUMPS: [i64; 2] = [DAY, -DAY];
 const DAILY: CollectionOptions = CollectionOptions { dry_run: false, now: false, force: false };
 
@@ -140,4 +141,22 @@ fn a_collection_is_safe_whenever_the_clock_jumps() {
             }
         }
     }
+}
+
+#[test]
+fn what_was_condemned_stays_for_twice_the_time_that_readers_may_take_to_see_what_needs_it() {
+    let sim = Sim::new(1, None);
+    let _entered = sim.enter();
+    let registry =
+        registry(&sim, |c| (c.lease, c.retention, c.settle) = (Duration::ZERO, Duration::ZERO, MINUTES * 10));
+    block_on(async {
+        let pushed = once(b"layer");
+        registry.push_blob(&name(), &Subject::Anonymous, &sha256(b"layer"), Chunk::default(), pushed).await.unwrap();
+        let collect = async || registry.collect(DAILY, &()).await.unwrap().unwrap();
+        assert_eq!(collect().await.condemned.blobs, 1);
+        sim.pass(MINUTES * 19);
+        assert_eq!(collect().await.purged.all(), 0);
+        sim.pass(MINUTES * 2);
+        assert_eq!(collect().await.purged.blobs, 1);
+    });
 }

@@ -55,6 +55,13 @@ async fn collect(registry: &Registry, options: CollectionOptions) -> CollectionR
     registry.collect(options, &()).await.unwrap().expect("no other collection runs")
 }
 
+/// Publishes the intent of a push, under way in `instance`, of a manifest that needs the layer.
+async fn declare(registry: &Registry, push: PushId, instance: InstanceId) {
+    let intent = serde_json::json!({"manifest": sha256(b"m"), "refers": [sha256(b"layer")], "instance": instance});
+    let put = Put::any(Key::Intent(name(), push), serde_json::to_vec(&intent).unwrap());
+    registry.core.store.put(vec![put], Durability::Process).await.unwrap();
+}
+
 async fn has(registry: &Registry, blob: &[u8]) -> bool {
     match registry.blob(&name(), &sha256(blob)).await {
         Ok(_) => true,
@@ -112,9 +119,28 @@ async fn what_was_condemned_is_still_pulled_and_comes_back_when_it_is_pushed() {
         put(&registry, "v1", manifest("late", None)).await.unwrap();
         assert_eq!(registry.collected().await.resurrected, 4);
         let report = collect(&registry, NOW).await;
-        assert_eq!(report.referenced.number, 3);
+        assert_eq!((report.referenced.number, report.restored.all()), (3, 0), "it was back already");
         super::is_sound(&registry).await;
         assert!(has(&registry, b"layer").await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_collection_brings_back_what_is_needed_and_leaves_its_grave_for_who_looks_there() {
+    each(|registry| async move {
+        push_blobs(&registry).await;
+        collect(&registry.under(settings(|c| c.lease = Duration::ZERO)), DAILY).await;
+        declare(&registry, PushId::fresh(), registry.core.store.instance()).await;
+        let report = collect(&registry, DAILY).await;
+        assert_eq!((report.restored.blobs, report.restored.links, report.purged.all()), (1, 1, 0), "{report:?}");
+        let report = collect(&registry, DAILY).await;
+        assert_eq!((report.restored.all(), report.graveyard.number), (0, 4), "{report:?}");
+        assert_eq!(report.graveyard.bytes, 7, "those of the blobs");
+        put(&registry, "v1", manifest("gone", None)).await.unwrap();
+        registry.delete_manifest(&name(), &sha256(&manifest("gone", None)).to_string().parse().unwrap()).await.unwrap();
+        let report = collect(&registry, CollectionOptions { dry_run: true, ..DAILY }).await;
+        assert_eq!(report.graveyard.bytes, 7, "what is noted of a manifest is no content: {report:?}");
     })
     .await;
 }
@@ -196,15 +222,10 @@ async fn a_push_that_lives_keeps_its_intent_however_slow_it_is() {
     each(|registry| async move {
         push_blobs(&registry).await;
         let push = PushId::fresh();
-        let of = |instance| serde_json::json!({"manifest": sha256(b"m"), "refers": [sha256(b"layer")], "instance": instance});
-        let declare = |instance| {
-            let intent = serde_json::to_vec(&of(instance)).unwrap();
-            registry.core.store.put(vec![Put::any(Key::Intent(name(), push), intent)], Durability::Process)
-        };
-        declare(registry.core.store.instance()).await.unwrap();
+        declare(&registry, push, registry.core.store.instance()).await;
         assert_eq!(collect(&registry, NOW).await.intents, 0);
         assert!(has(&registry, b"layer").await && !has(&registry, b"{}").await);
-        declare(InstanceId::fresh()).await.unwrap();
+        declare(&registry, push, InstanceId::fresh()).await;
         assert_eq!(collect(&registry, NOW).await.intents, 2, "whoever pushed has ended");
         assert!(!has(&registry, b"layer").await);
     })
