@@ -111,9 +111,12 @@ impl Registry {
         fallback: Option<Entry>,
     ) -> Result<Option<Entry>> {
         let Some(referrer) = key::referrer(name) else { return Ok(None) };
+        let revision = Key::Revision(repository.clone(), referrer.clone());
         let key = Key::Referrer { repository: repository.clone(), subject: subject.clone(), referrer };
         match self.core.store.get(&key).await? {
             None => Ok(fallback),
+            // A deletion that ended with the machine may have left it.
+            Some(_) if self.core.store.get(&revision).await?.is_none() => Ok(None),
             Some(fact) => match serde_json::from_slice(&fact.bytes) {
                 Ok(entry) => Ok(Some(entry)),
                 Err(e) => Err(storage::Error::damaged(key.path(), e.to_string()).into()),

@@ -461,6 +461,26 @@ async fn a_repository_of_which_everything_went_leaves_no_directory() {
 }
 
 #[tokio::test]
+async fn an_entry_that_a_deletion_left_behind_is_not_listed() {
+    each(|registry| async move {
+        push_blobs(&registry).await;
+        let subject = manifest("subject", None);
+        let referrer = manifest("referrer", Some(&sha256(&subject)));
+        put(&registry, "v1", subject.clone()).await.unwrap();
+        put(&registry, "v2", referrer.clone()).await.unwrap();
+        let listed =
+            async || registry.referrers(&name(), &sha256(&subject), &[], None).await.unwrap().descriptors.len();
+        assert_eq!(listed().await, 1);
+        let entry = Key::Referrer { repository: name(), subject: sha256(&subject), referrer: sha256(&referrer) };
+        let left = registry.core.store.get(&entry).await.unwrap().unwrap();
+        registry.delete_manifest(&name(), &sha256(&referrer).to_string().parse().unwrap()).await.unwrap();
+        registry.core.store.put(vec![Put::any(entry, left.bytes)], Durability::Durable).await.unwrap();
+        assert_eq!(listed().await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_manifest_whose_push_ended_before_it_was_listed_is_listed_by_a_collection() {
     each(|registry| async move {
         push_blobs(&registry).await;

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     oci::{Digest, Hasher, Reference, RepositoryName},
     registry::{Chunk, CollectionOptions, Condition, Error, Registry},
+    storage::Key,
     who::Subject,
 };
 use bytes::Bytes;
@@ -60,6 +61,15 @@ async fn answered(shared: &Shared, registry: &Registry) -> Sound {
         for image in 0..c.images.len() {
             if shared.history.lock().unwrap().is_gone(r, image) && pull(registry, r, image).await.is_ok() {
                 return Err(format!("image {image} of repository {r} was deleted, and is there"));
+            }
+            if shared.history.lock().unwrap().is_gone(r, image)
+                && let Some(subject) = c.images[image].subject
+            {
+                let (subject, referrer) = (c.images[subject].digest.clone(), c.images[image].digest.clone());
+                let entry = Key::Referrer { repository: name.clone(), subject, referrer };
+                if registry.core.store.get(&entry).await.map_err(ours)?.is_some() {
+                    return Err(format!("image {image} of repository {r} was deleted, and its entry is there"));
+                }
             }
         }
         for blob in 0..c.blobs.len() {
