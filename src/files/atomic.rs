@@ -165,12 +165,12 @@ impl<S: Sys> Files<S> {
     fn named(&self, path: &str, naming: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let parent = parent(path);
         let _present = world::read(&self.removal);
-        self.ensure_dir(parent)?;
+        self.make_durable_dir(parent)?;
         match naming() {
             // Somebody removed the directory by hand since it was last seen: make it again.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.forget_dir(parent);
-                self.ensure_dir(parent)?;
+                self.make_durable_dir(parent)?;
                 naming()
             }
             done => done,
@@ -208,6 +208,12 @@ impl<S: Sys> Files<S> {
     /// # Errors
     /// The operating system's.
     pub fn ensure_dir(&self, path: &str) -> io::Result<()> {
+        let _present = world::read(&self.removal);
+        self.make_durable_dir(path)
+    }
+
+    /// The same where nothing is being removed: what is known to be durable now stays so until all is.
+    fn make_durable_dir(&self, path: &str) -> io::Result<()> {
         let mut unknown = Vec::new();
         let mut dir = path;
         while dir != "." && !self.known().contains(dir) {
@@ -218,7 +224,7 @@ impl<S: Sys> Files<S> {
             match self.sys.mkdir(dir) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound && parent(dir) != "." => {
                     self.forget_dir(parent(dir));
-                    return self.ensure_dir(path);
+                    return self.make_durable_dir(path);
                 }
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
                 Ok(()) | Err(_) => {}
