@@ -92,8 +92,12 @@ async fn revision(bytes: Bytes) {
 
 async fn referrer(bytes: Bytes) {
     let (subject, referrer) = (sha256(b"subject"), sha256(b"referrer"));
-    let key = Key::Referrer { repository: name(), subject: subject.clone(), referrer };
-    let registry = holding(key, bytes).await;
+    let store = Arc::new(Mem::default());
+    // Only what is there is listed.
+    let revision = Put::any(Key::Revision(name(), referrer.clone()), Bytes::new());
+    let entry = Put::any(Key::Referrer { repository: name(), subject: subject.clone(), referrer }, bytes);
+    store.put(vec![revision, entry], Durability::Process).await.unwrap();
+    let registry = registry(store);
     match registry.referrers(&name(), &subject, &[], None).await {
         Ok(page) => {
             assert!(page.next.is_none() && page.descriptors.len() == 1);

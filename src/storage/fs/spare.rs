@@ -86,8 +86,14 @@ impl<S: Sys> Inner<S> {
         let mut used = false;
         for below in std::iter::once(String::new()).chain(below()) {
             let dir = format!("{}/{}{below}", key::GRAVEYARD, run.0);
-            match self.sys().rename(&format!("{SPARE}{below}"), &dir) {
-                Ok(()) => used = true,
+            let spare = format!("{SPARE}{below}");
+            match self.sys().rename(&spare, &dir) {
+                // A directory has one name: after a failure of the machine the old one must not be
+                // the one that is kept, with all that was moved into the new one.
+                Ok(()) => {
+                    self.files.sync_parent(&spare, "the removal of the spare directory")?;
+                    used = true;
+                }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 // It has something in it: what lies below may do.
                 Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}

@@ -40,6 +40,7 @@ const MISSED: &[(&str, u64)] = &[
     ("the removal of a buried copy", 3642),
     ("the removal of a referrer", 9242),
     ("the removal of a tag", 65),
+    ("the removal of the spare directory", 50_000_160),
     ("the removal of what a mark did not find", 21_074_826),
     ("the removal of what finds no grave", 672),
     ("the removal of what is condemned", 7337),
