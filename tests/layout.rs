@@ -181,6 +181,7 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
         "state/collection.lock".to_owned(),
         "state/spare".to_owned(),
         format!("state/instances/{id}"),
+        format!("state/aside/{}/{tag}", name.as_str().replace('/', "+")),
         Key::PullsSince.path(),
         Key::Pulls(name.clone(), 0xa).path(),
         format!("{}/{id}", wharfinger::files::atomic::TEMPORARY),

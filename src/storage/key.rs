@@ -106,6 +106,8 @@ pub(super) const UPLOADS: &str = "uploads";
 pub(super) const REPOSITORIES: &str = "repositories";
 /// Pull times.
 const PULLS: &str = "state/pulls";
+/// Tags moved aside to be looked at before they go.
+pub(super) const ASIDE: &str = "state/aside";
 /// The blob pool.
 pub(super) const BLOBS: &str = "blobs";
 
@@ -130,7 +132,7 @@ impl Key {
             Self::CollectionMark => "state/collection.mark".into(),
             Self::Scrub => "state/scrub.json".into(),
             Self::PullsSince => format!("{PULLS}/since"),
-            Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), name.as_str().replace('/', "+")),
+            Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), flat(name)),
         }
     }
 }
@@ -230,7 +232,7 @@ impl Dir {
             Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
             Self::Referrers(..) => referrer(name).is_some(),
             Self::Intents(_) => intent(name).is_some(),
-            Self::Pulls(_) => name.replace('+', "/").parse::<RepositoryName>().is_ok(),
+            Self::Pulls(_) => flat_name(name).is_some(),
         }
     }
 }
@@ -245,6 +247,21 @@ pub fn referrer(name: &str) -> Option<Digest> {
 pub fn intent(name: &str) -> Option<(PushId, bool)> {
     let (id, expired) = name.strip_suffix(".expired").map_or((name, false), |id| (id, true));
     ulid(id).map(|ulid| (PushId(ulid), expired))
+}
+
+/// Where a tag stands while a process beside the daemon takes it away.
+pub(super) fn aside(repository: &RepositoryName, tag: &Tag) -> String {
+    format!("{ASIDE}/{}/{tag}", flat(repository))
+}
+
+/// A repository's name as one component.
+fn flat(name: &RepositoryName) -> String {
+    name.as_str().replace('/', "+")
+}
+
+/// The repository whose name was made one component.
+pub fn flat_name(component: &str) -> Option<RepositoryName> {
+    component.replace('+', "/").parse().ok()
 }
 
 /// A ULID in the one spelling we write.
@@ -287,6 +304,7 @@ mod tests {
             assert_eq!(key.path(), format!("repositories/org/app/{path}"));
         }
         assert_eq!(Key::PullsSince.path(), "state/pulls/since");
+        assert_eq!(aside(&name, &"v1".parse().unwrap()), "state/aside/org+app/v1");
         assert_eq!(Key::Pulls(name, 0xa).path(), "state/pulls/a/org+app");
         assert_eq!(Item::Blob(digest).path(), format!("blobs/sha256/ab/{hex}"));
     }

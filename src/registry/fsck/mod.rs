@@ -307,6 +307,11 @@ impl<S: Sys> Check<'_, S> {
             Place::Blob(digest) => self.blob(path, &digest, &meta, with_bytes)?,
             Place::Grave(entry) => self.grave(path, &entry, with_bytes)?,
             Place::Upload(_) => self.upload(path)?,
+            Place::Aside(_) => vec![Found::note(
+                Kind::TemporaryLeft,
+                path,
+                "was moved aside by a collection; if that was killed, a running daemon puts it back",
+            )],
             Place::Temporary => temporary(path, &meta, Survey::<S>::age(&meta)),
             Place::Quarantined => vec![Found::note(
                 Kind::Quarantined,

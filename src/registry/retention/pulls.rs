@@ -7,7 +7,7 @@
 use super::{super::Registry, super::Result, decide};
 use crate::{
     oci::{Digest, RepositoryName},
-    storage::{Dir, Durability, Expect, Key, Put},
+    storage::{Dir, Durability, Expect, Key, Put, key},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -298,7 +298,7 @@ impl Registry {
             loop {
                 let page = store.children(&Dir::Pulls(part), after.as_deref(), 1000).await?;
                 for child in &page.entries {
-                    if let Ok(repository) = child.name.replace('+', "/").parse::<RepositoryName>() {
+                    if let Some(repository) = key::flat_name(&child.name) {
                         self.forget_pulls_of(&repository, part).await?;
                     }
                 }

@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use std::{collections::BTreeMap, io};
+use std::collections::BTreeMap;
 
 /// What is longer is read by another thread.
 const SMALL: u64 = 64 << 10;
@@ -90,7 +90,7 @@ impl<S: Sys> Inner<S> {
         is_whole.then(|| Fact { bytes: bytes.into(), written: meta.modified })
     }
 
-    fn fact(&self, path: &str) -> Result<Option<Fact>> {
+    pub(super) fn fact(&self, path: &str) -> Result<Option<Fact>> {
         self.fact_within(path, key::LONGEST)
     }
 
@@ -185,8 +185,14 @@ impl<S: Sys> Inner<S> {
         let found = if *expect == Expect::Any { None } else { self.fact(&path)? };
         let gone = match found {
             found if !expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) => false,
-            Some(found) => self.take_away(&path, &found)?,
-            None => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
+            // The daemon's own locks are enough for itself: nobody else puts tags.
+            Some(found)
+                if self.is_beside
+                    && let Key::Tag(name, tag) = key =>
+            {
+                self.take_away(&path, &key::aside(name, tag), &found)?
+            }
+            _ => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
         };
         drop(lock);
         match key.removal() {
@@ -200,26 +206,5 @@ impl<S: Sys> Inner<S> {
             self.prune(&path);
         }
         Ok(gone)
-    }
-
-    /// Removes the value that was found. Another process, which no lock of ours holds up, may have
-    /// put another since, or the same again: so it is taken aside first, looked at there, and put
-    /// back unless something newer stands in its place by then.
-    fn take_away(&self, path: &str, found: &Fact) -> Result<bool> {
-        let failed = |e| Error::io("delete", path, e);
-        let aside = self.files.temporary();
-        if absent(self.files.rename(path, &aside)).map_err(failed)?.is_none() {
-            return Ok(false);
-        }
-        // Only the tidying of old temporary files takes it from there, and nothing that was just put is old.
-        let is_that = self.fact(&aside)?.is_none_or(|fact| fact == *found);
-        if !is_that {
-            match self.files.link(&aside, path) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
-                Ok(()) | Err(_) => {}
-            }
-        }
-        absent(self.sys().unlink(&aside)).map_err(failed)?;
-        Ok(is_that)
     }
 }

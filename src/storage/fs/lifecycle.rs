@@ -152,9 +152,14 @@ impl<S: Sys> Lifecycle for Fs<S> {
     }
 
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
-        self.run(|inner| inner.lock_collection().map_err(|e| Error::io("lock", spare::LOCK, e)))
-            .await
-            .map(|lock| lock.map(Exclusive::new))
+        self.run(|inner| {
+            let lock = inner.lock_collection().map_err(|e| Error::io("lock", spare::LOCK, e))?;
+            if lock.is_some() {
+                inner.put_back_all()?;
+            }
+            Ok(lock.map(Exclusive::new))
+        })
+        .await
     }
 
     async fn tidy(&self, before: SystemTime) -> Result<u64> {
@@ -169,6 +174,11 @@ impl<S: Sys> Lifecycle for Fs<S> {
                 if meta.is_some_and(|meta| meta.modified <= before) && before <= world::now() {
                     removed += u64::from(absent(inner.sys().unlink(&path)).map_err(failed)?.is_some());
                 }
+            }
+            if !inner.asides()?.is_empty()
+                && let Some(_alone) = inner.lock_collection().map_err(|e| Error::io("lock", spare::LOCK, e))?
+            {
+                inner.put_back_all()?;
             }
             inner.stay_announced()?;
             inner.forget_instances()?;

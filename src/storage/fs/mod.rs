@@ -5,6 +5,7 @@
 //! [`super::key`]. One daemon serves a root ([`root`] holds the lock), so short in-process locks
 //! order the writers of one key.
 
+mod aside;
 mod content;
 mod facts;
 mod graveyard;

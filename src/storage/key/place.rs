@@ -1,7 +1,7 @@
 //! What a path below the root stands for: the names of [`super`], read backwards. Whatever fits
 //! none of them is a stray.
 
-use super::{GRAVEYARD, Key, QUARANTINE, REPOSITORIES, UPLOADS, intent, referrer, ulid};
+use super::{GRAVEYARD, Key, QUARANTINE, REPOSITORIES, UPLOADS, flat_name, intent, referrer, ulid};
 use crate::{
     files::{Kind, atomic::TEMPORARY},
     oci::{Algorithm, Digest, RepositoryName, Tag, UploadId},
@@ -27,6 +27,8 @@ pub enum Place {
     Grave(Condemned),
     /// A file being written.
     Temporary,
+    /// The tag with this key, moved aside to be looked at before it goes.
+    Aside(Key),
     /// The daemon's own notes, which may be lost.
     Note,
     /// A key of the daemon's own.
@@ -65,7 +67,8 @@ fn directory(path: &str, parts: &[&str]) -> Option<Place> {
         [GRAVEYARD, run, below @ ..] => is(ulid(run).is_some() && is_of_grave(below)),
         [QUARANTINE, run] => ulid(run).is_some().then_some(Place::Quarantined),
         ["identity", ..] => is(true),
-        ["state", "pulls" | "spare", ..] | ["state", "instances"] => is(true),
+        ["state", "pulls" | "spare", ..] | ["state", "instances" | "aside"] => is(true),
+        ["state", "aside", name] => is(flat_name(name).is_some()),
         _ => is(path == TEMPORARY),
     }
 }
@@ -86,6 +89,7 @@ fn file(path: &str, parts: &[&str]) -> Option<Place> {
         ["state", "collection.mark"] => Some(Place::Fact(Key::CollectionMark)),
         ["state", "scrub.json"] => Some(Place::Fact(Key::Scrub)),
         ["state", "collection.lock"] | ["state", "pulls", _, ..] | ["state", "instances", _] => Some(Place::Note),
+        ["state", "aside", name, tag] => Some(Place::Aside(Key::Tag(flat_name(name)?, tag.parse().ok()?))),
         _ => path.strip_prefix(TEMPORARY)?.strip_prefix('/').map(|_| Place::Temporary),
     }
 }
@@ -156,12 +160,11 @@ fn is_of_grave(below: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{aside, tests::words},
+        *,
+    };
     use crate::storage::{Item, PushId, RunId, Why};
-
-    fn words() -> (RepositoryName, Digest, Tag) {
-        ("org/app".parse().unwrap(), format!("sha256:{}", "ab".repeat(32)).parse().unwrap(), "v1".parse().unwrap())
-    }
 
     /// The directories above a path are of the layout, too.
     fn holds(path: &str, kind: Kind, place: &Place) {
@@ -186,7 +189,7 @@ mod tests {
             Key::Layer(name.clone(), digest.clone()),
             Key::Revision(name.clone(), digest.clone()),
             Key::Tag(name.clone(), tag.clone()),
-            Key::Tagged(name.clone(), digest.clone(), tag),
+            Key::Tagged(name.clone(), digest.clone(), tag.clone()),
             Key::Referrer { repository: name.clone(), subject: digest.clone(), referrer: digest.clone() },
             Key::Intent(name.clone(), push),
             Key::ExpiredIntent(name.clone(), push),
@@ -200,7 +203,7 @@ mod tests {
         for (item, kind) in [
             (Item::Blob(digest.clone()), Kind::File),
             (Item::Link(name.clone(), digest.clone()), Kind::File),
-            (Item::Revision(name, digest.clone()), Kind::File),
+            (Item::Revision(name.clone(), digest.clone()), Kind::File),
             (Item::Upload(id), Kind::Directory),
         ] {
             let grave = Condemned { run: RunId::fresh(), item, why: Why::Deleted };
@@ -210,6 +213,7 @@ mod tests {
         holds(&Item::Upload(id).path(), Kind::Directory, &Place::Upload(id));
         holds(&format!("{}/sealed", Item::Upload(id).path()), Kind::File, &Place::UploadFile);
         holds("state/tmp/x", Kind::File, &Place::Temporary);
+        holds(&aside(&name, &tag), Kind::File, &Place::Aside(Key::Tag(name, tag)));
         holds("identity/keys/token.pem", Kind::File, &Place::Secret);
     }
 

@@ -58,7 +58,7 @@ pub(super) struct Client {
 }
 
 /// Bytes as they come over a connection.
-fn once(bytes: Bytes) -> impl crate::registry::Incoming {
+pub(super) fn once(bytes: Bytes) -> impl crate::registry::Incoming {
     futures_util::stream::iter([Ok(bytes)])
 }
 

@@ -4,6 +4,7 @@
 //! One seed is one run, the same each time. `SEEDS=1000000 cargo test --release --lib sim -- --ignored`
 //! runs many; a failing one is told, and kept in [`KEPT`].
 
+mod alone;
 mod check;
 mod client;
 mod content;
