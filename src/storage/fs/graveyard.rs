@@ -7,6 +7,9 @@ use crate::{
 };
 use std::{collections::BTreeSet, io, sync::atomic::Ordering, time::Duration};
 
+/// The sync after which what was deleted is gone from its place.
+const DELETED: &str = "the removal of what is deleted";
+
 /// File systems without hard links, or a file that has as many as it may.
 fn cannot_link(error: &io::Error) -> bool {
     use io::ErrorKind as K;
@@ -79,8 +82,9 @@ impl<S: Sys> Inner<S> {
         if !matches!(entry.item, Item::Upload(_)) {
             self.date(&dead).map_err(failed)?;
         }
+        // That it left its place need not last: it is condemned again then. A deletion makes sure of that for
+        // itself, and a purge of everything (`Lifecycle::settle`).
         self.files.sync_parent(&dead, "the name of a grave").map_err(failed)?;
-        self.files.sync_parent(&live, "the removal of what is condemned").map_err(failed)?;
         if let Item::Link(..) | Item::Revision(..) = entry.item {
             self.prune(&live);
         }
@@ -96,42 +100,24 @@ impl<S: Sys> Inner<S> {
     fn remove_for_good(&self, entry: &Condemned) -> Result<Verdict> {
         let (live, dead) = (entry.item.path(), entry.path());
         let failed = |e| Error::io("delete", &live, e);
-        let (mut graves, mut removal) = (BTreeSet::from([format!("{}/runs", key::GRAVEYARD)]), None);
-        let (mut is_gone, mut emptied) = (false, Vec::new());
+        let mut graves = BTreeSet::from([format!("{}/runs", key::GRAVEYARD)]);
+        let (mut removal, mut emptied) = (None, Vec::new());
         // Until nothing is left: a collection or a push may be bringing it back from where it lies.
         loop {
-            let mut found = false;
-            if absent(self.sys().meta(&live)).map_err(failed)?.is_some() {
-                // An earlier one makes place: nobody brings either back. A move onto another name of the same
-                // file would be none.
-                absent(self.sys().unlink(&dead)).map_err(failed)?;
-                match absent(self.files.rename(&live, &dead)) {
-                    Ok(None) => {}
-                    Ok(Some(())) => {
-                        (found, removal) = (true, Some("the removal of what is deleted"));
-                        self.date(&dead).map_err(failed)?;
-                    }
-                    // What somebody deletes to make room must go all the same; only the chance to look at
-                    // it later is lost.
-                    Err(e) if is_full(&e) => {
-                        found = absent(self.sys().unlink(&live)).map_err(failed)?.is_some();
-                        removal = Some("the removal of what finds no grave");
-                    }
-                    Err(e) => return Err(failed(e)),
-                }
-            }
+            let mut found = self.bury(&live, &dead).map_err(failed)?;
             for grave in self.graves(&entry.item)? {
                 let path = grave.path();
                 if absent(self.sys().unlink(&path)).map_err(failed)?.is_some() {
-                    found = true;
+                    // Whoever moved it here may not have synced yet that it left its place.
+                    found = found.or(Some(DELETED));
                     emptied.push(path.clone());
                 }
                 graves.insert(path);
             }
-            if !found {
+            if found.is_none() {
                 break;
             }
-            is_gone = true;
+            removal = found;
         }
         if let Some(removal) = removal {
             self.files.sync_parent(&live, removal).map_err(failed)?;
@@ -146,7 +132,30 @@ impl<S: Sys> Inner<S> {
         if let Item::Link(..) | Item::Revision(..) = entry.item {
             self.prune(&live);
         }
-        Ok(if is_gone { Verdict::Condemned } else { Verdict::Gone })
+        Ok(if removal.is_some() { Verdict::Condemned } else { Verdict::Gone })
+    }
+
+    /// Moves what somebody deleted to its grave, from where nobody brings it back; which sync that asks
+    /// for, if anything was there.
+    fn bury(&self, live: &str, dead: &str) -> io::Result<Option<&'static str>> {
+        if absent(self.sys().meta(live))?.is_none() {
+            return Ok(None);
+        }
+        // An earlier one makes place. A move onto another name of the same file would be none.
+        absent(self.sys().unlink(dead))?;
+        match absent(self.files.rename(live, dead)) {
+            Ok(None) => Ok(None),
+            Ok(Some(())) => {
+                self.date(dead)?;
+                Ok(Some(DELETED))
+            }
+            // What somebody deletes to make room must go all the same; only the chance to look at it
+            // later is lost.
+            Err(e) if is_full(&e) => {
+                Ok(absent(self.sys().unlink(live))?.map(|()| "the removal of what finds no grave"))
+            }
+            Err(e) => Err(e),
+        }
     }
 
     pub(super) fn restore(&self, entry: &Condemned) -> Result<bool> {

@@ -36,7 +36,6 @@ const MISSED: &[(&str, u64)] = &[
     ("the removal of a referrer", 9242),
     ("the removal of a tag", 10),
     ("the removal of what finds no grave", 672),
-    ("the removal of what is condemned", 5490),
     ("the removal of what is deleted", 14),
 ];
 
