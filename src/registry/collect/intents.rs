@@ -15,10 +15,8 @@ impl Pass<'_> {
             return Ok(());
         }
         let mut walk = Walk::default();
-        let mut done = 0;
         while let Some(repository) = walk.next(self.registry).await? {
-            self.at(Step::Intents, done).await;
-            done += 1;
+            self.at(Step::Intents, self.report.intents).await;
             // They stay roots then, and wait for the next collection.
             if let Err(error) = self.tidy_intents_of(&repository).await {
                 self.report.error(&error);
