@@ -4,12 +4,12 @@
 //! One seed is one run, the same each time. `SEEDS=1000000 cargo test --release --lib sim -- --ignored`
 //! runs many; a failing one is told, and kept in [`KEPT`].
 
-mod alone;
 mod check;
 mod client;
 mod content;
 mod history;
 mod mutants;
+mod scenarios;
 
 use super::super::{Collection, MissingReferences, Registry, Settings};
 use crate::{

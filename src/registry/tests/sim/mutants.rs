@@ -40,7 +40,7 @@ const MISSED: &[(&str, u64)] = &[
 ];
 
 /// Syncs of the code that no seed misses, or hardly any, and why. Those that matter have tests of their own
-/// ([`super::alone`], `storage::fs::aside`).
+/// ([`super::scenarios`], `storage::fs::aside`).
 const NOT_SIMULATED: &[(&str, &str)] = &[
     ("the name of a healed small blob", "no run damages the bytes of a manifest"),
     ("the removal of the spare directory", "one run in millions comes to it"),
