@@ -166,6 +166,9 @@ impl Lifecycle for Faulty {
     async fn restore(&self, entry: &Condemned) -> Result<bool> {
         self.step(self.inner.restore(entry)).await
     }
+    async fn buried(&self, entry: &Condemned) -> Result<Option<Fact>> {
+        self.step(self.inner.buried(entry)).await
+    }
     async fn purge(&self, entry: &Condemned) -> Result<u64> {
         self.step(self.inner.purge(entry)).await
     }

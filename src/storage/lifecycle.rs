@@ -1,6 +1,6 @@
 //! What collection needs: ages, the graveyard, who is at work.
 
-use super::{Item, ItemKind, Page, Result};
+use super::{Fact, Item, ItemKind, Page, Result};
 use crate::{
     files::{Space, Syncing, Syncs, world},
     oci::Digest,
@@ -196,6 +196,9 @@ pub trait Lifecycle: Send + Sync {
     /// Brings an entry back under its live name, unless something is there; `false` if the entry
     /// is gone. The entry stays until it is purged: whoever looks in both places finds it.
     async fn restore(&self, entry: &Condemned) -> Result<bool>;
+
+    /// The value of an entry that is a link or a revision; `None` if it is gone.
+    async fn buried(&self, entry: &Condemned) -> Result<Option<Fact>>;
 
     /// Removes exactly this entry, never a live name; the bytes freed.
     async fn purge(&self, entry: &Condemned) -> Result<u64>;

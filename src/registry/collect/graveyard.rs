@@ -95,9 +95,7 @@ impl Pass<'_> {
         let freed = match self.options.dry_run {
             true => grave.len,
             false => {
-                if let (Item::Revision(name, digest), Why::Unreferenced) = (item, grave.entry.why) {
-                    self.registry.forget_referrer(name, digest).await?;
-                }
+                self.registry.forget_referrer(&grave.entry).await?;
                 store.purge(&grave.entry).await?
             }
         };

@@ -3,8 +3,8 @@
 
 use crate::{
     oci::{Digest, Manifest, RepositoryName},
-    registry::{Error, Registry, Result, referrer},
-    storage::{Durability, Expect, Item, Key, Put},
+    registry::{Error, Registry, Result, referrer, revision::Revision},
+    storage::{Condemned, Durability, Expect, Item, Key, Put},
 };
 
 impl Registry {
@@ -46,11 +46,14 @@ impl Registry {
         self.unlist(repository, digest, entry).await
     }
 
-    /// A condemned manifest is about to be removed for good: what it refers to lists it no more.
-    pub(super) async fn forget_referrer(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        let Some(subject) = self.revision(repository, digest).await?.and_then(|revision| revision.subject) else {
-            return Ok(());
-        };
+    /// What lies in the graveyard is about to go for good: if it is a manifest, what that refers to lists it
+    /// no more. Its deletion may have ended before it saw that a collection had listed it again.
+    pub(super) async fn forget_referrer(&self, grave: &Condemned) -> Result<()> {
+        let Item::Revision(repository, digest) = &grave.item else { return Ok(()) };
+        let Some(buried) = self.core.store.buried(grave).await? else { return Ok(()) };
+        // What cannot be read names no subject, and goes as well.
+        let revision = serde_json::from_slice::<Revision>(&buried.bytes).ok();
+        let Some(subject) = revision.and_then(|revision| revision.subject) else { return Ok(()) };
         let key = Key::Referrer { repository: repository.clone(), subject, referrer: digest.clone() };
         match self.core.store.get(&key).await? {
             Some(entry) => self.unlist(repository, digest, Put::any(key, entry.bytes)).await,

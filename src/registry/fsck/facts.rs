@@ -100,7 +100,7 @@ impl<S: Sys> Check<'_, S> {
         let item = Item::Revision(name.clone(), referrer.clone());
         if !self.survey.is_there(&item)? {
             let what = format!("lists {} as a referrer, which {name} has not", short(referrer));
-            let advice = "let `fsck --repair` take it aside; clients that follow it find nothing";
+            let advice = "nobody is told of it; let `fsck --repair` take it aside";
             let fix = Fix::Aside(Aside::of(path, bytes).unless(item));
             return Ok(vec![Found::warning(Kind::ReferrerDangling, path, what, advice).by(fix)]);
         }

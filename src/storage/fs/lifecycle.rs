@@ -5,8 +5,8 @@ use crate::{
     files::{Kind, Sys, atomic, path::parent, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
-        Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Grave, Health, InstanceId, Item, ItemKind,
-        Lifecycle, Page, Presence, Result, RunId, Verdict, Why, error::absent, key,
+        Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Fact, Grave, Health, InstanceId, Item,
+        ItemKind, Lifecycle, Page, Presence, Result, RunId, Verdict, Why, error::absent, key,
     },
 };
 use async_trait::async_trait;
@@ -131,6 +131,11 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn restore(&self, entry: &Condemned) -> Result<bool> {
         let entry = entry.clone();
         self.run(move |inner| inner.restore(&entry)).await
+    }
+
+    async fn buried(&self, entry: &Condemned) -> Result<Option<Fact>> {
+        let path = entry.path();
+        self.run(move |inner| inner.fact(&path)).await
     }
 
     async fn purge(&self, entry: &Condemned) -> Result<u64> {

@@ -128,6 +128,13 @@ impl Lifecycle for Mem {
         Ok(self.state().restore(entry))
     }
 
+    async fn buried(&self, entry: &Condemned) -> Result<Option<Fact>> {
+        Ok(match self.state().graves.get(&entry.path()) {
+            Some((_, Buried::File(file))) => Some(file.clone()),
+            Some((_, Buried::Upload(_))) | None => None,
+        })
+    }
+
     async fn purge(&self, entry: &Condemned) -> Result<u64> {
         Ok(match self.state().graves.remove(&entry.path()) {
             Some((_, Buried::File(file))) => file.bytes.len() as u64,

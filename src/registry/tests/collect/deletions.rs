@@ -58,7 +58,7 @@ async fn a_repository_of_which_everything_went_leaves_no_directory() {
 }
 
 #[tokio::test]
-async fn an_entry_that_a_deletion_left_behind_is_not_listed() {
+async fn an_entry_that_a_deletion_left_behind_is_not_listed_and_goes_with_its_grave() {
     each(|registry| async move {
         let (subject, referrer) = push_referrer(&registry).await;
         let listed = async || registry.referrers(&name(), &subject, &[], None).await.unwrap().descriptors.len();
@@ -66,8 +66,10 @@ async fn an_entry_that_a_deletion_left_behind_is_not_listed() {
         let entry = Key::Referrer { repository: name(), subject: subject.clone(), referrer: referrer.clone() };
         let left = registry.core.store.get(&entry).await.unwrap().unwrap();
         registry.delete_manifest(&name(), &Reference::Digest(referrer)).await.unwrap();
-        registry.core.store.put(vec![Put::any(entry, left.bytes)], Durability::Durable).await.unwrap();
+        registry.core.store.put(vec![Put::any(entry.clone(), left.bytes)], Durability::Durable).await.unwrap();
         assert_eq!(listed().await, 0);
+        collect(&registry, NOW).await;
+        assert!(registry.core.store.get(&entry).await.unwrap().is_none(), "it goes with the manifest's grave");
     })
     .await;
 }
