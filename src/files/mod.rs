@@ -11,6 +11,7 @@ pub mod guard;
 mod health;
 pub mod path;
 pub mod probe;
+mod read;
 mod real;
 pub mod replace;
 #[cfg(test)]
@@ -21,5 +22,6 @@ pub mod world;
 pub use atomic::{Files, Staged};
 pub use guard::{Guarded, Syncing, Syncs};
 pub use health::Refused;
-pub use real::{Real, read_aside, read_now};
+pub use read::{read_aside, read_now};
+pub use real::Real;
 pub use sys::{Entry, Kind, Meta, Space, Sys};

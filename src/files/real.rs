@@ -2,7 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "the calls that make files appear; everyone else goes by `atomic`")]
 
-use super::sys::{Kind, Meta, Space, Sys};
+use super::{
+    read::{read_aside, read_at, read_now},
+    sys::{Kind, Meta, Space, Sys},
+};
 use bytes::Bytes;
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -21,18 +24,19 @@ use std::{
 pub struct Real {
     root: OwnedFd,
     /// The kernel resolves a path beneath the root by itself.
+    #[cfg_attr(portable, expect(dead_code, reason = "no other system than Linux does"))]
     resolves: bool,
 }
 
 /// Opens a directory to go on from there, which needs no right to list it where the system can
 /// tell the two apart.
-#[cfg(target_os = "linux")]
+#[cfg(not(portable))]
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::PATH);
-#[cfg(not(target_os = "linux"))]
+#[cfg(portable)]
 const DIRECTORY: OFlags = OFlags::DIRECTORY;
 
 /// No way leads out of the root, and no link is followed.
-#[cfg(target_os = "linux")]
+#[cfg(not(portable))]
 const BENEATH: fs::ResolveFlags =
     fs::ResolveFlags::BENEATH.union(fs::ResolveFlags::NO_SYMLINKS).union(fs::ResolveFlags::NO_MAGICLINKS);
 
@@ -48,12 +52,12 @@ impl Real {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = fs::open(path, flags, Mode::empty())?;
         // Kernels and sandboxes without openat2; some of the latter call it forbidden.
-        #[cfg(target_os = "linux")]
+        #[cfg(not(portable))]
         let resolves = !matches!(
             fs::openat2(&root, ".", DIRECTORY | OFlags::CLOEXEC, Mode::empty(), fs::ResolveFlags::BENEATH),
             Err(Errno::NOSYS | Errno::PERM)
         );
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(portable)]
         let resolves = false;
         Ok(Self { root, resolves })
     }
@@ -79,15 +83,15 @@ impl Real {
     /// # Errors
     /// As `fstatfs(2)` gives them.
     pub fn file_system(&self) -> io::Result<u64> {
-        #[cfg(target_os = "linux")]
+        #[cfg(not(portable))]
         return Ok(u64::from(fs::fstatfs(&self.root)?.f_type as u32));
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(portable)]
         Ok(0)
     }
 
     /// Opens beneath the root without following any link.
     fn open_beneath(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        #[cfg(target_os = "linux")]
+        #[cfg(not(portable))]
         if self.resolves {
             loop {
                 return match fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, BENEATH) {
@@ -135,51 +139,6 @@ impl Real {
     }
 }
 
-fn read_at(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match rustix::io::pread(file, &mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(filled)
-}
-
-/// Reads into `buffer` from `offset`, fewer bytes than asked only at the end; what was not in memory
-/// before does not stay there.
-///
-/// # Errors
-/// As `pread(2)` gives them.
-pub fn read_aside(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    // No reading ahead: what it brings would count as having been there.
-    let _ = fs::fadvise(file, 0, None, fs::Advice::Random);
-    let warm = read_now(file, buffer, offset);
-    let from = offset + warm as u64;
-    let cold = read_at(file, &mut buffer[warm..], from)?;
-    if let Some(len) = std::num::NonZeroU64::new(cold as u64) {
-        // Only advice: where it is not taken, the pages stay a little longer.
-        let _ = fs::fadvise(file, from, Some(len), fs::Advice::DontNeed);
-    }
-    Ok(warm + cold)
-}
-
-/// Reads as much as is in memory already, without waiting for anything; how many bytes that was.
-#[cfg(target_os = "linux")]
-pub fn read_now(file: &std::fs::File, buffer: &mut [u8], offset: u64) -> usize {
-    let into = &mut [io::IoSliceMut::new(buffer)];
-    // Where the file system cannot tell, nothing is.
-    rustix::io::preadv2(file, into, offset, rustix::io::ReadWriteFlags::NOWAIT).unwrap_or(0)
-}
-
-/// Where the system cannot tell, nothing is in memory.
-#[cfg(not(target_os = "linux"))]
-pub fn read_now(_: &std::fs::File, _: &mut [u8], _: u64) -> usize {
-    0
-}
-
 fn kind(file_type: FileType) -> Kind {
     match file_type {
         FileType::RegularFile => Kind::File,
@@ -191,11 +150,13 @@ fn kind(file_type: FileType) -> Kind {
 fn meta(stat: &fs::Stat) -> Meta {
     let (seconds, nanos) = (stat.st_mtime, stat.st_mtime_nsec);
     let since = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
+    #[allow(clippy::useless_conversion, reason = "some systems have sixteen bits for it")]
+    let mode = u32::from(stat.st_mode) & 0o7777;
     Meta {
         kind: kind(FileType::from_raw_mode(stat.st_mode)),
         len: u64::try_from(stat.st_size).unwrap_or(0),
         modified: UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH),
-        mode: stat.st_mode & 0o7777,
+        mode,
     }
 }
 
@@ -206,7 +167,7 @@ impl Sys for Real {
         self.open_file(path, OFlags::RDONLY, Mode::empty())
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(not(portable))]
     fn open_now(&self, path: &str) -> Option<Self::File> {
         if !self.resolves {
             return None;
@@ -284,7 +245,7 @@ impl Sys for Real {
 
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         let ((from_dir, from), (to_dir, to)) = (self.split(from)?, self.split(to)?);
-        #[cfg(target_os = "linux")]
+        #[cfg(not(portable))]
         match fs::renameat_with(&from_dir, from, &to_dir, to, fs::RenameFlags::NOREPLACE) {
             // File systems without the flag: link does not replace either.
             Err(Errno::INVAL | Errno::NOSYS) => {}
@@ -320,9 +281,9 @@ impl Sys for Real {
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
+        #[cfg(not(portable))]
         fs::syncfs(&self.root)?;
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(portable)]
         fs::sync();
         Ok(())
     }

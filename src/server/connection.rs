@@ -97,7 +97,7 @@ where
     if is_h2 {
         return serve_h2(TokioIo::new(socket), conn, activity, shared).await;
     }
-    let slot = cfg!(target_os = "linux").then(Arc::<Slot>::default);
+    let slot = cfg!(not(portable)).then(Arc::<Slot>::default);
     let io = Plain::new(Heads::new(socket, activity.clone(), shared.limits.header), slot.clone());
     serve_h1(io, Conn { slot, ..conn }, activity, shared, Plain::socket).await;
 }

@@ -40,7 +40,7 @@ impl Plain {
     }
 
     /// Sends the window a marker stands for.
-    #[cfg(target_os = "linux")]
+    #[cfg(not(portable))]
     fn poll_window(&mut self, cx: &mut Context<'_>, marked: usize) -> Poll<io::Result<usize>> {
         let Some(slot) = self.slot.clone() else { return Poll::Ready(Err(lost())) };
         self.socket_mut().poll_send(cx, move |stream| {
@@ -61,7 +61,7 @@ impl Plain {
         })
     }
 
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(portable)]
     fn poll_window(&mut self, _: &mut Context<'_>, _: usize) -> Poll<io::Result<usize>> {
         Poll::Ready(Err(lost()))
     }
@@ -119,12 +119,12 @@ impl Write for Plain {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(not(portable))]
 fn more() -> SendFlags {
     SendFlags::MORE
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(portable)]
 fn more() -> SendFlags {
     SendFlags::empty()
 }

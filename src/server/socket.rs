@@ -31,7 +31,7 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 /// What the kernel may hold that it has not sent. It says it takes more when a good part of what it
 /// holds is gone: left to itself it holds 4 MiB, and a client of 20 KB/s seems to stand still for a
 /// minute. Also, a client that takes nothing occupies no more than this.
-#[cfg(target_os = "linux")]
+#[cfg(not(portable))]
 const UNSENT: u32 = 256 << 10;
 
 /// How much of what a client still sends is thrown away after its answer, for how long in all and
@@ -47,7 +47,7 @@ impl Socket {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        #[cfg(target_os = "linux")]
+        #[cfg(not(portable))]
         if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
             tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
         }

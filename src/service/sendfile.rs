@@ -89,7 +89,7 @@ pub fn is_marker(bytes: &[u8]) -> bool {
 
 /// Whether a file's bytes can be had without waiting for the disk: its first, middle and last
 /// page of the run are in memory. Where the system cannot tell, they are not.
-#[cfg(target_os = "linux")]
+#[cfg(not(portable))]
 pub fn is_warm(file: &File, offset: u64, len: u64) -> bool {
     use rustix::io::{ReadWriteFlags, preadv2};
     let present = |at: u64| {
@@ -102,7 +102,7 @@ pub fn is_warm(file: &File, offset: u64, len: u64) -> bool {
 }
 
 /// Where windows are never sent they need not be warm.
-#[cfg(not(target_os = "linux"))]
+#[cfg(portable)]
 pub fn is_warm(_: &File, _: u64, _: u64) -> bool {
     false
 }
