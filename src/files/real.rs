@@ -251,8 +251,19 @@ impl Sys for Real {
             Err(Errno::INVAL | Errno::NOSYS) => {}
             done => return Ok(done?),
         }
-        fs::linkat(&from_dir, from, &to_dir, to, AtFlags::empty())?;
-        Ok(fs::unlinkat(from_dir, from, AtFlags::empty())?)
+        match fs::linkat(&from_dir, from, &to_dir, to, AtFlags::empty()) {
+            Ok(()) => Ok(fs::unlinkat(from_dir, from, AtFlags::empty())?),
+            // Directories have one name, and a second name of a file may need room. Then it is looked first: a
+            // name that two give at the same moment stands for the same content.
+            Err(Errno::PERM | Errno::NOSPC | Errno::DQUOT | Errno::MLINK | Errno::OPNOTSUPP) => {
+                match fs::statat(&to_dir, to, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(_) => Err(Errno::EXIST.into()),
+                    Err(Errno::NOENT) => Ok(fs::renameat(from_dir, from, to_dir, to)?),
+                    Err(e) => Err(e.into()),
+                }
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
