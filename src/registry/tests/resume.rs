@@ -117,6 +117,7 @@ fn a_mark_goes_on_where_it_was_interrupted_and_keeps_what_it_had_found() {
             assert!(marked < 6, "{most}: it began anew: {marked}");
             assert_eq!((report.repositories, report.manifests, report.referenced.number), (4, 4, 6), "{most}");
             assert_eq!((report.condemned.blobs, report.condemned.links), (1, 1), "{most}");
+            assert_eq!(sim.files(&format!("graveyard/{}", report.run)).len(), 2, "{most}: its own run is told");
             all_is_there(&registry).await;
             let (again, _) = collect(&sim, &registry, DAILY).await;
             assert!(!again.resumed, "{most}: it was thrown away");
