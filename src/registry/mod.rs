@@ -3,6 +3,7 @@
 //! [`Registry`] is a handle for one request: the shared state and the settings that request goes
 //! by. One file per noun of the protocol. Access has been decided when these are called.
 
+mod batch;
 mod blob;
 mod catalog;
 mod clock;
@@ -73,6 +74,8 @@ struct Core {
     store: Arc<dyn Storage>,
     /// Open upload sessions and whose they are.
     ledger: ledger::Ledger,
+    /// Requests that bring the bytes of blobs.
+    receivers: batch::Receivers,
     /// Where a caller met a digest last: guesses for a mount without `from`, each verified at use.
     hints: quick_cache::sync::Cache<(Digest, Subject), Arc<[RepositoryName]>>,
     /// Orders the pushes of a manifest against its deletion, and the pushes of one tag.
@@ -107,6 +110,7 @@ impl Registry {
         let core = Core {
             store,
             ledger: ledger::Ledger::default(),
+            receivers: batch::Receivers::default(),
             hints: quick_cache::sync::Cache::new(HINTS),
             locks: locks::Locks::default(),
             space: space::Gauge::default(),

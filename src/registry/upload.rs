@@ -6,6 +6,7 @@
 
 use super::{
     Error, Interruption, Registry, Result,
+    batch::{BATCH, Batch},
     ledger::Owner,
     note::{Note, owner},
     verify,
@@ -17,14 +18,11 @@ use crate::{
     who::Subject,
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
-use std::time::Duration;
-
-/// Bytes handed to the disk at once: long enough to hash well, short enough to hold many.
-const BATCH: usize = 256 << 10;
-
-/// Parts of one batch: a client that sends byte by byte costs a handle for each.
-const MOST_PARTS: usize = 1024;
+use futures_util::{
+    Stream,
+    future::{Either, select},
+};
+use std::{pin::pin, time::Duration};
 
 /// The hash so far is noted this often, so that a kill costs no more re-reading than this.
 const NOTE_EVERY: u64 = 64 << 20;
@@ -220,7 +218,7 @@ impl Registry {
     }
 
     /// Reads a request's bytes into a session: a batch is written and hashed while the next one
-    /// arrives.
+    /// arrives, which is the longer the longer that takes.
     async fn take_in(
         &self,
         repository: &RepositoryName,
@@ -235,7 +233,9 @@ impl Registry {
             return Err(Error::ChunkLength);
         }
         self.check_room(writer, announced.unwrap_or(0)).await?;
-        let mut batch = Batch::fill(&mut bytes).await;
+        let receiver = self.core.receivers.enter();
+        let mut batch = Batch::default();
+        batch.fill(&mut bytes, BATCH).await;
         let start = writer.len;
         while !batch.parts.is_empty() {
             let end = writer.len + batch.len;
@@ -248,9 +248,13 @@ impl Registry {
                 self.note(writer).await?;
             }
             let append = self.core.store.append(&writer.id, writer.len, batch.parts, writer.hasher.clone());
-            let (appended, next) = match batch.ended {
-                None => futures_util::join!(append, Batch::fill(&mut bytes)),
-                Some(end) => (append.await, Batch { parts: Vec::new(), len: 0, ended: Some(end) }),
+            let mut next = Batch { ended: batch.ended, ..Batch::default() };
+            let appended = {
+                let (append, gather) = (pin!(append), pin!(next.fill(&mut bytes, receiver.most())));
+                match select(append, gather).await {
+                    Either::Left((appended, _)) => appended,
+                    Either::Right(((), append)) => append.await,
+                }
             };
             let (appended, hasher) = appended?;
             match appended {
@@ -265,6 +269,7 @@ impl Registry {
                 }
                 Appended::Gone => return Err(Error::UploadUnknown(writer.id)),
             }
+            next.fill(&mut bytes, BATCH).await;
             batch = next;
         }
         if writer.len > writer.noted {
@@ -350,37 +355,5 @@ impl Registry {
             self.core.ledger.holds(*id, &note.owner, len);
         }
         Ok(())
-    }
-}
-
-/// Bytes gathered for one write.
-struct Batch {
-    parts: Vec<Bytes>,
-    len: u64,
-    /// Set when no more follow: the body ended, well or early.
-    ended: Option<Result<(), Interruption>>,
-}
-
-impl Batch {
-    async fn fill(bytes: &mut impl Incoming) -> Self {
-        let mut batch = Self { parts: Vec::new(), len: 0, ended: None };
-        while batch.len < BATCH as u64 && batch.parts.len() < MOST_PARTS {
-            match bytes.next().await {
-                Some(Ok(part)) if part.is_empty() => {}
-                Some(Ok(part)) => {
-                    batch.len += part.len() as u64;
-                    batch.parts.push(part);
-                }
-                Some(Err(interruption)) => {
-                    batch.ended = Some(Err(interruption));
-                    break;
-                }
-                None => {
-                    batch.ended = Some(Ok(()));
-                    break;
-                }
-            }
-        }
-        batch
     }
 }
