@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Bytes handed to the disk at once, at least: long enough to hash well, short enough to hold many.
 pub(super) const BATCH: u64 = 256 << 10;
 
-/// At most, while few send, if so many arrive before the last batch is written: to hand one to another
-/// thread and back costs as much as to hash some forty KiB.
+/// At most, while few send, if so many arrive before the last batch is written: handing one to another
+/// thread and back costs some hundred microseconds (docs/performance.md, "Pushes").
 const LARGE_BATCH: u64 = 1 << 20;
 
 /// So many are few. Each holds a batch that is written and one that arrives.

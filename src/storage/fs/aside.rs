@@ -9,7 +9,7 @@ use super::Inner;
 use crate::{
     files::{Kind, Sys, path::parent},
     storage::{
-        Error, Fact, Result,
+        Error, Fact, Key, Result,
         error::absent,
         key::{self, Place},
     },
@@ -17,6 +17,15 @@ use crate::{
 use std::io;
 
 impl<S: Sys> Inner<S> {
+    /// Where the value of a key is moved before it goes, if another process may be putting it. Nobody but
+    /// the daemon puts tags, and its own locks are enough for itself.
+    pub(super) fn aside(&self, key: &Key) -> Option<String> {
+        match key {
+            Key::Tag(name, tag) if self.is_beside => Some(key::aside(name, tag)),
+            _ => None,
+        }
+    }
+
     /// Removes the tag that was found at a path, unless there is another by now.
     pub(super) fn take_away(&self, path: &str, aside: &str, found: &Fact) -> Result<bool> {
         if absent(self.files.rename(path, aside)).map_err(|e| Error::io("delete", path, e))?.is_none() {

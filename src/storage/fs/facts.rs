@@ -183,15 +183,9 @@ impl<S: Sys> Inner<S> {
         let failed = |e| Error::io("delete", &path, e);
         let lock = self.lock(key);
         let found = if *expect == Expect::Any { None } else { self.fact(&path)? };
-        let gone = match found {
-            found if !expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) => false,
-            // The daemon's own locks are enough for itself: nobody else puts tags.
-            Some(found)
-                if self.is_beside
-                    && let Key::Tag(name, tag) = key =>
-            {
-                self.take_away(&path, &key::aside(name, tag), &found)?
-            }
+        let gone = match (found, self.aside(key)) {
+            (found, _) if !expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) => false,
+            (Some(found), Some(aside)) => self.take_away(&path, &aside, &found)?,
             _ => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
         };
         drop(lock);
