@@ -57,8 +57,8 @@ async fn collect(registry: &Registry, options: CollectionOptions) -> CollectionR
     registry.collect(options, &()).await.unwrap().expect("no other collection runs")
 }
 
-/// Publishes the intent of a push, under way in `instance`, of a manifest that needs the layer.
-async fn declare(registry: &Registry, push: PushId, instance: InstanceId) {
+/// Publishes the intent of a push of a manifest that needs the layer, under way in `instance` if that is told.
+async fn declare(registry: &Registry, push: PushId, instance: Option<InstanceId>) {
     let intent = serde_json::json!({"manifest": sha256(b"m"), "refers": [sha256(b"layer")], "instance": instance});
     let put = Put::any(Key::Intent(name(), push), serde_json::to_vec(&intent).unwrap());
     registry.core.store.put(vec![put], Durability::Process).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_collection_brings_back_what_is_needed_and_leaves_its_grave_for_who_lo
     each(|registry| async move {
         push_blobs(&registry).await;
         collect(&registry.under(settings(|c| c.lease = Duration::ZERO)), DAILY).await;
-        declare(&registry, PushId::fresh(), registry.core.store.instance()).await;
+        declare(&registry, PushId::fresh(), Some(registry.core.store.instance())).await;
         let report = collect(&registry, DAILY).await;
         assert_eq!((report.restored.blobs, report.restored.links, report.purged.all()), (1, 1, 0), "{report:?}");
         let report = collect(&registry, DAILY).await;

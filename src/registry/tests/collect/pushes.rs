@@ -10,11 +10,9 @@ fn unknown_layer() -> Bytes {
 async fn the_intent_of_a_push_under_way_keeps_what_it_names() {
     each(|registry| async move {
         push_blobs(&registry).await;
-        let intent = serde_json::json!({"manifest": sha256(b"m"), "refers": [sha256(b"layer")]});
         let push = PushId::fresh();
+        declare(&registry, push, None).await;
         let key = Key::Intent(name(), push);
-        let put = Put::any(key.clone(), serde_json::to_vec(&intent).unwrap());
-        registry.core.store.put(vec![put], Durability::Process).await.unwrap();
         let report = collect(&registry, CollectionOptions { dry_run: true, ..NOW }).await;
         assert_eq!((report.condemned.blobs, report.condemned.links), (1, 1));
         let report = registry.under(settings(|c| c.lease = Duration::ZERO));
@@ -34,10 +32,10 @@ async fn a_push_that_lives_keeps_its_intent_however_slow_it_is() {
     each(|registry| async move {
         push_blobs(&registry).await;
         let push = PushId::fresh();
-        declare(&registry, push, registry.core.store.instance()).await;
+        declare(&registry, push, Some(registry.core.store.instance())).await;
         assert_eq!(collect(&registry, NOW).await.intents, 0);
         assert!(has(&registry, b"layer").await && !has(&registry, b"{}").await);
-        declare(&registry, push, InstanceId::fresh()).await;
+        declare(&registry, push, Some(InstanceId::fresh())).await;
         assert_eq!(collect(&registry, NOW).await.intents, 2, "whoever pushed has ended");
         assert!(!has(&registry, b"layer").await);
     })
