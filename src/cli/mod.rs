@@ -15,6 +15,7 @@ mod fsck;
 mod gc;
 mod htpasswd;
 mod key;
+mod log;
 mod password;
 mod plan;
 mod progress;

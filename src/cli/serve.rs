@@ -1,9 +1,12 @@
 //! `wharfinger serve`: listen, open the storage, serve until told to stop.
 
-use super::upkeep;
+use super::{
+    log::{SetLevel, start_log},
+    upkeep,
+};
 use crate::{
     auth::new_signing_key,
-    config::{AuthType, Env, Live, LogFormat, LogLevel, SigningKey, Warning, Watch},
+    config::{AuthType, Env, Live, SigningKey, Warning, Watch},
     files::Syncing,
     registry::Registry,
     server::{self, Options, Shutdown, Tls, Trigger},
@@ -13,14 +16,9 @@ use crate::{
         fs::{Fs, Opened},
     },
 };
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{process::ExitCode, sync::Arc};
 use tokio::{net::TcpListener, sync::Notify};
-use tracing::{error, info, level_filters::LevelFilter, warn};
-use tracing_subscriber::{fmt, layer::SubscriberExt, reload};
+use tracing::{error, info, warn};
 
 /// Threads for what may block; more than this wait their turn.
 const BLOCKING_THREADS: usize = 128;
@@ -222,34 +220,4 @@ fn greet(env: &Env, listener: &TcpListener) {
         None => address.to_string(),
     };
     info!("to push: docker tag IMAGE {host}/IMAGE && docker push {host}/IMAGE");
-}
-
-/// Changes what is logged while running.
-type SetLevel = Box<dyn Fn(LogLevel) + Send + Sync>;
-
-/// Log lines go to stdout; what keeps the program from starting goes to stderr.
-fn start_log(format: LogFormat, level: LogLevel) -> SetLevel {
-    let (level, handle) = reload::Layer::new(filter(level));
-    let log = tracing_subscriber::registry().with(level);
-    // The log may be set only once in a process; a second attempt (in a test) keeps the first.
-    let _ = match format {
-        LogFormat::Pretty => {
-            let lines = fmt::layer().with_ansi(io::stdout().is_terminal()).with_target(false);
-            tracing::subscriber::set_global_default(log.with(lines))
-        }
-        LogFormat::Json => tracing::subscriber::set_global_default(log.with(fmt::layer().json().flatten_event(true))),
-    };
-    Box::new(move |level| {
-        // Fails only when the log is gone.
-        let _ = handle.reload(filter(level));
-    })
-}
-
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Error => LevelFilter::ERROR,
-    }
 }

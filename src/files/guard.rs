@@ -8,7 +8,7 @@ use super::{
     commit::Directories,
     health::Health,
     path::parent,
-    sys::{Kind, Meta, Space, Sys},
+    sys::{Kind, Meta, Space, Stamp, Sys},
     world,
 };
 use bytes::Bytes;
@@ -223,8 +223,16 @@ impl<S: Sys> Sys for Guarded<S> {
         self.sys.read_aside(file, buffer, offset)
     }
 
-    fn open_now(&self, path: &str) -> Option<Self::File> {
+    fn open_now(&self, path: &str) -> Option<(Self::File, Meta, Stamp)> {
         self.sys.open_now(path)
+    }
+
+    fn stamp(&self, path: &str) -> Option<Stamp> {
+        self.sys.stamp(path)
+    }
+
+    fn stamp_of(&self, file: &Self::File) -> Option<Stamp> {
+        self.sys.stamp_of(file)
     }
 
     fn read_now(&self, file: &Self::File, buffer: &mut [u8]) -> usize {

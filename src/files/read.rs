@@ -49,6 +49,11 @@ pub fn read_aside(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usi
     read_at(file, buffer, offset)
 }
 
+/// How many files this process may hold open at a time; `None` for any number.
+pub fn descriptor_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
 /// Reads as much as is in memory already, without waiting for anything; how many bytes that was.
 #[cfg(not(portable))]
 pub fn read_now(file: &File, buffer: &mut [u8], offset: u64) -> usize {

@@ -4,7 +4,7 @@
 
 use super::{
     read::{read_aside, read_at, read_now},
-    sys::{Kind, Meta, Space, Sys},
+    sys::{Kind, Meta, Space, Stamp, Sys},
 };
 use bytes::Bytes;
 use rustix::{
@@ -160,6 +160,16 @@ fn meta(stat: &fs::Stat) -> Meta {
     }
 }
 
+#[cfg(not(portable))]
+fn stamp(stat: &fs::Stat) -> Stamp {
+    Stamp {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        len: u64::try_from(stat.st_size).unwrap_or(0),
+        changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
+    }
+}
+
 impl Sys for Real {
     type File = std::fs::File;
 
@@ -168,7 +178,7 @@ impl Sys for Real {
     }
 
     #[cfg(not(portable))]
-    fn open_now(&self, path: &str) -> Option<Self::File> {
+    fn open_now(&self, path: &str) -> Option<(Self::File, Meta, Stamp)> {
         if !self.resolves {
             return None;
         }
@@ -176,7 +186,20 @@ impl Sys for Real {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = fs::openat2(&self.root, path, flags, Mode::empty(), BENEATH | fs::ResolveFlags::CACHED).ok()?;
         let stat = fs::fstat(&file).ok()?;
-        (FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile).then(|| file.into())
+        let meta = meta(&stat);
+        (meta.kind == Kind::File).then(|| (file.into(), meta, stamp(&stat)))
+    }
+
+    #[cfg(not(portable))]
+    fn stamp(&self, path: &str) -> Option<Stamp> {
+        // A link on the way may be followed: nothing is opened, and what has the stamp of a file that was opened
+        // beneath the root is that file.
+        fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW).ok().as_ref().map(stamp)
+    }
+
+    #[cfg(not(portable))]
+    fn stamp_of(&self, file: &Self::File) -> Option<Stamp> {
+        fs::fstat(file).ok().as_ref().map(stamp)
     }
 
     fn read_now(&self, file: &Self::File, buffer: &mut [u8]) -> usize {

@@ -39,6 +39,20 @@ pub struct Meta {
     pub mode: u32,
 }
 
+/// Which file it is, and when anything of it changed last: its content, its name, its times. As long as the file is
+/// held open, whatever has the same stamp is that file, unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The file system's number.
+    pub device: u64,
+    /// The file's number there; another may have it when the file is gone and nobody holds it open.
+    pub inode: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// `st_ctime`, in seconds and nanoseconds.
+    pub changed: (i64, i64),
+}
+
 /// Room left on the file system.
 #[derive(Clone, Copy, Debug)]
 pub struct Space {
@@ -67,7 +81,17 @@ pub trait Sys: Send + Sync + 'static {
     fn open_rw(&self, path: &str) -> io::Result<Self::File>;
     /// Opens an existing regular file for reading if nothing has to be waited for: every name on the
     /// way is in memory. `None` says nothing about what is there.
-    fn open_now(&self, _path: &str) -> Option<Self::File> {
+    fn open_now(&self, _path: &str) -> Option<(Self::File, Meta, Stamp)> {
+        None
+    }
+    /// The stamp of what a path stands for. Waits for nothing as long as what stands there is held open, which keeps
+    /// every name on the way in memory. `None` says nothing about what is there.
+    fn stamp(&self, _path: &str) -> Option<Stamp> {
+        None
+    }
+    /// The stamp of an open file, which tells whether it was moved, replaced, removed or changed since. It does not
+    /// tell whether a directory above it was moved. `None` says nothing.
+    fn stamp_of(&self, _file: &Self::File) -> Option<Stamp> {
         None
     }
     /// Fills `buffer` from the beginning of a file if nothing has to be waited for; how many bytes

@@ -69,12 +69,13 @@ pub enum InvalidDigest {
 impl Digest {
     /// The digest with these raw hash bytes.
     pub(super) fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
-        use fmt::Write;
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(8 + hash.len() * 2);
         text.push_str(algorithm.as_str());
         text.push(':');
         for byte in hash {
-            let _ = write!(text, "{byte:02x}");
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
         Self { algorithm, text: text.into() }
     }

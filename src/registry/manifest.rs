@@ -5,7 +5,7 @@
 
 use super::{Error, Registry, Result, revision::Revision, verify};
 use crate::{
-    oci::{Digest, ManifestType, Reference, RepositoryName, Span, Tag},
+    oci::{Digest, ManifestType, Reference, RepositoryName, Tag},
     storage::{self, Dir, Durability, Expect, Item, Key, Put, Verdict, Version, Why},
 };
 use bytes::Bytes;
@@ -48,26 +48,8 @@ impl Registry {
     /// [`Error::ManifestUnknown`] where the bytes are gone; [`storage::Error::Damaged`].
     pub async fn manifest_bytes(&self, digest: &Digest) -> Result<Bytes> {
         let unknown = || Error::ManifestUnknown(Reference::Digest(digest.clone()));
-        let blob = self.core.store.open(digest).await?.ok_or_else(unknown)?;
-        let bytes = blob.read(Span::whole(blob.len())).await?;
-        match verify::bytes(digest, &bytes) {
-            Ok(_) => Ok(bytes),
-            Err(_) => {
-                Err(storage::Error::damaged(Item::Blob(digest.clone()).path(), "its bytes have another digest").into())
-            }
-        }
-    }
-
-    /// Whether the bytes of a manifest are there to be read: else a client is told so before it
-    /// asks for them, and pushes them again.
-    ///
-    /// # Errors
-    /// [`Error::ManifestUnknown`] if not.
-    pub async fn manifest_is_whole(&self, digest: &Digest) -> Result<()> {
-        match self.core.store.open(digest).await? {
-            Some(_) => Ok(()),
-            None => Err(Error::ManifestUnknown(Reference::Digest(digest.clone()))),
-        }
+        let held = |digest: &Digest, bytes: &Bytes| verify::bytes(digest, bytes).is_ok();
+        self.core.store.read(digest, held).await?.ok_or_else(unknown)
     }
 
     /// Removes a tag, or a manifest with all its tags.

@@ -1,9 +1,10 @@
 //! Bodies as the door sees them: whether a request's was read, and while a response's is sent.
 
 use super::{activity::Flight, pace::Pace};
-use crate::service::BoxError;
+use crate::service::{BoxError, RequestBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use std::{
     pin::Pin,
@@ -21,10 +22,13 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// The body, and what will say that nothing of it is left.
-    pub(super) fn new(body: Incoming) -> (Self, Arc<AtomicBool>) {
-        let ended = Arc::new(AtomicBool::new(body.is_end_stream()));
-        (Self { body, ended: ended.clone() }, ended)
+    /// The body, and what will say that nothing of it is left; nothing, where there is none to begin with.
+    pub(super) fn watched(body: Incoming) -> (RequestBody, Option<Arc<AtomicBool>>) {
+        if body.is_end_stream() {
+            return (Empty::new().map_err(|never| match never {}).boxed_unsync(), None);
+        }
+        let ended = Arc::new(AtomicBool::new(false));
+        (Self { body, ended: ended.clone() }.boxed_unsync(), Some(ended))
     }
 }
 

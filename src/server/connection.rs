@@ -217,11 +217,11 @@ async fn answer_h1<B>(
     // A head that came with the request before it was not looked at; see `head`.
     let unseen = request.headers().contains_key(header::TRANSFER_ENCODING) && !scan.is_complete();
     let (head, body) = request.into_parts();
-    let (body, ended) = Upload::new(body);
-    let Ok(mut response) = answer(Request::from_parts(head, body.boxed_unsync()), conn, flight, app).await;
+    let (body, ended) = Upload::watched(body);
+    let Ok(mut response) = answer(Request::from_parts(head, body), conn, flight, app).await;
     // A body nobody read stands between this request and the next. The client is told not to send
     // one; the rest is thrown away when the answer is out.
-    if unseen || !ended.load(Ordering::Acquire) {
+    if unseen || ended.is_some_and(|ended| !ended.load(Ordering::Acquire)) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)

@@ -20,6 +20,7 @@ pub use tls::Tls;
 
 use crate::{
     config::Limits,
+    files::descriptor_limit,
     service::{BoxError, RequestBody},
 };
 use bytes::Bytes;
@@ -125,8 +126,8 @@ fn is_of_one_connection(error: &stdio::Error) -> bool {
 /// How many connections a listener takes: descriptors are left for files, or whoever holds
 /// connections open would keep everybody else from pulling.
 fn most_connections(wanted: usize) -> usize {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let bearable = files.map_or(usize::MAX, |files| usize::try_from(files / 4 * 3).unwrap_or(usize::MAX)).max(1);
+    let bearable =
+        descriptor_limit().map_or(usize::MAX, |files| usize::try_from(files / 4 * 3).unwrap_or(usize::MAX)).max(1);
     if bearable < wanted {
         tracing::warn!(wanted, bearable, "fewer connections than configured: too few files may be open");
     }

@@ -6,12 +6,19 @@ use super::{
 };
 use crate::oci::{Digest, RepositoryName, UploadId};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 /// A response with a whole JSON body.
 pub(super) fn json(bytes: impl Into<Bytes>, media_type: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// A response that content goes into, with room for the headers that come with it.
+pub(super) fn of_content() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.headers_mut() = HeaderMap::with_capacity(12);
     response
 }
 

@@ -14,7 +14,7 @@ use crate::config::Live;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tower::util::BoxCloneSyncService;
@@ -72,7 +72,10 @@ async fn handle(
         telemetry.received(frame.data_ref().map_or(0, Bytes::len));
         frame
     };
-    let request = request.map(|body| StallBody::new(body, allowed).map_frame(count).boxed_unsync());
+    let request = request.map(|body| match body.is_end_stream() {
+        true => body,
+        false => StallBody::new(body, allowed).map_frame(count).boxed_unsync(),
+    });
     let routed = route(state, live, request)?;
     observation.routed(&routed.endpoint);
     let authenticated = authenticate(routed).await?;

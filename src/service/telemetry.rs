@@ -22,7 +22,10 @@ use scrub::ScrubMetrics;
 use std::{
     net::IpAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::{Instant, UNIX_EPOCH},
 };
@@ -274,7 +277,17 @@ fn request_id(headers: &HeaderMap) -> String {
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
     };
     let given = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(harmless);
-    given.map_or_else(|| uuid::Uuid::new_v4().simple().to_string()[..16].to_owned(), str::to_owned)
+    given.map_or_else(fresh_id, str::to_owned)
+}
+
+/// An id no other request of this run has, and hardly one of another run. It is no secret.
+fn fresh_id() -> String {
+    static START: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    /// Odd, so that all multiples differ, and large, so that two in a row do not look alike.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let n = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}", START.wrapping_add(n.wrapping_mul(STEP)))
 }
 
 /// A response's body, counted.

@@ -1,7 +1,7 @@
 //! Blobs, and the uploads that become them.
 
-use super::{Blob, Result, Verdict};
-use crate::oci::{Digest, Hasher, UploadId};
+use super::{Blob, Error, Item, Result, Verdict};
+use crate::oci::{Digest, Hasher, Span, UploadId};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::{Duration, SystemTime};
@@ -109,4 +109,32 @@ pub trait Content: Send + Sync {
 
     /// A blob, to be read: also one that was condemned because nothing referred to it.
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>>;
+
+    /// The bytes of a small blob, if they are its bytes. Unlike those of [`Content::open`] they may come from memory,
+    /// as they were when the file was read and checked last, if nothing has changed it since.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where the check says so.
+    async fn read(&self, digest: &Digest, check: Check) -> Result<Option<Bytes>> {
+        read_whole(digest, self.open(digest).await?, check).await
+    }
+}
+
+/// Says whether bytes have a digest.
+pub type Check = fn(&Digest, &Bytes) -> bool;
+
+/// What [`Content::read`] says of a blob that was opened.
+pub(super) async fn read_whole(digest: &Digest, blob: Option<Blob>, check: Check) -> Result<Option<Bytes>> {
+    let Some(blob) = blob else { return Ok(None) };
+    let bytes = blob.read(Span::whole(blob.len())).await?;
+    checked(digest, &bytes, check)?;
+    Ok(Some(bytes))
+}
+
+/// Fails unless the check passes.
+pub(super) fn checked(digest: &Digest, bytes: &Bytes, check: Check) -> Result<()> {
+    match check(digest, bytes) {
+        true => Ok(()),
+        false => Err(Error::damaged(Item::Blob(digest.clone()).path(), "its bytes have another digest")),
+    }
 }

@@ -2,8 +2,8 @@
 //! thing behind. For tests.
 
 use super::{
-    Aged, Appended, Blob, Capabilities, Child, Condemned, Content, Dir, Durability, Error, Examined, Exclusive, Expect,
-    Fact, Facts, Grave, Health, InstanceId, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress,
+    Aged, Appended, Blob, Capabilities, Check, Child, Condemned, Content, Dir, Durability, Error, Examined, Exclusive,
+    Expect, Fact, Facts, Grave, Health, InstanceId, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress,
     Published, Put, Result, RunId, Storage, Verdict, Verified, Why,
 };
 use crate::{
@@ -131,6 +131,9 @@ impl Content for Faulty {
     }
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
         self.step(self.inner.open(digest)).await
+    }
+    async fn read(&self, digest: &Digest, check: Check) -> Result<Option<Bytes>> {
+        self.step(self.inner.read(digest, check)).await
     }
 }
 

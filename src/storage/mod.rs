@@ -22,7 +22,7 @@ mod suite;
 
 pub(crate) use blob::blocking;
 pub use blob::{Blob, BlobData};
-pub use content::{Appended, Content, Progress, Published, Verified};
+pub use content::{Appended, Check, Content, Progress, Published, Verified};
 pub use error::Error;
 pub use facts::{Child, Durability, Expect, Fact, Facts, Outcome, Page, Put, Version};
 pub use key::{Dir, Item, ItemKind, Key};

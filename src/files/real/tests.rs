@@ -127,7 +127,7 @@ fn what_is_in_memory_is_read_without_waiting_and_nothing_but_regular_files() {
         assert!(kernel.open_now(other).is_none(), "{other}");
     }
     // Not on a kernel that cannot tell.
-    if let Some(file) = kernel.open_now("a/file") {
+    if let Some((file, ..)) = kernel.open_now("a/file") {
         let mut buffer = [0; 7];
         let read = kernel.read_now(&file, &mut buffer);
         // Nor on a file system that cannot.

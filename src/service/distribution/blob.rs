@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        answer::{blob_location, created, empty},
+        answer::{blob_location, created, empty, of_content},
         asked,
         body::{Body, Part},
         error::Error,
@@ -23,7 +23,7 @@ pub(super) async fn read(granted: Granted, name: RepositoryName, digest: Digest)
         true => granted.registry().blob_to_rely_on(&name, &digest).await?,
         false => granted.registry().blob(&name, &digest).await?,
     };
-    let mut response = Response::new(Body::default());
+    let mut response = of_content();
     describe(response.headers_mut(), &digest);
     if headers::client_has(asked, &digest) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

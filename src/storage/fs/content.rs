@@ -9,7 +9,8 @@ use crate::{
     files::{Kind, Sys},
     oci::{Digest, Hasher, UploadId},
     storage::{
-        Appended, Blob, Content, Error, Item, Progress, Published, Result, Verdict, Verified, error::absent, key,
+        Appended, Blob, Check, Content, Error, Item, Progress, Published, Result, Verdict, Verified,
+        content::read_whole, error::absent, key,
     },
 };
 use async_trait::async_trait;
@@ -169,6 +170,13 @@ impl<S: Sys> Content for Fs<S> {
         self.run(move |inner| inner.find(&item, |path| inner.read_blob(path).map_err(|e| Error::io("open", path, e))))
             .await
     }
+
+    async fn read(&self, digest: &Digest, check: Check) -> Result<Option<Bytes>> {
+        if let Some(small) = self.inner.bytes_now(digest) {
+            return small.checked(digest, check).map(Some);
+        }
+        read_whole(digest, self.open(digest).await?, check).await
+    }
 }
 
 fn data(dir: &str) -> String {
@@ -221,9 +229,8 @@ impl<S: Sys> Inner<S> {
 
     /// A blob that can be opened without waiting for anything.
     fn blob_now(&self, path: &str) -> Option<Blob> {
-        let file = self.sys().open_now(path)?;
-        let len = self.sys().file_meta(&file).ok()?.len;
-        self.sys().share(file).ok().map(|file| Blob::file(file, len))
+        let (file, meta, _) = self.sys().open_now(path)?;
+        self.sys().share(file).ok().map(|file| Blob::file(file, meta.len))
     }
 
     pub(super) fn read_blob(&self, path: &str) -> io::Result<Option<Blob>> {

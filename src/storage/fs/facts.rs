@@ -10,14 +10,11 @@ use crate::{
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
-/// What is longer is read by another thread.
-const SMALL: u64 = 64 << 10;
-
 #[async_trait]
 impl<S: Sys> Facts for Fs<S> {
     async fn get(&self, key: &Key) -> Result<Option<Fact>> {
-        if let Some(fact) = self.inner.fact_now(&key.path()) {
-            return Ok(Some(fact));
+        if let Some(small) = self.inner.fact_now(&key.path()) {
+            return Ok(Some(Fact { bytes: small.bytes.clone(), written: small.modified }));
         }
         let key = key.clone();
         self.run(move |inner| match key.item() {
@@ -78,16 +75,6 @@ impl<S: Sys> Inner<S> {
         let (names, more) = self.names(&dir.path(), after, most, |name, kind| kind == wanted && dir.lists(name))?;
         let entries = names.into_iter().map(|(name, kind)| Child { name, is_dir: kind == Kind::Directory });
         Ok(Page { entries: entries.collect(), more })
-    }
-
-    /// The value at a path if it is small and in memory: most are, and asking another thread costs
-    /// more than reading them.
-    fn fact_now(&self, path: &str) -> Option<Fact> {
-        let file = self.sys().open_now(path)?;
-        let meta = self.sys().file_meta(&file).ok().filter(|meta| meta.len <= SMALL)?;
-        let mut bytes = vec![0; meta.len as usize];
-        let is_whole = bytes.is_empty() || self.sys().read_now(&file, &mut bytes) == bytes.len();
-        is_whole.then(|| Fact { bytes: bytes.into(), written: meta.modified })
     }
 
     pub(super) fn fact(&self, path: &str) -> Result<Option<Fact>> {

@@ -13,6 +13,7 @@ mod identity;
 mod instance;
 mod lifecycle;
 mod listing;
+mod recent;
 pub mod root;
 mod spare;
 mod survey;
@@ -34,13 +35,14 @@ pub struct Fs<S: Sys = Real> {
     inner: Arc<Inner<S>>,
 }
 
-struct Inner<S> {
+struct Inner<S: Sys> {
     files: Files<S>,
     /// Writers of one key, or of one upload, take the same of these. Held over a sync where what follows
     /// must not overtake it.
     stripes: Vec<Mutex<()>>,
     /// Large directories, for pages of them.
     listings: listing::Listings,
+    recent: recent::Recent<S::File>,
     /// A daemon may be serving this root. It remembers which directories of repositories are
     /// there, so only itself removes them.
     is_beside: bool,
@@ -80,7 +82,9 @@ impl<S: Sys> Fs<S> {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
         let read_condemned = AtomicU64::new(0);
         let listings = listing::Listings::default();
-        let inner = Inner { files, stripes, listings, is_beside, read_condemned, instance, alive: Mutex::new(alive) };
+        let recent = recent::Recent::default();
+        let alive = Mutex::new(alive);
+        let inner = Inner { files, stripes, listings, recent, is_beside, read_condemned, instance, alive };
         Self { inner: Arc::new(inner) }
     }
 

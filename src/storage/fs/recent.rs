@@ -1,0 +1,190 @@
+//! Small files that were read lately, kept in memory.
+//!
+//! What is kept counts only as long as its path still stands for the very file that was read, unchanged: another
+//! process may have moved, replaced or removed it. That file is held open, so that no other file can have its
+//! number, and so that the kernel keeps the names on the way to it in memory: asking waits for no disk.
+
+use super::Inner;
+use crate::{
+    files::{self, Stamp, Sys},
+    oci::Digest,
+    storage::{
+        Result,
+        content::{Check, checked},
+        key,
+    },
+};
+use bytes::Bytes;
+use quick_cache::{Weighter, sync::Cache};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+/// What is longer is not kept, and is read by another thread.
+const SMALL: u64 = 64 << 10;
+
+/// What a short file counts for at least, so that not too many are held open.
+const LEAST: u64 = 4 << 10;
+
+/// Files held open, and bytes in units of [`LEAST`]: 8 MiB.
+const MOST: usize = 2048;
+
+/// One file in so many that may be open is one of these.
+const SHARE: u64 = 16;
+
+/// Small files by their paths.
+pub(super) struct Recent<F>(Cache<String, Arc<Small<F>>, Length>);
+
+/// A small file.
+pub(super) struct Small<F> {
+    stamp: Stamp,
+    pub(super) bytes: Bytes,
+    pub(super) modified: SystemTime,
+    file: F,
+    /// The bytes have the digest they are stored by.
+    is_checked: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Length;
+
+impl<F> Weighter<String, Arc<Small<F>>> for Length {
+    fn weight(&self, _: &String, small: &Arc<Small<F>>) -> u64 {
+        (small.bytes.len() as u64).max(LEAST)
+    }
+}
+
+impl<F> Default for Recent<F> {
+    fn default() -> Self {
+        let bearable = files::descriptor_limit().map_or(usize::MAX, |limit| (limit / SHARE) as usize);
+        let most = MOST.min(bearable).max(1);
+        Self(Cache::with_weighter(most, most as u64 * LEAST, Length))
+    }
+}
+
+impl<F> Small<F> {
+    /// The bytes, if they have this digest, which their path tells; found out once.
+    pub(super) fn checked(&self, digest: &Digest, check: Check) -> Result<Bytes> {
+        if !self.is_checked.load(Ordering::Relaxed) {
+            checked(digest, &self.bytes, check)?;
+            self.is_checked.store(true, Ordering::Relaxed);
+        }
+        Ok(self.bytes.clone())
+    }
+}
+
+impl<S: Sys> Inner<S> {
+    /// The value at a path if it is small and in memory: most are, and asking another thread costs more than reading
+    /// them. `None` says nothing about what is there.
+    pub(super) fn fact_now(&self, path: &str) -> Option<Arc<Small<S::File>>> {
+        self.small_now(path, |_| self.sys().stamp(path))
+    }
+
+    /// The same for a blob, whose bytes are right wherever they lie: the file itself tells whether it was taken away.
+    pub(super) fn bytes_now(&self, digest: &Digest) -> Option<Arc<Small<S::File>>> {
+        self.small_now(&key::blob(digest), |small| self.sys().stamp_of(&small.file))
+    }
+
+    fn small_now(
+        &self,
+        path: &str,
+        stamp_now: impl Fn(&Small<S::File>) -> Option<Stamp>,
+    ) -> Option<Arc<Small<S::File>>> {
+        if let Some(small) = self.recent.0.get(path) {
+            if stamp_now(&small) == Some(small.stamp) {
+                return Some(small);
+            }
+            self.recent.0.remove(path);
+        }
+        let (file, meta, stamp) = self.sys().open_now(path)?;
+        if meta.len > SMALL {
+            return None;
+        }
+        let mut bytes = vec![0; meta.len as usize];
+        if !bytes.is_empty() && self.sys().read_now(&file, &mut bytes) != bytes.len() {
+            return None;
+        }
+        let small = Arc::new(Small {
+            stamp,
+            bytes: bytes.into(),
+            modified: meta.modified,
+            file,
+            is_checked: AtomicBool::new(false),
+        });
+        self.recent.0.insert(path.to_owned(), small.clone());
+        Some(small)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Fs;
+    use crate::{files::Real, storage::fs::Init};
+    use std::{fs, path::Path, time::Duration};
+
+    fn store(dir: &Path) -> Fs<Real> {
+        Fs::open(dir, Init::EmptyDirectory).unwrap().0
+    }
+
+    fn now(store: &Fs<Real>) -> Option<Vec<u8>> {
+        // Names fall out of the kernel's memory now and then.
+        (0..100).find_map(|_| store.inner.fact_now("state/x").map(|small| small.bytes.to_vec()))
+    }
+
+    #[test]
+    #[cfg(not(portable))]
+    fn what_another_process_did_to_a_file_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let path = dir.path().join("state/x");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "first").unwrap();
+        let first = store.inner.fact_now("state/x").expect("what was written a moment ago is in memory");
+        let again = store.inner.fact_now("state/x").unwrap();
+        assert_eq!(first.bytes.as_ptr(), again.bytes.as_ptr(), "it was read twice");
+
+        // Another file, of the same length.
+        fs::write(dir.path().join("state/y"), "other").unwrap();
+        fs::rename(dir.path().join("state/y"), &path).unwrap();
+        assert_eq!(now(&store).as_deref(), Some(b"other".as_slice()));
+
+        // The same file, changed in place. The clock of a file system may stand for some milliseconds.
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(&path, "OTHER").unwrap();
+        assert_eq!(now(&store).as_deref(), Some(b"OTHER".as_slice()));
+
+        // Moved away, and back.
+        fs::rename(&path, dir.path().join("state/z")).unwrap();
+        assert_eq!(now(&store), None);
+        fs::rename(dir.path().join("state/z"), &path).unwrap();
+        assert_eq!(now(&store).as_deref(), Some(b"OTHER".as_slice()));
+
+        // Its directory, which changes nothing of the file itself.
+        fs::rename(dir.path().join("state"), dir.path().join("elsewhere")).unwrap();
+        assert_eq!(now(&store), None);
+        fs::rename(dir.path().join("elsewhere"), dir.path().join("state")).unwrap();
+
+        // A longer one, too long to be kept, and none.
+        fs::write(&path, vec![1; super::SMALL as usize + 1]).unwrap();
+        assert_eq!(now(&store), None);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(now(&store), None);
+        assert_eq!(store.inner.recent.0.len(), 0, "it is still held open");
+    }
+
+    #[test]
+    fn few_files_are_held_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        fs::create_dir_all(dir.path().join("state")).unwrap();
+        for i in 0..3 * super::MOST {
+            fs::write(dir.path().join(format!("state/{i}")), "x").unwrap();
+            store.inner.fact_now(&format!("state/{i}"));
+        }
+        assert!(store.inner.recent.0.len() <= super::MOST, "{}", store.inner.recent.0.len());
+    }
+}
