@@ -169,8 +169,8 @@ async fn small_requests_allocate_little() {
     let layer = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
     let address = registry.address();
     for (what, method, target, most) in [
-        ("a manifest by tag", "GET", "/v2/app/manifests/v1".to_owned(), (56, 24_000)),
-        ("a HEAD of a layer", "HEAD", format!("/v2/app/blobs/{layer}"), (53, 23_000)),
+        ("a manifest by tag", "GET", "/v2/app/manifests/v1".to_owned(), (42, 18_000)),
+        ("a HEAD of a layer", "HEAD", format!("/v2/app/blobs/{layer}"), (43, 18_000)),
     ] {
         let request = request(method, &target, 0);
         let ask = |times| {

@@ -1,6 +1,6 @@
 //! Blobs pushed in one go, and digests that do not fit.
 
-use crate::{registry::Registry, session::*};
+use crate::{daemon::Daemon, registry::Registry, session::*};
 use http::Method;
 
 #[tokio::test]
@@ -139,4 +139,25 @@ async fn a_blob_of_the_largest_size_is_taken_and_one_byte_more_is_not() {
         registry.patch(&location, most.slice(999..)).await.is(202);
         registry.put(format!("{location}?digest={}", sha256(&most)), "").await.is(201);
     }
+}
+
+/// glibc's way to keep what is freed; where there is another allocator there is nothing to hold.
+#[cfg(target_env = "gnu")]
+#[tokio::test]
+async fn a_push_gets_its_memory_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("data");
+    std::fs::create_dir(&root).unwrap();
+    let daemon = Daemon::start(&root, &[]);
+    let faults = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
+        let fields = stat.rsplit_once(')').unwrap().1;
+        fields.split_whitespace().nth(7).unwrap().parse::<u64>().unwrap()
+    };
+    daemon.push_blob("app", noise(32 << 20, 1)).await;
+    let before = faults();
+    daemon.push_blob("app", noise(32 << 20, 2)).await;
+    let pages = faults() - before;
+    // One for each page would be eight thousand.
+    assert!(pages < 600, "{pages} page faults");
 }
