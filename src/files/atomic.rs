@@ -267,12 +267,16 @@ impl<S: Sys> Files<S> {
         self.named(path, || self.sys.mkdir(path))
     }
 
-    /// Creates an empty file that is to grow in place under a name nobody reads by.
+    /// Creates a file that may grow in place, under a name nobody reads by until it is told.
     ///
     /// # Errors
     /// The operating system's.
-    pub fn make_growing(&self, path: &str) -> io::Result<()> {
-        self.sys.create(path, false).map(drop)
+    pub fn make_growing(&self, path: &str, bytes: &Bytes) -> io::Result<()> {
+        let file = self.sys.create(path, false)?;
+        match bytes.is_empty() {
+            true => Ok(()),
+            false => self.sys.write_at(&file, std::slice::from_ref(bytes), 0),
+        }
     }
 
     /// These directories were made durable when the root was made.

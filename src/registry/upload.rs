@@ -49,6 +49,15 @@ pub struct Chunk {
     pub length: Option<u64>,
 }
 
+/// What becomes of a session when a request has brought its bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// More may come.
+    Open,
+    /// It becomes a blob at once.
+    Closed,
+}
+
 /// A session being written by this request.
 struct Writer {
     id: UploadId,
@@ -123,7 +132,7 @@ impl Registry {
         bytes: impl Incoming,
     ) -> Result<Upload> {
         let mut writer = self.resume(repository, subject, id, chunk.range).await?;
-        self.take_in(repository, &mut writer, chunk, bytes).await?;
+        self.take_in(repository, &mut writer, chunk, bytes, Then::Open).await?;
         Ok(Upload { id: *id, len: writer.len })
     }
 
@@ -154,7 +163,7 @@ impl Registry {
             }
             other => other?,
         };
-        self.take_in(repository, &mut writer, chunk, bytes).await?;
+        self.take_in(repository, &mut writer, chunk, bytes, Then::Closed).await?;
         self.publish(repository, writer, digest).await
     }
 
@@ -172,7 +181,7 @@ impl Registry {
     ) -> Result<()> {
         let mut writer = self.begin(repository, subject, digest.algorithm()).await?;
         let id = writer.id;
-        if let Err(e) = self.take_in(repository, &mut writer, chunk, bytes).await {
+        if let Err(e) = self.take_in(repository, &mut writer, chunk, bytes, Then::Closed).await {
             // Nobody was told of this session.
             self.discard(&id).await?;
             return Err(e);
@@ -225,6 +234,7 @@ impl Registry {
         writer: &mut Writer,
         chunk: Chunk,
         mut bytes: impl Incoming,
+        then: Then,
     ) -> Result<()> {
         let announced = chunk.range.map(|range| range.len).or(chunk.length);
         if let (Some(range), Some(length)) = (chunk.range, chunk.length)
@@ -272,16 +282,16 @@ impl Registry {
             next.fill(&mut bytes, BATCH).await;
             batch = next;
         }
-        if writer.len > writer.noted {
+        let taken = match batch.ended {
+            Some(Err(interruption)) => Err(Error::Interrupted(interruption)),
+            _ if chunk.range.is_some_and(|range| range.len != writer.len - start) => Err(Error::ChunkLength),
+            _ => Ok(()),
+        };
+        // What is a blob in a moment needs no note; if that fails, the bytes are read again.
+        if writer.len > writer.noted && (then == Then::Open || taken.is_err()) {
             self.note(writer).await?;
         }
-        if let Some(Err(interruption)) = batch.ended {
-            return Err(Error::Interrupted(interruption));
-        }
-        if chunk.range.is_some_and(|range| range.len != writer.len - start) {
-            return Err(Error::ChunkLength);
-        }
-        Ok(())
+        taken
     }
 
     /// Whether a session may take `more` bytes.
@@ -312,21 +322,14 @@ impl Registry {
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
         self.shielded(async move {
             let id = writer.id;
-            let sealed = registry.core.store.seal(&id).await?.ok_or(Error::UploadUnknown(id))?;
-            // The session hashed by another algorithm, or not all of it: read it (again).
-            let (hasher, at) = match writer.hasher.algorithm() == digest.algorithm() && writer.len <= sealed.len() {
-                true => (writer.hasher, writer.len),
-                false => (Hasher::new(digest.algorithm()), 0),
+            let published = match verify::appended(&digest, &writer.hasher, writer.len) {
+                Some(verified) => registry.core.store.publish(&id, &verified).await?,
+                None => Published::Differs,
             };
-            let verified = match verify::sealed(&digest, &sealed, hasher, at).await {
-                Err(e @ Error::DigestMismatch { .. }) => {
-                    registry.discard(&id).await?;
-                    return Err(e);
-                }
-                other => other?,
+            let published = match published {
+                Published::Differs => registry.publish_sealed(writer, &digest).await?,
+                published => published,
             };
-            drop(sealed);
-            let published = registry.core.store.publish(&id, &verified).await?;
             // Another closing request published the same bytes in between, perhaps not to the durable end of
             // it; or somebody cancelled.
             let blob = Item::Blob(digest.clone());
@@ -338,6 +341,26 @@ impl Registry {
             Ok(())
         })
         .await
+    }
+
+    /// Publishes a session that was hashed by another algorithm, or has other bytes than its writer hashed: they are
+    /// read (again).
+    async fn publish_sealed(&self, writer: Writer, digest: &Digest) -> Result<Published> {
+        let (store, id) = (&self.core.store, writer.id);
+        let sealed = store.seal(&id).await?.ok_or(Error::UploadUnknown(id))?;
+        let (hasher, at) = match writer.hasher.algorithm() == digest.algorithm() && writer.len <= sealed.len() {
+            true => (writer.hasher, writer.len),
+            false => (Hasher::new(digest.algorithm()), 0),
+        };
+        match verify::sealed(digest, &sealed, hasher, at).await {
+            Ok(verified) => Ok(store.publish(&id, &verified).await?),
+            Err(error) => {
+                if matches!(error, Error::DigestMismatch { .. }) {
+                    self.discard(&id).await?;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Ends a session and removes its bytes.

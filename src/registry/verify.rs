@@ -15,6 +15,12 @@ pub(super) fn bytes(expected: &Digest, content: &Bytes) -> Result<Verified> {
     held_against(expected, Hasher::digest(expected.algorithm(), content), content.len() as u64)
 }
 
+/// What is known of an upload whose bytes were hashed as they were appended: `None` if they were hashed by another
+/// algorithm, or are others. Then they are read before anybody is told so.
+pub(super) fn appended(expected: &Digest, hasher: &Hasher, len: u64) -> Option<Verified> {
+    held_against(expected, hasher.clone().finish(), len).ok()
+}
+
 /// Holds a sealed upload against the digest it is said to have. `hashed` has seen the first
 /// `at` of its bytes, by the digest's algorithm; the rest is read.
 pub(super) async fn sealed(expected: &Digest, blob: &Blob, hashed: Hasher, at: u64) -> Result<Verified> {

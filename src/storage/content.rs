@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::{Duration, SystemTime};
 
-/// A digest that was computed over the very bytes of a sealed upload, or of a value in memory.
+/// A digest that was computed over the very bytes of an upload, as they were appended or when it was sealed, or of a
+/// value in memory.
 /// Only `registry::verify` makes one; only one of these gets a blob's name.
 #[derive(Clone, Debug)]
 pub struct Verified {
@@ -69,6 +70,8 @@ pub enum Published {
     Existed,
     /// Something of another length stood under its name and was replaced.
     Healed,
+    /// The upload is not sealed and has another length than was verified: it is as it was.
+    Differs,
     /// The upload is not there (any more).
     Gone,
 }
@@ -98,7 +101,8 @@ pub trait Content: Send + Sync {
     /// there is none. Survives the process.
     async fn seal(&self, id: &UploadId) -> Result<Option<Blob>>;
 
-    /// Gives a sealed upload its blob's name, and ends the session.
+    /// Gives an upload its blob's name, and ends the session. It need not be sealed if its bytes were hashed as they
+    /// were appended: nothing can be appended between the look at its length and the new name.
     async fn publish(&self, id: &UploadId, verified: &Verified) -> Result<Published>;
 
     /// Makes a blob of bytes in memory.

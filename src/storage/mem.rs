@@ -256,8 +256,9 @@ impl Content for Mem {
 
     async fn publish(&self, id: &UploadId, verified: &Verified) -> Result<Published> {
         let mut state = self.state();
-        if !state.uploads.get(id).is_some_and(|session| session.sealed) {
-            return Ok(Published::Gone);
+        let is_verified = |session: &Session| session.sealed || session.data.len() as u64 == verified.len();
+        if state.uploads.get(id).is_some_and(|session| !is_verified(session)) {
+            return Ok(Published::Differs);
         }
         Ok(match state.uploads.remove(id) {
             Some(session) => state.publish(verified, session.data.into()),

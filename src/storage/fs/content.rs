@@ -24,8 +24,8 @@ impl<S: Sys> Content for Fs<S> {
         self.run(move |inner| {
             let begun = || {
                 inner.files.make_dir(&dir)?;
-                inner.files.make_growing(&data(&dir))?;
-                inner.place_note(&dir, &facts)
+                inner.files.make_growing(&data(&dir), &Bytes::new())?;
+                inner.files.make_growing(&session(&dir), &facts)
             };
             begun().map_err(|e| {
                 inner.remove_session(&dir);
@@ -70,6 +70,9 @@ impl<S: Sys> Content for Fs<S> {
 
     async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
         let dir = key::upload(id);
+        if let Some(progress) = self.inner.progress_now(&dir) {
+            return Ok(Some(progress));
+        }
         self.run(move |inner| inner.progress(&dir).map_err(|e| Error::io("look at", &dir, e))).await
     }
 
@@ -105,7 +108,7 @@ impl<S: Sys> Content for Fs<S> {
         let (id, dir, verified) = (*id, key::upload(id), verified.clone());
         self.run(move |inner| {
             let published = inner.publish(&id, &dir, &verified)?;
-            if published != Published::Gone {
+            if !matches!(published, Published::Gone | Published::Differs) {
                 inner.remove_session(&dir);
             }
             Ok(published)
@@ -214,6 +217,17 @@ impl<S: Sys> Inner<S> {
         Ok(Appended::To(at + bytes.iter().map(|part| part.len() as u64).sum::<u64>()))
     }
 
+    /// Where an open session stands, if that can be had without waiting: clients go on where they have just been.
+    fn progress_now(&self, dir: &str) -> Option<Progress> {
+        let (note, about, _) = self.sys().open_now(&session(dir))?;
+        let mut facts = vec![0; about.len as usize];
+        if self.sys().read_now(&note, &mut facts) != facts.len() {
+            return None;
+        }
+        let (_, data, _) = self.sys().open_now(&data(dir))?;
+        Some(Progress { len: data.len, facts: facts.into(), sealed: false, touched: data.modified })
+    }
+
     fn progress(&self, dir: &str) -> io::Result<Option<Progress>> {
         let (path, is_sealed) = match absent(self.sys().meta(&data(dir)))? {
             Some(_) => (data(dir), false),
@@ -248,12 +262,22 @@ impl<S: Sys> Inner<S> {
     }
 
     fn publish(&self, id: &UploadId, dir: &str, verified: &Verified) -> Result<Published> {
-        let (from, path) = (sealed(dir), key::blob(verified.digest()));
+        let path = key::blob(verified.digest());
         let failed = |e| Error::io("publish", &path, e);
+        // No append comes in between.
         let _lock = self.lock(id);
-        let Some(file) = absent(self.sys().open(&from)).map_err(failed)? else { return Ok(Published::Gone) };
+        let (from, file) = match absent(self.sys().open(&data(dir))).map_err(failed)? {
+            Some(file) => (data(dir), file),
+            None => match absent(self.sys().open(&sealed(dir))).map_err(failed)? {
+                Some(file) => (sealed(dir), file),
+                None => return Ok(Published::Gone),
+            },
+        };
         if self.sys().file_meta(&file).map_err(failed)?.len != verified.len() {
-            return Err(Error::damaged(from, "it is not as long as when it was verified"));
+            return match from == data(dir) {
+                true => Ok(Published::Differs),
+                false => Err(Error::damaged(from, "it is not as long as when it was verified")),
+            };
         }
         if let Some(published) = self.already(&path, verified)? {
             return Ok(published);

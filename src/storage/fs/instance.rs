@@ -6,6 +6,7 @@ use crate::{
     files::{Files, Kind, Sys, world},
     storage::{Error, InstanceId, Result, error::absent},
 };
+use bytes::Bytes;
 use std::io;
 
 /// Where the files are.
@@ -23,7 +24,7 @@ pub(super) fn announce<S: Sys>(files: &Files<S>, instance: InstanceId) -> io::Re
         Ok(()) | Err(_) => {}
     }
     let aside = files.temporary();
-    files.make_growing(&aside)?;
+    files.make_growing(&aside, &Bytes::new())?;
     let lock = files.sys().try_lock(&aside)?.ok_or(io::ErrorKind::WouldBlock)?;
     files.rename_new(&aside, &path(instance))?;
     Ok(lock)

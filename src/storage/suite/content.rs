@@ -17,7 +17,7 @@ async fn an_upload_grows_is_sealed_and_becomes_a_blob() {
         assert!(store.note(&id, "more".into()).await?);
         let progress = store.progress(&id).await?.expect("an upload");
         assert_eq!((progress.len, progress.facts.as_ref(), progress.sealed), (6, b"more".as_ref(), false));
-        assert_eq!(store.publish(&id, &verified(b"abcdef")).await?, Published::Gone, "not before it is sealed");
+        assert_eq!(store.publish(&id, &verified(b"abcde")).await?, Published::Differs);
         let sealed = store.seal(&id).await?.expect("an upload");
         assert_eq!(sealed.read(Span { start: 2, len: 3 }).await?, "cde");
         assert!(store.seal(&id).await?.is_some(), "asked again it answers again");
@@ -29,6 +29,23 @@ async fn an_upload_grows_is_sealed_and_becomes_a_blob() {
         assert_eq!(store.publish(&id, &verified(b"abcdef")).await?, Published::Gone);
         assert!(!store.note(&id, "late".into()).await?);
         assert!(store.seal(&id).await?.is_none());
+        assert_eq!(content(&store, &digest(b"abcdef")).await?.as_deref(), Some(b"abcdef".as_ref()));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upload_that_was_hashed_on_its_way_becomes_a_blob_at_once() {
+    each(|store| async move {
+        let id = UploadId::random();
+        store.begin(&id, Bytes::new()).await?;
+        store.append(&id, 0, vec!["abc".into()], hasher()).await?;
+        assert_eq!(store.publish(&id, &verified(b"ab")).await?, Published::Differs);
+        let (appended, _) = store.append(&id, 3, vec!["def".into()], hasher()).await?;
+        assert_eq!(appended, Appended::To(6), "it goes on as if nothing had been asked");
+        assert_eq!(store.publish(&id, &verified(b"abcdef")).await?, Published::New);
+        assert_eq!(store.progress(&id).await?, None);
         assert_eq!(content(&store, &digest(b"abcdef")).await?.as_deref(), Some(b"abcdef".as_ref()));
         Ok(())
     })

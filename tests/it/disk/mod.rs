@@ -201,10 +201,15 @@ async fn a_store_that_cannot_be_written_is_still_pulled_from() {
     let ready = registry.get("/health/ready").await;
     assert_eq!((ready.status, ready.json()["push"].as_bool()), (StatusCode::OK, Some(false)), "{ready:?}");
     assert_eq!(registry.get("/v2/app/manifests/v1").await.body, manifest.to_string());
-    registry.post("/v2/app/blobs/uploads/", "").await.refused(500, "UNKNOWN");
+    // A session stands elsewhere; what it is to become does not.
+    let layer = noise(1000, 1);
+    let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(&layer));
+    registry.post(&target, layer.clone()).await.refused(500, "UNKNOWN");
+    assert_eq!(registry.get(format!("/v2/app/blobs/{}", sha256(&layer))).await.status, 404);
     registry.put_manifest("app", "v2", &manifest).await.refused(500, "UNKNOWN");
     std::fs::remove_file(&tmp).unwrap();
     std::fs::create_dir(&tmp).unwrap();
+    registry.post(&target, layer).await.is(201);
     registry.push_image("app", "v2", "y").await;
 }
 
