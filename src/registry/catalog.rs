@@ -9,7 +9,7 @@ use crate::{
     oci::{Algorithm, RepositoryName},
     storage::{Dir, Page},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What of the catalog a caller may see.
 pub trait Visible: Send + Sync {
@@ -33,6 +33,9 @@ impl Visible for Everything {
 
 /// Names looked at in one step; few in tests, so that small trees are read in several.
 const STEP: usize = if cfg!(test) { 3 } else { 256 };
+
+/// Subtrees looked at along with one.
+const LOOK: usize = if cfg!(test) { 2 } else { 127 };
 
 impl Registry {
     /// Repositories with at least one manifest, after `last` in byte order; `n` of them, or the
@@ -98,6 +101,8 @@ struct Walk {
     ahead: BTreeSet<String>,
     /// Directories read in part: by the place where the rest of them begins.
     unread: Vec<Unread>,
+    /// Of the subtrees ahead those that are known to hold names.
+    peopled: HashSet<RepositoryName>,
 }
 
 /// A directory of which more is to be read.
@@ -113,6 +118,7 @@ impl Walk {
             last: last.to_owned(),
             ahead: BTreeSet::new(),
             unread: vec![Unread { prefix: None, read: String::new() }],
+            peopled: HashSet::new(),
         }
     }
 
@@ -131,6 +137,7 @@ impl Walk {
                 Some(prefix) => {
                     if let Ok(prefix) = prefix.parse::<RepositoryName>()
                         && visible.reaches(&prefix)
+                        && self.is_peopled(registry, &prefix, visible).await?
                     {
                         self.unread.push(Unread { read: format!("{prefix}/"), prefix: Some(prefix) });
                     }
@@ -144,6 +151,32 @@ impl Walk {
                 }
             }
         }
+    }
+
+    /// Whether there are names below this one. Most repositories have none, so those that are met next are looked at
+    /// along with it: asking the store for each by itself takes far longer than looking.
+    async fn is_peopled(
+        &mut self,
+        registry: &Registry,
+        prefix: &RepositoryName,
+        visible: &dyn Visible,
+    ) -> Result<bool> {
+        if self.peopled.remove(prefix) {
+            return Ok(true);
+        }
+        let next = self.ahead.iter().filter_map(|ahead| ahead.strip_suffix('/')?.parse().ok());
+        let next = next.filter(|prefix| !self.peopled.contains(prefix) && visible.reaches(prefix));
+        let asked: Vec<RepositoryName> = [prefix.clone()].into_iter().chain(next.take(LOOK)).collect();
+        let dirs = asked.iter().map(|prefix| Dir::Names(Some(prefix.clone()))).collect();
+        let mut answers = registry.core.store.hold_any(dirs).await?.into_iter();
+        let is_peopled = answers.next() == Some(true);
+        for (other, is_peopled) in asked.into_iter().skip(1).zip(answers) {
+            match is_peopled {
+                true => self.peopled.insert(other),
+                false => self.ahead.remove(&format!("{other}/")),
+            };
+        }
+        Ok(is_peopled)
     }
 
     /// Reads a step of a directory.
