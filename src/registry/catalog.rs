@@ -34,8 +34,8 @@ impl Visible for Everything {
 /// Names looked at in one step; few in tests, so that small trees are read in several.
 const STEP: usize = if cfg!(test) { 3 } else { 256 };
 
-/// Subtrees looked at along with one.
-const LOOK: usize = if cfg!(test) { 2 } else { 127 };
+/// Subtrees looked at along with one, at most.
+const MOST_LOOKED_AT: usize = 127;
 
 impl Registry {
     /// Repositories with at least one manifest, after `last` in byte order; `n` of them, or the
@@ -103,6 +103,8 @@ struct Walk {
     unread: Vec<Unread>,
     /// Of the subtrees ahead those that are known to hold names.
     peopled: HashSet<RepositoryName>,
+    /// How many subtrees are looked at along with the next one: the more the longer nothing was in any.
+    look: usize,
 }
 
 /// A directory of which more is to be read.
@@ -119,6 +121,7 @@ impl Walk {
             ahead: BTreeSet::new(),
             unread: vec![Unread { prefix: None, read: String::new() }],
             peopled: HashSet::new(),
+            look: 0,
         }
     }
 
@@ -166,10 +169,11 @@ impl Walk {
         }
         let next = self.ahead.iter().filter_map(|ahead| ahead.strip_suffix('/')?.parse().ok());
         let next = next.filter(|prefix| !self.peopled.contains(prefix) && visible.reaches(prefix));
-        let asked: Vec<RepositoryName> = [prefix.clone()].into_iter().chain(next.take(LOOK)).collect();
+        let asked: Vec<RepositoryName> = [prefix.clone()].into_iter().chain(next.take(self.look)).collect();
         let dirs = asked.iter().map(|prefix| Dir::Names(Some(prefix.clone()))).collect();
         let mut answers = registry.core.store.hold_any(dirs).await?.into_iter();
         let is_peopled = answers.next() == Some(true);
+        self.look = if is_peopled { 0 } else { (2 * self.look + 1).min(MOST_LOOKED_AT) };
         for (other, is_peopled) in asked.into_iter().skip(1).zip(answers) {
             match is_peopled {
                 true => self.peopled.insert(other),
