@@ -52,6 +52,18 @@ impl Registry {
         self.core.store.read(digest, held).await?.ok_or_else(unknown)
     }
 
+    /// Whether the bytes of a manifest are there to be read: else a client is told so before it
+    /// asks for them, and pushes them again. However long they are, none of them is read.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] if not.
+    pub async fn manifest_is_whole(&self, digest: &Digest) -> Result<()> {
+        match self.core.store.open(digest).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::ManifestUnknown(Reference::Digest(digest.clone()))),
+        }
+    }
+
     /// Removes a tag, or a manifest with all its tags.
     ///
     /// # Errors

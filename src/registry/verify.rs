@@ -16,7 +16,7 @@ pub(super) fn bytes(expected: &Digest, content: &Bytes) -> Result<Verified> {
 }
 
 /// What is known of an upload whose bytes were hashed as they were appended: `None` if they were hashed by another
-/// algorithm, or are others. Then they are read before anybody is told so.
+/// algorithm, or are others: what is sealed then has the last word.
 pub(super) fn appended(expected: &Digest, hasher: &Hasher, len: u64) -> Option<Verified> {
     held_against(expected, hasher.clone().finish(), len).ok()
 }

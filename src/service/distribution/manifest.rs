@@ -37,9 +37,10 @@ pub(super) async fn read(
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(stored.media_type.as_str()));
     headers.insert(header::CONTENT_LENGTH, stored.len.into());
-    // Also for HEAD, whose body goes later: where the bytes are gone, a client is told so before it asks for them, and
-    // pushes them again.
-    *response.body_mut() = granted.registry().manifest_bytes(&stored.digest).await?.into();
+    match granted.is_head() {
+        true => granted.registry().manifest_is_whole(&stored.digest).await?,
+        false => *response.body_mut() = granted.registry().manifest_bytes(&stored.digest).await?.into(),
+    }
     Ok(response)
 }
 
