@@ -38,6 +38,10 @@ impl Stream {
     pub fn connect(url: &Url, trust: Option<&Trust>, patience: Duration) -> Result<Self> {
         let socket = TcpStream::connect_timeout(&url.address()?, patience)?;
         socket.set_nodelay(true)?;
+        if socket.peer_addr()?.ip().is_loopback() {
+            // BBR, where it is the default, would take timers for each packet from the cores the server runs on.
+            let _ = rustix::net::sockopt::set_tcp_congestion(&socket, "reno");
+        }
         socket.set_read_timeout(Some(patience))?;
         socket.set_write_timeout(Some(patience))?;
         if !url.tls {
