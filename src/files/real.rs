@@ -2,9 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "the calls that make files appear; everyone else goes by `atomic`")]
 
+#[cfg(not(portable))]
+use super::sys::Stamp;
 use super::{
     read::{read_aside, read_at, read_now},
-    sys::{Kind, Meta, Space, Stamp, Sys},
+    sys::{Kind, Meta, Space, Sys},
 };
 use bytes::Bytes;
 use rustix::{

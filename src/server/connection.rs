@@ -74,7 +74,7 @@ pub(super) async fn serve<B>(stream: TcpStream, peer: SocketAddr, shared: Arc<Sh
 where
     B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {
-    let socket = Socket::new(stream, shared.limits.download_stall);
+    let socket = Socket::new(stream, peer, shared.limits.download_stall);
     match &shared.tls {
         None => serve_plain(socket, peer, &shared).await,
         Some(tls) => serve_tls(socket, peer, tls, &shared).await,

@@ -5,6 +5,8 @@ use crate::service::sendfile::{self, Slot};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use rustix::net::SendFlags;
+#[cfg(not(portable))]
+use rustix::net::sockopt::set_tcp_cork;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -16,11 +18,19 @@ use std::{
 pub(super) struct Plain {
     io: TokioIo<Heads<Socket>>,
     slot: Option<Arc<Slot>>,
+    /// The kernel was told to send whole packets only.
+    #[cfg(not(portable))]
+    corked: bool,
 }
 
 impl Plain {
     pub(super) fn new(io: Heads<Socket>, slot: Option<Arc<Slot>>) -> Self {
-        Self { io: TokioIo::new(io), slot }
+        Self {
+            io: TokioIo::new(io),
+            slot,
+            #[cfg(not(portable))]
+            corked: false,
+        }
     }
 
     pub(super) fn socket(&self) -> &Socket {
@@ -39,13 +49,18 @@ impl Plain {
         }
     }
 
-    /// Sends the window a marker stands for.
+    /// Sends the window a marker stands for. While more follow, the kernel keeps back what does not
+    /// fill a packet: the rest of each window would go out as a small one.
     #[cfg(not(portable))]
     fn poll_window(&mut self, cx: &mut Context<'_>, marked: usize) -> Poll<io::Result<usize>> {
         let Some(slot) = self.slot.clone() else { return Poll::Ready(Err(lost())) };
-        self.socket_mut().poll_send(cx, move |stream| {
+        let Self { io, corked, .. } = self;
+        io.inner_mut().inner.poll_send(cx, move |stream| {
             let mut queue = slot.queue();
             let Some(window) = queue.front_mut() else { return Err(lost()) };
+            if window.more && !*corked {
+                *corked = set_tcp_cork(stream, true).is_ok();
+            }
             let mut offset = window.offset;
             let sent = rustix::fs::sendfile(stream, &window.file, Some(&mut offset), window.len.min(marked))?;
             if sent == 0 {
@@ -55,6 +70,10 @@ impl Plain {
             window.offset += sent as u64;
             window.len -= sent;
             if window.len == 0 {
+                if !window.more && *corked {
+                    set_tcp_cork(stream, false)?;
+                    *corked = false;
+                }
                 queue.pop_front();
             }
             Ok(sent)
@@ -127,4 +146,43 @@ fn more() -> SendFlags {
 #[cfg(portable)]
 fn more() -> SendFlags {
     SendFlags::empty()
+}
+
+#[cfg(all(test, not(portable)))]
+mod tests {
+    use super::*;
+    use crate::{
+        server::activity::Activity,
+        service::sendfile::{WINDOW, Window},
+    };
+    use rustix::net::sockopt::tcp_cork;
+    use std::{future::poll_fn, io::Read as _, time::Duration};
+
+    /// A response of two windows that ends within a packet: what fills none is kept back between
+    /// them only, for the kernel would keep the end for 200 ms.
+    #[tokio::test]
+    async fn nothing_is_kept_back_once_a_response_has_ended() {
+        const SIZE: usize = WINDOW + 1000;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let client = std::thread::spawn(move || client.read_exact(&mut [1; SIZE]).map(|()| client));
+
+        let (stream, peer) = listener.accept().await.unwrap();
+        let socket = Socket::new(stream, peer, Duration::from_secs(60));
+        let slot = Arc::new(Slot::default());
+        let heads = Heads::new(socket, Activity::new(), Duration::from_secs(60));
+        let mut plain = Plain::new(heads, Some(slot.clone()));
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        file.set_len(SIZE as u64).unwrap();
+        for (offset, len) in [(0, WINDOW), (WINDOW, SIZE - WINDOW)] {
+            let more = offset == 0;
+            let mut marker = slot.window(Window { file: file.clone(), offset: offset as u64, len, more });
+            while !marker.is_empty() {
+                let sent = poll_fn(|cx| Pin::new(&mut plain).poll_write_vectored(cx, &[IoSlice::new(&marker)]));
+                drop(marker.split_to(sent.await.unwrap()));
+            }
+            assert_eq!(tcp_cork(&plain.socket().stream).unwrap(), more, "after the window at {offset}");
+        }
+        client.join().unwrap().unwrap();
+    }
 }

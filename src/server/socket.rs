@@ -3,6 +3,7 @@
 use super::clocks::Clock;
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -16,7 +17,7 @@ use tokio::{
 /// A connection. Its clock runs while the kernel takes nothing, whatever is above: under TLS only
 /// here one sees that a long write gets on.
 pub(super) struct Socket {
-    stream: TcpStream,
+    pub(super) stream: TcpStream,
     stall: Duration,
     clock: Clock,
 }
@@ -42,15 +43,12 @@ const LINGER: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(1);
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, stall: Duration) -> Self {
         // Replies are written whole; waiting to join them with more only delays.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        #[cfg(not(portable))]
-        if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
-            tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
-        }
+        tune(&stream, peer);
         Self { stream, stall, clock: Clock::default() }
     }
 
@@ -123,6 +121,24 @@ impl Socket {
     }
 }
 
+/// What only Linux has.
+#[cfg(not(portable))]
+fn tune(stream: &TcpStream, peer: SocketAddr) {
+    let socket = socket2::SockRef::from(stream);
+    if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
+    }
+    // Within the machine, as to a proxy, no path is congested; BBR, where it is the default, sets a timer for each packet.
+    if peer.ip().to_canonical().is_loopback()
+        && let Err(error) = socket.set_tcp_congestion(b"reno")
+    {
+        tracing::debug!(%error, "no TCP_CONGESTION");
+    }
+}
+
+#[cfg(portable)]
+fn tune(_: &TcpStream, _: SocketAddr) {}
+
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
@@ -154,5 +170,19 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(all(test, not(portable)))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_within_the_machine_is_not_paced() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let socket = Socket::new(stream, peer, Duration::from_secs(1));
+        assert_eq!(rustix::net::sockopt::tcp_congestion(&socket.stream).unwrap(), "reno");
     }
 }

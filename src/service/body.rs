@@ -4,7 +4,7 @@
 //! moves the pages), else by reading the next piece while one is being sent. Nothing larger than
 //! a few pieces is ever in memory.
 
-use super::sendfile::{self, Slot};
+use super::sendfile::{self, Slot, Window};
 use crate::{
     oci::Span,
     storage::{self, Blob, BlobData},
@@ -56,7 +56,7 @@ impl Body {
         let left = parts.iter().map(Part::len).sum();
         // Pages are moved from files only.
         let slot = slot.filter(|_| matches!(blob.data(), BlobData::File(_)));
-        Self(Inner::Blob(Box::new(BlobBody { blob, parts, left, slot, promised: false, reading: None })))
+        Self(Inner::Blob(Box::new(BlobBody { blob, parts, left, slot, handed: None, reading: None })))
     }
 
     /// Length in bytes, which every body of ours knows.
@@ -124,8 +124,8 @@ struct BlobBody {
     parts: VecDeque<Part>,
     left: u64,
     slot: Option<Arc<Slot>>,
-    /// Windows were handed over.
-    promised: bool,
+    /// Where the last window ends that was handed over.
+    handed: Option<u64>,
     /// The next piece on its way from the disk; started before it is asked for.
     reading: Option<Reading>,
 }
@@ -163,7 +163,7 @@ impl BlobBody {
             match (&self.slot, self.blob.data()) {
                 (Some(_), BlobData::File(file)) => {
                     let len = span.len.min(sendfile::WINDOW as u64);
-                    if sendfile::is_warm(file, span.start, len) {
+                    if sendfile::is_warm(file, span.start, len, self.handed == Some(span.start)) {
                         return Poll::Ready(self.window(span, len).map(Ok));
                     }
                     // The kernel would wait for the disk on the reactor's thread.
@@ -178,8 +178,9 @@ impl BlobBody {
     /// Hands a window to the connection to send by itself.
     fn window(&mut self, span: Span, len: u64) -> Option<Bytes> {
         let (Some(slot), BlobData::File(file)) = (&self.slot, self.blob.data()) else { return None };
-        let marker = slot.window(file.clone(), span.start, len as usize);
-        self.promised = true;
+        let (file, more) = (file.clone(), len < span.len);
+        let marker = slot.window(Window { file, offset: span.start, len: len as usize, more });
+        self.handed = Some(span.start + len);
         self.advance(len);
         Some(marker)
     }
@@ -211,7 +212,7 @@ impl BlobBody {
 impl Drop for BlobBody {
     fn drop(&mut self) {
         // Cut short: windows handed over and not sent are not to go out with another response.
-        if let Some(slot) = self.slot.as_ref().filter(|_| self.promised && self.left > 0) {
+        if let Some(slot) = self.slot.as_ref().filter(|_| self.handed.is_some() && self.left > 0) {
             slot.clear();
         }
     }

@@ -49,13 +49,15 @@ pub struct Window {
     pub offset: u64,
     /// How long it is.
     pub len: usize,
+    /// Another window follows it, with nothing between them.
+    pub more: bool,
 }
 
 impl Slot {
     /// Queues a window of at most [`WINDOW`] bytes and returns the marker that stands for it.
-    pub fn window(&self, file: Arc<File>, offset: u64, len: usize) -> Bytes {
-        let len = len.min(WINDOW);
-        self.queue().push_back(Window { file, offset, len });
+    pub fn window(&self, window: Window) -> Bytes {
+        let len = window.len.min(WINDOW);
+        self.queue().push_back(Window { len, ..window });
         Bytes::from_static(&MARK[..len])
     }
 
@@ -87,10 +89,11 @@ pub fn is_marker(bytes: &[u8]) -> bool {
     !bytes.is_empty() && mark.contains(&bytes.as_ptr())
 }
 
-/// Whether a file's bytes can be had without waiting for the disk: its first, middle and last
-/// page of the run are in memory. Where the system cannot tell, they are not.
+/// Whether a file's bytes can be had without waiting for the disk: the first, middle and last
+/// page of the run are in memory. Where the system cannot tell, they are not. The first is not
+/// asked for if the run `follows` one whose last page was.
 #[cfg(not(portable))]
-pub fn is_warm(file: &File, offset: u64, len: u64) -> bool {
+pub fn is_warm(file: &File, offset: u64, len: u64, follows: bool) -> bool {
     use rustix::io::{ReadWriteFlags, preadv2};
     let present = |at: u64| {
         let mut byte = [0u8];
@@ -98,12 +101,12 @@ pub fn is_warm(file: &File, offset: u64, len: u64) -> bool {
         preadv2(file, &mut buffers, at, ReadWriteFlags::NOWAIT) == Ok(1)
     };
     let last = offset + len.saturating_sub(1);
-    present(offset) && present(offset + len / 2) && present(last)
+    (follows || present(offset)) && present(offset + len / 2) && present(last)
 }
 
 /// Where windows are never sent they need not be warm.
 #[cfg(portable)]
-pub fn is_warm(_: &File, _: u64, _: u64) -> bool {
+pub fn is_warm(_: &File, _: u64, _: u64, _: bool) -> bool {
     false
 }
 
@@ -115,7 +118,7 @@ mod tests {
     fn a_marker_is_known_by_its_address_and_not_by_its_bytes() {
         let file = Arc::new(tempfile::tempfile().unwrap());
         let slot = Slot::default();
-        let marker = slot.window(file, 0, WINDOW + 1);
+        let marker = slot.window(Window { file, offset: 0, len: WINDOW + 1, more: false });
         assert_eq!(marker.len(), WINDOW);
         assert!(is_marker(&marker) && is_marker(&marker[WINDOW - 1..]));
         assert!(!is_marker(&[0; 100]) && !is_marker(&[]));

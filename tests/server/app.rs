@@ -22,7 +22,7 @@ use wharfinger::{
     service::{
         BoxError, RequestBody,
         conn::Conn,
-        sendfile::{Slot, WINDOW},
+        sendfile::{Slot, WINDOW, Window},
         stall::{StallBody, Stalled},
     },
 };
@@ -124,7 +124,12 @@ impl Body for FileBody {
             return Poll::Ready(Some(Err("the disk is gone".into())));
         }
         let bytes = match &self.slot {
-            Some(slot) => slot.window(self.file.clone(), self.at as u64, len),
+            Some(slot) => slot.window(Window {
+                file: self.file.clone(),
+                offset: self.at as u64,
+                len,
+                more: self.at + len < self.len,
+            }),
             None => {
                 let mut bytes = vec![0; len];
                 self.file.read_exact_at(&mut bytes, self.at as u64).unwrap();
