@@ -9,13 +9,18 @@ use crate::{
     files::{Kind, Sys},
     oci::{Digest, Hasher, UploadId},
     storage::{
-        Appended, Blob, Check, Content, Error, Item, Progress, Published, Result, Verdict, Verified,
+        Appended, Blob, Check, Content, Error, Item, Progress, Published, Result, Verdict, Verified, blocking,
         content::read_whole, error::absent, key,
     },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join;
 use std::{io, time::Duration};
+
+/// So many bytes are hashed by one thread while another writes them. Fewer are not worth the second thread, and so many
+/// come at once only while few send (`registry::batch`): otherwise both cores are busy as it is.
+const APART: usize = 512 << 10;
 
 #[async_trait]
 impl<S: Sys> Content for Fs<S> {
@@ -50,22 +55,29 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn append(
-        &self,
-        id: &UploadId,
-        at: u64,
-        bytes: Vec<Bytes>,
-        mut hasher: Hasher,
-    ) -> Result<(Appended, Hasher)> {
+    async fn append(&self, id: &UploadId, at: u64, bytes: Vec<Bytes>, hasher: Hasher) -> Result<(Appended, Hasher)> {
         let (id, path) = (*id, data(&key::upload(id)));
-        self.run(move |inner| {
-            let appended = inner.append(&id, &path, at, &bytes).map_err(|e| Error::io("append to", &path, e))?;
-            if matches!(appended, Appended::To(_)) {
-                bytes.iter().for_each(|part| hasher.update(part));
-            }
-            Ok((appended, hasher))
-        })
-        .await
+        let hash = |mut hasher: Hasher, bytes: &[Bytes]| {
+            bytes.iter().for_each(|part| hasher.update(part));
+            hasher
+        };
+        let write = move |inner: &Inner<S>, bytes: &[Bytes]| {
+            inner.append(&id, &path, at, bytes).map_err(|e| Error::io("append to", &path, e))
+        };
+        if bytes.iter().map(Bytes::len).sum::<usize>() < APART {
+            return self
+                .run(move |inner| match write(inner, &bytes)? {
+                    appended @ Appended::To(_) => Ok((appended, hash(hasher, &bytes))),
+                    appended => Ok((appended, hasher)),
+                })
+                .await;
+        }
+        let (parts, seen) = (bytes.clone(), hasher.clone());
+        let writing = self.run(move |inner| write(inner, &bytes));
+        match join(writing, blocking(move || Ok(hash(seen, &parts)))).await {
+            (Ok(appended @ Appended::To(_)), hashed) => Ok((appended, hashed?)),
+            (appended, _) => Ok((appended?, hasher)),
+        }
     }
 
     async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {

@@ -87,6 +87,24 @@ async fn of_two_appends_at_one_offset_one_wins_and_bytes_never_interleave() {
 }
 
 #[tokio::test]
+async fn a_hasher_sees_what_was_taken_and_nothing_else_however_long_it_is() {
+    each(|store| async move {
+        let id = UploadId::random();
+        store.begin(&id, Bytes::new()).await?;
+        let parts: Vec<Bytes> = (0..9u8).map(|i| vec![i; 128 << 10].into()).collect();
+        let len = 9 * (128 << 10);
+        let (appended, hash) = store.append(&id, 0, parts.clone(), hasher()).await?;
+        assert_eq!((appended, hash.clone().finish()), (Appended::To(len), digest(&parts.concat())));
+        let (appended, refused) = store.append(&id, 0, parts.clone(), hash.clone()).await?;
+        assert_eq!((appended, refused.finish()), (Appended::At(len), hash.finish()));
+        let sealed = store.seal(&id).await?.expect("an upload");
+        assert_eq!(sealed.read(Span::whole(len)).await?, parts.concat());
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_same_blob_twice_is_kept_once() {
     each(|store| async move {
         assert_eq!(upload(&store, b"same").await?, Published::New);
