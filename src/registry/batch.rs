@@ -1,9 +1,13 @@
 //! Gathering what arrives into batches for the disk.
 
-use super::{Interruption, upload::Incoming};
+use super::Interruption;
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes on their way in.
+pub trait Incoming: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send {}
+impl<T: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send> Incoming for T {}
 
 /// Bytes handed to the disk at once, at least: long enough to hash well, short enough to hold many.
 pub(super) const BATCH: u64 = 256 << 10;

@@ -33,6 +33,7 @@ mod tests;
 mod upload;
 mod verify;
 
+pub use batch::Incoming;
 pub use catalog::{Everything, Visible};
 pub use collect::{
     Collected, Collection, CollectionError, Count, Follow, Kinds, Options as CollectionOptions,
@@ -46,7 +47,7 @@ pub use referrer::Referrers;
 pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
 pub use scrub::{Scrub, ScrubPass, Scrubbed};
 pub use settings::{MissingReferences, Settings};
-pub use upload::{Chunk, Incoming, Upload};
+pub use upload::{Chunk, Upload};
 
 use crate::{
     files::world,

@@ -5,8 +5,8 @@
 //! wins; the other is told where the session stands.
 
 use super::{
-    Error, Interruption, Registry, Result,
-    batch::{BATCH, Batch},
+    Error, Registry, Result,
+    batch::{BATCH, Batch, Incoming},
     ledger::Owner,
     note::{Note, owner},
     verify,
@@ -17,11 +17,7 @@ use crate::{
     storage::{Appended, Item, Presence, Progress, Published},
     who::Subject,
 };
-use bytes::Bytes;
-use futures_util::{
-    Stream,
-    future::{Either, select},
-};
+use futures_util::future::{Either, select};
 use std::{pin::pin, time::Duration};
 
 /// The hash so far is noted this often, so that a kill costs no more re-reading than this.
@@ -35,10 +31,6 @@ pub struct Upload {
     /// Bytes received and on disk.
     pub len: u64,
 }
-
-/// Bytes on their way in.
-pub trait Incoming: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send {}
-impl<T: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send> Incoming for T {}
 
 /// What a request says of the bytes it brings, before they are read.
 #[derive(Clone, Copy, Debug, Default)]

@@ -87,8 +87,7 @@ pub trait Content: Send + Sync {
     async fn note(&self, id: &UploadId, facts: Bytes) -> Result<bool>;
 
     /// Adds bytes if the upload's length is `at`; of several callers one wins, and the bytes of
-    /// two never interleave. The bytes taken are hashed too.
-    /// Survives the process.
+    /// two never interleave. The bytes taken are hashed too. Survives the process.
     async fn append(&self, id: &UploadId, at: u64, bytes: Vec<Bytes>, hasher: Hasher) -> Result<(Appended, Hasher)>;
 
     /// The state of an upload.
