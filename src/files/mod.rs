@@ -22,6 +22,6 @@ pub mod world;
 pub use atomic::{Files, Staged};
 pub use guard::{Guarded, Syncing, Syncs};
 pub use health::Refused;
-pub use read::{descriptor_limit, read_aside, read_now};
+pub use read::{descriptor_limit, read_aside, read_now, warm};
 pub use real::Real;
 pub use sys::{Entry, Kind, Meta, Space, Stamp, Sys};

@@ -49,6 +49,46 @@ pub fn read_aside(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usi
     read_at(file, buffer, offset)
 }
 
+/// Waits until `len` bytes from `offset` are in memory; nothing is copied.
+///
+/// # Errors
+/// As `sendfile(2)` gives them, and [`io::ErrorKind::UnexpectedEof`] if the file ends before.
+#[cfg(not(portable))]
+pub fn warm(file: &File, mut offset: u64, mut len: u64) -> io::Result<()> {
+    use std::sync::OnceLock;
+    static NOWHERE: OnceLock<File> = OnceLock::new();
+    let nowhere = match NOWHERE.get() {
+        Some(nowhere) => nowhere,
+        None => {
+            #[expect(clippy::disallowed_methods, reason = "no file appears")]
+            let opened = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+            NOWHERE.get_or_init(|| opened)
+        }
+    };
+    while len > 0 {
+        match rustix::fs::sendfile(nowhere, file, Some(&mut offset), len as usize) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(sent) => len -= sent as u64,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Where the system does not send files, they are read and thrown away.
+///
+/// # Errors
+/// As `pread(2)` gives them, and [`io::ErrorKind::UnexpectedEof`] if the file ends before.
+#[cfg(portable)]
+pub fn warm(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let mut buffer = vec![0; len as usize];
+    match read_at(file, &mut buffer, offset)? == buffer.len() {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
 /// How many files this process may hold open at a time; `None` for any number.
 pub fn descriptor_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
@@ -66,4 +106,27 @@ pub fn read_now(file: &File, buffer: &mut [u8], offset: u64) -> usize {
 #[cfg(portable)]
 pub fn read_now(_: &File, _: &mut [u8], _: u64) -> usize {
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(portable))]
+    fn what_was_warmed_is_in_memory_and_a_file_that_ends_before_is_told() {
+        // Where this system keeps files on a disk.
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, vec![7; 3 << 20]).unwrap();
+        let file = File::open(&path).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        warm(&file, 1000, 2 << 20).unwrap();
+        let mut bytes = vec![0; 2 << 20];
+        assert_eq!(read_now(&file, &mut bytes, 1000), bytes.len());
+        assert!(bytes.iter().all(|byte| *byte == 7));
+        let error = warm(&file, 2 << 20, 2 << 20).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
 }

@@ -28,6 +28,9 @@ pub type RequestBody = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxErro
 /// Read at once where the kernel does not move the pages.
 const PIECE: u64 = 128 << 10;
 
+/// Brought into memory at once before it is sent: asking another thread for each window would cost more.
+const AHEAD: u64 = 1 << 20;
+
 /// A response's body.
 #[derive(Default)]
 pub struct Body(Inner);
@@ -167,8 +170,8 @@ impl BlobBody {
                         return Poll::Ready(self.window(span, len).map(Ok));
                     }
                     // The kernel would wait for the disk on the reactor's thread.
-                    let (blob, span) = (self.blob.clone(), Span { start: span.start, len });
-                    self.reading = Some(Box::pin(async move { blob.read(span).await.map(|_| Piece::Warm(span.len)) }));
+                    let (blob, ahead) = (self.blob.clone(), Span { start: span.start, len: span.len.min(AHEAD) });
+                    self.reading = Some(Box::pin(async move { blob.warm(ahead).await.map(|()| Piece::Warm(len)) }));
                 }
                 _ => self.read_ahead(),
             }

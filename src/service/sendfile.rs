@@ -9,8 +9,8 @@
 //! refuses a marker anywhere but at the head of a vectored write.
 //!
 //! A body with a slot goes on like this: while bytes are left, take the next [`WINDOW`] of them at
-//! most; unless [`is_warm`], read them once through on the blocking pool and throw the bytes away;
-//! yield what [`Slot::window`] returns. Dropped before its end it calls [`Slot::clear`]. The
+//! most; unless [`is_warm`], have them brought into memory on the blocking pool
+//! ([`files::warm`](crate::files::warm)); yield what [`Slot::window`] returns. Dropped before its end it calls [`Slot::clear`]. The
 //! marker frame is passed on as it is: a layer that copied it would send zeros.
 //!
 //! Windows are small: hyper writes several without giving the thread away, and a large one keeps

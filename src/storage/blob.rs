@@ -72,7 +72,17 @@ impl Blob {
         .await
     }
 
-    /// The same for who reads everything once: it leaves in memory what it found there, and
+    /// Waits until a span, which must lie within the content, can be read from memory; off the reactor.
+    ///
+    /// # Errors
+    /// As [`Blob::read`].
+    pub async fn warm(&self, span: Span) -> Result<()> {
+        let BlobData::File(file) = &self.data else { return Ok(()) };
+        let file = file.clone();
+        blocking(move || files::warm(&file, span.start, span.len).map_err(unread)).await
+    }
+
+    /// The same as [`Blob::read`] for who reads everything once: it leaves in memory what it found there, and
     /// nothing more.
     ///
     /// # Errors
@@ -86,7 +96,6 @@ impl Blob {
         span: Span,
         read: impl Fn(&std::fs::File, &mut [u8], u64) -> io::Result<usize> + Send + 'static,
     ) -> Result<Bytes> {
-        let cut = || Error::damaged("a blob", "it ends before its length");
         match &self.data {
             BlobData::Memory(bytes) => {
                 let (start, end) = (span.start as usize, span.end() as usize);
@@ -99,13 +108,23 @@ impl Blob {
                     match read(&file, &mut buffer, span.start) {
                         Ok(read) if read == buffer.len() => Ok(buffer.into()),
                         Ok(_) => Err(cut()),
-                        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(cut()),
-                        Err(e) => Err(Error::io("read", "a blob", e)),
+                        Err(e) => Err(unread(e)),
                     }
                 })
                 .await
             }
         }
+    }
+}
+
+fn cut() -> Error {
+    Error::damaged("a blob", "it ends before its length")
+}
+
+fn unread(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => cut(),
+        _ => Error::io("read", "a blob", error),
     }
 }
 
