@@ -10,12 +10,13 @@
 //!
 //! A body with a slot goes on like this: while bytes are left, take the next [`WINDOW`] of them at
 //! most; unless [`is_warm`], have them brought into memory on the blocking pool
-//! ([`files::warm`](crate::files::warm)); yield what [`Slot::window`] returns. Dropped before its end it calls [`Slot::clear`]. The
-//! marker frame is passed on as it is: a layer that copied it would send zeros.
+//! ([`files::warm`](crate::files::warm)); yield what [`Slot::window`] returns. Dropped before its
+//! end it calls [`Slot::clear`]. The marker frame is passed on as it is: a layer that copied it
+//! would send zeros.
 //!
 //! Windows are small: hyper writes several without giving the thread away, and a large one keeps
 //! every other connection waiting. Pages that are not in memory make the kernel wait for the disk
-//! on the reactor's thread, so a body first asks [`is_warm`] and has cold ones read elsewhere.
+//! on the reactor's thread, so a body first asks [`is_warm`] and has cold ones brought in elsewhere.
 
 use bytes::Bytes;
 use std::{
