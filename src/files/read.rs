@@ -55,16 +55,7 @@ pub fn read_aside(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usi
 /// As `sendfile(2)` gives them, and [`io::ErrorKind::UnexpectedEof`] if the file ends before.
 #[cfg(not(portable))]
 pub fn warm(file: &File, mut offset: u64, mut len: u64) -> io::Result<()> {
-    use std::sync::OnceLock;
-    static NOWHERE: OnceLock<File> = OnceLock::new();
-    let nowhere = match NOWHERE.get() {
-        Some(nowhere) => nowhere,
-        None => {
-            #[expect(clippy::disallowed_methods, reason = "no file appears")]
-            let opened = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
-            NOWHERE.get_or_init(|| opened)
-        }
-    };
+    let nowhere = super::real::nowhere()?;
     while len > 0 {
         match rustix::fs::sendfile(nowhere, file, Some(&mut offset), len as usize) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -162,6 +162,19 @@ fn meta(stat: &fs::Stat) -> Meta {
     }
 }
 
+/// Where what is written is lost.
+#[cfg(not(portable))]
+pub(super) fn nowhere() -> io::Result<&'static std::fs::File> {
+    static NOWHERE: std::sync::OnceLock<std::fs::File> = std::sync::OnceLock::new();
+    match NOWHERE.get() {
+        Some(nowhere) => Ok(nowhere),
+        None => {
+            let opened = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+            Ok(NOWHERE.get_or_init(|| opened))
+        }
+    }
+}
+
 #[cfg(not(portable))]
 fn stamp(stat: &fs::Stat) -> Stamp {
     Stamp {
