@@ -35,7 +35,7 @@ impl Visible for Everything {
 const STEP: usize = if cfg!(test) { 3 } else { 256 };
 
 /// Subtrees looked at along with one, at most.
-const MOST_LOOKED_AT: usize = 127;
+const MOST_AHEAD: usize = 127;
 
 impl Registry {
     /// Repositories with at least one manifest, after `last` in byte order; `n` of them, or the
@@ -104,7 +104,7 @@ struct Walk {
     /// Of the subtrees ahead those that are known to hold names.
     peopled: HashSet<RepositoryName>,
     /// How many subtrees are looked at along with the next one: the more the longer nothing was in any.
-    look: usize,
+    look_ahead: usize,
 }
 
 /// A directory of which more is to be read.
@@ -121,7 +121,7 @@ impl Walk {
             ahead: BTreeSet::new(),
             unread: vec![Unread { prefix: None, read: String::new() }],
             peopled: HashSet::new(),
-            look: 0,
+            look_ahead: 0,
         }
     }
 
@@ -169,11 +169,11 @@ impl Walk {
         }
         let next = self.ahead.iter().filter_map(|ahead| ahead.strip_suffix('/')?.parse().ok());
         let next = next.filter(|prefix| !self.peopled.contains(prefix) && visible.reaches(prefix));
-        let asked: Vec<RepositoryName> = [prefix.clone()].into_iter().chain(next.take(self.look)).collect();
+        let asked: Vec<RepositoryName> = [prefix.clone()].into_iter().chain(next.take(self.look_ahead)).collect();
         let dirs = asked.iter().map(|prefix| Dir::Names(Some(prefix.clone()))).collect();
         let mut answers = registry.core.store.hold_any(dirs).await?.into_iter();
         let is_peopled = answers.next() == Some(true);
-        self.look = if is_peopled { 0 } else { (2 * self.look + 1).min(MOST_LOOKED_AT) };
+        self.look_ahead = if is_peopled { 0 } else { (2 * self.look_ahead + 1).min(MOST_AHEAD) };
         for (other, is_peopled) in asked.into_iter().skip(1).zip(answers) {
             match is_peopled {
                 true => self.peopled.insert(other),

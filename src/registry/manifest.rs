@@ -57,7 +57,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::ManifestUnknown`] if not.
-    pub async fn manifest_is_whole(&self, digest: &Digest) -> Result<()> {
+    pub async fn manifest_bytes_exist(&self, digest: &Digest) -> Result<()> {
         match self.core.store.open(digest).await? {
             Some(_) => Ok(()),
             None => Err(Error::ManifestUnknown(Reference::Digest(digest.clone()))),

@@ -10,7 +10,7 @@
 //!
 //! A body with a slot goes on like this: while bytes are left, take the next [`WINDOW`] of them at
 //! most; unless [`is_warm`], have them brought into memory on the blocking pool
-//! ([`files::warm`](crate::files::warm)); yield what [`Slot::window`] returns. Dropped before its
+//! ([`files::warm`]); yield what [`Slot::window`] returns. Dropped before its
 //! end it calls [`Slot::clear`]. The marker frame is passed on as it is: a layer that copied it
 //! would send zeros.
 //!
@@ -18,6 +18,7 @@
 //! every other connection waiting. Pages that are not in memory make the kernel wait for the disk
 //! on the reactor's thread, so a body first asks [`is_warm`] and has cold ones brought in elsewhere.
 
+use crate::files;
 use bytes::Bytes;
 use std::{
     collections::VecDeque,
@@ -93,22 +94,10 @@ pub fn is_marker(bytes: &[u8]) -> bool {
 /// Whether a file's bytes can be had without waiting for the disk: the first, middle and last
 /// page of the run are in memory. Where the system cannot tell, they are not. The first is not
 /// asked for if the run `follows` one whose last page was.
-#[cfg(not(portable))]
 pub fn is_warm(file: &File, offset: u64, len: u64, follows: bool) -> bool {
-    use rustix::io::{ReadWriteFlags, preadv2};
-    let present = |at: u64| {
-        let mut byte = [0u8];
-        let mut buffers = [std::io::IoSliceMut::new(&mut byte)];
-        preadv2(file, &mut buffers, at, ReadWriteFlags::NOWAIT) == Ok(1)
-    };
+    let present = |at| files::read_now(file, &mut [0], at) == 1;
     let last = offset + len.saturating_sub(1);
     (follows || present(offset)) && present(offset + len / 2) && present(last)
-}
-
-/// Where windows are never sent they need not be warm.
-#[cfg(portable)]
-pub fn is_warm(_: &File, _: u64, _: u64, _: bool) -> bool {
-    false
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(super) async fn read(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(stored.media_type.as_str()));
     headers.insert(header::CONTENT_LENGTH, stored.len.into());
     match granted.is_head() {
-        true => granted.registry().manifest_is_whole(&stored.digest).await?,
+        true => granted.registry().manifest_bytes_exist(&stored.digest).await?,
         false => *response.body_mut() = granted.registry().manifest_bytes(&stored.digest).await?.into(),
     }
     Ok(response)

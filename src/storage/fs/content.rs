@@ -19,8 +19,8 @@ use futures_util::future::join;
 use std::{io, time::Duration};
 
 /// So many bytes are hashed by one thread while another writes them. Fewer are not worth the second thread, and so many
-/// come at once only while few send (`registry::batch`): otherwise both cores are busy as it is.
-const APART: usize = 512 << 10;
+/// come at once only while few send (`registry::batch`): otherwise the cores are busy as it is.
+const HASHED_APART: usize = 512 << 10;
 
 #[async_trait]
 impl<S: Sys> Content for Fs<S> {
@@ -64,7 +64,7 @@ impl<S: Sys> Content for Fs<S> {
         let write = move |inner: &Inner<S>, bytes: &[Bytes]| {
             inner.append(&id, &path, at, bytes).map_err(|e| Error::io("append to", &path, e))
         };
-        if bytes.iter().map(Bytes::len).sum::<usize>() < APART {
+        if bytes.iter().map(Bytes::len).sum::<usize>() < HASHED_APART {
             return self
                 .run(move |inner| match write(inner, &bytes)? {
                     appended @ Appended::To(_) => Ok((appended, hash(hasher, &bytes))),
