@@ -1,6 +1,6 @@
 //! `wharfinger gc`: collects garbage, also beside a running daemon.
 
-use super::{progress::Progress, storage};
+use super::{background, progress::Progress, storage};
 use crate::{
     config::{Problems, Report as Configuration},
     registry::{CollectionOptions, CollectionReport, Kinds, Registry, RepositoryReport},
@@ -13,6 +13,10 @@ pub(super) fn gc(configuration: Configuration, options: CollectionOptions, json:
     if live.operator.read_only && !options.dry_run {
         eprintln("operator.read_only is on: nothing may be written");
         return Ok(ExitCode::FAILURE);
+    }
+    // Somebody waits for the room.
+    if !options.now {
+        background::yield_to_others();
     }
     let collected = storage::beside(&env, !options.dry_run).and_then(|store| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())?;

@@ -8,6 +8,7 @@
 //!
 //! `fsck` has its own: 0 clean, 1 warnings, 2 damage; repaired or not, as it was found.
 
+mod background;
 mod check;
 mod explain;
 mod flags;

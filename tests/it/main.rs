@@ -31,4 +31,6 @@ mod secrets;
 mod stop;
 mod token;
 mod trouble;
+#[cfg(not(portable))]
+mod upkeep;
 mod uploads;
