@@ -259,6 +259,10 @@ impl<S: Sys> Sys for Guarded<S> {
         self.sys.meta(path)
     }
 
+    fn metas(&self, dir: &str, names: &[&str]) -> io::Result<Vec<Option<Meta>>> {
+        self.sys.metas(dir, names)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.directories.removing(parent(from), || self.name(to, |sys| sys.rename(from, to)))
     }

@@ -24,4 +24,5 @@ pub use guard::{Guarded, Syncing, Syncs};
 pub use health::Refused;
 pub use read::{descriptor_limit, read_aside, read_now, warm};
 pub use real::Real;
+pub(crate) use sys::absent;
 pub use sys::{Entry, Kind, Meta, Space, Stamp, Sys};

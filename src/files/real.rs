@@ -5,6 +5,7 @@
 #[cfg(not(portable))]
 use super::sys::Stamp;
 use super::{
+    absent,
     read::{read_aside, read_at, read_now},
     sys::{Kind, Meta, Space, Sys},
 };
@@ -274,6 +275,14 @@ impl Sys for Real {
     fn meta(&self, path: &str) -> io::Result<Meta> {
         let (parent, name) = self.split(path)?;
         Ok(meta(&fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn metas(&self, dir: &str, names: &[&str]) -> io::Result<Vec<Option<Meta>>> {
+        let Some(dir) = absent(self.open_beneath(dir, DIRECTORY, Mode::empty()))? else {
+            return Ok(vec![None; names.len()]);
+        };
+        let stat = |name: &&str| absent(fs::statat(&dir, *name, AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from));
+        names.iter().map(|name| Ok(stat(name)?.as_ref().map(meta))).collect()
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -6,6 +6,15 @@
 use bytes::Bytes;
 use std::{io, sync::Arc, time::SystemTime};
 
+/// `None` for what is not there, the error for all else.
+pub(crate) fn absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// What a name in a directory stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -116,6 +125,10 @@ pub trait Sys: Send + Sync + 'static {
     fn file_meta(&self, file: &Self::File) -> io::Result<Meta>;
     /// What is known of a name.
     fn meta(&self, path: &str) -> io::Result<Meta>;
+    /// What is known of these names of a directory, in their order; `None` of one that is not there.
+    fn metas(&self, dir: &str, names: &[&str]) -> io::Result<Vec<Option<Meta>>> {
+        names.iter().map(|name| absent(self.meta(&format!("{dir}/{name}")))).collect()
+    }
     /// Renames over whatever is there.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Renames unless something is there ([`io::ErrorKind::AlreadyExists`]).

@@ -1,5 +1,6 @@
 //! Trouble with the storage, told apart by what the caller can do about it.
 
+pub(super) use crate::files::absent;
 use std::io;
 
 /// Why a storage call failed. "Not there" is never one of these.
@@ -52,14 +53,5 @@ impl Error {
     /// A file that holds what it cannot hold.
     pub fn damaged(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Damaged { what: what.into(), why: why.into() }
-    }
-}
-
-/// `None` for what is not there, the error for all else.
-pub(super) fn absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
     }
 }

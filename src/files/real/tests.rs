@@ -28,6 +28,7 @@ fn nothing_outside_the_root_is_reached_by_a_planted_link() {
             let error = sys.open(&file).map(drop).unwrap_err();
             assert_ne!(error.kind(), io::ErrorKind::NotFound, "{at}: {error}");
             assert!(sys.open_rw(&file).is_err() && sys.meta(&file).is_err());
+            assert!(sys.metas(at, &["secret"]).is_err());
             assert!(sys.open_now(&file).is_none(), "{at}");
             assert!(sys.create(&format!("{at}/new"), false).is_err());
             assert!(sys.rename("real", &format!("{at}/real")).is_err());
@@ -132,5 +133,22 @@ fn what_is_in_memory_is_read_without_waiting_and_nothing_but_regular_files() {
         let read = kernel.read_now(&file, &mut buffer);
         // Nor on a file system that cannot.
         assert!(read == 0 || (read, &buffer) == (7, b"content"), "{read} {buffer:?}");
+    }
+}
+
+#[test]
+fn names_of_one_directory_are_looked_at_together_and_those_that_are_not_there_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+    std::fs::write(dir.path().join("a/file"), "four").unwrap();
+    std::os::unix::fs::symlink("file", dir.path().join("a/link")).unwrap();
+    for sys in both(dir.path()) {
+        let found = sys.metas("a", &["link", "gone", "file", "b"]).unwrap();
+        let seen: Vec<_> = found.iter().map(|meta| meta.map(|meta| (meta.kind, meta.len))).collect();
+        assert_eq!(seen[1..3], [None, Some((Kind::File, 4))]);
+        assert_eq!(seen[0].unwrap().0, Kind::Other, "a link is seen as one");
+        assert_eq!(seen[3].unwrap().0, Kind::Directory);
+        assert!(sys.metas("gone", &["file", "b"]).unwrap().iter().all(Option::is_none));
+        assert!(sys.metas("a/file", &["x"]).is_err(), "no directory is not an empty one");
     }
 }

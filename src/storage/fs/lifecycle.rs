@@ -2,7 +2,7 @@
 
 use super::{Fs, Inner, root::MARK, spare};
 use crate::{
-    files::{Kind, Sys, atomic, path::parent, world},
+    files::{Kind, Meta, Sys, atomic, path::parent, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
         Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Fact, Grave, Health, InstanceId, Item,
@@ -70,12 +70,13 @@ impl<S: Sys> Lifecycle for Fs<S> {
                 };
                 let room = most - page.entries.len();
                 let (names, more) = inner.names(&dir, from, room, |name, _| item(name).is_some())?;
-                for (name, _) in names {
+                let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
+                let metas = inner.sys().metas(&dir, &names).map_err(|e| Error::io("look into", &dir, e))?;
+                for (name, meta) in names.into_iter().zip(metas) {
+                    let (Some(meta), Some(item)) = (meta, item(name)) else { continue };
                     let path = format!("{dir}/{name}");
-                    let meta = absent(inner.age(&path)).map_err(|e| Error::io("look at", &path, e))?;
-                    if let (Some((renewed, len)), Some(item)) = (meta, item(&name)) {
-                        page.entries.push(Aged { item, renewed, len });
-                    }
+                    let (renewed, len) = inner.age_of(&path, &meta).map_err(|e| Error::io("look at", &path, e))?;
+                    page.entries.push(Aged { item, renewed, len });
                 }
                 if more {
                     page.more = true;
@@ -233,7 +234,11 @@ pub(super) fn older_than(time: SystemTime, idle: Duration) -> bool {
 impl<S: Sys> Inner<S> {
     /// When an item was renewed, and its length. An upload is as old as its last byte.
     pub(super) fn age(&self, path: &str) -> io::Result<(SystemTime, u64)> {
-        let meta = self.sys().meta(path)?;
+        self.age_of(path, &self.sys().meta(path)?)
+    }
+
+    /// The same of what was looked at already.
+    fn age_of(&self, path: &str, meta: &Meta) -> io::Result<(SystemTime, u64)> {
         if meta.kind != Kind::Directory {
             return Ok((meta.modified, meta.len));
         }
