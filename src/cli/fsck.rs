@@ -41,7 +41,6 @@ pub(super) fn fsck(report: &Report, asked: &Fsck) -> Result<ExitCode, Problems> 
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    super::background::yield_to_others();
     let store = Fs::open_beside(&report.env.storage_path)
         .map_err(|error| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())]))?;
     let read = if asked.read_data { Some(Part::WHOLE) } else { asked.read_data_subset };

@@ -8,6 +8,8 @@ mod raw;
 mod registry;
 mod session;
 
+#[cfg(not(portable))]
+mod background;
 mod collection;
 mod conformance;
 mod disk;
@@ -31,6 +33,4 @@ mod secrets;
 mod stop;
 mod token;
 mod trouble;
-#[cfg(not(portable))]
-mod upkeep;
 mod uploads;
