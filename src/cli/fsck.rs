@@ -22,7 +22,7 @@ pub struct Fsck {
     /// Read the K-th of N parts of the blobs; N checks read all
     #[arg(long, value_name = "K/N")]
     read_data_subset: Option<Part>,
-    /// Most bytes of blobs read per second, such as "100 MiB"
+    /// Most bytes of blobs read per second, such as "100 MiB"; all of it then leaves the processor to others
     #[arg(long, value_name = "SIZE", value_parser = size)]
     rate: Option<u64>,
     /// Move what is wrong to quarantine/, write again what can be known; nothing is deleted
@@ -40,6 +40,10 @@ pub(super) fn fsck(report: &Report, asked: &Fsck) -> Result<ExitCode, Problems> 
     let problems: Vec<_> = report.problems.0.iter().filter(is_of_storage).cloned().collect();
     if !problems.is_empty() {
         return Err(Problems(problems));
+    }
+    // Who wants it slow does not wait for it.
+    if asked.rate.is_some() {
+        super::background::yield_to_others();
     }
     let store = Fs::open_beside(&report.env.storage_path)
         .map_err(|error| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())]))?;

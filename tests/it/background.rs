@@ -1,4 +1,4 @@
-//! What a collection takes from a daemon beside it.
+//! What upkeep takes from a daemon beside it.
 
 use crate::{
     daemon::{Daemon, over},
@@ -19,7 +19,7 @@ fn policies(pid: u32) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn a_collection_leaves_the_processor_to_others_unless_somebody_waits_for_room() {
+async fn upkeep_that_nobody_waits_for_leaves_the_processor_to_others() {
     const OTHER: u32 = 0;
     const IDLE: u32 = 5;
     let dir = tempfile::tempdir().unwrap();
@@ -27,14 +27,16 @@ async fn a_collection_leaves_the_processor_to_others_unless_somebody_waits_for_r
     std::fs::create_dir(&root).unwrap();
     let daemon = Daemon::start(&root, &[]);
     daemon.push_blob("app", "{}").await;
-    daemon.push_blob("app", "a layer").await;
-    let manifest = image(&descriptor(CONFIG, b"{}"), &[descriptor(LAYER, b"a layer")]);
+    let layer = "a layer".repeat(4 << 10);
+    daemon.push_blob("app", layer.clone()).await;
+    let manifest = image(&descriptor(CONFIG, b"{}"), &[descriptor(LAYER, layer.as_bytes())]);
     assert_eq!(daemon.put_manifest("app", "v1", &manifest).await.status, 201);
     // They take a while.
     let settings = dir.path().join("slow.toml");
     std::fs::write(&settings, "[collection]\nfiles_per_second = 10\n").unwrap();
 
-    let cases: [(&[&str], u32); 3] = [(&["gc"], IDLE), (&["gc", "--dry-run"], IDLE), (&["gc", "--now"], OTHER)];
+    let cases: [(&[&str], u32); 3] =
+        [(&["gc"], IDLE), (&["gc", "--now"], OTHER), (&["fsck", "--read-data", "--rate", "1KiB"], IDLE)];
     for (arguments, expected) in cases {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
         over(&mut command, &root, &[("REGISTRY_SETTINGS", settings.to_str().unwrap())]);
@@ -42,8 +44,8 @@ async fn a_collection_leaves_the_processor_to_others_unless_somebody_waits_for_r
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let seen = policies(child.id());
-            // It is alone until it begins to collect.
-            if seen.len() > 1 {
+            // A collection's thread is alone until it begins; a check's stays so.
+            if seen.len() > 1 || seen == [IDLE] {
                 assert!(seen.iter().all(|policy| *policy == expected), "{arguments:?}: {seen:?}");
                 break;
             }
