@@ -1,6 +1,5 @@
 //! Trouble with the storage, told apart by what the caller can do about it.
 
-pub(super) use crate::files::absent;
 use std::io;
 
 /// Why a storage call failed. "Not there" is never one of these.

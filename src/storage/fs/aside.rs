@@ -7,10 +7,9 @@
 
 use super::Inner;
 use crate::{
-    files::{Kind, Sys, path::parent},
+    files::{Kind, Sys, absent, path::parent},
     storage::{
         Error, Fact, Key, Result,
-        error::absent,
         key::{self, Place},
     },
 };

@@ -6,11 +6,11 @@
 
 use super::{Fs, Inner, lifecycle::older_than};
 use crate::{
-    files::{Kind, Sys},
+    files::{Kind, Sys, absent},
     oci::{Digest, Hasher, UploadId},
     storage::{
         Appended, Blob, Check, Content, Error, Item, Progress, Published, Result, Verdict, Verified, blocking,
-        content::read_whole, error::absent, key,
+        content::read_whole, key,
     },
 };
 use async_trait::async_trait;

@@ -2,10 +2,8 @@
 
 use super::{Fs, Inner, listing::kind_in};
 use crate::{
-    files::{Kind, Staged, Sys, path::parent, world},
-    storage::{
-        Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, error::absent, key,
-    },
+    files::{Kind, Staged, Sys, absent, path::parent, world},
+    storage::{Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, key},
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 
 use super::{Inner, lifecycle::older_than};
 use crate::{
-    files::{Kind, Sys, world},
-    storage::{Condemned, Error, Grave, Item, Result, RunId, Verdict, Why, error::absent, key},
+    files::{Kind, Sys, absent, world},
+    storage::{Condemned, Error, Grave, Item, Result, RunId, Verdict, Why, key},
 };
 use std::{collections::BTreeSet, io, sync::atomic::Ordering, time::Duration};
 

@@ -3,8 +3,8 @@
 
 use super::Inner;
 use crate::{
-    files::{Files, Kind, Sys, world},
-    storage::{Error, InstanceId, Result, error::absent},
+    files::{Files, Kind, Sys, absent, world},
+    storage::{Error, InstanceId, Result},
 };
 use bytes::Bytes;
 use std::io;

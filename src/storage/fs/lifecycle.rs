@@ -2,11 +2,11 @@
 
 use super::{Fs, Inner, root::MARK, spare};
 use crate::{
-    files::{Kind, Meta, Sys, atomic, path::parent, world},
+    files::{Kind, Meta, Sys, absent, atomic, path::parent, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
     storage::{
         Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Fact, Grave, Health, InstanceId, Item,
-        ItemKind, Lifecycle, Page, Presence, Result, RunId, Verdict, Why, error::absent, key,
+        ItemKind, Lifecycle, Page, Presence, Result, RunId, Verdict, Why, key,
     },
 };
 use async_trait::async_trait;

@@ -7,8 +7,8 @@
 
 use super::Inner;
 use crate::{
-    files::{Kind, Sys, world},
-    storage::{Child, Dir, Error, Page, Result, error::absent},
+    files::{Kind, Sys, absent, world},
+    storage::{Child, Dir, Error, Page, Result},
 };
 use std::{
     collections::VecDeque,

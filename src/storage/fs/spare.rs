@@ -6,9 +6,9 @@
 
 use super::Inner;
 use crate::{
-    files::Sys,
+    files::{Sys, absent},
     oci::Algorithm,
-    storage::{RunId, error::absent, key},
+    storage::{RunId, key},
 };
 use bytes::Bytes;
 use std::{io, time::SystemTime};

@@ -6,11 +6,10 @@
 
 use super::{Fs, Inner};
 use crate::{
-    files::{Kind, Meta, Real, Sys, world},
+    files::{Kind, Meta, Real, Sys, absent, world},
     oci::{Algorithm, Digest, Hasher},
     storage::{
-        Condemned, Durability, Error, Examined, Expect, Item, Key, Outcome, Presence, Put, Result, RunId, Why,
-        error::absent, key,
+        Condemned, Durability, Error, Examined, Expect, Item, Key, Outcome, Presence, Put, Result, RunId, Why, key,
     },
 };
 use bytes::Bytes;
