@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the calls that make files appear; everyone else goes by `atomic`")]
 
+mod stat;
+
 #[cfg(not(portable))]
 use super::sys::Stamp;
 use super::{
@@ -15,11 +17,13 @@ use rustix::{
     fs::{self, AtFlags, FileType, Mode, OFlags},
     io::Errno,
 };
+#[cfg(not(portable))]
+use stat::stamp;
+use stat::{kind, meta};
 use std::{
     io::{self, IoSlice},
     path::Path,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// The system calls below a directory held open, so that moving or replacing the path to it
@@ -142,27 +146,6 @@ impl Real {
     }
 }
 
-fn kind(file_type: FileType) -> Kind {
-    match file_type {
-        FileType::RegularFile => Kind::File,
-        FileType::Directory => Kind::Directory,
-        _ => Kind::Other,
-    }
-}
-
-fn meta(stat: &fs::Stat) -> Meta {
-    let (seconds, nanos) = (stat.st_mtime, stat.st_mtime_nsec);
-    let since = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
-    #[allow(clippy::useless_conversion, reason = "some systems have sixteen bits for it")]
-    let mode = u32::from(stat.st_mode) & 0o7777;
-    Meta {
-        kind: kind(FileType::from_raw_mode(stat.st_mode)),
-        len: u64::try_from(stat.st_size).unwrap_or(0),
-        modified: UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH),
-        mode,
-    }
-}
-
 /// Where what is written is lost.
 #[cfg(not(portable))]
 pub(super) fn nowhere() -> io::Result<&'static std::fs::File> {
@@ -173,16 +156,6 @@ pub(super) fn nowhere() -> io::Result<&'static std::fs::File> {
             let opened = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
             Ok(NOWHERE.get_or_init(|| opened))
         }
-    }
-}
-
-#[cfg(not(portable))]
-fn stamp(stat: &fs::Stat) -> Stamp {
-    Stamp {
-        device: stat.st_dev,
-        inode: stat.st_ino,
-        len: u64::try_from(stat.st_size).unwrap_or(0),
-        changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
     }
 }
 
