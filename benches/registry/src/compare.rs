@@ -1,6 +1,7 @@
 //! Comparisons: the sides of a workload are started, measured in turns, and ended.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -103,10 +104,11 @@ pub fn compare(plan: &Plan, workload: &'static Workload, clients: usize) -> Resu
         }
         homes.push(home);
     }
+    let rate = OnceLock::new();
     let mut rounds: Vec<Option<Round<'_>>> = Vec::new();
     for target in &targets {
         eprintln!("{}, {clients} clients: preparing {}", workload.name, target.label);
-        let setup = Setup { target, clients, seconds: plan.seconds, quick: plan.quick };
+        let setup = Setup { target, clients, seconds: plan.seconds, quick: plan.quick, rate: &rate };
         let prepared = (workload.prepare)(setup);
         let prepared = prepared.map_err(|error| comparison.missing.push((target.label.clone(), error.to_string())));
         rounds.push(prepared.ok());

@@ -1,7 +1,7 @@
 //! The subcommands: what was asked for, done and told.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::Result;
 use crate::args::{Address, Compare, Drive, Load, Zb};
@@ -175,8 +175,9 @@ pub fn drive(asked: Drive) -> Result<()> {
     let before = machine();
     let mut comparisons = Vec::new();
     for (workload, clients) in chosen(&load)? {
+        let rate = OnceLock::new();
         let measure = || -> Result<Runs> {
-            let setup = Setup { target: &target, clients, seconds: plan.seconds, quick: plan.quick };
+            let setup = Setup { target: &target, clients, seconds: plan.seconds, quick: plan.quick, rate: &rate };
             let mut round = (workload.prepare)(setup)?;
             Ok(Runs((0..plan.rounds).map(|_| round()).collect::<Result<_>>()?))
         };

@@ -33,7 +33,9 @@ fn wharfinger(place: &Place<'_>) -> Result<Given> {
     };
     let access = json!({"defaultPolicy": "deny", "adminUsers": [ADMIN.0], "rules": rules});
     std::fs::write(place.home.join("access.json"), access.to_string())?;
-    std::fs::write(place.home.join("settings.toml"), "[server]\nshutdown_lag_seconds = 0\ndrain_seconds = 1\n")?;
+    let settings =
+        format!("[server]\nshutdown_lag_seconds = 0\ndrain_seconds = 1\n[scrub]\nenabled = {}\n", !place.side.rest);
+    std::fs::write(place.home.join("settings.toml"), settings)?;
     let mut environment = vec![
         ("REGISTRY_HOST".to_owned(), "127.0.0.1".to_owned()),
         ("REGISTRY_PORT".into(), place.port.to_string()),

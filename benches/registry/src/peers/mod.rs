@@ -62,6 +62,8 @@ pub struct Side {
     pub basic: bool,
     /// nginx: open_file_cache.
     pub cache: bool,
+    /// Wharfinger: it does not read its blobs in the background by itself.
+    pub rest: bool,
     /// Wharfinger: garbage collection and a check of the store all the time.
     pub upkeep: bool,
 }
@@ -75,9 +77,10 @@ impl Side {
             .into_iter()
             .find(|peer| peer.name() == name)
             .ok_or_else(|| format!("no peer {name:?}; there are {}", Peer::ALL.map(Peer::name).join(", ")))?;
-        let mut side = Self { peer, tls: false, basic: false, cache: false, upkeep: false };
+        let mut side = Self { peer, tls: false, basic: false, cache: false, rest: false, upkeep: false };
         for word in words {
             *match (word, peer) {
+                ("rest", Peer::Wharfinger) => &mut side.rest,
                 ("tls", _) => &mut side.tls,
                 ("basic", _) if peer.is_registry() => &mut side.basic,
                 ("cache", Peer::Nginx) => &mut side.cache,
@@ -92,7 +95,13 @@ impl Side {
 impl std::fmt::Display for Side {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.peer.name())?;
-        let options = [(self.tls, "+tls"), (self.basic, "+basic"), (self.cache, "+cache"), (self.upkeep, "+upkeep")];
+        let options = [
+            (self.tls, "+tls"),
+            (self.basic, "+basic"),
+            (self.cache, "+cache"),
+            (self.rest, "+rest"),
+            (self.upkeep, "+upkeep"),
+        ];
         options.iter().filter(|(on, _)| *on).try_for_each(|(_, word)| write!(f, "{word}"))
     }
 }
@@ -237,10 +246,10 @@ mod tests {
 
     #[test]
     fn a_side_is_a_peer_and_what_it_is_started_with() {
-        for label in ["wharfinger", "nginx+tls", "nginx+tls+cache", "docker-registry+basic", "wharfinger+upkeep"] {
+        for label in ["wharfinger", "nginx+tls", "nginx+tls+cache", "docker-registry+basic", "wharfinger+rest+upkeep"] {
             assert_eq!(Side::parse(label).unwrap().to_string(), label);
         }
-        for label in ["", "harbor", "nginx+basic", "zot+cache", "docker-registry+upkeep"] {
+        for label in ["", "harbor", "nginx+basic", "zot+cache", "docker-registry+upkeep", "nginx+rest"] {
             assert!(Side::parse(label).is_err(), "{label}");
         }
     }

@@ -83,7 +83,8 @@ pub fn cold(setup: Setup<'_>) -> Result<Round<'_>> {
     }))
 }
 
-/// HEADs of layers and pulls of blobs of 64 KiB at a quarter of what the target can do. A side with upkeep is tidied
+/// HEADs of layers and pulls of blobs of 64 KiB at a quarter of what the first side can do: at the same rate all of
+/// them, since the moment in which it was measured decides more than upkeep does. A side with upkeep is tidied
 /// meanwhile: collections and checks run one after the other, as long as the load does.
 pub fn upkeep(setup: Setup<'_>) -> Result<Round<'_>> {
     let target = setup.target;
@@ -106,11 +107,13 @@ pub fn upkeep(setup: Setup<'_>) -> Result<Round<'_>> {
             _ => client.pull_blob(&repository, &layer.digest, layer.size),
         }
     };
-    if setup.target.label == "wharfinger+upkeep" && target.upkeep.is_empty() {
+    if target.label.ends_with("+upkeep") && target.upkeep.is_empty() {
         return Err("neither gc nor fsck is there: nothing would run beside it".into());
     }
-    let capacity = closed(&target.dial, setup.clients, Until::Seconds(setup.seconds), &operation);
-    let rate = (capacity.operations as f64 / capacity.seconds / 4.0).max(1.0);
+    let rate = *setup.rate.get_or_init(|| {
+        let capacity = closed(&target.dial, setup.clients, Until::Seconds(setup.seconds), &operation);
+        (capacity.operations as f64 / capacity.seconds / 4.0).max(1.0)
+    });
     Ok(Box::new(move || {
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -141,7 +144,7 @@ fn tidy(programs: &[Launch], over: &AtomicBool) -> Result<()> {
                     child.wait()?;
                     break;
                 }
-                None => std::thread::sleep(Duration::from_millis(5)),
+                None => std::thread::sleep(Duration::from_millis(50)),
             }
         }
     }

@@ -7,6 +7,7 @@ mod state;
 mod table;
 mod transfer;
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use crate::Result;
@@ -98,6 +99,8 @@ pub struct Setup<'a> {
     pub seconds: f64,
     /// Everything as small as it can be: to see that it works, not to measure.
     pub quick: bool,
+    /// Operations per second of an open loop that are the same for all sides: the first to know sets them.
+    pub rate: &'a OnceLock<f64>,
 }
 
 impl<'a> Setup<'a> {
