@@ -17,6 +17,7 @@ mod ledger;
 mod locks;
 mod manifest;
 mod note;
+mod pace;
 mod push;
 mod readiness;
 mod references;

@@ -5,7 +5,7 @@
 //! to time, so a restart costs it no more than what came since. It takes no lock, and waits where
 //! the rate says so.
 
-use super::{Registry, Result};
+use super::{Registry, Result, pace::Pace};
 use crate::{
     files::world,
     oci::{Digest, Hasher, Span},
@@ -109,7 +109,7 @@ impl Registry {
             None => ScrubPass { began: seconds(), ..ScrubPass::default() },
         };
         let mut after = standing.after.take().map(Item::Blob);
-        let mut pace = Pace { began, charged: 0, rate: self.settings.scrub.bytes_per_second.max(1) };
+        let mut pace = Pace::new(self.settings.scrub.bytes_per_second);
         let mut unlisted = None;
         let is_whole = 'pass: loop {
             let page = match self.core.store.items(&ItemKind::Blobs, after.as_ref(), PAGE).await {
@@ -218,7 +218,7 @@ impl Registry {
     /// Whether a blob's bytes are what its name says; one that is gone is not damaged.
     async fn is_sound(&self, digest: &Digest, pass: &mut ScrubPass, pace: &mut Pace) -> storage::Result<bool> {
         let Some(blob) = self.core.store.open(digest).await? else { return Ok(true) };
-        pace.charge(LEAST.saturating_sub(blob.len())).await;
+        pace.wait(LEAST.saturating_sub(blob.len())).await;
         let mut hasher = Hasher::new(digest.algorithm());
         let mut at = 0;
         while at < blob.len() {
@@ -227,7 +227,7 @@ impl Registry {
             at += len;
             pass.bytes += len;
             self.core.scrubbed.bytes.fetch_add(len, Ordering::Relaxed);
-            pace.charge(len).await;
+            pace.wait(len).await;
         }
         Ok(hasher.finish() == *digest)
     }
@@ -244,24 +244,6 @@ async fn step(blob: &Blob, span: Span, mut hasher: Hasher) -> storage::Result<Ha
 
 fn seconds() -> u64 {
     world::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// No more bytes per second than the settings allow.
-struct Pace {
-    began: Instant,
-    charged: u64,
-    rate: u64,
-}
-
-impl Pace {
-    async fn charge(&mut self, bytes: u64) {
-        self.charged += bytes;
-        let due = Duration::from_secs_f64(self.charged as f64 / self.rate as f64);
-        let ahead = due.saturating_sub(self.began.elapsed());
-        if ahead > Duration::from_millis(5) {
-            tokio::time::sleep(ahead).await;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,6 @@ mod graveyard;
 mod intents;
 mod listing;
 mod marks;
-mod pace;
 mod report;
 mod roots;
 mod stored;
@@ -30,7 +29,7 @@ pub use counters::Collected;
 pub(super) use counters::Counters;
 pub use report::{Count, Kinds, Report, RepositoryReport, Untagged};
 
-use super::Registry;
+use super::{Registry, pace::Pace};
 use crate::{
     files::world,
     oci::{Digest, RepositoryName},
@@ -38,7 +37,6 @@ use crate::{
 };
 use async_trait::async_trait;
 use marks::Marks;
-use pace::Pace;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
 
@@ -327,7 +325,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn at(&mut self, step: Step, done: u64) {
-        self.pace.one().await;
+        self.pace.wait(1).await;
         if done.is_multiple_of(64) {
             self.follow.at(step, done).await;
         }

@@ -27,17 +27,13 @@ pub(super) enum Bytes {
 impl<S: Sys> Check<'_, S> {
     /// The bytes of a manifest, wherever a pull would find them.
     pub(super) fn manifest_bytes(&self, digest: &Digest) -> Result<Bytes> {
-        for path in self.survey.places(&Item::Blob(digest.clone()))? {
-            let bytes = match self.survey.read(&path, LONGEST) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => continue,
-                Err(crate::storage::Error::Damaged { .. }) => return Ok(Bytes::Damaged(path)),
-                Err(error) => return Err(error),
-            };
-            let is_sound = Hasher::digest(digest.algorithm(), &bytes) == *digest;
-            return Ok(if is_sound { Bytes::Sound(bytes) } else { Bytes::Damaged(path) });
-        }
-        Ok(Bytes::Missing)
+        let found = self.survey.find(&Item::Blob(digest.clone()), |path| match self.survey.read(path, LONGEST) {
+            Ok(Some(bytes)) if Hasher::digest(digest.algorithm(), &bytes) == *digest => Ok(Some(Bytes::Sound(bytes))),
+            Ok(Some(_)) | Err(storage::Error::Damaged { .. }) => Ok(Some(Bytes::Damaged(path.to_owned()))),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        })?;
+        Ok(found.unwrap_or(Bytes::Missing))
     }
 
     /// A manifest as its repository has it, and its length; `None` if it is not one we understand.
@@ -56,12 +52,8 @@ impl<S: Sys> Check<'_, S> {
     /// What is kept of a manifest, if it can be read.
     fn kept(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<Revision>> {
         let item = Item::Revision(name.clone(), digest.clone());
-        for path in self.survey.places(&item)? {
-            if let Ok(Some(bytes)) = self.survey.read(&path, key::LONGEST) {
-                return Ok(serde_json::from_slice(&bytes).ok());
-            }
-        }
-        Ok(None)
+        let bytes = self.survey.find(&item, |path| Ok(self.survey.read(path, key::LONGEST).unwrap_or_default()))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     pub(super) fn revision(&mut self, path: &str, name: &RepositoryName, digest: &Digest) -> Look {
@@ -149,8 +141,8 @@ impl<S: Sys> Check<'_, S> {
         for right in rights {
             has_right = has_right || self.survey.is_there(right)?;
         }
-        let places = self.survey.places(&blob)?;
-        let Some(place) = places.first() else {
+        let look = |path: &str| Ok(self.survey.look(path)?.map(|meta| (path.to_owned(), meta.len)));
+        let Some((place, len)) = self.survey.find(&blob, look)? else {
             let what = format!("manifest {} of {name} needs {}, which is not there", short(of), short(digest));
             found.push(Found::damage(Kind::BlobMissing, path, what, push(name, of)));
             return Ok(found);
@@ -173,10 +165,9 @@ impl<S: Sys> Check<'_, S> {
             };
             found.push(Found::damage(kind, path, what, push(name, of)).by(fix));
         }
-        let len = self.survey.look(place)?.map_or(descriptor.size, |meta| meta.len);
         if len != descriptor.size {
-            found.push(match self.is_damaged(place, digest)? {
-                true => damaged(place, digest),
+            found.push(match self.is_damaged(&place, digest)? {
+                true => damaged(&place, digest),
                 false => {
                     let what = format!(
                         "manifest {} of {name} was pushed so: it says {} has {} bytes, and it has {len}",

@@ -13,9 +13,11 @@ mod facts;
 mod finding;
 mod manifest;
 mod repair;
+mod walk;
 
 pub use finding::{Finding, Kind, Severity, Summary};
 
+use super::pace::Pace;
 use crate::{
     files::{self, Sys},
     oci::Digest,
@@ -89,13 +91,10 @@ pub trait Watch {
 /// Passes over the names: tags and indexes depend on manifests, and indexes on indexes.
 const PASSES: usize = 4;
 
-/// Suspects looked at again together, after one pause.
-const TOGETHER: usize = 1024;
-
 /// Looks at a whole store, and repairs it if that is asked for.
 pub fn check<S: Sys>(survey: &Survey<S>, options: &Options, watch: &mut dyn Watch) -> Summary {
     let began = Instant::now();
-    let tally = Tally { watch, began, allowed: options.bytes_per_second, summary: Summary::default() };
+    let tally = Tally { watch, pace: options.bytes_per_second.map(Pace::new), summary: Summary::default() };
     let mut check = Check {
         survey,
         options,
@@ -143,8 +142,7 @@ struct Check<'a, S: Sys> {
 /// What was looked at, and how fast that may go.
 struct Tally<'a> {
     watch: &'a mut dyn Watch,
-    began: Instant,
-    allowed: Option<u64>,
+    pace: Option<Pace>,
     summary: Summary,
 }
 
@@ -153,9 +151,8 @@ impl Tally<'_> {
     fn read(&mut self, bytes: u64) {
         self.summary.bytes_read += bytes;
         self.watch.at(&self.summary);
-        if let Some(allowed) = self.allowed {
-            let due = Duration::from_secs_f64(self.summary.bytes_read as f64 / allowed.max(1) as f64);
-            thread::sleep(due.saturating_sub(self.began.elapsed()));
+        if let Some(pace) = &mut self.pace {
+            thread::sleep(pace.pause(bytes));
         }
     }
 }
@@ -196,60 +193,6 @@ impl Found {
 type Look = storage::Result<Vec<Found>>;
 
 impl<S: Sys> Check<'_, S> {
-    /// Looks at every name once, directory by directory.
-    fn walk(&mut self) {
-        let mut dirs = vec![String::from(".")];
-        while let Some(dir) = dirs.pop() {
-            let names = match self.survey.list(&dir) {
-                Ok(names) => names,
-                Err(error) => {
-                    self.tell(unreadable(&dir, &error));
-                    continue;
-                }
-            };
-            // The last is looked into first.
-            for (name, kind) in names.into_iter().rev() {
-                let path = if dir == "." { name } else { format!("{dir}/{name}") };
-                let place = Place::of(&path, kind);
-                if self.is_first {
-                    self.count(place.as_ref());
-                }
-                if matches!(place, Some(Place::Directory | Place::Upload(_))) {
-                    dirs.push(path.clone());
-                }
-                if !self.examine(&path, self.is_first).is_empty() {
-                    self.suspects.push(path);
-                }
-                if self.suspects.len() >= TOGETHER {
-                    self.confirm();
-                }
-            }
-        }
-    }
-
-    /// Looks again at what seemed wrong, and tells what still is.
-    fn confirm(&mut self) {
-        let mut suspects = std::mem::take(&mut self.suspects);
-        for pause in [self.options.patience / 4, self.options.patience] {
-            if suspects.is_empty() {
-                return;
-            }
-            if pause.is_zero() {
-                continue;
-            }
-            thread::sleep(pause);
-            // Bytes that were wrong are read again only once, below.
-            suspects.retain(|path| is_of_bytes(path) || !self.examine(path, false).is_empty());
-        }
-        // What others depend on is repaired before them: a tag whose manifest is whole again is whole.
-        suspects.sort_by_cached_key(|path| (rank(path), path.clone()));
-        for path in suspects {
-            for found in self.examine(&path, self.is_first) {
-                self.tell(found);
-            }
-        }
-    }
-
     fn count(&mut self, place: Option<&Place>) {
         let summary = &mut self.tally.summary;
         let repository = match place {
@@ -299,12 +242,19 @@ impl<S: Sys> Check<'_, S> {
     }
 
     fn look(&mut self, path: &str, with_bytes: bool) -> Look {
-        let Some(meta) = self.survey.look(path)? else { return Ok(Vec::new()) };
+        match self.survey.look(path)? {
+            Some(meta) => self.judge(path, &meta, with_bytes),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The same where it is known what stands there; if that was a while ago, only for a suspicion.
+    fn judge(&mut self, path: &str, meta: &files::Meta, with_bytes: bool) -> Look {
         let Some(place) = Place::of(path, meta.kind) else { return Ok(vec![stray(path, meta.kind)]) };
-        let mut found: Vec<Found> = mode(path, &place, &meta).into_iter().collect();
+        let mut found: Vec<Found> = mode(path, &place, meta).into_iter().collect();
         found.extend(match place {
             Place::Fact(key) => self.fact(path, &key)?,
-            Place::Blob(digest) => self.blob(path, &digest, &meta, with_bytes)?,
+            Place::Blob(digest) => self.blob(path, &digest, meta, with_bytes)?,
             Place::Grave(entry) => self.grave(path, &entry, with_bytes)?,
             Place::Upload(_) => self.upload(path)?,
             Place::Aside(_) => vec![Found::note(
@@ -312,7 +262,7 @@ impl<S: Sys> Check<'_, S> {
                 path,
                 "was moved aside by a collection; if that was killed, a running daemon puts it back",
             )],
-            Place::Temporary => temporary(path, &meta, Survey::<S>::age(&meta)),
+            Place::Temporary => temporary(path, meta, Survey::<S>::age(meta)),
             Place::Quarantined => vec![Found::note(
                 Kind::Quarantined,
                 path,
@@ -321,20 +271,6 @@ impl<S: Sys> Check<'_, S> {
             Place::Directory | Place::Closed | Place::UploadFile | Place::Note | Place::Secret => Vec::new(),
         });
         Ok(found)
-    }
-}
-
-/// Whether what may be wrong at a path is the bytes of a blob.
-fn is_of_bytes(path: &str) -> bool {
-    matches!(Place::of(path, files::Kind::File), Some(Place::Blob(_) | Place::Grave(_)))
-}
-
-fn rank(path: &str) -> u8 {
-    match Place::of(path, files::Kind::File) {
-        Some(Place::Blob(_) | Place::Grave(_)) => 0,
-        Some(Place::Fact(Key::Revision(..))) => 1,
-        Some(Place::Fact(Key::Tag(..))) => 3,
-        _ => 2,
     }
 }
 

@@ -44,6 +44,14 @@ impl<S: Sys> Survey<S> {
         absent(self.inner.sys().meta(path)).map_err(|e| Error::io("look at", path, e))
     }
 
+    /// What is known of these names of a directory, in their order; `None` of one that is not there.
+    ///
+    /// # Errors
+    /// As the operating system gives them, for one of them.
+    pub fn looks(&self, dir: &str, names: &[&str]) -> Result<Vec<Option<Meta>>> {
+        self.inner.sys().metas(dir, names).map_err(|e| Error::io("look into", dir, e))
+    }
+
     /// A small file's bytes; `None` if it is not there.
     ///
     /// # Errors
@@ -61,20 +69,13 @@ impl<S: Sys> Survey<S> {
         self.inner.digest(path, algorithm, each).map_err(|e| Error::io("read", path, e))
     }
 
-    /// The paths at which an item stands: its own, and those in the graveyard from where it can
-    /// come back, the newest first.
+    /// What `read` finds at the first path where an item stands: its own, or one in the graveyard
+    /// from where it can come back, the newest first.
     ///
     /// # Errors
-    /// As the operating system gives them.
-    pub fn places(&self, item: &Item) -> Result<Vec<String>> {
-        let mut places = Vec::new();
-        let graves = self.inner.graves(item)?.map(|entry| entry.path());
-        for path in std::iter::once(item.path()).chain(graves) {
-            if self.look(&path)?.is_some() {
-                places.push(path);
-            }
-        }
-        Ok(places)
+    /// As the operating system gives them, and those of `read`.
+    pub fn find<T>(&self, item: &Item, read: impl Fn(&str) -> Result<Option<T>>) -> Result<Option<T>> {
+        self.inner.find(item, read)
     }
 
     /// Whether an item stands in its own place or can come back to it.
@@ -82,7 +83,7 @@ impl<S: Sys> Survey<S> {
     /// # Errors
     /// As the operating system gives them.
     pub fn is_there(&self, item: &Item) -> Result<bool> {
-        Ok(self.inner.find(item, |path| self.look(path))?.is_some())
+        Ok(self.find(item, |path| self.look(path))?.is_some())
     }
 
     /// Whether the graveyard still knows that somebody deleted an item.
@@ -282,7 +283,7 @@ mod tests {
         };
         assert_eq!(aside.len(), 2);
         assert!(aside.iter().all(|aside| text(dir.path(), aside).as_deref() == Some("wrong")));
-        assert!(survey.places(&item).unwrap().is_empty());
+        assert!(!survey.is_there(&item).unwrap());
         assert!(store.open(&digest).await.unwrap().is_none());
     }
 }

@@ -89,7 +89,7 @@ impl Pass<'_> {
             let dir = Dir::Tags(repository.clone());
             let page = self.registry.core.store.children(&dir, after.as_deref(), PAGE).await?;
             for child in &page.entries {
-                self.pace.one().await;
+                self.pace.wait(1).await;
                 if let Ok(tag) = child.name.parse()
                     && !ignored.contains(&tag)
                     && let Some(digest) = self.registry.tagged(repository, &tag).await?
