@@ -159,7 +159,8 @@ fn beside(name: &str) -> Option<PathBuf> {
     Some(std::env::current_exe().ok()?.parent()?.join(name)).filter(|path| path.is_file())
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+/// A program that is installed.
+pub fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     directories.map(|directory| directory.join(name)).find(|path| path.is_file())

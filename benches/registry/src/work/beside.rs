@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{Advice, fadvise};
 
+use super::kept::Kept;
 use super::{KIB, MIB, Round, Setup};
 use crate::Result;
 use crate::client::{Client, Image};
@@ -85,7 +86,7 @@ pub fn cold(setup: Setup<'_>) -> Result<Round<'_>> {
 
 /// HEADs of layers and pulls of blobs of 64 KiB at a quarter of what the first side can do: at the same rate all of
 /// them, since the moment in which it was measured decides more than upkeep does. A side with upkeep is tidied
-/// meanwhile: collections and checks run one after the other, as long as the load does.
+/// meanwhile: collections and checks run one after the other, as long as the load does. What is pulled is in memory.
 pub fn upkeep(setup: Setup<'_>) -> Result<Round<'_>> {
     let target = setup.target;
     let images = setup.count(2000);
@@ -110,11 +111,17 @@ pub fn upkeep(setup: Setup<'_>) -> Result<Round<'_>> {
     if target.label.ends_with("+upkeep") && target.upkeep.is_empty() {
         return Err("neither gc nor fsck is there: nothing would run beside it".into());
     }
+    let kept = target.storage.as_deref().map(Kept::below).transpose();
+    if let Err(error) = &kept {
+        eprintln!("{}: what is pulled may leave memory meanwhile: {error}", target.label);
+    }
     let rate = *setup.rate.get_or_init(|| {
         let capacity = closed(&target.dial, setup.clients, Until::Seconds(setup.seconds), &operation);
         (capacity.operations as f64 / capacity.seconds / 4.0).max(1.0)
     });
     Ok(Box::new(move || {
+        // Until the last round has ended.
+        let _kept = &kept;
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let tidy = scope.spawn(|| tidy(&target.upkeep, &over));

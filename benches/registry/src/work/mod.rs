@@ -1,6 +1,7 @@
 //! The workloads: what each brings to a target, what it does there, and which bounds its figures have.
 
 mod beside;
+mod kept;
 mod lists;
 mod small;
 mod state;
