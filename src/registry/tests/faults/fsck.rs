@@ -58,3 +58,46 @@ async fn a_system_call_that_fails_during_a_repair_damages_nothing_more() {
         }
     }
 }
+
+#[derive(Default)]
+struct Told(Vec<(String, fsck::Kind)>);
+
+impl Watch for Told {
+    fn at(&mut self, _: &Summary) {}
+    fn found(&mut self, finding: &Finding) {
+        self.0.push((finding.path.clone(), finding.kind));
+    }
+}
+
+#[tokio::test]
+async fn a_system_call_that_fails_during_a_check_hides_nothing_but_what_it_asked_for() {
+    let (dir, _) = prepared().await;
+    damage(dir.path());
+    let check = |plan: &Arc<Plan>| {
+        let store = Fs::new(Files::new(FaultySys::new(Real::open_root(dir.path()).unwrap(), plan.clone())));
+        let options = fsck::Options { read: Some(Part::WHOLE), patience: Duration::ZERO, ..fsck::Options::default() };
+        let mut told = Told::default();
+        fsck::check(&store.survey(), &options, &mut told);
+        told.0
+    };
+    let (errno, trouble) = TROUBLES[0];
+    let all = check(&Plan::of(usize::MAX, errno, trouble));
+    assert_eq!(all.len(), 3, "{all:?}");
+    for at in (0..).step_by(23) {
+        let plan = Plan::of(at, errno, trouble);
+        let told = check(&plan);
+        // A directory that cannot be listed, or a path that cannot be looked at, is told of in place of what is there.
+        let unreadable: Vec<&str> =
+            told.iter().filter(|(_, kind)| *kind == fsck::Kind::Unreadable).map(|(path, _)| path.as_str()).collect();
+        assert!(unreadable.len() <= 1, "at call {at}: {told:?}");
+        for found in &all {
+            let is_told =
+                told.contains(found) || unreadable.iter().any(|path| *path == "." || found.0.starts_with(path));
+            assert!(is_told, "at call {at}: {found:?} is not among {told:?}");
+        }
+        if !plan.was_reached() {
+            assert!(at > 100, "a check makes calls: {at}");
+            break;
+        }
+    }
+}
