@@ -111,7 +111,9 @@ pub fn upkeep(setup: Setup<'_>) -> Result<Round<'_>> {
     if target.label.ends_with("+upkeep") && target.upkeep.is_empty() {
         return Err("neither gc nor fsck is there: nothing would run beside it".into());
     }
-    let kept = target.storage.as_deref().map(Kept::below).transpose();
+    // Beside the content of somebody else's server nothing is written, not even a log.
+    let own = target.storage.as_deref().filter(|_| target.server.is_some());
+    let kept = own.map(Kept::below).transpose();
     if let Err(error) = &kept {
         eprintln!("{}: what is pulled may leave memory meanwhile: {error}", target.label);
     }
