@@ -4,6 +4,8 @@
 //! its body for a request of its own (RFC 9112 §6.3, §11.2). The HTTP library drops the length
 //! when the encoding comes first, so it is looked for in the bytes as they arrive.
 
+use memchr::memchr;
+
 /// What the head of one request has shown so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct HeadScan {
@@ -20,23 +22,23 @@ const LONGEST: usize = 24;
 
 impl HeadScan {
     /// Takes in bytes that arrived while a head was expected.
-    pub(super) fn see(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if self.done {
-                return;
+    pub(super) fn see(&mut self, mut bytes: &[u8]) {
+        while !self.done && !bytes.is_empty() {
+            let end = memchr(b'\n', bytes);
+            self.extend_line(&bytes[..end.unwrap_or(bytes.len())]);
+            // Empty lines before a request are skipped (RFC 9112 §2.2): no head ends there.
+            if end.is_some() && self.begun {
+                self.end_line();
             }
-            match byte {
-                // Empty lines before a request are skipped (RFC 9112 §2.2): no head ends there.
-                b'\n' if self.begun => self.end_line(),
-                b'\n' | b'\r' => {}
-                _ => {
-                    self.begun = true;
-                    if self.line.len() < LONGEST {
-                        self.line.push(byte.to_ascii_lowercase());
-                    }
-                }
-            }
+            bytes = &bytes[end.map_or(bytes.len(), |end| end + 1)..];
         }
+    }
+
+    /// Takes in a part of a line, of which most is longer than what matters of it.
+    fn extend_line(&mut self, part: &[u8]) {
+        let room = LONGEST - self.line.len();
+        self.line.extend(part.iter().filter(|byte| **byte != b'\r').take(room).map(u8::to_ascii_lowercase));
+        self.begun |= !self.line.is_empty();
     }
 
     fn end_line(&mut self) {
