@@ -1,7 +1,7 @@
 //! `wharfinger serve`: listen, open the storage, serve until told to stop.
 
 use super::{
-    log::{SetLevel, start_log},
+    log::{SetLevel, before_waiting, start_log},
     upkeep,
 };
 use crate::{
@@ -9,19 +9,25 @@ use crate::{
     config::{AuthType, Env, Live, SigningKey, Warning, Watch},
     files::Syncing,
     registry::Registry,
-    server::{self, Options, Shutdown, Tls, Trigger},
+    server::{self, Options, Reactors, Shutdown, Tls, Trigger},
     service::{Face, Login, Realm, State, Telemetry, app},
     storage::{
         Lifecycle, SIGNING_KEY,
         fs::{Fs, Opened},
     },
 };
-use std::{process::ExitCode, sync::Arc};
-use tokio::{net::TcpListener, sync::Notify};
+use std::{io, num::NonZero, process::ExitCode, sync::Arc, thread};
+use tokio::{
+    net::TcpListener,
+    runtime::{self, Runtime},
+    sync::Notify,
+};
 use tracing::{error, info, warn};
 
-/// Threads for what may block; more than this wait their turn.
+/// Threads for what may block; more than this wait their turn. Those who serve connections share them out, but each has
+/// some: a disk that stands still for a moment must not hold back what needs another.
 const BLOCKING_THREADS: usize = 128;
+const LEAST_BLOCKING_THREADS: usize = 16;
 
 /// Freed memory that is kept for what is allocated next: as much as a few parts of uploads.
 const KEPT_FREE: usize = 2 << 20;
@@ -36,15 +42,14 @@ pub(super) fn serve(env: Env, live: &Live, warnings: &[Warning]) -> ExitCode {
     for warning in warnings {
         warn!("{warning}");
     }
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = match builder.max_blocking_threads(BLOCKING_THREADS).enable_all().build() {
-        Ok(runtime) => runtime,
+    let (reactors, runtime) = match threads() {
+        Ok(threads) => threads,
         Err(error) => {
-            error!(%error, "no runtime");
+            error!(%error, "the system gives no threads to serve with");
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(env, set_level)) {
+    match runtime.block_on(run(env, set_level, &reactors)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             error!("{reason}");
@@ -53,7 +58,17 @@ pub(super) fn serve(env: Env, live: &Live, warnings: &[Warning]) -> ExitCode {
     }
 }
 
-async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
+/// Threads that serve connections, one for each core, and a runtime for everything else: accepting them, and what the
+/// daemon does by itself.
+fn threads() -> io::Result<(Reactors, Runtime)> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let blocking = (BLOCKING_THREADS / cores).max(LEAST_BLOCKING_THREADS);
+    let reactors = Reactors::start(cores, blocking, before_waiting)?;
+    let runtime = runtime::Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build()?;
+    Ok((reactors, runtime))
+}
+
+async fn run(env: Env, set_level: SetLevel, reactors: &Reactors) -> Result<(), String> {
     if let Some(files) = server::raise_descriptor_limit() {
         info!("open files: at most {files}");
     }
@@ -120,13 +135,11 @@ async fn run(env: Env, set_level: SetLevel) -> Result<(), String> {
     };
     greet(&env, &listener);
     let face = if admin.is_some() { Face::Registry } else { Face::Everything };
-    let options = Options { limits: first.limits.clone(), tls };
-    let main = server::run(listener, app(state(face)), options, shutdown.clone());
+    let options = |tls| Options { limits: first.limits.clone(), tls, reactors: reactors.clone() };
+    let main = server::run(listener, app(state(face)), options(tls), shutdown.clone());
     // Probes and scrapers come by an address of the operator's own: no TLS there.
-    let inside = admin.map(|listener| {
-        let options = Options { limits: first.limits.clone(), tls: None };
-        server::run(listener, app(state(Face::Admin)), options, Shutdown::clone(&shutdown))
-    });
+    let inside =
+        admin.map(|listener| server::run(listener, app(state(Face::Admin)), options(None), Shutdown::clone(&shutdown)));
     match inside {
         Some(inside) => {
             tokio::join!(main, inside);

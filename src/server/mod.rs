@@ -11,10 +11,12 @@ mod connection;
 mod head;
 mod io;
 mod pace;
+mod reactors;
 mod shutdown;
 mod socket;
 mod tls;
 
+pub use reactors::Reactors;
 pub use shutdown::{Shutdown, Trigger, on_hangup, on_signals};
 pub use tls::Tls;
 
@@ -27,7 +29,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use std::{convert::Infallible, io as stdio, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::util::BoxCloneSyncService;
 
@@ -41,6 +46,8 @@ pub struct Options {
     pub limits: Limits,
     /// Certificates, where connections are encrypted.
     pub tls: Option<Tls>,
+    /// Where its connections are served.
+    pub reactors: Reactors,
 }
 
 /// What every connection of a listener shares.
@@ -62,7 +69,7 @@ pub async fn run<B>(listener: TcpListener, app: App<B>, options: Options, shutdo
 where
     B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {
-    let Options { limits, tls } = options;
+    let Options { limits, tls, reactors } = options;
     let (lag, drain) = (limits.shutdown_lag, limits.drain);
     let permits = Arc::new(Semaphore::new(most_connections(limits.connections)));
     let graceful = CancellationToken::new();
@@ -74,14 +81,19 @@ where
         // The permit comes first: what is over the limit waits in the kernel's backlog.
         while let Ok(permit) = permits.clone().acquire_owned().await {
             let (stream, peer) = accept(&listener).await;
-            let (shared, abort) = (shared.clone(), abort.clone());
-            connections.spawn(async move {
-                tokio::select! {
-                    () = connection::serve(stream, peer, shared) => {}
-                    () = abort.cancelled() => {}
+            let (shared, abort, seat) = (shared.clone(), abort.clone(), reactors.seat());
+            let handle = seat.handle.clone();
+            let serving = async move {
+                match stream.and_then(TcpStream::from_std) {
+                    Ok(stream) => tokio::select! {
+                        () = connection::serve(stream, peer, shared) => {}
+                        () = abort.cancelled() => {}
+                    },
+                    Err(error) => tracing::warn!(%peer, %error, "a connection cannot be served"),
                 }
-                drop(permit);
-            });
+                drop((permit, seat));
+            };
+            connections.spawn_on(serving, &handle);
         }
     };
     tokio::select! {
@@ -100,11 +112,12 @@ where
     connections.wait().await;
 }
 
-async fn accept(listener: &TcpListener) -> (tokio::net::TcpStream, std::net::SocketAddr) {
+/// The next connection, on no reactor yet.
+async fn accept(listener: &TcpListener) -> (stdio::Result<std::net::TcpStream>, std::net::SocketAddr) {
     let mut told = false;
     loop {
         match listener.accept().await {
-            Ok(accepted) => return accepted,
+            Ok((stream, peer)) => return (stream.into_std(), peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Once for each run of failures: one every pause would drown the rest.

@@ -13,7 +13,7 @@ use wharfinger::{
     auth::{Issuer, Users, Verifier},
     config::{Limits, Live, Operator, Tokens},
     registry::{self, Settings},
-    server::{self, Options, Tls, Trigger},
+    server::{self, Options, Reactors, Tls, Trigger},
     service::{Face, Login, Realm, State, Telemetry, app},
     storage::fs::{Fs, Init},
 };
@@ -114,7 +114,7 @@ impl Registry {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let options = Options { limits: setup.limits, tls: setup.tls.map(Tls::new) };
+        let options = Options { limits: setup.limits, tls: setup.tls.map(Tls::new), reactors: Reactors::here() };
         let serving = tokio::spawn(server::run(listener, app(Arc::new(state)), options, shutdown));
         Self { client: Client::new(address), dir, trigger, serving, registry }
     }

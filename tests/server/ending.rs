@@ -9,6 +9,7 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
+use wharfinger::server::{self, Options, Reactors};
 
 #[tokio::test]
 async fn requests_in_flight_finish_and_idle_connections_close() {
@@ -69,8 +70,8 @@ async fn every_listener_hears_of_it() {
     let door = Door::open(|_| {}).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let options = wharfinger::server::Options { limits: crate::rig::wide(), tls: None };
-    let second = tokio::spawn(wharfinger::server::run(listener, door.behind.service(), options, door.shutdown.clone()));
+    let options = Options { limits: crate::rig::wide(), tls: None, reactors: Reactors::here() };
+    let second = tokio::spawn(server::run(listener, door.behind.service(), options, door.shutdown.clone()));
     let mut client = crate::client::Raw::new(TcpStream::connect(address).await.unwrap());
     assert_eq!(client.get("/small").await.body, b"small");
     door.trigger.stop(false);

@@ -16,7 +16,7 @@ use tokio::{
 };
 use wharfinger::{
     config::Limits,
-    server::{self, Options, Shutdown, Tls, Trigger},
+    server::{self, Options, Reactors, Shutdown, Tls, Trigger},
 };
 
 /// A running door.
@@ -59,7 +59,12 @@ impl Door {
         let address = listener.local_addr().unwrap();
         let behind = Behind::new(limits.upload_stall);
         let (trigger, shutdown) = Trigger::new();
-        let serving = tokio::spawn(server::run(listener, behind.service(), Options { limits, tls }, shutdown.clone()));
+        let serving = tokio::spawn(server::run(
+            listener,
+            behind.service(),
+            Options { limits, tls, reactors: Reactors::here() },
+            shutdown.clone(),
+        ));
         Self { address, behind, trigger, shutdown, serving }
     }
 
