@@ -235,6 +235,10 @@ impl<S: Sys> Sys for Guarded<S> {
         self.sys.stamp_of(file)
     }
 
+    fn tells_moves(&self, stamp: &Stamp) -> bool {
+        self.sys.tells_moves(stamp)
+    }
+
     fn read_now(&self, file: &Self::File, buffer: &mut [u8]) -> usize {
         self.sys.read_now(file, buffer)
     }

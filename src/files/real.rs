@@ -33,6 +33,9 @@ pub struct Real {
     /// The kernel resolves a path beneath the root by itself.
     #[cfg_attr(portable, expect(dead_code, reason = "no other system than Linux does"))]
     resolves: bool,
+    /// The root's device, if its file system changes `st_ctime` of what is renamed.
+    #[cfg(not(portable))]
+    tells_moves_on: Option<u64>,
 }
 
 /// Opens a directory to go on from there, which needs no right to list it where the system can
@@ -66,7 +69,12 @@ impl Real {
         );
         #[cfg(portable)]
         let resolves = false;
-        Ok(Self { root, resolves })
+        Ok(Self {
+            #[cfg(not(portable))]
+            tells_moves_on: stat::tells_moves_on(root.as_fd())?,
+            root,
+            resolves,
+        })
     }
 
     /// Makes the root directory itself if it is not there; its parent must be.
@@ -189,6 +197,11 @@ impl Sys for Real {
     #[cfg(not(portable))]
     fn stamp_of(&self, file: &Self::File) -> Option<Stamp> {
         fs::fstat(file).ok().as_ref().map(stamp)
+    }
+
+    #[cfg(not(portable))]
+    fn tells_moves(&self, stamp: &Stamp) -> bool {
+        self.tells_moves_on == Some(stamp.device)
     }
 
     fn read_now(&self, file: &Self::File, buffer: &mut [u8]) -> usize {

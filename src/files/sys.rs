@@ -3,8 +3,13 @@
 //! Small on purpose: a simulation that forgets unsynced data and names, or fails at any call,
 //! stands in for the real thing behind the same trait.
 
+use super::world;
 use bytes::Bytes;
-use std::{io, sync::Arc, time::SystemTime};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// `None` for what is not there, the error for all else.
 pub(crate) fn absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -56,10 +61,22 @@ pub struct Stamp {
     pub device: u64,
     /// The file's number there; another may have it when the file is gone and nobody holds it open.
     pub inode: u64,
+    /// Names it has.
+    pub links: u64,
     /// Length in bytes.
     pub len: u64,
-    /// `st_ctime`, in seconds and nanoseconds.
+    /// `st_ctime`, in seconds and nanoseconds. The clock goes in steps of some milliseconds.
     pub changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Whether the last change is so long ago, by the clock.
+    pub fn is_older_than(&self, age: Duration) -> bool {
+        let (seconds, nanos) = self.changed;
+        let since = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());
+        let changed = since.and_then(|(seconds, nanos)| UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)));
+        changed.and_then(|changed| world::now().duration_since(changed).ok()).is_some_and(|past| past >= age)
+    }
 }
 
 /// Room left on the file system.
@@ -102,6 +119,11 @@ pub trait Sys: Send + Sync + 'static {
     /// tell whether a directory above it was moved. `None` says nothing.
     fn stamp_of(&self, _file: &Self::File) -> Option<Stamp> {
         None
+    }
+    /// Whether a file with this stamp gets another one when it is moved to another name, as it does on the common file
+    /// systems of Linux.
+    fn tells_moves(&self, _stamp: &Stamp) -> bool {
+        false
     }
     /// Fills `buffer` from the beginning of a file if nothing has to be waited for; how many bytes
     /// of it are in memory. May always be zero.

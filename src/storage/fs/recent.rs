@@ -3,10 +3,13 @@
 //! What is kept counts only as long as its path still stands for the very file that was read, unchanged: another
 //! process may have moved, replaced or removed it. That file is held open, so that no other file can have its
 //! number, and so that the kernel keeps the names on the way to it in memory: asking waits for no disk.
+//!
+//! The file itself is asked every time, and knows of all that was done to it and its names. Only the path knows whether
+//! a directory on the way was moved, which nothing of ours does: it is asked now and then.
 
 use super::Inner;
 use crate::{
-    files::{self, Stamp, Sys},
+    files::{self, Stamp, Sys, world},
     oci::Digest,
     storage::{
         Result,
@@ -19,9 +22,9 @@ use quick_cache::{Weighter, sync::Cache};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 /// What is longer is not kept, and is read by another thread.
@@ -32,6 +35,13 @@ const LEAST: u64 = 4 << 10;
 
 /// Files held open, and bytes in units of [`LEAST`]: 8 MiB.
 const MOST: usize = 2048;
+
+/// For so many milliseconds a path is believed to lead where it led, if the file says nothing else.
+const BELIEVED: u64 = 100;
+
+/// What was changed longer ago than this gets another time when it is changed again: more than a step of the clock that
+/// Linux takes the times of files from.
+const STEP: Duration = Duration::from_millis(20);
 
 /// One file in so many that may be open is one of these.
 const SHARE: u64 = 16;
@@ -45,6 +55,8 @@ pub(super) struct Small<F> {
     pub(super) bytes: Bytes,
     pub(super) modified: SystemTime,
     file: F,
+    /// When its path was last seen to stand for it, in milliseconds since the start; zero for never.
+    in_place: AtomicU64,
     /// The bytes have the digest they are stored by.
     is_checked: AtomicBool,
 }
@@ -81,21 +93,33 @@ impl<S: Sys> Inner<S> {
     /// The value at a path if it is small and in memory: most are, and asking another thread costs more than reading
     /// them. `None` says nothing about what is there.
     pub(super) fn fact_now(&self, path: &str) -> Option<Arc<Small<S::File>>> {
-        self.small_now(path, |_| self.sys().stamp(path))
+        self.small_now(path, |small| self.is_in_place(path, small))
     }
 
-    /// The same for a blob, whose bytes are right wherever they lie: the file itself tells whether it was taken away.
+    /// The same for a blob, whose bytes are right wherever they lie.
     pub(super) fn bytes_now(&self, digest: &Digest) -> Option<Arc<Small<S::File>>> {
-        self.small_now(&key::blob(digest), |small| self.sys().stamp_of(&small.file))
+        self.small_now(&key::blob(digest), |_| true)
     }
 
-    fn small_now(
-        &self,
-        path: &str,
-        stamp_now: impl Fn(&Small<S::File>) -> Option<Stamp>,
-    ) -> Option<Arc<Small<S::File>>> {
+    /// Whether its path leads to a file that is as it was.
+    fn is_in_place(&self, path: &str, small: &Small<S::File>) -> bool {
+        let now = world::uptime().as_millis() as u64;
+        let seen = small.in_place.load(Ordering::Relaxed);
+        if seen > 0 && now.saturating_sub(seen) < BELIEVED {
+            return true;
+        }
+        // Before the path is asked: whatever is done to the file from then on shows.
+        let tells = self.sys().tells_moves(&small.stamp) && small.stamp.is_older_than(STEP);
+        let is_in_place = self.sys().stamp(path) == Some(small.stamp);
+        if tells && is_in_place {
+            small.in_place.store(now, Ordering::Relaxed);
+        }
+        is_in_place
+    }
+
+    fn small_now(&self, path: &str, counts: impl Fn(&Small<S::File>) -> bool) -> Option<Arc<Small<S::File>>> {
         if let Some(small) = self.recent.0.get(path) {
-            if stamp_now(&small) == Some(small.stamp) {
+            if self.sys().stamp_of(&small.file) == Some(small.stamp) && counts(&small) {
                 return Some(small);
             }
             self.recent.0.remove(path);
@@ -113,6 +137,7 @@ impl<S: Sys> Inner<S> {
             bytes: bytes.into(),
             modified: meta.modified,
             file,
+            in_place: AtomicU64::new(0),
             is_checked: AtomicBool::new(false),
         });
         self.recent.0.insert(path.to_owned(), small.clone());
@@ -122,9 +147,12 @@ impl<S: Sys> Inner<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Fs;
-    use crate::{files::Real, storage::fs::Init};
-    use std::{fs, path::Path, time::Duration};
+    use super::*;
+    use crate::{
+        files::Real,
+        storage::fs::{Fs, Init},
+    };
+    use std::{fs, path::Path};
 
     fn store(dir: &Path) -> Fs<Real> {
         Fs::open(dir, Init::EmptyDirectory).unwrap().0
@@ -138,42 +166,65 @@ mod tests {
     #[test]
     #[cfg(not(portable))]
     fn what_another_process_did_to_a_file_is_seen() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path());
-        let path = dir.path().join("state/x");
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, "first").unwrap();
-        let first = store.inner.fact_now("state/x").expect("what was written a moment ago is in memory");
-        let again = store.inner.fact_now("state/x").unwrap();
-        assert_eq!(first.bytes.as_ptr(), again.bytes.as_ptr(), "it was read twice");
+        // At once, when the clock of the file system may still stand; and when the path is believed.
+        for pause in [Duration::ZERO, STEP * 2] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = store(dir.path());
+            let path = dir.path().join("state/x");
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            // What is there at once; then it is asked often enough to be believed.
+            let now = || {
+                let found = now(&store);
+                std::thread::sleep(pause);
+                assert_eq!((now(&store), now(&store)), (found.clone(), found.clone()));
+                let small = store.inner.recent.0.get("state/x");
+                let believed = small.is_some_and(|small| small.in_place.load(Ordering::Relaxed) > 0);
+                assert_eq!(believed, found.is_some() && !pause.is_zero());
+                found
+            };
+            fs::write(&path, "first").unwrap();
+            now();
+            let first = store.inner.fact_now("state/x").expect("what was written a moment ago is in memory");
+            let again = store.inner.fact_now("state/x").unwrap();
+            assert_eq!(first.bytes.as_ptr(), again.bytes.as_ptr(), "it was read twice");
 
-        // Another file, of the same length.
-        fs::write(dir.path().join("state/y"), "other").unwrap();
-        fs::rename(dir.path().join("state/y"), &path).unwrap();
-        assert_eq!(now(&store).as_deref(), Some(b"other".as_slice()));
+            // Another file, of the same length.
+            fs::write(dir.path().join("state/y"), "other").unwrap();
+            fs::rename(dir.path().join("state/y"), &path).unwrap();
+            assert_eq!(now().as_deref(), Some(b"other".as_slice()));
 
-        // The same file, changed in place. The clock of a file system may stand for some milliseconds.
-        std::thread::sleep(Duration::from_millis(20));
-        fs::write(&path, "OTHER").unwrap();
-        assert_eq!(now(&store).as_deref(), Some(b"OTHER".as_slice()));
+            // The same file, changed in place. The clock of a file system may stand for some milliseconds.
+            std::thread::sleep(STEP);
+            fs::write(&path, "OTHER").unwrap();
+            assert_eq!(now().as_deref(), Some(b"OTHER".as_slice()));
 
-        // Moved away, and back.
-        fs::rename(&path, dir.path().join("state/z")).unwrap();
-        assert_eq!(now(&store), None);
-        fs::rename(dir.path().join("state/z"), &path).unwrap();
-        assert_eq!(now(&store).as_deref(), Some(b"OTHER".as_slice()));
+            // Moved away, and back.
+            fs::rename(&path, dir.path().join("state/z")).unwrap();
+            assert_eq!(now(), None);
+            fs::rename(dir.path().join("state/z"), &path).unwrap();
+            assert_eq!(now().as_deref(), Some(b"OTHER".as_slice()));
 
-        // Its directory, which changes nothing of the file itself.
-        fs::rename(dir.path().join("state"), dir.path().join("elsewhere")).unwrap();
-        assert_eq!(now(&store), None);
-        fs::rename(dir.path().join("elsewhere"), dir.path().join("state")).unwrap();
+            // Another name of the same file, and this one gone.
+            fs::hard_link(&path, dir.path().join("state/z")).unwrap();
+            assert_eq!(now().as_deref(), Some(b"OTHER".as_slice()));
+            fs::remove_file(&path).unwrap();
+            assert_eq!(now(), None);
+            fs::rename(dir.path().join("state/z"), &path).unwrap();
+            assert_eq!(now().as_deref(), Some(b"OTHER".as_slice()));
 
-        // A longer one, too long to be kept, and none.
-        fs::write(&path, vec![1; super::SMALL as usize + 1]).unwrap();
-        assert_eq!(now(&store), None);
-        fs::remove_file(&path).unwrap();
-        assert_eq!(now(&store), None);
-        assert_eq!(store.inner.recent.0.len(), 0, "it is still held open");
+            // Its directory, which changes nothing of the file itself.
+            fs::rename(dir.path().join("state"), dir.path().join("elsewhere")).unwrap();
+            std::thread::sleep(Duration::from_millis(if pause.is_zero() { 0 } else { BELIEVED }));
+            assert_eq!(now(), None);
+            fs::rename(dir.path().join("elsewhere"), dir.path().join("state")).unwrap();
+
+            // A longer one, too long to be kept, and none.
+            fs::write(&path, vec![1; SMALL as usize + 1]).unwrap();
+            assert_eq!(now(), None);
+            fs::remove_file(&path).unwrap();
+            assert_eq!(now(), None);
+            assert_eq!(store.inner.recent.0.len(), 0, "it is still held open");
+        }
     }
 
     #[test]
@@ -181,10 +232,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         fs::create_dir_all(dir.path().join("state")).unwrap();
-        for i in 0..3 * super::MOST {
+        for i in 0..3 * MOST {
             fs::write(dir.path().join(format!("state/{i}")), "x").unwrap();
             store.inner.fact_now(&format!("state/{i}"));
         }
-        assert!(store.inner.recent.0.len() <= super::MOST, "{}", store.inner.recent.0.len());
+        assert!(store.inner.recent.0.len() <= MOST, "{}", store.inner.recent.0.len());
     }
 }
