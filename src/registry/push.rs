@@ -7,7 +7,7 @@
 
 use super::{Error, Registry, Result, intent::Intent, manifest::tag_value, revision::Revision, verify};
 use crate::{
-    oci::{Algorithm, Bounds, Digest, Hasher, Manifest, Reference, RepositoryName, Tag},
+    oci::{Bounds, Digest, Manifest, Reference, RepositoryName, Tag},
     storage::{self, Durability, Expect, Key, Outcome, PushId, Put, Verified, Version},
 };
 use bytes::Bytes;
@@ -52,6 +52,20 @@ struct Push {
 /// the next is a day away unless somebody collects in a loop.
 const ATTEMPTS: usize = 10;
 
+/// What a manifest says, once its bytes are those that were named.
+fn understood(
+    bytes: &Bytes,
+    named: Option<Digest>,
+    content_type: Option<&str>,
+    bounds: Bounds,
+) -> Result<(Verified, Manifest)> {
+    let verified = match &named {
+        Some(digest) => verify::bytes(digest, bytes)?,
+        None => verify::by_itself(bytes),
+    };
+    Ok((verified, Manifest::parse(bytes, content_type, bounds)?))
+}
+
 impl Registry {
     /// Takes in a manifest under its digest, and under `reference` and `tags`.
     ///
@@ -74,13 +88,14 @@ impl Registry {
         if tags.len() > settings.tags_per_push {
             return Err(Error::TooManyTags(settings.tags_per_push));
         }
-        let digest = match reference {
-            Reference::Digest(digest) => digest.clone(),
-            Reference::Tag(_) => Hasher::digest(Algorithm::Sha256, &bytes),
-        };
-        let verified = verify::bytes(&digest, &bytes)?;
         let bounds = Bounds { depth: settings.manifest_depth, descriptors: settings.manifest_descriptors };
-        let manifest = Manifest::parse(&bytes, content_type, bounds)?;
+        let named = match reference {
+            Reference::Digest(digest) => Some(digest.clone()),
+            Reference::Tag(_) => None,
+        };
+        let (content, content_type) = (bytes.clone(), content_type.map(str::to_owned));
+        let understand = move || Ok(understood(&content, named, content_type.as_deref(), bounds));
+        let (verified, manifest) = storage::work_on(bytes.len(), understand).await??;
         self.admit(bytes.len() as u64).await?;
         let mut all_tags: Vec<Tag> = match reference {
             Reference::Tag(tag) => vec![tag.clone()],
@@ -94,7 +109,7 @@ impl Registry {
         let push = Push {
             repository: repository.clone(),
             reference: reference.clone(),
-            digest,
+            digest: verified.digest().clone(),
             manifest,
             verified,
             bytes,

@@ -147,3 +147,11 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
         },
     }
 }
+
+/// The same for work on so many bytes in memory: what is done in a moment is done here.
+pub(crate) async fn work_on<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if bytes as u64 <= SMALL { work() } else { blocking(work).await }
+}

@@ -1,6 +1,6 @@
 //! Blobs, and the uploads that become them.
 
-use super::{Blob, Error, Item, Result, Verdict};
+use super::{Blob, Error, Item, Result, Verdict, work_on};
 use crate::oci::{Digest, Hasher, Span, UploadId};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -130,8 +130,8 @@ pub type Check = fn(&Digest, &Bytes) -> bool;
 pub(super) async fn read_whole(digest: &Digest, blob: Option<Blob>, check: Check) -> Result<Option<Bytes>> {
     let Some(blob) = blob else { return Ok(None) };
     let bytes = blob.read(Span::whole(blob.len())).await?;
-    checked(digest, &bytes, check)?;
-    Ok(Some(bytes))
+    let digest = digest.clone();
+    work_on(bytes.len(), move || checked(&digest, &bytes, check).map(|()| Some(bytes))).await
 }
 
 /// Fails unless the check passes.

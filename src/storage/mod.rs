@@ -20,8 +20,8 @@ pub mod mem;
 #[cfg(test)]
 mod suite;
 
-pub(crate) use blob::blocking;
 pub use blob::{Blob, BlobData};
+pub(crate) use blob::{blocking, work_on};
 pub use content::{Appended, Check, Content, Progress, Published, Verified};
 pub use error::Error;
 pub use facts::{Child, Durability, Expect, Fact, Facts, Outcome, Page, Put, Version};
