@@ -9,15 +9,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub trait Incoming: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send {}
 impl<T: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send> Incoming for T {}
 
-/// Bytes handed to the disk at once, at least: long enough to hash well, short enough to hold many.
-pub(super) const BATCH: u64 = 256 << 10;
+/// What all requests together hold, at the most: each a batch that is written and one that arrives. Beyond
+/// [`SMALLEST`] for each it is more.
+const HELD: u64 = 16 << 20;
+
+/// Bytes handed to the disk at once, at least: long enough to hash well. Where many send each has its share of
+/// [`HELD`], down to what is read from a connection at once.
+const BATCH: u64 = 256 << 10;
+const SMALLEST: u64 = 64 << 10;
 
 /// At most, while few send, if so many arrive before the last batch is written: handing one to another
 /// thread and back costs some hundred microseconds (docs/performance.md, "Pushes").
 const LARGE_BATCH: u64 = 1 << 20;
-
-/// So many are few. Each holds a batch that is written and one that arrives.
-const FEW: usize = 8;
 
 /// Parts of one batch: a client that sends byte by byte costs a handle for each.
 const MOST_PARTS: usize = 1024;
@@ -38,9 +41,19 @@ impl Receivers {
 pub(super) struct Receiver<'a>(&'a Receivers);
 
 impl Receiver<'_> {
-    /// How many bytes may be gathered for a write now.
+    /// A batch, if all have the same.
+    fn share(&self) -> u64 {
+        HELD / 2 / self.0.0.load(Ordering::Relaxed).max(1) as u64
+    }
+
+    /// How many bytes are gathered for a write, unless no more come.
+    pub(super) fn least(&self) -> u64 {
+        self.share().clamp(SMALLEST, BATCH)
+    }
+
+    /// How many may be gathered while the last ones are written.
     pub(super) fn most(&self) -> u64 {
-        if self.0.0.load(Ordering::Relaxed) <= FEW { LARGE_BATCH } else { BATCH }
+        self.share().clamp(SMALLEST, LARGE_BATCH)
     }
 }
 
@@ -82,13 +95,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_may_be_large_as_long_as_few_send() {
+    fn a_write_is_large_while_few_send_and_all_of_them_hold_so_much_at_most() {
         let receivers = Receivers::default();
-        let mut few: Vec<_> = (0..FEW).map(|_| receivers.enter()).collect();
-        assert_eq!(few[0].most(), LARGE_BATCH);
-        few.push(receivers.enter());
-        assert_eq!(few[0].most(), BATCH);
-        few.pop();
-        assert_eq!(few[0].most(), LARGE_BATCH, "whoever has ended counts no more");
+        let mut all = Vec::new();
+        let mut last = (u64::MAX, u64::MAX);
+        for n in 1..=1000 {
+            all.push(receivers.enter());
+            let (least, most) = (all[0].least(), all[0].most());
+            assert!(SMALLEST <= least && least <= most && least <= last.0 && most <= last.1);
+            assert!(most == SMALLEST || n * (least + most) <= HELD, "{n} hold more");
+            assert_eq!((most == LARGE_BATCH, least == BATCH), (n <= 8, n <= 32), "{n}");
+            last = (least, most);
+        }
+        all.truncate(8);
+        assert_eq!(all[0].most(), LARGE_BATCH, "whoever has ended counts no more");
     }
 }

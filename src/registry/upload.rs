@@ -6,7 +6,7 @@
 
 use super::{
     Error, Registry, Result,
-    batch::{BATCH, Batch, Incoming},
+    batch::{Batch, Incoming},
     ledger::Owner,
     note::{Note, owner},
     verify,
@@ -237,7 +237,7 @@ impl Registry {
         self.check_room(writer, announced.unwrap_or(0)).await?;
         let receiver = self.core.receivers.enter();
         let mut batch = Batch::default();
-        batch.fill(&mut bytes, BATCH).await;
+        batch.fill(&mut bytes, receiver.least()).await;
         let start = writer.len;
         while !batch.parts.is_empty() {
             let end = writer.len + batch.len;
@@ -271,7 +271,7 @@ impl Registry {
                 }
                 Appended::Gone => return Err(Error::UploadUnknown(writer.id)),
             }
-            next.fill(&mut bytes, BATCH).await;
+            next.fill(&mut bytes, receiver.least()).await;
             batch = next;
         }
         let taken = match batch.ended {

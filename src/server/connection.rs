@@ -33,8 +33,13 @@ use std::{
 use tokio::{net::TcpStream, time::timeout};
 use tower::Service;
 
-/// What hyper reads ahead of the service on HTTP/1.1: left to itself it keeps 400 KiB for each upload.
-const READ_AHEAD: usize = 128 << 10;
+/// What hyper reads ahead of the service on HTTP/1.1: left to itself it keeps 400 KiB for each upload. An upload holds
+/// three or four times as much while its batches are written, so only the first [`MOST_AHEAD`] connections get the larger.
+const READ_AHEAD: usize = 64 << 10;
+const READ_FAR_AHEAD: usize = 128 << 10;
+
+/// How many HTTP/1.1 connections read [`READ_FAR_AHEAD`] at a time: 32 PATCHes cost a tenth less by it.
+pub(super) const MOST_AHEAD: usize = 16;
 
 /// What a client may send ahead on HTTP/2. At 50 ms of distance a window is refilled twenty times a
 /// second, so that it decides the speed. Every pushing client may fill its window and memory is
@@ -131,12 +136,14 @@ async fn serve_h1<B, T>(
     B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
     T: Read + Write + Unpin + Send,
 {
+    let far = shared.far_ahead.try_acquire();
+    let ahead = if far.is_ok() { READ_FAR_AHEAD } else { READ_AHEAD };
     let service = service_fn(|request| answer_h1(request, conn.clone(), &activity, shared.app.clone()));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Our own clocks tell a slow head from an idle connection; this one does not.
         .header_read_timeout(None)
-        .max_buf_size(READ_AHEAD.max(shared.limits.header_bytes))
+        .max_buf_size(ahead.max(shared.limits.header_bytes))
         .serve_connection(io, service);
     drive(Pin::new(&mut connection), &activity, shared, |connection| connection.graceful_shutdown()).await;
     socket(&connection.into_parts().io).linger().await;

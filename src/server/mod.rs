@@ -55,6 +55,8 @@ struct Shared<B> {
     app: App<B>,
     limits: Limits,
     tls: Option<Tls>,
+    /// One permit for each HTTP/1.1 connection that reads far ahead.
+    far_ahead: Semaphore,
     /// One permit for each HTTP/2 connection that may have wide windows.
     wide: Semaphore,
     /// Cancelled when connections are to end after the request they are at.
@@ -73,8 +75,8 @@ where
     let (lag, drain) = (limits.shutdown_lag, limits.drain);
     let permits = Arc::new(Semaphore::new(most_connections(limits.connections)));
     let graceful = CancellationToken::new();
-    let shared =
-        Arc::new(Shared { app, limits, tls, wide: Semaphore::new(connection::MOST_WIDE), graceful: graceful.clone() });
+    let (far_ahead, wide) = (Semaphore::new(connection::MOST_AHEAD), Semaphore::new(connection::MOST_WIDE));
+    let shared = Arc::new(Shared { app, limits, tls, far_ahead, wide, graceful: graceful.clone() });
     let (connections, abort) = (TaskTracker::new(), CancellationToken::new());
 
     let accepting = async {
