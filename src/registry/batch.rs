@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub trait Incoming: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send {}
 impl<T: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send> Incoming for T {}
 
-/// What all requests together hold, at the most: each a batch that is written and one that arrives. Beyond
-/// [`SMALLEST`] for each it is more.
+/// What all requests together are to hold: each a batch that is written and one that arrives. Each of them may be longer
+/// by what one read of its connection brings, and none is to be shorter than [`SMALLEST`].
 const HELD: u64 = 16 << 20;
 
 /// Bytes handed to the disk at once, at least: long enough to hash well. Where many send each has its share of
