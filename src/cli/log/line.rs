@@ -54,7 +54,7 @@ where
         writer.write_str("\"")?;
         let mut fields = JsonFields { writer, written: Ok(()) };
         event.record(&mut fields);
-        fields.name_and("target", |writer| json_text(writer, event.metadata().target()));
+        fields.write("target", |writer| json_text(writer, event.metadata().target()));
         fields.written?;
         fields.writer.write_str("}\n")
     }
@@ -123,13 +123,15 @@ fn write_f64(writer: &mut Writer<'_>, value: f64) -> fmt::Result {
     }
 }
 
+/// What goes with an event, as `name=value`.
 struct PlainFields<'w> {
     writer: Writer<'w>,
     written: fmt::Result,
 }
 
 impl PlainFields<'_> {
-    fn name_and(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+    /// Writes a field, unless one before it failed.
+    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         let writer = &mut self.writer;
         self.written = self.written.and_then(|()| {
             writer.write_str(" ")?;
@@ -152,7 +154,7 @@ impl Visit for PlainFields<'_> {
         match field.name() {
             MESSAGE => self.record_debug(field, &format_args!("{value}")),
             _ if !is_plain => self.record_debug(field, &value),
-            _ => self.name_and(field, |writer| {
+            _ => self.write(field, |writer| {
                 writer.write_str("\"")?;
                 writer.write_str(value)?;
                 writer.write_str("\"")
@@ -161,23 +163,23 @@ impl Visit for PlainFields<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.name_and(field, |writer| writer.write_str(decimal(value).as_str()));
+        self.write(field, |writer| writer.write_str(decimal(value).as_str()));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.name_and(field, |writer| write_f64(writer, value));
+        self.write(field, |writer| write_f64(writer, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let lines = field.name() == MESSAGE;
-        self.name_and(field, |writer| write!(Harmless { writer, lines }, "{value:?}"));
+        let keeps_lines = field.name() == MESSAGE;
+        self.write(field, |writer| write!(Harmless { writer, keeps_lines }, "{value:?}"));
     }
 }
 
-/// Writes what a terminal would act upon as what it is called; line breaks too, where there may be none.
+/// Writes what a terminal would act upon as an escape, and line breaks too, except in a message.
 struct Harmless<'a, 'w> {
     writer: &'a mut Writer<'w>,
-    lines: bool,
+    keeps_lines: bool,
 }
 
 impl Write for Harmless<'_, '_> {
@@ -187,7 +189,7 @@ impl Write for Harmless<'_, '_> {
         }
         for c in text.chars() {
             match c {
-                '\n' if self.lines => self.writer.write_char(c)?,
+                '\n' if self.keeps_lines => self.writer.write_char(c)?,
                 '\n' => self.writer.write_str("\\n")?,
                 '\t' => self.writer.write_char(c)?,
                 c if c.is_ascii_control() => write!(self.writer, "\\x{:02x}", c as u32)?,
@@ -199,13 +201,15 @@ impl Write for Harmless<'_, '_> {
     }
 }
 
+/// What goes with an event, as members of an object.
 struct JsonFields<'w> {
     writer: Writer<'w>,
     written: fmt::Result,
 }
 
 impl JsonFields<'_> {
-    fn name_and(&mut self, name: &str, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+    /// Writes a member of the object, unless one before it failed.
+    fn write(&mut self, name: &str, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         let writer = &mut self.writer;
         self.written = self.written.and_then(|()| {
             writer.write_str(",\"")?;
@@ -228,30 +232,30 @@ fn json_text(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
 
 impl Visit for JsonFields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.name_and(field.name(), |writer| json_text(writer, value));
+        self.write(field.name(), |writer| json_text(writer, value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.name_and(field.name(), |writer| writer.write_str(decimal(value).as_str()));
+        self.write(field.name(), |writer| writer.write_str(decimal(value).as_str()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.name_and(field.name(), |writer| write!(writer, "{value}"));
+        self.write(field.name(), |writer| write!(writer, "{value}"));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.name_and(field.name(), |writer| write!(writer, "{value}"));
+        self.write(field.name(), |writer| write!(writer, "{value}"));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.name_and(field.name(), |writer| match value.is_finite() {
+        self.write(field.name(), |writer| match value.is_finite() {
             true => write_f64(writer, value),
             false => writer.write_str("null"),
         });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.name_and(field.name(), |writer| json_text(writer, &format!("{value:?}")));
+        self.write(field.name(), |writer| json_text(writer, &format!("{value:?}")));
     }
 }
 
