@@ -1,8 +1,13 @@
-//! Directory syncs that are shared, and what is known of the names that are not durable yet.
+//! Shared directory syncs, and what is known about names that are not durable yet.
 //!
-//! While a directory is being synced, everybody who needs it next waits for one following sync:
-//! the first of them does it for all, and all are told what came of it. A sync that has begun
-//! helps nobody who comes later, for it may have passed by his name already.
+//! While a directory is being synced, everybody who needs it next waits for one following sync: the
+//! first of them syncs for all, and all get its result. A sync that has already begun does not count,
+//! because it may have passed their names already.
+//!
+//! A name that is visible is not yet durable: its writer may still be syncing the directory, or may
+//! have been killed before. So whoever acknowledges their own writes first settles what these rely on
+//! (`Files::settle`). This module knows which directories have names that no sync has covered, so
+//! settling usually costs nothing.
 
 use super::world;
 use std::{

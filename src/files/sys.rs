@@ -1,7 +1,12 @@
-//! The system calls the file floor stands on, relative to one root directory.
+//! The system calls that everything below stands on, relative to one root directory. None of them
+//! follows a symbolic link.
 //!
-//! Small on purpose: a simulation that forgets unsynced data and names, or fails at any call,
-//! stands in for the real thing behind the same trait.
+//! The trait is small on purpose: a simulation that loses unsynced data and names, or fails at any
+//! call, takes the place of the real system.
+//!
+//! `open_now` and `read_now` ask the kernel to answer from memory or not at all, so that a reactor
+//! never waits for a disk. Only a hit counts. Everything else, including "not found", is asked again
+//! on the blocking pool, which also looks into the graveyard.
 
 use super::world;
 use bytes::Bytes;

@@ -1,4 +1,8 @@
-//! Blobs of a repository. Knowing a digest grants nothing: each is served by a link of its own.
+//! Blobs of a repository. Knowing a digest grants nothing: each blob is served by a link of the
+//! repository's own.
+//!
+//! A mount without a source guesses from the caller's own past: the last four places where they met
+//! the digest, each verified. What others push must not change how it ends.
 
 use super::{Error, Registry, Result};
 use crate::{

@@ -1,7 +1,11 @@
-//! Manifests: kept and returned as the exact bytes received.
+//! Manifests: stored and returned as the exact bytes received.
 //!
 //! A deletion removes in the reverse order of a push: a crash leaves garbage, never a name that
 //! points nowhere.
+//!
+//! Deleting a manifest deletes its tags. To find them without reading every tag of the repository,
+//! each tag leaves an empty file in `tagged/` under the digest it points to, written before the tag.
+//! It is only a hint and is verified when used, so stale ones are harmless.
 
 use super::{Error, Registry, Result, revision::Revision, verify};
 use crate::{

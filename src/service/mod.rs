@@ -1,8 +1,8 @@
-//! The registry over HTTP: requests into calls of the floors below, results into responses.
+//! The registry over HTTP: turns requests into calls of the layers below, and results into responses.
 //!
-//! [`stack`] is the column every request runs through; [`endpoint`] reads what is asked, the
-//! gates decide who asks and whether they may, one file per noun in [`distribution`] answers, and
-//! [`error`] is the one table of refusals.
+//! [`stack`] is the column every request runs through. [`endpoint`] reads what is asked, the gates
+//! decide who asks and whether they may, one file per noun in [`distribution`] answers, and [`error`]
+//! is the one table of errors.
 
 mod answer;
 mod asked;

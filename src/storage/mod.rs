@@ -2,10 +2,13 @@
 //!
 //! - Dropping a future leaves its effect whole or absent.
 //! - `Ok` means durable, unless the method says otherwise.
-//! - Only what is truly not there is `None` or `Gone`; any other trouble is an [`Error`].
+//! - Only what truly does not exist is `None` or `Gone`; any other trouble is an [`Error`].
 //!
 //! `suite` holds these promises as tests; every backend runs them. How keys map to paths is in
 //! [`key`], and nowhere else.
+//!
+//! Work that takes milliseconds goes to the blocking pool (`blocking`), and so does work on more than
+//! 64 KiB in memory (`work_on`): on a reactor's thread its other connections would wait.
 
 mod blob;
 mod content;

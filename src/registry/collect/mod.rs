@@ -1,18 +1,37 @@
-//! Garbage collection while serving: what nothing refers to is moved to the graveyard, and what
-//! still nobody needs later is removed from there.
+//! Garbage collection while serving: moves what nothing refers to into the graveyard, and deletes
+//! it from there later if nobody needed it meanwhile.
 //!
-//! Nothing here takes a lock a request waits for. The order of the steps is the proof
-//! (ARCHITECTURE.md, "Collection"; `models/` explores it):
+//! No request waits for a lock held here. The order of the steps is the proof (ARCHITECTURE.md,
+//! "Garbage collection"; `models/` explores it):
 //!
-//! 1. **list the graveyard**: only what lies there before the mark begins may be removed after it;
+//! 1. **list the graveyard**: only what is there before the mark begins may be purged after it;
 //! 2. **mark**: from each [source](roots) of roots, in each repository intents before manifests;
 //!    before that the operator's rules delete tags;
 //! 3. **restore** what is needed and lies in the graveyard; **purge** what is not needed and was
 //!    listed in step 1;
-//! 4. **condemn** what is not needed and was not renewed within the lease: a move, never a removal;
-//! 5. let the intents of pushes that ended without an answer expire, and forget the expired.
+//! 4. **condemn** what is not needed and was not renewed within the lease: a move, never a deletion;
+//! 5. let the intents of pushes that ended without an answer expire, then remove the expired.
 //!
-//! Any error while listing or marking ends the run before anything is touched.
+//! What must stay true:
+//!
+//! - Any doubt ends the run before it changes anything: a manifest, tag or directory that cannot be
+//!   read, a clock that jumps, more blobs to condemn than the settings allow, a store with a feature
+//!   this build does not know.
+//! - An intent does not expire while the daemon that published it lives (`storage::fs::instance`).
+//!   Otherwise a slow push that is killed after its intent expired could leave a manifest, never
+//!   acknowledged, that lacks what it refers to.
+//! - Condemned items can still be read, so a wrong condemnation is invisible to pulls. Reading writes
+//!   nothing. A push or the next mark restores the item by a hard link, and the graveyard entry stays
+//!   until it is purged, so that whoever looks in both places finds it.
+//! - What a user deleted never comes back. A deletion also removes copies that were condemned earlier,
+//!   and looks again until it finds none, because somebody may be restoring one at that moment.
+//! - What the mark did not find is made durable before anything is purged (one `syncfs`). Otherwise a
+//!   power failure could bring back a deletion's target after what it needs was purged.
+//! - A manifest in the graveyard is a root for its blobs as long as it can come back.
+//! - Links are rights, not roots. A link is restored only if that very link was in that repository;
+//!   otherwise knowing a digest would be enough to read it.
+//! - `wharfinger gc` runs the same beside a daemon, in its own process. Only the daemon removes
+//!   directories of repositories, because it remembers which of them are durable.
 
 mod checkpoint;
 mod condemn;

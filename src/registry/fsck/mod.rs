@@ -1,10 +1,11 @@
-//! Whether a store holds together: every name below its root is looked at, and everything that is
-//! referred to is looked for.
+//! Checks whether a store holds together: looks at every name below its root, and looks for
+//! everything that is referred to.
 //!
 //! A daemon may be serving the store meanwhile, and what is read in two steps may change between
-//! them. So what seems wrong is only suspected at first, and looked at again from the start after
-//! a while; what is still wrong then is told, and taken aside if a repair is asked for. Nothing is
-//! ever deleted.
+//! them. So a problem is only suspected at first, and looked at again from the start after a while.
+//! What is still wrong then is reported, and moved to quarantine if a repair is asked for; there it
+//! is checked once more, and moved back if it is right by then. Writers write dependencies first, so
+//! whatever was healed before the move is seen after it. Nothing is ever deleted.
 //!
 //! Everything here blocks.
 

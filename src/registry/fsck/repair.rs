@@ -1,5 +1,13 @@
-//! What can be done about a finding: taking aside what is wrong, and writing again what the rest
+//! What can be done about a finding: move what is wrong to quarantine, and write again what the rest
 //! of the store proves. Nothing is deleted, and nothing that somebody deleted is brought back.
+//!
+//! A damaged blob leaves together with its damaged copies: copies in the graveyard may be the same
+//! file under another name, and are still read. Each is verified against the digest before one of
+//! them takes its place.
+//!
+//! Beside a running daemon a tag is moved aside before it is removed, and put back if it is not the
+//! one that was meant, because no lock of ours holds up another process. What a killed process leaves
+//! in `state/aside` is put back under the lock of collections, by the next of them or by the daemon.
 
 use super::Check;
 use crate::{
