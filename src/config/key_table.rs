@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::keys::{Key, Unit};
 use super::live::Live;
-use super::values::LogLevel;
+use super::values::{ForwardedHeaders, LogLevel};
 use super::vars::PAGE_CEILING;
 use crate::files::Syncing;
 use crate::registry::settings::{MissingReferences, Settings};
@@ -15,6 +15,7 @@ const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 const LEVELS: &[&str] = &["debug", "info", "warn", "error"];
 const DURABILITY: &[&str] = &["strict", "relaxed", "none"];
+const FORWARDED_HEADERS: &[&str] = &["x-forwarded", "forwarded"];
 const MISSING: &[&str] = &["refuse", "children", "accept"];
 
 /// The ranges keep every number within `usize`, and give the registry room to work in.
@@ -205,6 +206,10 @@ pub static KEYS: &[Key] = &[
     })
     .help("After that: how long requests in flight may take.")
     .at_restart(),
+    Key::word("server", "forwarded_headers", "\"x-forwarded\"", FORWARDED_HEADERS, |live, index| {
+        live.forwarded_headers = if index == 0 { ForwardedHeaders::XForwarded } else { ForwardedHeaders::Forwarded };
+    })
+    .help("Which headers of the proxies in REGISTRY_TRUSTED_PROXIES are believed: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded` (RFC 7239). The others are ignored."),
     Key::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_default = size(n);
     })

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::limits::Limits;
 use super::problems::Problems;
-use super::values::LogLevel;
+use super::values::{ForwardedHeaders, LogLevel};
 use crate::access::Rights;
 use crate::auth::{Issuer, Users, Verifier};
 use crate::files::Syncing;
@@ -31,6 +31,8 @@ pub struct Live {
     pub durability: Syncing,
     /// Bounds of connections.
     pub limits: Limits,
+    /// Which headers of trusted proxies are believed.
+    pub forwarded_headers: ForwardedHeaders,
     /// Certificate, key and client authorities, ready to accept with; `None` is plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Least important lines logged.
@@ -97,6 +99,7 @@ impl Default for Live {
             token_lives: TokenLives { access: Duration::from_secs(300), refresh: Duration::ZERO },
             durability: Syncing::default(),
             limits: Limits::default(),
+            forwarded_headers: ForwardedHeaders::default(),
             tls: None,
             log_level: LogLevel::Info,
             poll: Duration::from_secs(10),

@@ -38,7 +38,7 @@ pub use limits::Limits;
 pub use list_table::{LISTS, List, ListKey};
 pub use live::{Live, Operator, Stale, TokenLives, Tokens};
 pub use problems::{Problem, Problems, Warning};
-pub use values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, size};
+pub use values::{AuthType, ForwardedHeaders, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, size};
 pub use vars::{Applies, VARS, Var, var};
 pub use watch::Watch;
 

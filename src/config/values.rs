@@ -35,6 +35,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// Which headers of trusted proxies are believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeaders {
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// Whether an empty storage directory may be initialised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageInit {

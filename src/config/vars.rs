@@ -128,7 +128,7 @@ pub static VARS: &[Var] = &[
         takes: "NETWORKS",
         default: None,
         example: "10.0.0.0/8,127.0.0.1",
-        help: "IP addresses or networks, between commas, whose `X-Forwarded-*` and `Forwarded` headers are believed; nobody's by default.",
+        help: "IP addresses or networks, between commas, whose forwarding headers are believed (`server.forwarded_headers`); nobody's by default.",
         applies: Applies::Restart,
         set: |env, text| store(&mut env.trusted_proxies, values::networks(text)),
     },

@@ -1,119 +1,184 @@
-//! Where a request really came from, as far as that can be believed.
+//! Where a request came from and which address the client used, as far as the peer can be believed.
+//!
+//! A trusted proxy (`REGISTRY_TRUSTED_PROXIES`) tells us by headers. Only one family of headers is
+//! believed (`server.forwarded_headers`), because a proxy sets one of them and passes the other on
+//! as the client wrote it.
 
-use http::HeaderMap;
+use super::{State, routed::Routed};
+use crate::config::{ForwardedHeaders, Live};
+use http::{
+    HeaderMap, HeaderValue,
+    uri::{Authority, Scheme},
+};
 use ipnet::IpNet;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// The client's address: the peer's or, behind trusted proxies, the last hop that is not one of
-/// them. What anybody else says in a header is ignored.
-pub(super) fn address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
-    let mut address = peer?.ip().to_canonical();
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
-    if trusted.is_empty() || !is_trusted(&address) {
-        return Some(address);
+const X_FOR: &str = "x-forwarded-for";
+const X_PROTO: &str = "x-forwarded-proto";
+const X_HOST: &str = "x-forwarded-host";
+const FORWARDED: &str = "forwarded";
+
+/// Every header by which a proxy shows that it stands between us and the client.
+const SIGNS_OF_A_PROXY: [&str; 6] = [X_FOR, X_PROTO, X_HOST, FORWARDED, "x-real-ip", "via"];
+
+/// Which peers are believed, and which of their headers.
+#[derive(Clone, Copy)]
+pub(super) struct Proxies<'a> {
+    trusted: &'a [IpNet],
+    headers: ForwardedHeaders,
+}
+
+/// The address by which the client reached the outermost trusted proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Front {
+    /// `http` or `https`; unset if no trusted proxy says.
+    pub(super) scheme: Option<Scheme>,
+    /// Host and port; unset if no trusted proxy says.
+    pub(super) host: Option<Authority>,
+}
+
+impl State {
+    /// Whom to believe under this configuration.
+    pub(super) fn proxies<'a>(&'a self, live: &Live) -> Proxies<'a> {
+        Proxies { trusted: &self.trusted_proxies, headers: live.forwarded_headers }
     }
-    for hop in hops(headers).into_iter().rev() {
-        // A hop nobody can name: the proxy before it is the last one known.
-        let Some(hop) = hop else { break };
-        address = hop;
-        if !is_trusted(&address) {
-            break;
+}
+
+impl Routed {
+    /// The address by which the client reached the outermost trusted proxy.
+    pub(super) fn front(&self) -> Front {
+        let peer = self.conn.as_ref().map(|conn| conn.peer);
+        self.state.proxies(&self.live).front(peer, &self.head.headers)
+    }
+}
+
+impl Proxies<'_> {
+    /// The client's address: the peer's or, behind trusted proxies, the last hop that is not one of
+    /// them.
+    pub(super) fn client(self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        let (client, _) = self.walk(peer?.ip().to_canonical(), headers);
+        Some(client)
+    }
+
+    /// Scheme and host as the client used them, of a trusted peer.
+    pub(super) fn front(self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Front {
+        let Some(peer) = peer.map(|peer| peer.ip().to_canonical()).filter(|peer| self.trusts(peer)) else {
+            return Front::default();
+        };
+        let (scheme, host) = match self.headers {
+            // The outermost proxy writes first, the others append or leave it.
+            ForwardedHeaders::XForwarded => (first(headers, X_PROTO), first(headers, X_HOST)),
+            ForwardedHeaders::Forwarded => {
+                let element = self.walk(peer, headers).1.unwrap_or_default();
+                (parameter(element, "proto"), parameter(element, "host"))
+            }
+        };
+        Front { scheme: scheme.and_then(self::scheme), host: host.and_then(authority) }
+    }
+
+    /// Walks the hops from the right, past those that are trusted. Returns the address reached, and
+    /// the last element that was read.
+    fn walk(self, peer: IpAddr, headers: &HeaderMap) -> (IpAddr, Option<&[u8]>) {
+        let (mut address, mut last) = (peer, None);
+        if !self.trusts(&peer) {
+            return (address, last);
+        }
+        let name = match self.headers {
+            ForwardedHeaders::XForwarded => X_FOR,
+            ForwardedHeaders::Forwarded => FORWARDED,
+        };
+        let lines = headers.get_all(name).into_iter().rev().map(HeaderValue::as_bytes);
+        // Commas within quotes split too: a client that opens a quote must not swallow what follows.
+        for element in lines.flat_map(|line| line.rsplit(|byte| *byte == b',')) {
+            last = Some(element);
+            let node = match self.headers {
+                ForwardedHeaders::XForwarded => Some(element),
+                ForwardedHeaders::Forwarded => parameter(element, "for"),
+            };
+            // A hop without an address: the proxy before it is the last one known.
+            let Some(hop) = node.and_then(node_address) else { break };
+            address = hop;
+            if !self.trusts(&hop) {
+                break;
+            }
+        }
+        (address, last)
+    }
+
+    fn trusts(self, address: &IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(address))
+    }
+
+    /// Warns once about forwarding headers that are ignored. Behind a proxy that is not trusted all
+    /// clients share one address, so that one of them who guesses passwords slows down the others.
+    pub(super) fn warn_of_ignored(self, peer: Option<SocketAddr>, headers: &HeaderMap) {
+        static OF_PEER: AtomicBool = AtomicBool::new(false);
+        static OF_FAMILY: AtomicBool = AtomicBool::new(false);
+        if OF_PEER.load(Ordering::Relaxed) && OF_FAMILY.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(peer) = peer.map(|peer| peer.ip().to_canonical()) else { return };
+        let (x, standard) = (headers.contains_key(X_FOR), headers.contains_key(FORWARDED));
+        let is_news = |said: &AtomicBool| !said.swap(true, Ordering::Relaxed);
+        if !self.trusts(&peer) {
+            if (x || standard) && is_news(&OF_PEER) {
+                tracing::warn!(%peer, "forwarding headers of this peer are ignored; if it is your proxy, add it to REGISTRY_TRUSTED_PROXIES");
+            }
+            return;
+        }
+        let (only_the_other, other) = match self.headers {
+            ForwardedHeaders::XForwarded => (standard && !x, "Forwarded"),
+            ForwardedHeaders::Forwarded => (x && !standard, "X-Forwarded-For"),
+        };
+        if only_the_other && is_news(&OF_FAMILY) {
+            tracing::warn!(%peer, "this proxy sent {other}, which is ignored; server.forwarded_headers selects the headers to believe");
         }
     }
-    Some(address)
 }
 
-/// Says once that somebody forwards for others and is not believed: behind a proxy that nobody told
-/// us of, all its clients share one address, and whoever keeps guessing passwords slows down all.
-pub(super) fn tell_of_unknown_proxy(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    let Some(peer) = peer.map(|peer| peer.ip().to_canonical()) else { return };
-    let forwards = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
-    if forwards && !trusted.iter().any(|net| net.contains(&peer)) && !TOLD.swap(true, Ordering::Relaxed) {
-        tracing::warn!(%peer, "forwarding headers of this peer are ignored; if it is your proxy, name it in REGISTRY_TRUSTED_PROXIES");
-    }
+/// Whether a request was sent on this machine, and not through a proxy, named or not: a proxy here
+/// makes every stranger's requests come from a loopback address.
+pub(super) fn is_local(peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+        && !SIGNS_OF_A_PROXY.iter().any(|name| headers.contains_key(*name))
 }
 
-/// The hops a request's headers name, the client's first: `Forwarded` (RFC 7239), else
-/// `X-Forwarded-For`.
-fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let lines = |name| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    let items = |line: &'_ str| line.split(',').map(str::to_owned).collect::<Vec<_>>();
-    let forwarded: Vec<_> = lines("forwarded").flat_map(items).collect();
-    if !forwarded.is_empty() {
-        let hop = |element: &String| {
-            let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-            let (_, node) = pairs.into_iter().find(|(key, _)| key.trim().eq_ignore_ascii_case("for"))?;
-            node_address(node)
-        };
-        return forwarded.iter().map(hop).collect();
-    }
-    lines("x-forwarded-for").flat_map(items).map(|item| node_address(&item)).collect()
+/// A host and an optional port that can stand in a URL between quotation marks.
+pub(super) fn authority(text: &[u8]) -> Option<Authority> {
+    let authority = Authority::try_from(text).ok()?;
+    (!authority.as_str().contains(['@', '"', '\\', ','])).then_some(authority)
 }
 
-/// An address, perhaps quoted, bracketed, with a port.
-fn node_address(text: &str) -> Option<IpAddr> {
-    let text = text.trim().trim_matches('"');
-    let parsed = text.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
+fn scheme(text: &[u8]) -> Option<Scheme> {
+    [Scheme::HTTPS, Scheme::HTTP].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
+}
+
+/// The first item of a header that is a list.
+fn first<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    headers.get(name)?.as_bytes().split(|byte| *byte == b',').next().map(<[u8]>::trim_ascii)
+}
+
+/// A parameter of an element of `Forwarded` (RFC 7239 §4), without its quotes.
+fn parameter<'e>(element: &'e [u8], name: &str) -> Option<&'e [u8]> {
+    element.split(|byte| *byte == b';').find_map(|pair| {
+        let (key, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
+        let value = value[1..].trim_ascii();
+        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+        key.trim_ascii().eq_ignore_ascii_case(name.as_bytes()).then_some(value)
+    })
+}
+
+/// An address, perhaps in brackets, with a port.
+fn node_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let plain = || text.parse::<IpAddr>().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    parsed.or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+    plain().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn told(peer: &str, name: &'static str, header: &str, trusted: &[&str]) -> String {
-        let mut headers = HeaderMap::new();
-        headers.insert(name, header.parse().unwrap());
-        let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
-        address(Some(peer.parse().unwrap()), &headers, &trusted).unwrap().to_string()
-    }
-
-    #[test]
-    fn only_a_trusted_proxy_is_believed() {
-        let proxies = ["10.0.0.0/8", "fd00::/8"];
-        let xff = |peer, header| told(peer, "x-forwarded-for", header, &proxies);
-        assert_eq!(xff("192.0.2.1:5", "203.0.113.9"), "192.0.2.1", "a stranger says what he likes");
-        assert_eq!(xff("10.0.0.1:5", "203.0.113.9"), "203.0.113.9");
-        assert_eq!(
-            xff("10.0.0.1:5", "1.1.1.1, 203.0.113.9, 10.0.0.2"),
-            "203.0.113.9",
-            "the client may forge the first"
-        );
-        assert_eq!(xff("10.0.0.1:5", "10.9.9.9"), "10.9.9.9");
-        assert_eq!(xff("10.0.0.1:5", "garbage"), "10.0.0.1");
-        assert_eq!(xff("[::ffff:10.0.0.1]:5", "203.0.113.9:1234"), "203.0.113.9");
-        assert_eq!(told("10.0.0.1:5", "x-forwarded-for", "203.0.113.9", &[]), "10.0.0.1");
-    }
-
-    #[test]
-    fn forwarded_is_understood() {
-        let forwarded = |header| told("10.0.0.1:5", "forwarded", header, &["10.0.0.0/8"]);
-        assert_eq!(forwarded("for=203.0.113.9;proto=https"), "203.0.113.9");
-        assert_eq!(forwarded("proto=https; For=\"[2001:db8::1]:99\""), "2001:db8::1");
-        assert_eq!(forwarded("for=\"[2001:db8::1]\""), "2001:db8::1");
-        assert_eq!(forwarded("for=1.1.1.1, for=203.0.113.9, for=10.1.1.1"), "203.0.113.9");
-        assert_eq!(forwarded("for=unknown"), "10.0.0.1");
-        assert_eq!(forwarded("for=_hidden, for=10.1.1.1"), "10.1.1.1");
-    }
-
-    proptest! {
-        #[test]
-        fn what_a_client_writes_before_its_proxy_counts_for_nothing(
-            forged in "([ -~]|, |;|=|for=|\"|\\[|10\\.0\\.0\\.[0-9]){0,40}",
-            proxies in proptest::collection::vec("10\\.[0-9]\\.[0-9]\\.[0-9]", 0..3),
-        ) {
-            let behind = |hop: &str| proxies.iter().map(|proxy| format!(",{hop}{proxy}")).collect::<String>();
-            for (name, hop) in [("x-forwarded-for", ""), ("forwarded", "for=")] {
-                let header = format!("{forged}, {hop}203.0.113.9{}", behind(hop));
-                prop_assert_eq!(told("10.0.0.1:5", name, &header, &["10.0.0.0/8"]), "203.0.113.9");
-                prop_assert_eq!(told("192.0.2.1:5", name, &header, &["10.0.0.0/8"]), "192.0.2.1");
-            }
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! [`Granted`], and only a [`Granted`] can be dispatched.
 
 use super::{
-    Face, RequestBody, State, client,
+    Face, RequestBody, State,
     conn::Conn,
     endpoint::{Endpoint, Need},
     error::Error,
@@ -19,7 +19,7 @@ use crate::{
     who::{Action, Subject},
 };
 use http::{Method, Request, header, request::Parts};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// A request of somebody.
 pub(super) struct Authenticated {
@@ -38,7 +38,12 @@ pub(super) struct Granted {
 }
 
 /// Reads what is asked.
-pub(super) fn route(state: Arc<State>, live: Arc<Live>, request: Request<RequestBody>) -> Result<Routed, Error> {
+pub(super) fn route(
+    state: Arc<State>,
+    live: Arc<Live>,
+    client: Option<IpAddr>,
+    request: Request<RequestBody>,
+) -> Result<Routed, Error> {
     let (mut head, body) = request.into_parts();
     let conn = head.extensions.remove::<Conn>();
     if conn.as_ref().is_some_and(|conn| conn.ambiguous) {
@@ -54,8 +59,7 @@ pub(super) fn route(state: Arc<State>, live: Arc<Live>, request: Request<Request
     let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
     let registry = state.registry.under(live.registry.clone());
     let peer = conn.as_ref().map(|conn| conn.peer);
-    let client = client::address(peer, &head.headers, &state.trusted_proxies);
-    client::tell_of_unknown_proxy(peer, &head.headers, &state.trusted_proxies);
+    state.proxies(&live).warn_of_ignored(peer, &head.headers);
     Ok(Routed { state, endpoint, head, body, conn, client, live, registry })
 }
 

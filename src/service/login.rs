@@ -1,6 +1,7 @@
 //! How callers prove who they are, and how they are asked to: decided at boot, never by a rule.
 
 use super::{
+    client::{Front, authority},
     endpoint::Endpoint,
     error::Error,
     routed::{Routed, Who},
@@ -12,7 +13,10 @@ use crate::{
     oci::RepositoryName,
     who::{Action, Subject},
 };
-use http::{HeaderMap, header, request::Parts};
+use http::{
+    HeaderMap, header,
+    uri::{Authority, Scheme},
+};
 use std::{
     net::IpAddr,
     sync::Arc,
@@ -163,7 +167,7 @@ impl Login {
         let (realm, service) = match self {
             Self::None => return Error::Denied { reason },
             Self::Basic { realm, .. } => return Error::Unauthorized { challenge: basic(realm), told, reason },
-            Self::Own { realm, service, .. } => (realm.url(&routed.head), service),
+            Self::Own { realm, service, .. } => (realm.url(routed), service),
             Self::Elsewhere { realm, service, .. } => (realm.clone(), service),
         };
         let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
@@ -209,16 +213,18 @@ pub(super) async fn identify(routed: Routed) -> Result<(Routed, Who), Error> {
 
 impl Realm {
     /// Where the client of this request finds the token service.
-    fn url(&self, head: &Parts) -> String {
+    fn url(&self, routed: &Routed) -> String {
         match self {
             Self::At(url) => url.clone(),
             Self::Here { tls } => {
-                let asked = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-                let asked = head.uri.authority().map(|authority| authority.as_str()).or(asked);
-                let sound =
-                    |host: &&str| host.parse::<http::uri::Authority>().is_ok() && !host.contains(['@', '"', '\\', ',']);
-                let host = asked.filter(sound).unwrap_or("localhost");
-                format!("http{}://{host}{TOKEN_PATH}", if *tls { "s" } else { "" })
+                let Front { scheme, host } = routed.front();
+                let head = &routed.head;
+                let host = host.or_else(|| match head.uri.authority() {
+                    Some(asked) => authority(asked.as_str().as_bytes()),
+                    None => head.headers.get(header::HOST).and_then(|asked| authority(asked.as_bytes())),
+                });
+                let scheme = scheme.unwrap_or(if *tls { Scheme::HTTPS } else { Scheme::HTTP });
+                format!("{scheme}://{}{TOKEN_PATH}", host.as_ref().map_or("localhost", Authority::as_str))
             }
         }
     }

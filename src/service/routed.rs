@@ -1,6 +1,6 @@
 //! What the gates know of a request so far: what it asks for, and of whom it comes.
 
-use super::{Face, RequestBody, State, conn::Conn, endpoint::Endpoint};
+use super::{Face, RequestBody, State, client, conn::Conn, endpoint::Endpoint};
 use crate::{access::Ceiling, config::Live, registry::Registry, who::Subject};
 use http::request::Parts;
 use std::{net::IpAddr, sync::Arc};
@@ -29,12 +29,12 @@ pub(super) struct Who {
 }
 
 impl Routed {
-    /// Whether a caller may look inside the daemon: on the admin address, from this machine, by an
-    /// administrator, or where there is nothing to log in to.
+    /// Whether a caller may look inside the daemon: on the admin address, from this machine without a
+    /// proxy, as an administrator, or where there is nothing to log in to.
     pub(super) fn sees_inside(&self, who: &Who) -> bool {
         self.state.face == Face::Admin
             || self.state.login.is_none()
-            || self.client.is_some_and(|client| client.is_loopback())
+            || client::is_local(self.conn.as_ref().map(|conn| conn.peer), &self.head.headers)
             || (who.ceiling == Ceiling::None && self.live.rights.is_admin(&who.subject))
     }
 }

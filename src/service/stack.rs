@@ -29,8 +29,8 @@ pub fn app(state: Arc<State>) -> App {
 
 async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Response<Observed>, Infallible> {
     // Outermost: whatever becomes of the request, it is counted and told of.
-    let mut observation = Observation::begin(&state, &request);
     let live = state.live.load_full();
+    let mut observation = Observation::begin(&state, &live, &request);
     let is_head = request.method() == Method::HEAD;
     let tls = request.extensions().get::<Conn>().is_some_and(|conn| conn.tls);
     // A panic ends one request, answered like any other failure of ours.
@@ -76,7 +76,7 @@ async fn handle(
         true => body,
         false => StallBody::new(body, allowed).map_frame(count).boxed_unsync(),
     });
-    let routed = route(state, live, request)?;
+    let routed = route(state, live, observation.client(), request)?;
     observation.routed(&routed.endpoint);
     let authenticated = authenticate(routed).await?;
     let granted = authorize(authenticated).await?;

@@ -4,7 +4,7 @@ mod collection;
 mod scrub;
 mod store;
 
-use super::{State, body::Body, body::BoxError, client, conn::Conn, endpoint::Endpoint};
+use super::{State, body::Body, body::BoxError, conn::Conn, endpoint::Endpoint};
 use crate::{
     config::Live,
     registry::{Collected, Registry, Scrubbed},
@@ -178,13 +178,13 @@ const LONGEST_ID: usize = 64;
 
 impl Observation {
     /// A request has come.
-    pub(super) fn begin<B>(state: &State, request: &Request<B>) -> Self {
+    pub(super) fn begin<B>(state: &State, live: &Live, request: &Request<B>) -> Self {
         let peer = request.extensions().get::<Conn>().map(|conn| conn.peer);
         state.telemetry.in_flight.inc();
         Self {
             telemetry: state.telemetry.clone(),
             id: request_id(request.headers()),
-            client: client::address(peer, request.headers(), &state.trusted_proxies),
+            client: state.proxies(live).client(peer, request.headers()),
             method: request.method().clone(),
             endpoint: "unknown",
             repository: None,
@@ -193,6 +193,11 @@ impl Observation {
             expected: 0,
             started: Instant::now(),
         }
+    }
+
+    /// Where it came from, as far as that can be believed.
+    pub(super) fn client(&self) -> Option<IpAddr> {
+        self.client
     }
 
     /// What it asks for is known.
