@@ -12,6 +12,7 @@ mod manifest;
 pub mod media_type;
 mod name;
 mod pattern;
+mod patterns;
 mod range;
 mod reference;
 
@@ -23,5 +24,6 @@ pub use manifest::{Bounds, Descriptor, InvalidManifest, Manifest, ReferencedDige
 pub use media_type::ManifestType;
 pub use name::{InvalidName, RepositoryName};
 pub use pattern::{InvalidPattern, Pattern};
+pub use patterns::Patterns;
 pub use range::{ChunkRange, InvalidChunkRange, RangeSet, Ranges, Span};
 pub use reference::{InvalidReference, InvalidTag, Reference, Tag};

@@ -129,7 +129,7 @@ fn tables_that_are_repeated_reach_the_generation_in_their_order() {
     let (found, warnings) = live(text, &[]).unwrap();
     let [first, second] = found.registry.retention.as_slice() else { panic!("{found:?}") };
     let days = |n: u64| Some(std::time::Duration::from_secs(n * 86_400));
-    assert_eq!(first.repositories.iter().map(ToString::to_string).collect::<Vec<_>>(), ["team/**", "app"]);
+    assert_eq!(first.repositories.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>(), ["team/**", "app"]);
     assert_eq!((first.keep_last, first.keep_younger, first.keep_pulled), (Some(5), days(2), days(3)));
     assert_eq!(first.delete_untagged, days(0));
     assert_eq!(first.keep_matching.as_ref().unwrap().as_str(), r"v\d+");
