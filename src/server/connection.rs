@@ -58,6 +58,14 @@ const NARROW: Windows = Windows { stream: 512 << 10, connection: 1 << 20 };
 /// What is kept of a response that HTTP/2's flow control holds back, for each stream: two pieces of a file.
 const SEND_AHEAD: usize = 256 << 10;
 
+/// The answer to plain HTTP where TLS is spoken, so that whoever left out the `s` of `https` reads so. No request gets past it.
+const NEEDS_TLS: &str = concat!(
+    "HTTP/1.1 400 this port takes HTTPS only: use https://\r\n",
+    "Content-Type: application/json\r\nContent-Length: 89\r\nConnection: close\r\n\r\n",
+    r#"{"errors":[{"code":"UNSUPPORTED","message":"this port takes HTTPS only: use https://"}]}"#,
+    "\n",
+);
+
 /// How many HTTP/2 connections have [`WIDE`] windows at a time.
 pub(super) const MOST_WIDE: usize = 4;
 
@@ -111,10 +119,20 @@ async fn serve_tls<B>(socket: Socket, peer: SocketAddr, tls: &Tls, shared: &Shar
 where
     B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
 {
-    let mut stream = match timeout(shared.limits.tls_handshake, tls.acceptor().accept(socket)).await {
-        Ok(Ok(stream)) => stream,
+    let handshake = async {
+        match socket.speaks_plain_http().await? {
+            true => Ok(Err(socket)),
+            false => tls.acceptor().accept(socket).await.map(Ok),
+        }
+    };
+    let mut stream = match timeout(shared.limits.tls_handshake, handshake).await {
+        Ok(Ok(Ok(stream))) => stream,
+        Ok(Ok(Err(mut socket))) => {
+            tracing::debug!(%peer, "plain HTTP on the TLS port");
+            return socket.refuse(NEEDS_TLS).await;
+        }
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "TLS handshake failed"),
-        Err(_) => return tracing::debug!(%peer, "TLS handshake took too long"),
+        Err(_) => return tracing::debug!(%peer, "TLS handshake timed out"),
     };
     stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
     let conn = Conn { peer, tls: true, ambiguous: false, slot: None };
@@ -208,7 +226,7 @@ async fn drive<B, C: Future<Output = hyper::Result<()>>>(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
+        tracing::debug!(%error, "connection closed with an error");
     }
 }
 

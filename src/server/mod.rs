@@ -91,7 +91,7 @@ where
                         () = connection::serve(stream, peer, shared) => {}
                         () = abort.cancelled() => {}
                     },
-                    Err(error) => tracing::warn!(%peer, %error, "a connection cannot be served"),
+                    Err(error) => tracing::warn!(%peer, %error, "cannot serve a connection"),
                 }
                 drop((permit, seat));
             };
@@ -107,8 +107,8 @@ where
     connections.close();
     tokio::select! {
         () = connections.wait() => {}
-        () = tokio::time::sleep(drain) => tracing::warn!(open = connections.len(), "drain time is over; connections are cut"),
-        () = shutdown.aborted() => tracing::warn!(open = connections.len(), "told again to stop; connections are cut"),
+        () = tokio::time::sleep(drain) => tracing::warn!(open = connections.len(), "drain time is over; closing the remaining connections"),
+        () = shutdown.aborted() => tracing::warn!(open = connections.len(), "second signal received; closing the remaining connections"),
     }
     abort.cancel();
     connections.wait().await;
@@ -124,7 +124,7 @@ async fn accept(listener: &TcpListener) -> (stdio::Result<std::net::TcpStream>, 
             Err(error) => {
                 // Once for each run of failures: one every pause would drown the rest.
                 if !std::mem::replace(&mut told, true) {
-                    tracing::warn!(%error, "no connection can be accepted for now");
+                    tracing::warn!(%error, "cannot accept connections; retrying");
                 }
                 tokio::time::sleep(PAUSE).await;
             }
@@ -144,7 +144,11 @@ fn most_connections(wanted: usize) -> usize {
     let bearable =
         descriptor_limit().map_or(usize::MAX, |files| usize::try_from(files / 4 * 3).unwrap_or(usize::MAX)).max(1);
     if bearable < wanted {
-        tracing::warn!(wanted, bearable, "fewer connections than configured: too few files may be open");
+        tracing::warn!(
+            configured = wanted,
+            limit = bearable,
+            "connection limit lowered: the limit on open files is too low"
+        );
     }
     wanted.min(bearable)
 }
@@ -157,7 +161,7 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(error) => {
-            tracing::warn!(%error, "the limit of open files could not be raised");
+            tracing::warn!(%error, "cannot raise the limit on open files");
             limit.current
         }
     }

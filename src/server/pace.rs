@@ -65,7 +65,7 @@ where
             tokio::select! {
                 () = stream => {}
                 // Dropping the stream resets it and no other.
-                () = pace.stalled(stall) => tracing::debug!("a client took nothing of its answer for too long"),
+                () = pace.stalled(stall) => tracing::debug!("client stopped reading its response; closing the connection"),
             }
         }));
     }

@@ -95,7 +95,7 @@ pub fn on_signals(trigger: Trigger) -> std::io::Result<impl Future<Output = ()>>
                 _ = terminate.recv() => trigger.stop(true),
                 _ = interrupt.recv() => trigger.stop(false),
             }
-            tracing::info!("told to stop");
+            tracing::info!("shutdown requested");
         }
     })
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf},
     net::TcpStream,
     time::{Instant, timeout},
 };
@@ -46,7 +46,7 @@ impl Socket {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, stall: Duration) -> Self {
         // Replies are written whole; waiting to join them with more only delays.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no TCP_NODELAY");
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         tune(&stream, peer);
         Self { stream, stall, clock: Clock::default() }
@@ -66,6 +66,25 @@ impl Socket {
                 _ => tokio::time::sleep(pause).await,
             }
             pause = (pause * 2).min(LOOK.1);
+        }
+    }
+
+    /// Looks at the first byte where TLS is expected: a method's first letter is no TLS record.
+    ///
+    /// # Errors
+    /// The connection's, or its end before a byte.
+    pub(super) async fn speaks_plain_http(&self) -> io::Result<bool> {
+        let mut first = [0];
+        match self.stream.peek(&mut first).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(first[0].is_ascii_uppercase()),
+        }
+    }
+
+    /// Answers with these bytes and ends the connection.
+    pub(super) async fn refuse(&mut self, answer: &str) {
+        if self.stream.write_all(answer.as_bytes()).await.is_ok() {
+            self.linger().await;
         }
     }
 
@@ -126,13 +145,13 @@ impl Socket {
 fn tune(stream: &TcpStream, peer: SocketAddr) {
     let socket = socket2::SockRef::from(stream);
     if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT) {
-        tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
+        tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
     }
     // Within the machine, as to a proxy, no path is congested; BBR, where it is the default, sets a timer for each packet.
     if peer.ip().to_canonical().is_loopback()
         && let Err(error) = socket.set_tcp_congestion(b"reno")
     {
-        tracing::debug!(%error, "no TCP_CONGESTION");
+        tracing::debug!(%error, "cannot set TCP_CONGESTION");
     }
 }
 

@@ -21,9 +21,30 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
         assert!(asked.elapsed() >= ms(240) && asked.elapsed() < ms(2000), "{:?}", asked.elapsed());
     }
     let mut wire = Wire::open(registry.address()).await;
-    wire.send("GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    wire.send(b"\x80 neither TLS nor HTTP").await;
     let answer = wire.rest().await;
-    assert!(!answer.starts_with(b"HTTP/"), "what is not TLS is not answered in the clear");
+    assert!(!answer.starts_with(b"HTTP/"), "what is neither TLS nor HTTP is not answered in HTTP");
+}
+
+#[tokio::test]
+async fn plain_http_on_the_tls_port_is_told_to_use_https() {
+    let authority = Authority::new();
+    let tls = authority.server();
+    let registry = Registry::with(|setup| setup.tls = Some(tls)).await;
+    let long = format!("PUT /v2/app/blobs/uploads/x HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 8 << 20);
+    for asked in ["GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &long] {
+        let mut wire = Wire::open(registry.address()).await;
+        wire.send(asked).await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, 400, "{asked}");
+        let error: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(error["errors"][0]["message"], "this port takes HTTPS only: use https://");
+        assert!(wire.rest().await.is_empty(), "and the connection ends");
+    }
+    // Nothing was served by it, and TLS goes on.
+    let mut kept =
+        Kept::http1(connect(registry.address(), &authority.client(&["http/1.1"], None)).await.unwrap()).await;
+    assert_eq!(kept.get("/v2/").await.status, 200);
 }
 
 #[tokio::test]
