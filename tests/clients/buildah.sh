@@ -13,14 +13,14 @@ version() { buildah --version | awk '{ print $3 }'; }
 b() { buildah --root "$BOX/root" --runroot "$BOX/runroot" --storage-driver vfs "$@"; }
 log_in() { b login --tls-verify=false -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { b logout "$REG"; }
-put() {
+pack() {
   local work
-  head -c 100000 /dev/urandom > data.bin
+  head -c "${BYTES:-100000}" /dev/urandom > data.bin
   work=$(b from scratch)
   b copy "$work" data.bin /data.bin
   b commit --rm -q "$work" "$REG/$1:v1"
-  b push --tls-verify=false "$REG/$1:v1"
 }
+ship() { b push --tls-verify=false "$REG/$1:v1"; }
 get() { b rmi -af; b pull --tls-verify=false "docker://$REG/$1:v1"; b images --digests --format '{{.Digest}}' "$REG/$1:v1" > got; }
 got() { cat got; }
 push() {

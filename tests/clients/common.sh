@@ -5,6 +5,7 @@
 #   NS          prefix of this client's repositories, new for every run so that a peer can be used repeatedly
 #   HERE        this directory
 #   WORK        temporary directory of the whole run; BOX is this client's part of it
+#   LAYOUT      the OCI layout that `pack` and `ship` send, tagged "image" (WORK/images/image)
 #   CLIENTS_USER, CLIENTS_PASS   credentials, both empty when not logged in
 # shellcheck disable=SC2034  # the client files read these
 ACCEPT='application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json'
@@ -15,6 +16,8 @@ die() { printf '%s\n' "$*" >&2; exit 1; }
 skip() { note "$*"; exit 77; }
 # What the row says when the story went well.
 note() { printf '%s\n' "$*" > "$BOX/note"; }
+# What a client pushes is made by `pack` and sent by `ship`: only the second talks to the registry.
+put() { pack "$1"; ship "$1"; }
 logged_in() { [ -n "$CLIENTS_USER" ]; }
 login() { log_in "$CLIENTS_USER" "$CLIENTS_PASS"; }
 

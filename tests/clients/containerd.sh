@@ -16,11 +16,11 @@ LOGIN_ASKS=no
 log_in() { printf '%s:%s' "$1" "$2" > login; }
 log_out() { rm login; }
 user() { if logged_in; then login; fi; [ ! -f login ] || printf -- '--user\n%s\n' "$(cat login)"; }
-put() {
-  c images import --no-unpack "$WORK/images/image.tar"
-  c images tag --force "$(c images ls -q | grep -v "^$REG/" | head -n 1)" "$REG/$1:v1"
-  i push --plain-http "$REG/$1:v1"
+pack() {
+  c images import --no-unpack "$LAYOUT.tar"
+  c images tag --force local.invalid/image:image "$REG/$1:v1"
 }
+ship() { i push --plain-http "$REG/$1:v1"; }
 get() { forget; fetch "$REG/$1:v1"; held "$REG/$1:v1" > got; }
 got() { cat got; }
 # i VERB ARGUMENTS: the image commands that talk to a registry

@@ -19,7 +19,8 @@ export HTTPS_PROXY=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9
 log_in() { cosign login "$REG" -u "$1" --password-stdin <<< "$2"; }
 log_out() { printf '{"auths":{}}\n' > "$DOCKER_CONFIG/config.json"; }
 LOGIN_ASKS=no
-put() { head -c 1000 /dev/urandom > small; cosign upload blob --allow-http-registry -f small "$REG/$1:v1"; }
+pack() { head -c "${BYTES:-1000}" /dev/urandom > small; }
+ship() { cosign upload blob --allow-http-registry -f small "$REG/$1:v1"; }
 get() { rm -rf got; cosign save --allow-http-registry --dir got "$REG/$1:v1"; }
 got() { layout_digest got; }
 image() { echo "$REG/$NS/app@$(layout_digest "$WORK/images/image")"; }

@@ -18,7 +18,8 @@ version() { crane version; }
 log_in() { crane auth login --insecure -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { crane auth logout "$REG"; }
 LOGIN_ASKS=no
-put() { c push "$WORK/images/image" "$REG/$1:v1"; }
+pack() { :; }
+ship() { c push "$LAYOUT" "$REG/$1:v1"; }
 get() { rm -rf got; c pull --format=oci "$REG/$1:v1" got; }
 got() { layout_digest got; }
 c() { crane --insecure "$@"; }

@@ -35,12 +35,12 @@ TOML
 }
 log_in() { d login -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { d logout "$REG"; }
-put() {
+pack() {
   mkdir -p small
-  head -c 100000 /dev/urandom > small/data.bin
+  head -c "${BYTES:-100000}" /dev/urandom > small/data.bin
   tar -C small -c . | d import - "$REG/$1:v1"
-  d push "$REG/$1:v1"
 }
+ship() { d push "$REG/$1:v1"; }
 get() { forget; d pull "$REG/$1:v1" > got.txt; }
 got() { sed -n 's/^Digest: //p' got.txt; }
 pushed_digest() { sed -n 's/.*digest: \(sha256:[0-9a-f]*\).*/\1/p' "$1"; }

@@ -12,12 +12,13 @@ version() { helm version --template '{{.Version}}' | grep . || helm version --sh
 log_in() { helm registry login --plain-http -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { helm registry logout "$REG"; }
 # REPO is what is above the chart, as helm has it
-put() {
+pack() {
   mkdir -p small
   printf 'apiVersion: v2\nname: v1\nversion: 1.0.0\ndescription: %s\n' "$RANDOM$RANDOM" > small/Chart.yaml
+  head -c "${BYTES:-1000}" /dev/urandom > small/data.bin
   helm package small
-  helm push --plain-http v1-1.0.0.tgz "oci://$REG/$1"
 }
+ship() { helm push --plain-http v1-1.0.0.tgz "oci://$REG/$1"; }
 get() { rm -f got; helm pull --plain-http "oci://$REG/$1/v1" --version 1.0.0 2>&1 | tee got; }
 got() { sed -n 's/^Digest: //p' got; }
 stored_as() { echo "$1/v1" 1.0.0; }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes the images that the client stories push, and can push one without any client.
 
-layout.py make DIR SEED MEGABYTES   DIR/image (one image), DIR/multi (an index of two platforms), DIR/image.tar
+layout.py make DIR SEED MEGABYTES   DIR/image (one image), DIR/multi (an index of two platforms), DIR/heavy (an image
+                                    whose manifest has 80 kB), and DIR/image.tar, DIR/heavy.tar
 layout.py push LAYOUT URL REPO TAG  straight over HTTP, for stories that begin with a pull
 layout.py digest URL REPO TAG       the digest of what GET sends, empty when there is no such tag
 
@@ -74,7 +75,7 @@ def layer(name, data):
     return raw.getvalue()
 
 
-def image(layout, rng, arch, megabytes):
+def image(layout, rng, arch, megabytes, **more):
     tars = [
         layer("hello.txt", f"hello from {arch} {rng.random()}\n".encode()),
         layer("notes.txt", b"".join(b"%d\n" % rng.randrange(1 << 60) for _ in range(2000))),
@@ -89,7 +90,7 @@ def image(layout, rng, arch, megabytes):
     }))
     manifest = layout.add(dump({
         "schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor(CONFIG, config),
-        "layers": [descriptor(LAYER, p) for p in packed],
+        "layers": [descriptor(LAYER, p) for p in packed], **more,
     }))
     return descriptor(MANIFEST, manifest)
 
@@ -103,8 +104,11 @@ def make(target, seed, megabytes):
                 for arch in ("amd64", "arm64")]
     index = many.add(dump({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}))
     many.close("multi", descriptor(INDEX, index))
-    with tarfile.open(f"{target}/image.tar", "w") as tar:
-        tar.add(one.path, ".")
+    heavy = Layout(f"{target}/heavy")
+    heavy.close("image", image(heavy, rng, "amd64", 1, annotations={"org.example.padding": "x" * 80_000}))
+    for layout in (one, heavy):
+        with tarfile.open(f"{layout.path}.tar", "w") as tar:
+            tar.add(layout.path, ".")
 
 
 def basic():

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 NEEDS=(oras)
-HOWTO='github.com/oras-project/oras releases'
+HOWTO='go install oras.land/oras/cmd/oras@latest'
 STORIES=(
   'log in|30|login'
   'artifact push|60|push'
@@ -17,7 +17,8 @@ STORIES=(
 version() { oras version | awk '/^Version/ { print $2 }'; }
 log_in() { oras login --plain-http -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { oras logout "$REG"; }
-put() { oras copy --from-oci-layout --to-plain-http "$WORK/images/image:image" "$REG/$1:v1"; }
+pack() { :; }
+ship() { oras copy --from-oci-layout --to-plain-http "$LAYOUT:image" "$REG/$1:v1"; }
 get() { rm -rf got; oras copy --from-plain-http --to-oci-layout "$REG/$1:v1" got:v1; }
 got() { layout_digest got; }
 push() {

@@ -16,11 +16,17 @@ version() { podman --version | awk '{ print $3 }'; }
 p() { podman --root "$BOX/root" --runroot "$BOX/runroot" --storage-driver vfs "$@"; }
 log_in() { p login --tls-verify=false -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { p logout "$REG"; }
-put() {
+pack() {
   [ -d layout ] || cp -r "$WORK/images/image" layout
   p tag "$(p pull -q oci:layout:image)" "$REG/$1:v1"
-  p push --tls-verify=false "$REG/$1:v1"
 }
+ship() { p push --tls-verify=false "$REG/$1:v1"; }
+# podman writes an image's manifest anew, without annotations; an index keeps them
+pack_large_manifest() {
+  p manifest create "$REG/$1:v1"
+  p manifest add --annotation "org.example.padding=$(printf '%080000d' 0)" "$REG/$1:v1" "oci:$LAYOUT:image"
+}
+ship_large_manifest() { p manifest push "$REG/$1:v1" --tls-verify=false "docker://$REG/$1:v1"; }
 get() { p rmi -af; p pull --tls-verify=false "$REG/$1:v1"; p image inspect --format '{{.Digest}}' "$REG/$1:v1" > got; }
 got() { cat got; }
 push() {

@@ -17,7 +17,8 @@ version() { regctl version --format '{{.VCSTag}}' | grep . || regctl version | a
 login() { r registry login --user "$CLIENTS_USER" --pass-stdin --skip-check "$REG" <<< "$CLIENTS_PASS"; r registry whoami "$REG"; }
 log_in() { r registry login --user "$1" --pass-stdin "$REG" <<< "$2"; }
 log_out() { r registry logout "$REG"; }
-put() { r image copy "ocidir://$WORK/images/image:image" "$REG/$1:v1"; }
+pack() { :; }
+ship() { r image copy "ocidir://$LAYOUT:image" "$REG/$1:v1"; }
 get() { rm -rf got; r image copy "$REG/$1:v1" ocidir://got:v1; }
 got() { layout_digest got; }
 r() { regctl --host "reg=$REG,tls=disabled" "$@"; }

@@ -40,7 +40,8 @@ begin() {
   unset XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME
   PATH=${CLIENTS_PATH:-/opt/clients/bin}:$PATH
   CLIENTS_USER=${CLIENTS_USER:-} CLIENTS_PASS=${CLIENTS_PASS:-}
-  export HERE WORK BOX PATH CLIENTS_USER CLIENTS_PASS
+  LAYOUT=$WORK/images/image
+  export HERE WORK BOX LAYOUT PATH CLIENTS_USER CLIENTS_PASS
   no_proxies
   trap cleanup EXIT
   trap 'exit 130' INT
@@ -123,7 +124,7 @@ story() { # CLIENT VERSION STORY SECONDS FUNCTION
 client() {
   local missing=() tool
   NEEDS=() STORIES=() HOWTO=''
-  unset -f version setup
+  unset -f version setup pack ship
   # one client's file may set a proxy, which the next must not see
   no_proxies
   # shellcheck source=/dev/null

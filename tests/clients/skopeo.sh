@@ -16,7 +16,8 @@ STORIES=(
 version() { skopeo --version | awk '{ print $3 }'; }
 log_in() { skopeo login --tls-verify=false -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { skopeo logout "$REG"; }
-put() { cp_ "oci:$WORK/images/image:image" "docker://$REG/$1:v1"; }
+pack() { :; }
+ship() { cp_ "oci:$LAYOUT:image" "docker://$REG/$1:v1"; }
 get() { rm -rf got; cp_ "docker://$REG/$1:v1" oci:got:v1; }
 got() { layout_digest got; }
 cp_() { skopeo copy --src-tls-verify=false --dest-tls-verify=false "$@"; }
