@@ -5,7 +5,7 @@
 
 use super::policy::{Group, Policy, Problem, Role, Rule, Who};
 use crate::{
-    oci::{Pattern, Patterns},
+    oci::Pattern,
     who::{Action, Subject},
 };
 use serde::{
@@ -13,11 +13,7 @@ use serde::{
     de::{self, DeserializeOwned, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use std::{
-    collections::{BTreeSet, HashSet},
-    fmt,
-    marker::PhantomData,
-};
+use std::{collections::BTreeSet, fmt, marker::PhantomData};
 
 /// The whole file, its pieces unread.
 #[derive(Deserialize)]
@@ -82,9 +78,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Named<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<'a>, A::Error> {
-                let (mut pairs, mut known) = (Vec::new(), HashSet::new());
+                let mut pairs: Vec<(String, &'a RawValue)> = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    if !known.insert(name.clone()) {
+                    if pairs.iter().any(|(known, _)| *known == name) {
                         return Err(de::Error::custom(format_args!("duplicate key {name:?}")));
                     }
                     pairs.push((name, map.next_value()?));
@@ -106,43 +102,22 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(text: &str) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        Self::parse_after(text, None)
-    }
-
-    /// The same, with the file's last policy: patterns that are the same are not compiled again.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn parse_after(text: &str, last: Option<&Self>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut reader = Reader::new(text);
-        let mut policy = reader.read();
-        if !reader.problems.is_empty() {
-            return Err(reader.problems);
+        let mut reader = Reader { text, problems: Vec::new(), warnings: Vec::new() };
+        let policy = reader.read();
+        match reader.problems.is_empty() {
+            true => Ok((policy, reader.warnings)),
+            false => Err(reader.problems),
         }
-        policy.patterns = match last.filter(|last| last.patterns.as_slice() == reader.patterns) {
-            Some(last) => last.patterns.clone(),
-            None => reader.patterns.into(),
-        };
-        Ok((policy, reader.warnings))
     }
 }
 
 struct Reader<'t> {
     text: &'t str,
-    /// Where each line but the first begins.
-    lines: Vec<usize>,
-    /// Those of the rules read so far.
-    patterns: Vec<Pattern>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
 impl<'t> Reader<'t> {
-    fn new(text: &'t str) -> Self {
-        let lines = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1).collect();
-        Self { text, lines, patterns: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
-    }
-
     fn read(&mut self) -> Policy {
         let mut policy = Policy::default();
         let whole: Whole<'t> = match serde_json::from_str(self.text) {
@@ -187,24 +162,16 @@ impl<'t> Reader<'t> {
         for (i, raw) in whole.rules.into_iter().enumerate() {
             let key = format!("rules[{i}]");
             if let Some(rule) = self.piece::<RuleText>(raw, &key)
-                && let Some((rule, pattern)) = self.rule(i + 1, rule, raw, &key, &policy)
+                && let Some(rule) = self.rule(i + 1, rule, raw, &key, &policy)
             {
                 policy.rules.push(rule);
-                self.patterns.push(pattern);
             }
         }
         policy
     }
 
-    fn rule(
-        &mut self,
-        number: usize,
-        rule: RuleText,
-        raw: &RawValue,
-        key: &str,
-        policy: &Policy,
-    ) -> Option<(Rule, Pattern)> {
-        let pattern = self.pattern(&rule.repository, raw, &format!("{key}.repository"));
+    fn rule(&mut self, number: usize, rule: RuleText, raw: &RawValue, key: &str, policy: &Policy) -> Option<Rule> {
+        let repository = self.pattern(&rule.repository, raw, &format!("{key}.repository"));
         let users = rule.users.into_iter().filter_map(|user| self.who(user, raw, &format!("{key}.users"), policy));
         let users = users.collect();
         let permissions = rule.permissions.iter().filter_map(|permission| match permission.parse::<Action>() {
@@ -215,7 +182,7 @@ impl<'t> Reader<'t> {
             }
         });
         let permissions = permissions.collect();
-        Some((Rule { number, line: self.line(raw), users, permissions }, pattern?))
+        Some(Rule { number, line: self.line(raw), repository: repository?, users, permissions })
     }
 
     fn who(&mut self, user: String, raw: &RawValue, key: &str, policy: &Policy) -> Option<Who> {
@@ -251,10 +218,9 @@ impl<'t> Reader<'t> {
                 Some(_) => {}
             }
         }
-        let patterns = role.repositories.iter();
-        let patterns: Patterns =
-            patterns.filter_map(|text| self.pattern(text, raw, &format!("{key}.repositories"))).collect();
-        read.repositories = patterns;
+        for pattern in &role.repositories {
+            read.repositories.extend(self.pattern(pattern, raw, &format!("{key}.repositories")));
+        }
         if !read.actions.is_empty() && role.repositories.is_empty() {
             let message = "has permissions on images and lists no repositories, so it grants none of them".to_owned();
             self.warnings.push(Problem { line: read.line, key: key.to_owned(), message });
@@ -296,7 +262,7 @@ impl<'t> Reader<'t> {
     /// The line a piece begins on. It is a slice of the text, so its address tells.
     fn line(&self, raw: &RawValue) -> usize {
         let offset = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        self.lines.partition_point(|&begin| begin <= offset) + 1
+        self.text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count() + 1
     }
 }
 

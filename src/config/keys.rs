@@ -3,6 +3,7 @@
 use super::live::Live;
 use super::values;
 use super::vars::Applies;
+use crate::files::Size;
 
 /// What a key's number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +216,5 @@ fn line(text: &str, most: u64) -> values::Value<()> {
 
 /// A number of bytes in the largest unit that divides it.
 fn bytes(number: u64) -> String {
-    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let unit = units.iter().find(|(shift, _)| number != 0 && number.is_multiple_of(1 << shift));
-    unit.map_or_else(|| format!("{number} B"), |(shift, name)| format!("{} {name}", number >> shift))
+    Size(number).to_string()
 }

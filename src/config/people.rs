@@ -33,7 +33,6 @@ pub(super) fn rights(
     env: &Env,
     files: &Snapshot,
     users: &Users,
-    last: Option<&Rights>,
     problems: &mut Problems,
     warnings: &mut Vec<Warning>,
 ) -> Rights {
@@ -57,11 +56,7 @@ pub(super) fn rights(
     let place = |problem: &crate::access::Problem| {
         Problem::of_file(path, &problem.message).at_line(problem.line).at_key(&problem.key)
     };
-    let last = last.and_then(|last| match last {
-        Rights::Rules { policy, .. } => Some(policy),
-        Rights::Open | Rights::Users | Rights::Tokens => None,
-    });
-    let (policy, odd) = match Policy::parse_after(text, last) {
+    let (policy, odd) = match Policy::parse(text) {
         Ok(read) => read,
         Err(wrong) => {
             wrong.iter().for_each(|problem| problems.push(place(problem)));

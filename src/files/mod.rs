@@ -16,6 +16,7 @@ mod real;
 pub mod replace;
 #[cfg(test)]
 pub(crate) mod sim;
+mod size;
 pub mod sys;
 pub mod world;
 
@@ -24,5 +25,6 @@ pub use guard::{Guarded, Syncing, Syncs};
 pub use health::Refused;
 pub use read::{descriptor_limit, read_aside, read_now, warm};
 pub use real::Real;
+pub use size::Size;
 pub(crate) use sys::absent;
 pub use sys::{Entry, Kind, Meta, Space, Stamp, Sys};

@@ -59,7 +59,7 @@ pub struct Digest {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDigest {
     /// Not `algorithm:encoded`, or the encoded part has a wrong length or alphabet.
-    #[error("a digest is 'sha256:' and 64, or 'sha512:' and 128 lower-case hexadecimal digits")]
+    #[error("a digest must be 'sha256:' and 64, or 'sha512:' and 128 lowercase hexadecimal digits")]
     Grammar,
     /// Another algorithm than sha256 and sha512.
     #[error("only sha256 and sha512 digests are supported")]

@@ -15,7 +15,7 @@ pub struct Expression {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExpression {
     /// Longer than [`Expression::MAX`].
-    #[error("an expression has at most {} bytes", Expression::MAX)]
+    #[error("an expression must not be longer than {} bytes", Expression::MAX)]
     TooLong,
     /// Empty: it would match no tag.
     #[error("an empty expression matches no tag; '.*' matches every one")]

@@ -8,7 +8,7 @@ pub struct UploadId(uuid::Uuid);
 
 /// A text that is no upload id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an upload id is a UUID in lower case with hyphens")]
+#[error("an upload ID must be a lowercase UUID with hyphens")]
 pub struct InvalidUploadId;
 
 impl UploadId {

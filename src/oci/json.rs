@@ -4,10 +4,22 @@
 //! Two parsers that disagree about a key see two different manifests under one digest. Some repeat
 //! keys, and some (Go's) read them without regard to case, so neither is accepted where it counts.
 
+mod complaint;
+
 use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor,
+    value::MapAccessDeserializer,
 };
 use std::{collections::HashSet, fmt, marker::PhantomData};
+
+/// Reads a value from JSON as strict as [`check`] wants it.
+///
+/// # Errors
+/// Words for people: which field, and what is wrong with it.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], depth: usize, known: &[&str]) -> Result<T, String> {
+    let value = check(bytes, depth, known).and_then(|()| serde_json::from_slice(bytes));
+    value.map_err(|error| complaint::of::<T>(bytes, Level { left: depth, known }, &error))
+}
 
 /// Checks that `bytes` are one JSON value with no repeated key and at most `depth` levels. In the
 /// outermost object, and in what stands under one of `known` below it, none of `known` may be
@@ -15,7 +27,7 @@ use std::{collections::HashSet, fmt, marker::PhantomData};
 ///
 /// # Errors
 /// With the parser's words: what and where.
-pub(super) fn check(bytes: &[u8], depth: usize, known: &[&str]) -> Result<(), serde_json::Error> {
+fn check(bytes: &[u8], depth: usize, known: &[&str]) -> Result<(), serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     Level { left: depth, known }.deserialize(&mut json)?;
     json.end()

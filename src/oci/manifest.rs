@@ -4,11 +4,11 @@
 use super::{
     Digest, InvalidDigest, ManifestType,
     json::{self, Object},
-    media_type,
+    media_type, quoted,
 };
 use base64::Engine as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// How much a manifest may hold.
 #[derive(Clone, Copy, Debug)]
@@ -19,20 +19,20 @@ pub struct Bounds {
     pub descriptors: usize,
 }
 
-/// Why some bytes are no manifest we accept. Each is said to the client.
+/// Why some bytes are no manifest we accept. Clients show it to people, and mostly nothing else.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidManifest {
     /// Not JSON, a repeated key, nested too deeply, or a field of a wrong type.
-    #[error("not a manifest: {0}")]
-    Json(#[from] serde_json::Error),
+    #[error("invalid manifest: {0}")]
+    Json(String),
     /// A media type that is not served: Docker schema 1, or unknown.
-    #[error("manifests of type {0:?} are not accepted")]
+    #[error("manifests of type {0} are not accepted here")]
     Type(String),
-    /// Neither `Content-Type` nor the body tell what it is.
-    #[error("neither Content-Type nor the content tells what kind of manifest this is")]
+    /// Neither `Content-Type` nor the body says what it is.
+    #[error("cannot tell what kind of manifest this is: set Content-Type or mediaType")]
     Unknown,
     /// Body and header disagree.
-    #[error("the manifest says its mediaType is {body:?}, its Content-Type says {header:?}")]
+    #[error("mediaType is {body:?}, but Content-Type is {header:?}")]
     Disagreement {
         /// `mediaType` of the body.
         body: String,
@@ -43,16 +43,52 @@ pub enum InvalidManifest {
     #[error("{0}")]
     Shape(&'static str),
     /// A descriptor that cannot be.
-    #[error("descriptor {digest:?}: {why}")]
+    #[error("{field}.{key}: {why}")]
     Descriptor {
-        /// Its `digest`, as written.
-        digest: String,
+        /// Which descriptor.
+        field: Field,
+        /// Which of its fields.
+        key: &'static str,
         /// What is wrong.
-        why: &'static str,
+        why: String,
     },
     /// More descriptors than the bound.
-    #[error("more than {0} descriptors")]
+    #[error("the manifest has more than {0} descriptors")]
     TooMany(usize),
+}
+
+/// Where a manifest has a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `config`.
+    Config,
+    /// One of `layers`.
+    Layers(usize),
+    /// One of `blobs`.
+    Blobs(usize),
+    /// One of `manifests`.
+    Manifests(usize),
+    /// `subject`.
+    Subject,
+}
+
+impl Field {
+    /// Whether an index names one of its children there.
+    pub fn is_child(self) -> bool {
+        matches!(self, Self::Manifests(_))
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config => f.write_str("config"),
+            Self::Layers(i) => write!(f, "layers[{i}]"),
+            Self::Blobs(i) => write!(f, "blobs[{i}]"),
+            Self::Manifests(i) => write!(f, "manifests[{i}]"),
+            Self::Subject => f.write_str("subject"),
+        }
+    }
 }
 
 /// The digest in a descriptor. Its algorithm need not be one of ours: such content cannot be
@@ -168,38 +204,42 @@ impl Manifest {
     /// # Errors
     /// [`InvalidManifest`], with words for the client.
     pub fn parse(bytes: &[u8], content_type: Option<&str>, bounds: Bounds) -> Result<Self, InvalidManifest> {
-        json::check(bytes, bounds.depth, KEYS)?;
-        let Object(raw): Object<Raw> = serde_json::from_slice(bytes)?;
+        let Object(raw): Object<Raw> = json::read(bytes, bounds.depth, KEYS).map_err(InvalidManifest::Json)?;
         let media_type = raw.agreed_type(content_type)?;
         raw.check_shape(media_type)?;
         let all = [&raw.layers, &raw.blobs, &raw.manifests];
         if all.iter().map(|l| l.as_ref().map_or(0, Vec::len)).sum::<usize>() > bounds.descriptors {
             return Err(InvalidManifest::TooMany(bounds.descriptors));
         }
-        let read = |list: Option<Vec<Object<RawDescriptor>>>| -> Result<Vec<_>, _> {
-            list.unwrap_or_default().into_iter().map(|Object(raw)| raw.read()).collect()
-        };
-        let subject = match raw.subject.map(|Object(raw)| raw.read()).transpose()? {
+        let subject = match raw.subject.map(|Object(raw)| raw.read(Field::Subject)).transpose()? {
             // Docker types have no subject; the key is just an unknown one there.
             Some(_) if matches!(media_type, ManifestType::DockerImage | ManifestType::DockerList) => None,
             Some(Descriptor { digest: ReferencedDigest::Known(digest), .. }) => Some(digest),
             Some(Descriptor { digest: ReferencedDigest::Foreign(digest), .. }) => {
-                let why = "a subject must have a sha256 or sha512 digest, or its referrers could not be listed";
-                return Err(InvalidManifest::Descriptor { digest, why });
+                let why = format!("{} is neither sha256 nor sha512, which a subject must be", quoted(&digest));
+                return Err(InvalidManifest::Descriptor { field: Field::Subject, key: "digest", why });
             }
             None => None,
         };
-        let mut layers = read(raw.layers)?;
-        layers.extend(read(raw.blobs)?);
+        let mut layers = read(raw.layers, Field::Layers)?;
+        layers.extend(read(raw.blobs, Field::Blobs)?);
         Ok(Self {
             media_type,
-            config: raw.config.map(|Object(raw)| raw.read()).transpose()?,
+            config: raw.config.map(|Object(raw)| raw.read(Field::Config)).transpose()?,
             layers,
-            children: read(raw.manifests)?,
+            children: read(raw.manifests, Field::Manifests)?,
             subject,
             artifact_type: raw.artifact_type.filter(|t| !t.is_empty()),
             annotations: raw.annotations.unwrap_or_default(),
         })
+    }
+
+    /// What it refers to, and where: config, layers or blobs, and children.
+    pub fn references(&self) -> impl Iterator<Item = (Field, &Descriptor)> {
+        let of_layers = if self.media_type == ManifestType::OciArtifact { Field::Blobs } else { Field::Layers };
+        let layers = self.layers.iter().enumerate().map(move |(i, layer)| (of_layers(i), layer));
+        let children = self.children.iter().enumerate().map(|(i, child)| (Field::Manifests(i), child));
+        self.config.iter().map(|config| (Field::Config, config)).chain(layers).chain(children)
     }
 
     /// The `artifactType` under which this manifest is listed as a referrer: its own, else an
@@ -212,7 +252,7 @@ impl Manifest {
 
 impl Raw {
     fn agreed_type(&self, content_type: Option<&str>) -> Result<ManifestType, InvalidManifest> {
-        let known = |t: &str| ManifestType::of(t).ok_or_else(|| InvalidManifest::Type(t.to_owned()));
+        let known = |t: &str| ManifestType::of(t).ok_or_else(|| InvalidManifest::Type(quoted(t)));
         let header = content_type.filter(|t| !media_type::is_generic(t)).map(known).transpose()?;
         let body = self.media_type.as_deref().filter(|t| !t.is_empty()).map(known).transpose()?;
         match (header, body) {
@@ -242,7 +282,7 @@ impl Raw {
         match media_type {
             ManifestType::OciImage | ManifestType::DockerImage => {
                 if self.manifests.is_some() || self.blobs.is_some() {
-                    return wrong("an image manifest has neither 'manifests' nor 'blobs'");
+                    return wrong("an image manifest must not have 'manifests' or 'blobs'");
                 }
                 if self.config.is_none() || self.layers.is_none() {
                     return wrong("an image manifest needs 'config' and 'layers'");
@@ -250,7 +290,7 @@ impl Raw {
             }
             ManifestType::OciIndex | ManifestType::DockerList => {
                 if self.config.is_some() || self.layers.is_some() || self.blobs.is_some() {
-                    return wrong("an index has none of 'config', 'layers' and 'blobs'");
+                    return wrong("an index must not have 'config', 'layers' or 'blobs'");
                 }
                 if self.manifests.is_none() {
                     return wrong("an index needs 'manifests'");
@@ -258,7 +298,7 @@ impl Raw {
             }
             ManifestType::OciArtifact => {
                 if self.config.is_some() || self.layers.is_some() || self.manifests.is_some() {
-                    return wrong("an artifact manifest has none of 'config', 'layers' and 'manifests'");
+                    return wrong("an artifact manifest must not have 'config', 'layers' or 'manifests'");
                 }
             }
         }
@@ -266,28 +306,34 @@ impl Raw {
     }
 }
 
+/// The descriptors of a list.
+fn read(list: Option<Vec<Object<RawDescriptor>>>, of: fn(usize) -> Field) -> Result<Vec<Descriptor>, InvalidManifest> {
+    list.unwrap_or_default().into_iter().enumerate().map(|(i, Object(raw))| raw.read(of(i))).collect()
+}
+
 impl RawDescriptor {
-    fn read(self) -> Result<Descriptor, InvalidManifest> {
-        let wrong = |digest: &str, why| InvalidManifest::Descriptor { digest: digest.to_owned(), why };
+    fn read(self, field: Field) -> Result<Descriptor, InvalidManifest> {
+        let wrong = |key, why: &str| InvalidManifest::Descriptor { field, key, why: why.to_owned() };
         let digest = match self.digest.parse::<Digest>() {
             Ok(digest) => ReferencedDigest::Known(digest),
-            Err(InvalidDigest::Unsupported) => ReferencedDigest::Foreign(self.digest.clone()),
-            Err(InvalidDigest::Grammar) => return Err(wrong(&self.digest, "not a digest")),
+            Err(InvalidDigest::Unsupported) => ReferencedDigest::Foreign(self.digest),
+            Err(InvalidDigest::Grammar) => {
+                return Err(wrong("digest", &format!("{} is not a digest", quoted(&self.digest))));
+            }
         };
-        let size = u64::try_from(self.size).map_err(|_| wrong(&self.digest, "its size is negative"))?;
+        let size = u64::try_from(self.size).map_err(|_| wrong("size", &format!("{} is negative", self.size)))?;
         if self.media_type.is_empty() {
-            return Err(wrong(&self.digest, "its mediaType is empty"));
+            return Err(wrong("mediaType", "must not be empty"));
         }
         if let Some(data) = &self.data {
-            let data = base64::engine::general_purpose::STANDARD
-                .decode(data)
-                .map_err(|_| wrong(&self.digest, "its data is not base64"))?;
+            let data =
+                base64::engine::general_purpose::STANDARD.decode(data).map_err(|_| wrong("data", "is not base64"))?;
             let matches = match &digest {
                 ReferencedDigest::Known(d) => super::Hasher::digest(d.algorithm(), &data) == *d,
                 ReferencedDigest::Foreign(_) => true,
             };
             if data.len() as u64 != size || !matches {
-                return Err(wrong(&self.digest, "its data is not the content it describes"));
+                return Err(wrong("data", "does not match the descriptor's digest and size"));
             }
         }
         Ok(Descriptor {

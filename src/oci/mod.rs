@@ -12,7 +12,6 @@ mod manifest;
 pub mod media_type;
 mod name;
 mod pattern;
-mod patterns;
 mod range;
 mod reference;
 
@@ -20,10 +19,23 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use expression::{Expression, InvalidExpression};
 pub use hasher::{Hasher, SavedHash};
 pub use id::{InvalidUploadId, UploadId};
-pub use manifest::{Bounds, Descriptor, InvalidManifest, Manifest, ReferencedDigest};
+pub use manifest::{Bounds, Descriptor, Field, InvalidManifest, Manifest, ReferencedDigest};
 pub use media_type::ManifestType;
 pub use name::{InvalidName, RepositoryName};
 pub use pattern::{InvalidPattern, Pattern};
-pub use patterns::Patterns;
 pub use range::{ChunkRange, InvalidChunkRange, RangeSet, Ranges, Span};
 pub use reference::{InvalidReference, InvalidTag, Reference, Tag};
+
+/// The beginning of a client's text, long enough for any digest or media type: errors repeat no more of it.
+pub fn excerpt(text: &str) -> std::borrow::Cow<'_, str> {
+    const MOST: usize = 150;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// A client's text as errors repeat it: quoted, escaped and not too long.
+fn quoted(text: &str) -> String {
+    format!("{:?}", excerpt(text))
+}

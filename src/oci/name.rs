@@ -11,12 +11,12 @@ pub struct RepositoryName(Arc<str>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
     /// Longer than [`RepositoryName::MAX`] bytes.
-    #[error("a repository name has at most {} bytes", RepositoryName::MAX)]
+    #[error("a repository name must not be longer than {} bytes", RepositoryName::MAX)]
     TooLong,
     /// Not of the grammar.
     #[error(
-        "a repository name is lower-case letters and digits, in components separated by '/', \
-         with '.', '_', '__' or '-' only between them"
+        "a repository name must be lowercase letters and digits, in components separated by '/', \
+         with '.', '_', '__' or '-' only between letters and digits"
     )]
     Grammar,
 }

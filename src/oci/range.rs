@@ -119,7 +119,7 @@ pub struct ChunkRange {
 
 /// A text that is no chunk range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the Content-Range of a chunk is '<first byte>-<last byte>'")]
+#[error("the Content-Range of a chunk must be <first byte>-<last byte>, such as 0-1023")]
 pub struct InvalidChunkRange;
 
 impl FromStr for ChunkRange {

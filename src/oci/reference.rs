@@ -9,7 +9,7 @@ pub struct Tag(Arc<str>);
 
 /// A text that is no tag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a tag is at most {} letters, digits, '_', '.' and '-', and begins with neither '.' nor '-'", Tag::MAX)]
+#[error("a tag must be at most {} letters, digits, '_', '.' and '-', and must not start with '.' or '-'", Tag::MAX)]
 pub struct InvalidTag;
 
 impl Tag {

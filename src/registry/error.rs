@@ -1,9 +1,11 @@
 //! What can go wrong in a registry. Which status and code each has is the service's table.
 
 use crate::{
-    oci::{Digest, InvalidManifest, Reference, ReferencedDigest, RepositoryName, Tag, UploadId},
+    files::Size,
+    oci::{Digest, Field, InvalidManifest, Reference, ReferencedDigest, RepositoryName, Tag, UploadId, excerpt},
     storage,
 };
+use std::fmt;
 
 /// Why a call did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -15,22 +17,22 @@ pub enum Error {
     #[error("manifest {0} is not in this repository")]
     ManifestUnknown(Reference),
     /// There is no such repository.
-    #[error("repository {0} is not known")]
+    #[error("repository {0} does not exist")]
     NameUnknown(RepositoryName),
     /// No such session here, or not this caller's, or it is over.
-    #[error("upload {0} is not known: it was finished, cancelled or has expired")]
+    #[error("upload {0} does not exist: it was completed, cancelled or has expired")]
     UploadUnknown(UploadId),
     /// The manifest refers to what the repository does not have.
     #[error("the manifest refers to {} blobs or manifests that are not in this repository", .0.len())]
-    MissingReferences(Vec<ReferencedDigest>),
+    MissingReferences(Vec<AbsentReference>),
     /// The manifest is none.
     #[error(transparent)]
     ManifestInvalid(#[from] InvalidManifest),
     /// The manifest is larger than the limit, in bytes.
-    #[error("a manifest has at most {0} bytes here")]
+    #[error("the manifest is larger than this registry's limit of {limit}", limit = Size(*.0))]
     ManifestTooLarge(u64),
     /// The content has another digest than was said.
-    #[error("the content has digest {actual}, not {expected}")]
+    #[error("digest mismatch: expected {expected}, but the content has {actual}")]
     DigestMismatch {
         /// What the client said.
         expected: Digest,
@@ -38,7 +40,7 @@ pub enum Error {
         actual: Digest,
     },
     /// A chunk does not begin where the session stands.
-    #[error("the chunk does not begin at byte {len}, where upload {id} stands")]
+    #[error("the chunk must start at byte {len}: upload {id} has {len} bytes so far")]
     OutOfOrder {
         /// The repository.
         repository: RepositoryName,
@@ -48,45 +50,61 @@ pub enum Error {
         len: u64,
     },
     /// A chunk is not as long as its range.
-    #[error("the chunk's Content-Range and its length disagree")]
+    #[error("the chunk is not as long as its Content-Range says")]
     ChunkLength,
     /// The blob is larger than the limit, in bytes.
-    #[error("a blob has at most {0} bytes here")]
+    #[error("the blob is larger than this registry's limit of {limit}", limit = Size(*.0))]
     BlobTooLarge(u64),
     /// Too many sessions are open, over all or for this caller.
-    #[error("too many uploads are open; finish or cancel some")]
+    #[error("too many uploads are open: finish or cancel some, or retry later")]
     TooManyUploads,
-    /// The caller's open sessions hold too many bytes.
-    #[error("the uploads open for this user hold too many bytes; finish or cancel some")]
-    TooManyUploadBytes,
+    /// The caller's open sessions would hold more bytes than this.
+    #[error("upload quota exceeded: the open uploads of one user may hold {limit}; finish or cancel some", limit = Size(*.0))]
+    UploadBytesExceeded(u64),
     /// More tags in one push than the limit.
-    #[error("a push sets at most {0} tags here")]
+    #[error("a push may set at most {0} tags")]
     TooManyTags(usize),
     /// An immutable tag would come to point elsewhere, or go.
-    #[error("tag {0} is immutable in this repository: it can be neither moved nor deleted")]
+    #[error("tag {0} is immutable in this repository: it cannot be moved or deleted")]
     TagImmutable(Tag),
     /// `If-Match` or `If-None-Match` did not hold.
-    #[error("the tag is not as the request's precondition demands")]
+    #[error("precondition failed: If-Match or If-None-Match does not hold for the current manifest")]
     PreconditionFailed,
     /// The request's body ended early.
     #[error("the request body {0}")]
     Interrupted(Interruption),
     /// A collection took away what the push referred to, again and again.
-    #[error("garbage collection kept overtaking this push; push again")]
+    #[error("garbage collection removed content that this push needs: push again")]
     Overtaken,
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
     /// The daemon is stopping.
-    #[error("the registry is stopping")]
+    #[error("the registry is shutting down: retry in a few seconds")]
     Stopping,
+}
+
+/// What a manifest refers to and its repository does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbsentReference {
+    /// Where the manifest names it.
+    pub field: Field,
+    /// What it names.
+    pub digest: ReferencedDigest,
+}
+
+impl fmt::Display for AbsentReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.field.is_child() { "manifest" } else { "blob" };
+        write!(f, "{}: {kind} {} is not in this repository", self.field, excerpt(self.digest.as_str()))
+    }
 }
 
 /// How a request's body came to an early end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Interruption {
     /// Nothing came for too long.
-    #[error("stalled")]
+    #[error("stalled: no data arrived for too long")]
     Stalled,
     /// The connection ended, or what came was not HTTP.
     #[error("was cut off")]

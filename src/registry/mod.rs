@@ -40,7 +40,7 @@ pub use collect::{
     Collected, Collection, CollectionError, Count, Follow, Kinds, Options as CollectionOptions,
     Report as CollectionReport, RepositoryReport, Step as CollectionStep, Untagged,
 };
-pub use error::{Error, Interruption};
+pub use error::{AbsentReference, Error, Interruption};
 pub use manifest::StoredManifest;
 pub use push::{Condition, Pushed};
 pub use readiness::Readiness;

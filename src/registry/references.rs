@@ -1,8 +1,8 @@
 //! Whether what a manifest refers to is in its repository.
 
-use super::{Error, MissingReferences, Registry, Result};
+use super::{AbsentReference, Error, MissingReferences, Registry, Result};
 use crate::{
-    oci::{Descriptor, Digest, Manifest, ReferencedDigest, RepositoryName, media_type},
+    oci::{Descriptor, Digest, Field, Manifest, ReferencedDigest, RepositoryName, media_type},
     storage::{Item, Presence},
 };
 use std::collections::{HashMap, HashSet};
@@ -15,12 +15,10 @@ impl Registry {
         manifest: &Manifest,
     ) -> Result<Vec<String>> {
         let policy = self.settings.missing_references;
-        let blobs = manifest.config.iter().chain(manifest.layers.iter().filter(|layer| !may_be_elsewhere(layer)));
-        let mut wanted: Vec<(&ReferencedDigest, bool)> = blobs.map(|d| (&d.digest, false)).collect();
-        wanted.extend(manifest.children.iter().map(|d| (&d.digest, true)));
-
-        let known = wanted.iter().filter_map(|(digest, is_child)| match digest {
-            ReferencedDigest::Known(digest) => Some((digest, *is_child)),
+        let is_wanted = |(field, d): &(Field, &Descriptor)| field.is_child() || !may_be_elsewhere(d);
+        let wanted: Vec<_> = manifest.references().filter(is_wanted).map(|(field, d)| (field, &d.digest)).collect();
+        let known = wanted.iter().filter_map(|(field, digest)| match digest {
+            ReferencedDigest::Known(digest) => Some((digest, field.is_child())),
             ReferencedDigest::Foreign(_) => None,
         });
         let presence = self.presence(repository, known).await?;
@@ -30,20 +28,20 @@ impl Registry {
         };
         let (mut refused, mut absent) = (Vec::new(), Vec::new());
         let mut met = HashSet::new();
-        for (digest, is_child) in wanted {
-            // Each is told once, however often it is referred to.
-            if is_here(digest) || !met.insert((digest, is_child)) {
+        for (field, digest) in wanted {
+            // Each is reported once, however often it is referred to.
+            if is_here(digest) || !met.insert((digest, field.is_child())) {
                 continue;
             }
             let allowed = match policy {
                 MissingReferences::Refuse => false,
-                MissingReferences::Children => is_child,
+                MissingReferences::Children => field.is_child(),
                 MissingReferences::Accept => true,
             };
             if allowed {
                 absent.push(digest.as_str().to_owned());
             } else {
-                refused.push(digest.clone());
+                refused.push(AbsentReference { field, digest: digest.clone() });
             }
         }
         match refused.is_empty() {

@@ -63,7 +63,7 @@ impl Registry {
     /// Opens a session.
     ///
     /// # Errors
-    /// [`Error::TooManyUploads`], [`Error::TooManyUploadBytes`], or no room.
+    /// [`Error::TooManyUploads`], [`Error::UploadBytesExceeded`], or no room.
     pub async fn begin_upload(
         &self,
         repository: &RepositoryName,
@@ -297,7 +297,7 @@ impl Registry {
 
     fn within_bytes(&self, owner: &Owner, more: u64) -> Result<()> {
         if self.core.ledger.of(owner).bytes.saturating_add(more) > self.settings.upload_bytes_per_user {
-            return Err(Error::TooManyUploadBytes);
+            return Err(Error::UploadBytesExceeded(self.settings.upload_bytes_per_user));
         }
         Ok(())
     }

@@ -5,12 +5,13 @@ use super::{
     headers::{CONTENT_DIGEST, UPLOAD_UUID, value},
 };
 use crate::oci::{Digest, RepositoryName, UploadId};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-/// A response with a whole JSON body.
-pub(super) fn json(bytes: impl Into<Bytes>, media_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(bytes));
+/// A response with a whole JSON body. It ends with a newline, so that a terminal's prompt stands on a line of its own.
+pub(super) fn json(text: impl Into<Vec<u8>>, media_type: &'static str) -> Response<Body> {
+    let mut text = text.into();
+    text.push(b'\n');
+    let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }

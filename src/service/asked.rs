@@ -5,7 +5,7 @@ use super::{
     headers::{entity_tags, text},
 };
 use crate::{
-    oci::ChunkRange,
+    oci::{ChunkRange, excerpt},
     registry::{Chunk, Condition},
 };
 use http::{HeaderMap, header};
@@ -28,6 +28,19 @@ pub(super) fn condition(headers: &HeaderMap) -> Result<Condition, Error> {
             _ => Err(Error::ConditionInvalid),
         },
         (true, true) => Err(Error::ConditionInvalid),
+    }
+}
+
+/// Refuses a body that is compressed for the transfer: its digest would be that of other bytes.
+///
+/// # Errors
+/// [`Error::EncodingUnsupported`].
+pub(super) fn uncompressed(headers: &HeaderMap) -> Result<(), Error> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = codings.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    match codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")) {
+        None => Ok(()),
+        Some(coding) => Err(Error::EncodingUnsupported(excerpt(&String::from_utf8_lossy(coding)).into_owned())),
     }
 }
 

@@ -1,13 +1,12 @@
 //! What a request asks for: method and path into an [`Endpoint`], or a refusal.
 //!
-//! The path is split once, each segment is decoded once, and then it is matched from the right,
-//! where keywords have a fixed distance from the end; so a repository may be called
-//! `blobs/uploads`. Authorization and storage use the same parsed value.
+//! The raw path is split once and matched from the right, where keywords have a fixed distance
+//! from the end; so a repository may be called `blobs/uploads`. Authorization and storage use the
+//! same parsed value.
 
 use super::{
     error::Error,
-    path,
-    query::{Pagination, Query},
+    query::{self, Pagination, Query},
 };
 use crate::{
     access::Scope,
@@ -99,15 +98,10 @@ impl Endpoint {
     /// # Errors
     /// [`Error`] with the answer: unknown path, wrong method, or a part that is not of its grammar.
     pub fn parse(method: &Method, path: &str, query: &str) -> Result<Self, Error> {
-        path::segments(path, |segments| Self::of(method, segments, query))
-    }
-
-    /// The same of a path that is decoded: its segments, the first one empty.
-    pub(super) fn of(method: &Method, segments: &[&str], query: &str) -> Result<Self, Error> {
-        let ["", segments @ ..] = segments else { return Err(Error::PathUnknown) };
+        let segments: Vec<&str> = path.strip_prefix('/').ok_or(Error::PathUnknown)?.split('/').collect();
         let get = matches!(*method, Method::GET | Method::HEAD);
         let wrong = |allow| Err(Error::MethodNotAllowed(allow));
-        Ok(match segments {
+        Ok(match segments.as_slice() {
             ["health"] if get => Self::Health,
             ["health", "ready"] if get => Self::Ready,
             ["metrics"] if get => Self::Metrics,
@@ -133,7 +127,7 @@ impl Endpoint {
                 let query = Query::parse(query);
                 Self::Referrers {
                     repository: name,
-                    subject: subject.parse::<Digest>()?,
+                    subject: digest(subject)?,
                     types: query.all("artifactType").map(str::to_owned).collect(),
                     last: query.first("last").map(str::to_owned),
                 }
@@ -150,7 +144,7 @@ impl Endpoint {
                 if !matches!(*method, Method::GET | Method::HEAD | Method::PATCH | Method::PUT | Method::DELETE) {
                     return wrong("GET, HEAD, PATCH, PUT, DELETE");
                 }
-                let id = id.parse().map_err(|_| Error::UploadIdInvalid)?;
+                let id = query::decode(id).and_then(|id| id.parse().ok()).ok_or(Error::UploadIdInvalid)?;
                 match *method {
                     Method::PATCH => Self::UploadAppend(name, id),
                     Method::DELETE => Self::UploadCancel(name, id),
@@ -161,20 +155,24 @@ impl Endpoint {
             ["v2", name @ .., "blobs", blob] if !name.is_empty() => {
                 let name = repository(name)?;
                 match *method {
-                    Method::GET | Method::HEAD => Self::BlobRead(name, blob.parse::<Digest>()?),
-                    Method::DELETE => Self::BlobDelete(name, blob.parse::<Digest>()?),
+                    Method::GET | Method::HEAD => Self::BlobRead(name, digest(blob)?),
+                    Method::DELETE => Self::BlobDelete(name, digest(blob)?),
                     _ => return wrong("GET, HEAD, DELETE"),
                 }
             }
             ["v2", name @ .., "manifests", reference] if !name.is_empty() => {
                 let name = repository(name)?;
+                let reference = |text: &str| -> Result<Reference, Error> {
+                    let text = query::decode(text).ok_or(Error::DigestInvalid(crate::oci::InvalidDigest::Grammar))?;
+                    Ok(text.parse::<Reference>()?)
+                };
                 match *method {
-                    Method::GET | Method::HEAD => Self::ManifestRead(name, reference.parse::<Reference>()?),
+                    Method::GET | Method::HEAD => Self::ManifestRead(name, reference(segments[segments.len() - 1])?),
                     Method::PUT => {
                         let tags = Query::parse(query).tags()?;
-                        Self::ManifestPush(name, reference.parse::<Reference>()?, tags)
+                        Self::ManifestPush(name, reference(segments[segments.len() - 1])?, tags)
                     }
-                    Method::DELETE => Self::ManifestDelete(name, reference.parse::<Reference>()?),
+                    Method::DELETE => Self::ManifestDelete(name, reference(segments[segments.len() - 1])?),
                     _ => return wrong("GET, HEAD, PUT, DELETE"),
                 }
             }
@@ -185,7 +183,7 @@ impl Endpoint {
     /// What a `POST` to the uploads of a repository starts. The presence of `digest` makes it
     /// monolithic, not a body's length: clients send empty blobs without one.
     fn begin(repository: RepositoryName, query: &Query) -> Result<Self, Error> {
-        if query.first("mount").is_some() {
+        if query.names("mount") {
             let from = query.one("from")?.map(str::parse::<RepositoryName>);
             // A source that cannot exist is like one that does not: an ordinary upload begins.
             return match (query.digest("mount"), from) {
@@ -195,7 +193,7 @@ impl Endpoint {
                 (Err(e), _) => Err(e),
             };
         }
-        if query.first("digest").is_some() {
+        if query.names("digest") {
             return Ok(Self::BlobPush(repository, query.digest("digest")?));
         }
         let algorithm = query.one("digest-algorithm")?.map(str::parse::<Algorithm>).transpose()?;
@@ -312,8 +310,8 @@ impl Endpoint {
     pub(super) fn switched_off(&self, operator: &Operator) -> Result<(), Error> {
         let deletes = matches!(self, Self::ManifestDelete(..) | Self::BlobDelete(..));
         let what = match (operator.read_only && self.writes(), !operator.delete && deletes) {
-            (true, _) => "the registry is read-only for now",
-            (_, true) => "deleting is switched off in this registry",
+            (true, _) => "this registry is read-only",
+            (_, true) => "deletion is disabled in this registry",
             (false, false) => return Ok(()),
         };
         let allow = match (operator.read_only, self) {
@@ -326,9 +324,14 @@ impl Endpoint {
     }
 }
 
-/// Joined again, so that an escaped slash in a name is a separator.
+/// A name is never decoded: whatever is escaped in it is not of the grammar.
 fn repository(segments: &[&str]) -> Result<RepositoryName, Error> {
     Ok(segments.join("/").parse::<RepositoryName>()?)
+}
+
+fn digest(segment: &str) -> Result<Digest, Error> {
+    let text = query::decode(segment).ok_or(Error::DigestInvalid(crate::oci::InvalidDigest::Grammar))?;
+    Ok(text.parse::<Digest>()?)
 }
 
 #[cfg(test)]

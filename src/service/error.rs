@@ -3,7 +3,7 @@
 //! `docs/errors.md` shows the same to people; a test holds the two together.
 
 use super::{
-    answer::{Standing, session_headers},
+    answer::{self, Standing, session_headers},
     body::Body,
 };
 use crate::{
@@ -12,23 +12,25 @@ use crate::{
     storage,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No endpoint has such a path.
-    #[error("there is nothing at this path")]
+    #[error("no such path in this registry")]
     PathUnknown,
     /// The endpoint has no such method; these it has.
-    #[error("this path takes {0}")]
+    #[error("method not allowed: this path accepts {0}")]
     MethodNotAllowed(&'static str),
     /// The request's head is longer than the limit, in bytes.
-    #[error("a request's head has at most {0} bytes here")]
+    #[error("the request line and headers are larger than the limit of {0} bytes")]
     HeadTooLarge(usize),
     /// `Content-Length` and `Transfer-Encoding` at once: nobody may guess where it ends.
-    #[error("a request has either Content-Length or Transfer-Encoding")]
+    #[error("a request must have either Content-Length or Transfer-Encoding, not both")]
     LengthAmbiguous,
     /// The `Authorization` header is no credentials, or comes twice.
     #[error("{0}")]
@@ -39,18 +41,20 @@ pub enum Error {
         /// The challenge.
         challenge: String,
         /// For the client.
-        told: &'static str,
+        told: Cow<'static, str>,
         /// For the log.
         reason: String,
     },
     /// Somebody is logged in, or there is nothing to log in to, and this may not be done.
     #[error("denied: {reason}")]
     Denied {
+        /// For the client.
+        told: String,
         /// For the log.
         reason: String,
     },
     /// Too many wait for their passwords to be verified; try again after so many seconds.
-    #[error("too many logins at once")]
+    #[error("too many logins at once; retry in {0} seconds")]
     LoginBusy(u64),
     /// The operator has switched this off.
     #[error("{what}{}{message}", if message.is_empty() { "" } else { ": " })]
@@ -75,23 +79,26 @@ pub enum Error {
     #[error(transparent)]
     DigestInvalid(#[from] InvalidDigest),
     /// An upload id nobody was given.
-    #[error("no upload has this id")]
+    #[error("no upload has this ID")]
     UploadIdInvalid,
     /// A parameter that must come once.
-    #[error("the parameter {0:?} must not be repeated")]
+    #[error("the query parameter {0:?} must not be repeated")]
     ParameterRepeated(&'static str),
     /// `n` is no number.
-    #[error("'n' must be a whole number, zero or more")]
+    #[error("the query parameter \"n\" must be a whole number, 0 or more")]
     PageSizeInvalid,
     /// A chunk's `Content-Range` out of its grammar.
     #[error("{0}")]
     ChunkRangeInvalid(#[from] crate::oci::InvalidChunkRange),
     /// A precondition header that is not of its grammar, or cannot be honoured.
-    #[error("the request's precondition cannot be understood")]
+    #[error("a push accepts If-Match with digests or *, or If-None-Match: *, and not both headers")]
     ConditionInvalid,
     /// No range that was asked for lies within the content of this length.
-    #[error("no range that was asked for lies within the {0} bytes of this content")]
+    #[error("the requested range is outside the content, which has {0} bytes")]
     RangeNotSatisfiable(u64),
+    /// The body is compressed for the transfer, in this way; a digest names the bytes as they are sent.
+    #[error("Content-Encoding {0:?} is not supported for a manifest: send it uncompressed")]
+    EncodingUnsupported(String),
     /// The registry said no.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -122,7 +129,11 @@ pub(super) struct Row {
 }
 
 /// What every client reads of a failure of ours; the log has the rest.
-const OURS: &str = "the registry could not do this; the request id leads to the reason in its log";
+const OURS: &str = "internal error: see the registry's log for this request ID (X-Request-Id)";
+
+/// As a reason phrase it ends a push: docker's engine repeats every 5xx for 50 seconds, but for one that says "no space
+/// left on device".
+const FULL: &str = "the registry's storage is full (no space left on device); pulls still work";
 
 const fn row(status: StatusCode, code: &'static str) -> Row {
     Row { status, code }
@@ -130,6 +141,9 @@ const fn row(status: StatusCode, code: &'static str) -> Row {
 
 impl Error {
     /// Status and code. No arm catches several by default: a new error states its row.
+    ///
+    /// What will not become better by itself has a code that clients do not retry: docker's engine repeats a push
+    /// for 50 seconds on SIZE_INVALID, crane on UNAVAILABLE and podman on both, and none of them on DENIED.
     pub(super) fn row(&self) -> Row {
         use StatusCode as S;
         use registry::Error as R;
@@ -153,6 +167,7 @@ impl Error {
             Self::ChunkRangeInvalid(_) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Self::ConditionInvalid => row(S::BAD_REQUEST, "UNSUPPORTED"),
             Self::RangeNotSatisfiable(_) => row(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
+            Self::EncodingUnsupported(_) => row(S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED"),
             Self::Panicked => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
             Self::Registry(error) => match error {
                 R::BlobUnknown(_) => row(S::NOT_FOUND, "BLOB_UNKNOWN"),
@@ -161,13 +176,13 @@ impl Error {
                 R::UploadUnknown(_) => row(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
                 R::MissingReferences(_) => row(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
                 R::ManifestInvalid(_) => row(S::BAD_REQUEST, "MANIFEST_INVALID"),
-                R::ManifestTooLarge(_) => row(S::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+                R::ManifestTooLarge(_) => row(S::PAYLOAD_TOO_LARGE, "DENIED"),
                 R::DigestMismatch { .. } => row(S::BAD_REQUEST, "DIGEST_INVALID"),
                 R::OutOfOrder { .. } => row(S::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
                 R::ChunkLength => row(S::BAD_REQUEST, "SIZE_INVALID"),
-                R::BlobTooLarge(_) => row(S::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+                R::BlobTooLarge(_) => row(S::PAYLOAD_TOO_LARGE, "DENIED"),
                 R::TooManyUploads => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
-                R::TooManyUploadBytes => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+                R::UploadBytesExceeded(_) => row(S::PAYLOAD_TOO_LARGE, "DENIED"),
                 R::TooManyTags(_) => row(S::URI_TOO_LONG, "TAG_INVALID"),
                 R::TagImmutable(_) => row(S::CONFLICT, "DENIED"),
                 R::PreconditionFailed => row(S::PRECONDITION_FAILED, "DENIED"),
@@ -176,7 +191,7 @@ impl Error {
                 R::Overtaken => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
                 R::Stopping => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
                 R::Storage(error) => match error {
-                    storage::Error::Full { .. } => row(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+                    storage::Error::Full { .. } => row(S::INSUFFICIENT_STORAGE, "DENIED"),
                     storage::Error::ReadOnly { .. } => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
                     storage::Error::Damaged { .. } => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
                     storage::Error::Io { .. } => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
@@ -189,15 +204,13 @@ impl Error {
     /// library then forgets that there was a message, and its engine goes on trying for a minute.
     fn message(&self) -> String {
         match self {
-            Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
-                "the registry's storage is full; pulls still work".to_owned()
-            }
+            Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => FULL.to_owned(),
             Self::Registry(registry::Error::Storage(storage::Error::ReadOnly { .. })) => {
-                "the registry takes nothing for now, its storage is in trouble; pulls still work".to_owned()
+                "the registry cannot write to its storage; pulls still work".to_owned()
             }
             // Why is for the log: it would tell a stranger what there is.
-            Self::Unauthorized { told, .. } => (*told).to_owned(),
-            Self::Denied { .. } => "access denied: this user may not do this".to_owned(),
+            Self::Unauthorized { told, .. } => told.clone().into_owned(),
+            Self::Denied { told, .. } => told.clone(),
             ours if ours.row().status == StatusCode::INTERNAL_SERVER_ERROR => OURS.to_owned(),
             told => told.to_string(),
         }
@@ -210,10 +223,10 @@ impl Error {
         match self {
             Self::Registry(registry::Error::MissingReferences(missing)) => missing
                 .iter()
-                .map(|digest| Entry {
+                .map(|reference| Entry {
                     code,
-                    message: "the manifest refers to what is not in this repository".to_owned(),
-                    detail: Some(json!({ "digest": digest.as_str() })),
+                    message: reference.to_string(),
+                    detail: Some(json!({ "digest": reference.digest.as_str() })),
                 })
                 .collect(),
             other => vec![Entry { code, message: other.message(), detail: None }],
@@ -232,9 +245,8 @@ impl Error {
             Self::Registry(registry::Error::OutOfOrder { repository, id, len }) => {
                 session_headers(repository, id, *len, Standing::Refused)
             }
-            Self::Registry(registry::Error::TooManyUploads | registry::Error::TooManyUploadBytes) => {
-                vec![(header::RETRY_AFTER, "60".to_owned())]
-            }
+            Self::EncodingUnsupported(_) => vec![(header::ACCEPT_ENCODING, "identity".to_owned())],
+            Self::Registry(registry::Error::TooManyUploads) => vec![(header::RETRY_AFTER, "60".to_owned())],
             Self::Registry(registry::Error::Overtaken) => vec![(header::RETRY_AFTER, "1".to_owned())],
             Self::Registry(registry::Error::Stopping) => vec![(header::RETRY_AFTER, "5".to_owned())],
             Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
@@ -249,19 +261,33 @@ impl Error {
 
     /// The answer, in the shape of the distribution specification ("Error Codes").
     pub(super) fn response(&self) -> Response<Body> {
-        let row = self.row();
-        let body = serde_json::to_vec(&json!({ "errors": self.entries() })).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
+        let (row, entries) = (self.row(), self.entries());
+        let mut response = answer::json(json!({ "errors": entries }).to_string(), "application/json");
         *response.status_mut() = row.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in self.headers() {
             if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(name, value);
+                response.headers_mut().insert(name, value);
             }
+        }
+        if let Some(phrase) = entries.first().and_then(|entry| phrase(row.status, &entry.message)) {
+            response.extensions_mut().insert(phrase);
         }
         response
     }
+}
+
+/// The longest reason phrase. Proxies bound the status line.
+const LONGEST_PHRASE: usize = 200;
+
+/// The message as the reason phrase of HTTP/1.1, which hyper leaves out on HTTP/2: an answer to `HEAD` has no body, of a
+/// 5xx docker and podman print nothing but the status line, and containerd never prints more. Clients act on 401 and 404
+/// by themselves.
+fn phrase(status: StatusCode, message: &str) -> Option<ReasonPhrase> {
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) {
+        return None;
+    }
+    let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    ReasonPhrase::try_from(message.chars().map(plain).take(LONGEST_PHRASE).collect::<String>()).ok()
 }
 
 #[derive(Serialize)]

@@ -8,8 +8,7 @@ use super::{
     conn::Conn,
     endpoint::{Endpoint, Need},
     error::Error,
-    login::{Fault, Login, identify},
-    path,
+    login::{Fault, Login, TOKEN_PATH, identify},
     routed::{Routed, Who},
 };
 use crate::{
@@ -53,11 +52,11 @@ pub(super) fn route(
     if head_bytes(&head) > state.limits.header_bytes {
         return Err(Error::HeadTooLarge(state.limits.header_bytes));
     }
-    let endpoint = path::segments(head.uri.path(), |segments| match state.serves(segments) {
-        true => Endpoint::of(&head.method, segments, head.uri.query().unwrap_or_default()),
-        // What is not served here has no methods either, and no grammar.
-        false => Err(Error::PathUnknown),
-    })?;
+    // What is not served here has no methods either, and no grammar.
+    if !state.serves(head.uri.path()) {
+        return Err(Error::PathUnknown);
+    }
+    let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
     let registry = state.registry.under(live.registry.clone());
     let peer = conn.as_ref().map(|conn| conn.peer);
     state.proxies(&live).warn_of_ignored(peer, &head.headers);
@@ -65,13 +64,12 @@ pub(super) fn route(
 }
 
 impl State {
-    /// Whether there is anything at a path, on this listener and by this login. It sees the same
-    /// decoded segments as [`Endpoint::of`]: an escape must not lead around it.
-    fn serves(&self, segments: &[&str]) -> bool {
-        match segments {
-            ["", "health"] | ["", "health", "ready"] => true,
-            ["", "metrics"] => self.face != Face::Registry,
-            ["", "auth", "token"] => self.face != Face::Admin && matches!(self.login, Login::Own { .. }),
+    /// Whether there is anything at a path, on this listener and by this login.
+    fn serves(&self, path: &str) -> bool {
+        match path {
+            "/health" | "/health/ready" => true,
+            "/metrics" => self.face != Face::Registry,
+            TOKEN_PATH => self.face != Face::Admin && matches!(self.login, Login::Own { .. }),
             _ => self.face != Face::Admin,
         }
     }
@@ -139,9 +137,25 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
     Err(match (who.by_token, is_known) {
         (true, _) if who.subject == Subject::Anonymous => login.unauthorized(&routed, Fault::Nobody, &reason),
         (true, _) => login.unauthorized(&routed, Fault::Scope, &reason),
-        (false, true) => Error::Denied { reason },
+        (false, true) => Error::Denied { told: denied(&routed.endpoint, &who), reason },
         (false, false) => login.unauthorized(&routed, Fault::Absent, &reason),
     })
+}
+
+/// What a refused caller reads: what they asked for, and nothing of why.
+fn denied(endpoint: &Endpoint, who: &Who) -> String {
+    let who = match &who.subject {
+        Subject::User(name) => format!("user {name}"),
+        Subject::Anonymous => "an anonymous user".to_owned(),
+    };
+    match endpoint.needs() {
+        Need::Repository(name, Action::Pull) => format!("access denied: {who} may not pull from {name}"),
+        Need::Repository(name, Action::Push) => format!("access denied: {who} may not push to {name}"),
+        Need::Repository(name, Action::Delete) => format!("access denied: {who} may not delete from {name}"),
+        Need::List => format!("access denied: {who} may not list the catalog"),
+        Need::Operate => format!("access denied: only administrators may see this, not {who}"),
+        Need::Nothing | Need::Entry => format!("access denied: {who} may not use this registry"),
+    }
 }
 
 /// What of the catalog, or of the sources of a mount, a caller may see.

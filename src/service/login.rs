@@ -2,7 +2,7 @@
 
 use super::{
     client::{Front, authority},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Need},
     error::Error,
     routed::{Routed, Who},
 };
@@ -18,6 +18,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 use std::{
+    borrow::Cow,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -98,7 +99,7 @@ pub enum Realm {
 }
 
 /// Where tokens of our own are had, below the address.
-const TOKEN_PATH: &str = "/auth/token";
+pub(super) const TOKEN_PATH: &str = "/auth/token";
 
 /// What is wrong with a token, in the words clients know (RFC 6750 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,12 +118,19 @@ pub(super) enum Fault {
 
 impl Fault {
     /// What the client is told. Why is for the log: it would tell a stranger what there is.
-    pub(super) fn told(self) -> &'static str {
+    pub(super) fn told(self, endpoint: &Endpoint) -> Cow<'static, str> {
         match self {
-            Self::Absent | Self::Nobody => "authentication required: nobody is logged in",
-            Self::Password => "wrong name or password",
-            Self::Invalid => "the token is not valid, or not any more",
-            Self::Scope => "access denied: this user, or this token, may not do this",
+            Self::Absent | Self::Nobody => "authentication required: log in first".into(),
+            Self::Password => "wrong user name or password".into(),
+            Self::Invalid => "the token is invalid or expired".into(),
+            Self::Scope => match endpoint.needs() {
+                Need::Repository(name, action) => {
+                    format!("access denied: this token does not allow {action} on {name}").into()
+                }
+                Need::Nothing | Need::Entry | Need::List | Need::Operate => {
+                    "access denied: this token does not allow this".into()
+                }
+            },
         }
     }
 
@@ -163,9 +171,9 @@ impl Login {
 
     /// Asks for a login. There is exactly one challenge: clients take the first, or the last.
     pub(super) fn unauthorized(&self, routed: &Routed, fault: Fault, reason: &str) -> Error {
-        let (reason, told) = (reason.to_owned(), fault.told());
+        let (reason, told) = (reason.to_owned(), fault.told(&routed.endpoint));
         let (realm, service) = match self {
-            Self::None => return Error::Denied { reason },
+            Self::None => return Error::Denied { told: told.into_owned(), reason },
             Self::Basic { realm, .. } => return Error::Unauthorized { challenge: basic(realm), told, reason },
             Self::Own { realm, service, .. } => (realm.url(routed), service),
             Self::Elsewhere { realm, service, .. } => (realm.clone(), service),
@@ -201,7 +209,7 @@ pub(super) async fn identify(routed: Routed) -> Result<(Routed, Who), Error> {
             None => Err((Fault::Absent, "passwords are not taken here".to_owned())),
             Some(passwords) => match verified(passwords, &routed.live.users, &credentials, routed.client).await? {
                 Some(subject) => Ok(Who { subject, ..nobody }),
-                None => Err((Fault::Password, "wrong name or password".to_owned())),
+                None => Err((Fault::Password, "wrong user name or password".to_owned())),
             },
         },
     };

@@ -16,7 +16,6 @@ mod gate;
 mod headers;
 mod login;
 mod ops;
-mod path;
 pub mod query;
 mod routed;
 pub mod sendfile;

@@ -1,6 +1,6 @@
 //! Health, readiness and metrics.
 
-use super::{Face, body::Body, error::Error, gate::Granted};
+use super::{Face, answer::json as json_body, body::Body, error::Error, gate::Granted};
 use crate::config::Live;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
@@ -60,9 +60,8 @@ pub(super) async fn metrics(granted: Granted) -> Result<Response<Body>, Error> {
 }
 
 fn answer(status: StatusCode, told: Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(told.to_string()));
+    let mut response = json_body(told.to_string(), "application/json");
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -1,4 +1,4 @@
-//! Query strings.
+//! Query strings and the one escaped segment of a path.
 
 use super::error::Error;
 use crate::oci::{Digest, InvalidDigest, Tag};
@@ -21,8 +21,14 @@ impl<'a> Query<'a> {
         Self(form_urlencoded::parse(query.as_bytes()).collect())
     }
 
+    /// The values of a parameter. One without a value counts as absent: scripts leave it so when they have none.
     pub(super) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_ref())
+        self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_ref())
+    }
+
+    /// Whether a parameter is there, with or without a value.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
     }
 
     pub(super) fn first<'q>(&'q self, name: &'q str) -> Option<&'q str> {
@@ -48,14 +54,31 @@ impl<'a> Query<'a> {
     }
 
     pub(super) fn pagination(&self) -> Result<Pagination, Error> {
-        let number = |n: &str| match n.bytes().all(|b| b.is_ascii_digit()) && !n.is_empty() {
+        let number = |n: &str| match n.bytes().all(|b| b.is_ascii_digit()) {
             // Larger than can be counted is larger than the maximum, to which it is cut anyway.
             true => Ok(n.parse().unwrap_or(usize::MAX)),
             false => Err(Error::PageSizeInvalid),
         };
         let n = self.first("n").map(number).transpose()?;
-        Ok(Pagination { n, last: self.first("last").filter(|last| !last.is_empty()).map(str::to_owned) })
+        Ok(Pagination { n, last: self.first("last").map(str::to_owned) })
     }
+}
+
+/// A path segment with its escapes resolved, once; `None` if they are not of the grammar.
+pub(super) fn decode(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(segment.into());
+    }
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => (digit(rest.next())? << 4 | digit(rest.next())?) as u8,
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 /// Writes a value into a query.

@@ -312,7 +312,7 @@ impl http_body::Body for Observed {
                 self.observation.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
             Poll::Ready(Some(Err(error))) => {
-                tracing::error!(id = self.observation.id, %error, "a response was cut short");
+                tracing::error!(id = self.observation.id, %error, "response cut short");
             }
             _ => {}
         }

@@ -141,7 +141,7 @@ impl Desk {
     async fn holder(&self, credentials: &Credentials) -> Result<Subject, Error> {
         let Some(passwords) = self.login.passwords() else { return Err(Error::PathUnknown) };
         let holder = verified(passwords, &self.live.users, credentials, self.client).await?;
-        holder.ok_or_else(|| self.refused("wrong name or password"))
+        holder.ok_or_else(|| self.refused("wrong user name or password"))
     }
 
     /// What of a scope somebody may have; `None` if nothing.
@@ -171,7 +171,7 @@ impl Desk {
             Login::Own { service, .. } => service,
             _ => "Registry",
         };
-        Error::Unauthorized { challenge: basic(realm), told, reason: told.to_owned() }
+        Error::Unauthorized { challenge: basic(realm), told: told.into(), reason: told.to_owned() }
     }
 }
 

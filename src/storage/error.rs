@@ -6,13 +6,13 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The disk, a quota or the reserve is exhausted.
-    #[error("no space left for {what}")]
+    #[error("no space left: cannot write {what}")]
     Full {
         /// What was to be written.
         what: String,
     },
     /// Nothing is written for now; reading goes on.
-    #[error("the store is read-only: {why}")]
+    #[error("storage is read-only: {why}")]
     ReadOnly {
         /// What is wrong.
         why: String,
@@ -26,7 +26,7 @@ pub enum Error {
         why: String,
     },
     /// Any other failure of the operating system.
-    #[error("{operation} {what}: {source}")]
+    #[error("cannot {operation} {what}: {source}")]
     Io {
         /// What was tried.
         operation: &'static str,

@@ -94,7 +94,10 @@ async fn no_secret_is_in_a_log_an_answer_a_metric_or_an_explanation() {
         told.push_str(&String::from_utf8_lossy(&[out.stdout, out.stderr].concat()));
     }
     let log = daemon.log();
-    assert!(log.contains("wrong name or password") && log.contains("htpasswd:1"), "the log says what happened: {log}");
+    assert!(
+        log.contains("wrong user name or password") && log.contains("htpasswd:1"),
+        "the log says what happened: {log}"
+    );
     told.push_str(&log);
     secrets.extend(tokens.iter().flat_map(|token| token.split('.').skip(1).map(str::to_owned).collect::<Vec<_>>()));
     for secret in &secrets {

@@ -246,6 +246,7 @@ impl Reply {
     pub fn refused(&self, status: u16, code: &str) {
         assert_eq!((self.status.as_u16(), self.code().as_str()), (status, code), "{self:?}");
         assert_eq!(self.header("content-type"), "application/json");
+        assert!(self.body.ends_with(b"}\n"), "a line of its own on a terminal: {self:?}");
     }
 }
 

@@ -52,12 +52,12 @@ fn the_type_comes_from_the_header_else_the_body_else_the_shape() {
     }
     let docker = without(image(), "mediaType");
     assert_eq!(parse(&docker, Some(media_type::DOCKER_MANIFEST)).unwrap().media_type, ManifestType::DockerImage);
-    assert!(refusal(&json!({"schemaVersion": 2}), None).contains("neither Content-Type nor"));
+    assert!(refusal(&json!({"schemaVersion": 2}), None).contains("cannot tell what kind of manifest"));
 }
 
 #[test]
 fn header_and_body_must_agree() {
-    assert!(refusal(&image(), Some(media_type::DOCKER_MANIFEST)).contains("says its mediaType is"));
+    assert!(refusal(&image(), Some(media_type::DOCKER_MANIFEST)).contains("but Content-Type is"));
     assert!(refusal(&image(), Some("application/vnd.example+json")).contains("not accepted"));
 }
 
@@ -79,12 +79,12 @@ fn schema_1_is_refused() {
 
 #[test]
 fn two_kinds_in_one_document_are_refused() {
-    assert!(refusal(&with(image(), "manifests", json!([])), None).contains("image manifest has neither"));
-    assert!(refusal(&with(image(), "manifests", json!(null)), None).contains("image manifest has neither"));
-    assert!(refusal(&with(index(), "layers", json!([])), None).contains("an index has none"));
+    assert!(refusal(&with(image(), "manifests", json!([])), None).contains("image manifest must not have"));
+    assert!(refusal(&with(image(), "manifests", json!(null)), None).contains("image manifest must not have"));
+    assert!(refusal(&with(index(), "layers", json!([])), None).contains("an index must not have"));
     let config = descriptor("application/vnd.oci.image.config.v1+json");
-    assert!(refusal(&with(index(), "config", config), Some(media_type::OCI_INDEX)).contains("an index has none"));
-    assert!(refusal(&with(image(), "blobs", json!([])), None).contains("image manifest has neither"));
+    assert!(refusal(&with(index(), "config", config), Some(media_type::OCI_INDEX)).contains("an index must not have"));
+    assert!(refusal(&with(image(), "blobs", json!([])), None).contains("image manifest must not have"));
 }
 
 #[test]
@@ -104,30 +104,65 @@ fn an_artifact_manifest_has_no_schema_version() {
     let manifest = parse(&artifact, None).unwrap();
     assert_eq!((manifest.layers.len(), manifest.artifact_type()), (1, Some("application/x")));
     assert!(manifest.subject.is_some());
-    assert!(refusal(&with(artifact, "layers", json!([])), None).contains("artifact manifest has none"));
+    assert!(refusal(&with(artifact, "layers", json!([])), None).contains("artifact manifest must not have"));
 }
 
 #[test]
 fn descriptors_are_checked() {
     let layer = |key: &str, value: Value| with(image(), "layers", json!([with(descriptor("a/b"), key, value)]));
     for (key, value, why) in [
-        ("digest", json!("sha256:short"), "not a digest"),
-        ("digest", json!(format!("sha256:{}", "A".repeat(64))), "not a digest"),
-        ("size", json!(-1), "negative"),
-        ("size", json!(1e40), "not a manifest"),
-        ("size", json!("3"), "not a manifest"),
-        ("mediaType", json!(""), "mediaType is empty"),
-        ("data", json!("***"), "not base64"),
-        ("data", json!("YWJj"), "not the content it describes"),
+        ("digest", json!("sha256:short"), "layers[0].digest: \"sha256:short\" is not a digest"),
+        ("digest", json!(format!("sha256:{}", "A".repeat(64))), "is not a digest"),
+        ("size", json!(-1), "layers[0].size: -1 is negative"),
+        ("size", json!(1e40), "layers[0].size: expected a whole number, found 1e+40"),
+        ("size", json!("3"), "layers[0].size: expected a whole number, found string \"3\""),
+        ("mediaType", json!(""), "layers[0].mediaType: must not be empty"),
+        ("mediaType", json!(null), "layers[0].mediaType: expected a string, found null"),
+        ("data", json!("***"), "layers[0].data: is not base64"),
+        ("data", json!("YWJj"), "layers[0].data: does not match"),
+        ("annotations", json!({"a": []}), "layers[0].annotations.a: expected a string, found a list"),
     ] {
         let refused = refusal(&layer(key, value), None);
         assert!(refused.contains(why), "{key}: {refused}");
     }
+    let long = refusal(&layer("digest", json!("x".repeat(100_000))), None);
+    assert!(long.len() < 300, "a refusal repeats the beginning only: {} bytes", long.len());
     let foreign = parse(&layer("digest", json!("blake3:abc")), None).unwrap();
     assert_eq!(foreign.layers[0].digest, ReferencedDigest::Foreign("blake3:abc".into()));
     let abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let data = json!({"mediaType": "a/b", "digest": abc, "size": 3, "data": "YWJj"});
     assert!(parse(&with(image(), "layers", json!([data])), None).is_ok());
+}
+
+#[test]
+fn a_refusal_says_which_field_is_wrong() {
+    for (manifest, says) in [
+        (
+            json!({"schemaVersion": 2, "manifests": [descriptor("a/b"), {"digest": "x", "size": 1}]}),
+            "manifests[1]: 'mediaType' is missing",
+        ),
+        (with(image(), "config", json!("x")), "config: expected an object, found string \"x\""),
+        (with(image(), "layers", json!({})), "layers: expected a list, found an object"),
+        (
+            with(image(), "subject", json!({"mediaType": "a/b", "digest": "blake3:abc", "size": 1})),
+            "subject.digest: \"blake3:abc\" is neither",
+        ),
+        (
+            with(image(), "layers", json!([with(descriptor("a/b"), "Size", json!(1))])),
+            "layers[0]: key \"Size\" in another case",
+        ),
+        (json!([]), "invalid manifest: expected an object, found a list"),
+    ] {
+        let refused = refusal(&manifest, None);
+        assert!(refused.contains(says), "{refused}");
+    }
+    for (text, says) in [
+        ("{\"layers\": [}", "not valid JSON: expected value at line 1, column 13"),
+        ("{", "not valid JSON: it ends too early, at line 1, column 1"),
+    ] {
+        let refused = Manifest::parse(text.as_bytes(), None, BOUNDS).unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused}");
+    }
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub(super) async fn push(
     tags: Vec<Tag>,
 ) -> Result<Response<Body>, Error> {
     let condition = asked::condition(&granted.request.head.headers)?;
+    asked::uncompressed(&granted.request.head.headers)?;
     let bytes = read_whole(&mut granted).await?;
     let content_type = headers::text(&granted.request.head.headers, &header::CONTENT_TYPE);
     let pushed = granted.registry().put_manifest(&name, &reference, &tags, content_type, bytes, condition).await?;

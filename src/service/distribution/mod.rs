@@ -55,7 +55,7 @@ pub(super) fn dispatch(granted: Granted) -> Answering {
 
 /// Clients ask this first, to learn that this is a registry and whether to log in (end-1).
 fn ping() -> Response<Body> {
-    answer::json(b"{}".as_slice(), "application/json")
+    answer::json("{}", "application/json")
 }
 
 impl Granted {

@@ -1,8 +1,9 @@
 //! Every row of the table, by a sample of each error.
 
 use super::*;
-use crate::oci::{Digest, InvalidChunkRange, InvalidManifest, ReferencedDigest, UploadId};
-use crate::service::login::Fault;
+use crate::oci::{Digest, Field, InvalidChunkRange, InvalidManifest, ReferencedDigest, UploadId};
+use crate::registry::AbsentReference;
+use crate::service::{endpoint::Endpoint, login::Fault};
 use http_body_util::BodyExt;
 use std::collections::BTreeSet;
 
@@ -59,11 +60,11 @@ samples! {
     "LengthAmbiguous": Error::LengthAmbiguous => Error::LengthAmbiguous;
     "CredentialsInvalid": Error::CredentialsInvalid(_) => crate::auth::InvalidCredentials.into();
     "Unauthorized": Error::Unauthorized { .. } =>
-        Error::Unauthorized { challenge: "Basic realm=\"Registry\"".into(), told: Fault::Absent.told(), reason: "the inner words".into() };
-    "Denied": Error::Denied { .. } => Error::Denied { reason: "the inner words".into() };
+        Error::Unauthorized { challenge: "Basic realm=\"Registry\"".into(), told: Fault::Absent.told(&Endpoint::Ping), reason: "the inner words".into() };
+    "Denied": Error::Denied { .. } => Error::Denied { told: "access denied: user alice may not push to app".into(), reason: "the inner words".into() };
     "LoginBusy": Error::LoginBusy(_) => Error::LoginBusy(2);
     "SwitchedOff": Error::SwitchedOff { .. } =>
-        Error::SwitchedOff { what: "the registry is read-only for now", allow: "GET, HEAD", message: "moving".into() };
+        Error::SwitchedOff { what: "this registry is read-only", allow: "GET, HEAD", message: "moving".into() };
     "TokenRequest": Error::TokenRequest(_) => Error::TokenRequest("the form is too long");
     "NameInvalid": Error::NameInvalid(_) => InvalidName::Grammar.into();
     "TagInvalid": Error::TagInvalid(_) => InvalidTag.into();
@@ -74,6 +75,7 @@ samples! {
     "ChunkRangeInvalid": Error::ChunkRangeInvalid(_) => InvalidChunkRange.into();
     "ConditionInvalid": Error::ConditionInvalid => Error::ConditionInvalid;
     "RangeNotSatisfiable": Error::RangeNotSatisfiable(_) => Error::RangeNotSatisfiable(7);
+    "EncodingUnsupported": Error::EncodingUnsupported(_) => Error::EncodingUnsupported("gzip".into());
     "Panicked": Error::Panicked => Error::Panicked;
     "BlobUnknown": Error::Registry(R::BlobUnknown(_)) => R::BlobUnknown(digest()).into();
     "ManifestUnknown": Error::Registry(R::ManifestUnknown(_)) => R::ManifestUnknown("v1".parse().unwrap()).into();
@@ -87,7 +89,7 @@ samples! {
     "ChunkLength": Error::Registry(R::ChunkLength) => R::ChunkLength.into();
     "BlobTooLarge": Error::Registry(R::BlobTooLarge(_)) => R::BlobTooLarge(4).into();
     "TooManyUploads": Error::Registry(R::TooManyUploads) => R::TooManyUploads.into();
-    "TooManyUploadBytes": Error::Registry(R::TooManyUploadBytes) => R::TooManyUploadBytes.into();
+    "UploadBytesExceeded": Error::Registry(R::UploadBytesExceeded(_)) => R::UploadBytesExceeded(4).into();
     "TooManyTags": Error::Registry(R::TooManyTags(_)) => R::TooManyTags(4).into();
     "TagImmutable": Error::Registry(R::TagImmutable(_)) => R::TagImmutable("v1".parse().unwrap()).into();
     "PreconditionFailed": Error::Registry(R::PreconditionFailed) => R::PreconditionFailed.into();
@@ -106,8 +108,9 @@ fn digest() -> Digest {
 }
 
 fn missing() -> Error {
-    let digests = vec![ReferencedDigest::Known(digest()), ReferencedDigest::Foreign("blake3:00".into())];
-    R::MissingReferences(digests).into()
+    let config = AbsentReference { field: Field::Config, digest: ReferencedDigest::Known(digest()) };
+    let layer = AbsentReference { field: Field::Layers(2), digest: ReferencedDigest::Foreign("blake3:00".into()) };
+    R::MissingReferences(vec![config, layer]).into()
 }
 
 fn mismatch() -> Error {
@@ -122,6 +125,7 @@ fn out_of_order(len: u64) -> Error {
 async fn answer(error: &Error) -> (http::response::Parts, Value) {
     let (parts, body) = error.response().into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
+    assert!(bytes.ends_with(b"}\n"), "a line of its own on a terminal");
     (parts, serde_json::from_slice(&bytes).unwrap())
 }
 
@@ -153,7 +157,7 @@ async fn no_message_is_just_the_text_of_its_code() {
         assert!(!texts.contains(&message) && !message.is_empty(), "{}: {message}", name(&error));
     }
     for fault in [Fault::Absent, Fault::Password, Fault::Invalid, Fault::Scope, Fault::Nobody] {
-        assert!(!texts.contains(&fault.told()), "{fault:?}");
+        assert!(!texts.contains(&fault.told(&Endpoint::Ping).as_ref()), "{fault:?}");
     }
 }
 
@@ -181,6 +185,44 @@ async fn every_missing_digest_has_an_entry_of_its_own() {
     let (_, body) = answer(&missing()).await;
     let digests: Vec<_> = body["errors"].as_array().unwrap().iter().map(|e| &e["detail"]["digest"]).collect();
     assert_eq!(digests, [digest().as_str(), "blake3:00"]);
+    let messages: Vec<_> = body["errors"].as_array().unwrap().iter().map(|e| &e["message"]).collect();
+    let config = format!("config: blob {} is not in this repository", digest());
+    assert_eq!(messages, [config.as_str(), "layers[2]: blob blake3:00 is not in this repository"]);
+}
+
+/// Clients retry other codes on their own: docker's engine for 50 seconds, crane and podman for some seconds less.
+#[test]
+fn what_trying_again_does_not_mend_has_a_code_that_clients_do_not_retry() {
+    let too_large = [R::BlobTooLarge(1), R::ManifestTooLarge(1), R::UploadBytesExceeded(1)].map(Error::from);
+    assert!(too_large.iter().all(|error| (error.row().status.as_u16(), error.row().code) == (413, "DENIED")));
+    let full = Error::from(S::Full { what: "it".into() });
+    assert_eq!((full.row().status.as_u16(), full.row().code), (507, "DENIED"));
+}
+
+#[tokio::test]
+async fn the_reason_phrase_says_the_message_where_clients_show_no_more_than_the_status_line() {
+    for error in samples() {
+        let (parts, body) = answer(&error).await;
+        let phrase = parts.extensions.get::<ReasonPhrase>().map(|phrase| str::from_utf8(phrase.as_bytes()).unwrap());
+        match parts.status.as_u16() {
+            // In the ordinary course of the protocol.
+            401 | 404 => assert_eq!(phrase, None, "{}", name(&error)),
+            _ => assert_eq!(phrase, body["errors"][0]["message"].as_str(), "{}", name(&error)),
+        }
+    }
+    let (parts, _) = answer(&S::Full { what: "it".into() }.into()).await;
+    let phrase = parts.extensions.get::<ReasonPhrase>().unwrap().as_bytes();
+    assert!(
+        str::from_utf8(phrase).unwrap().contains("no space left on device"),
+        "docker's engine looks for these words"
+    );
+}
+
+#[tokio::test]
+async fn a_reason_phrase_is_one_short_line() {
+    let hostile = format!("x\r\nSet-Cookie: a=b\u{e9}{}", "y".repeat(1000));
+    let phrase = phrase(StatusCode::BAD_REQUEST, &hostile).unwrap();
+    assert_eq!(phrase.as_bytes(), format!("x??Set-Cookie: a=b?{}", "y".repeat(200 - 19)).as_bytes());
 }
 
 #[tokio::test]
@@ -191,6 +233,7 @@ async fn every_status_has_the_headers_that_belong_to_it() {
         let name = name(&error);
         match parts.status.as_u16() {
             401 => assert!(has(header::WWW_AUTHENTICATE), "{name}"),
+            415 => assert_eq!(parts.headers[header::ACCEPT_ENCODING], "identity", "{name}"),
             405 => assert!(has(header::ALLOW), "{name}"),
             // Of a read it tells the length, of an upload where the session stands.
             416 => assert!(has(header::CONTENT_RANGE) || (has(header::RANGE) && has(header::LOCATION)), "{name}"),

@@ -60,7 +60,7 @@ const NO_RESERVE: &str = "[storage]\nreserve_bytes = 0\nreserve_inodes = 0\n";
 
 #[track_caller]
 fn full(reply: &Reply) {
-    reply.refused(507, "UNAVAILABLE");
+    reply.refused(507, "DENIED");
     assert!(reply.has("retry-after"));
 }
 

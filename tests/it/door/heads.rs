@@ -60,7 +60,7 @@ async fn pipelined_requests_are_answered_in_order() {
     wire.send(requests).await;
     for digest in &digests {
         assert_eq!(sha256(&wire.answer().await.body), *digest);
-        assert_eq!(wire.answer().await.body, b"{}");
+        assert_eq!(wire.answer().await.body, b"{}\n");
     }
 }
 

@@ -114,5 +114,5 @@ async fn a_stream_that_is_reset_takes_its_body_along_and_no_other() {
             break frame;
         }
     };
-    assert_eq!(answer.payload, b"{}");
+    assert_eq!(answer.payload, b"{}\n");
 }

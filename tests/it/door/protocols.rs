@@ -110,7 +110,7 @@ async fn many_ranges_come_in_order_over_every_protocol() {
         }
         expected.extend(format!("\r\n--{boundary}--\r\n").as_bytes());
         assert!(parts.body == expected, "{name}");
-        assert_eq!(kept.get("/v2/").await.body, "{}", "{name}: the connection goes on");
+        assert_eq!(kept.get("/v2/").await.body, "{}\n", "{name}: the connection goes on");
     }
 }
 

@@ -76,7 +76,7 @@ async fn none_may_be_asked_for() {
 #[tokio::test]
 async fn a_number_that_is_none_is_refused() {
     let registry = with_tags(TAGS).await;
-    for bad in ["-1", "x", "1.5", "", "%2B1", "0x10", "1e3"] {
+    for bad in ["-1", "x", "1.5", "%2B1", "0x10", "1e3"] {
         let reply = registry.get(format!("/v2/org/app/tags/list?n={bad}")).await;
         reply.refused(400, "PAGINATION_NUMBER_INVALID");
     }

@@ -31,7 +31,7 @@ async fn a_manifest_of_4_mib_is_accepted_and_one_byte_more_is_not() {
         let most = of_length(MOST);
         put(most.clone()).await.is(201);
         assert!(registry.read("/v2/app/manifests/v1").await.body == most);
-        put(of_length(MOST + 1)).await.refused(413, "SIZE_INVALID");
+        put(of_length(MOST + 1)).await.refused(413, "DENIED");
         assert!(registry.read("/v2/app/manifests/v1").await.body == most, "and the tag stays");
     }
 }

@@ -174,7 +174,7 @@ impl Client {
                 history.refused(number);
                 drop(history);
                 for blob in needed {
-                    if missing.iter().any(|missing| missing.as_str() == c.blobs[blob].digest.as_str()) {
+                    if missing.iter().any(|missing| missing.digest.as_str() == c.blobs[blob].digest.as_str()) {
                         self.shared
                             .is_wrong(|| format!("blob {blob} of repository {repository} is said to be missing"));
                     }
