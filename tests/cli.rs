@@ -26,8 +26,11 @@ fn check_tells_what_was_decided_and_writes_nothing() {
     let out = run(dir.path(), &["check", "--port", "5000"], &vars);
     let told = text(&out.stdout);
     assert_eq!(out.status.code(), Some(0));
-    assert!(told.contains("address: 0.0.0.0:5000 (flag)\n"), "{told}");
-    assert!(told.contains("warning: ignored, not variables of this program: REGISTRY_PASSWORD\n"), "{told}");
+    assert!(told.contains("address: 0.0.0.0:5000 (host: default; port: flag --port)\n"), "{told}");
+    let open = "warning: REGISTRY_AUTH_TYPE: the registry is open: there is no authentication, and anyone who can reach \
+                0.0.0.0:5000 may pull, push and delete; see \"Users and permissions\" in README.md, or ";
+    assert!(told.contains(open), "{told}");
+    assert!(told.contains("warning: ignored, not variables of Wharfinger: REGISTRY_PASSWORD\n"), "{told}");
     assert!(told.ends_with("no problems\n"), "{told}");
     assert!(!told.contains("hunter2"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -39,19 +42,23 @@ fn check_tries_what_the_file_system_of_a_store_can_do_and_leaves_nothing() {
     std::fs::create_dir_all(dir.path().join("data/state/tmp")).unwrap();
     let vars = [("REGISTRY_STORAGE_PATH", "data")];
     let out = run(dir.path(), &["check"], &vars);
-    assert!(text(&out.stdout).contains("is tried once there is a store\n"), "{}", text(&out.stdout));
+    assert!(
+        text(&out.stdout).contains("file system not tested, since the directory is not initialised yet\n"),
+        "{}",
+        text(&out.stdout)
+    );
     let root = "{\"format\":0,\"id\":\"67e55044-10b1-426f-9247-bb680e5fe0c8\"}\n";
     std::fs::write(dir.path().join("data/ROOT.json"), root).unwrap();
     let out = run(dir.path(), &["check"], &vars);
     let told = text(&out.stdout);
     assert_eq!(out.status.code(), Some(0));
     for line in ["file system: ", "free: ", "rename over a file: yes", "hard links: yes", "sync of a directory: yes"] {
-        assert!(told.contains(&format!("storage root: {line}")), "{told}");
+        assert!(told.contains(&format!("storage directory: {line}")), "{told}");
     }
     assert_eq!(std::fs::read_dir(dir.path().join("data/state/tmp")).unwrap().count(), 0);
     std::fs::remove_dir(dir.path().join("data/state/tmp")).unwrap();
     let out = run(dir.path(), &["check"], &vars);
-    assert!(text(&out.stdout).contains("was not tried"), "{}", text(&out.stdout));
+    assert!(text(&out.stdout).contains("file system not tested: "), "{}", text(&out.stdout));
 }
 
 #[test]
@@ -64,7 +71,7 @@ fn problems_end_check_with_1_and_serve_with_78() {
     assert_eq!(
         text(&out.stderr),
         "wharfinger: 3 problems in the configuration:\n\
-         REGISTRY_PROT: is not a variable; did you mean REGISTRY_PORT?\n\
+         REGISTRY_PROT: is not a variable of Wharfinger; did you mean REGISTRY_PORT?\n\
          .env:1: REGISTRY_PORT: \"many\" is not a port from 0 to 65535 (0 = any free port)\n\
          REGISTRY_STORAGE_PATH: storage directory /nowhere does not exist: create it, or mount the volume that belongs there\n"
     );
@@ -81,6 +88,41 @@ fn help_and_version_succeed_and_an_unknown_flag_is_2() {
     assert_eq!(run(dir.path(), &["--help"], &[]).status.code(), Some(0));
     assert_eq!(run(dir.path(), &["--version"], &[]).status.code(), Some(0));
     assert_eq!(run(dir.path(), &["--bogus"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn the_help_of_a_subcommand_shows_its_own_options_before_those_of_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = |args: &[&str]| {
+        let out = run(dir.path(), args, &[]);
+        assert_eq!(out.status.code(), Some(0), "{args:?}");
+        text(&out.stdout)
+    };
+    let commands: [(&[&str], &str); 8] = [
+        (&["check"], "-h, --help"),
+        (&["explain"], "--json"),
+        (&["fsck"], "--read-data-subset"),
+        (&["gc"], "--dry-run"),
+        (&["plan"], "--json"),
+        (&["htpasswd", "add"], "--cost"),
+        (&["htpasswd", "list"], "--file"),
+        (&["key", "new"], "--rotate"),
+    ];
+    const HEADING: &str = "\nServer settings (flag or environment variable):\n";
+    for (command, option) in commands {
+        let long = help(&[command, &["--help"]].concat());
+        let (own, server) = long.split_once(HEADING).unwrap_or_else(|| panic!("{command:?}: {long}"));
+        assert!(own.contains(option) && !own.contains("--host"), "{command:?}: {own}");
+        assert!(server.contains("--host <ADDRESS>") && !server.contains(option), "{command:?}: {server}");
+        let short = help(&[command, &["-h"]].concat());
+        assert!(short.contains(option) && !short.contains("--host"), "{command:?}: {short}");
+    }
+    for command in [&["--help"][..], &["serve", "--help"]] {
+        let long = help(command);
+        assert!(long.contains("\nListening:\n") && !long.contains(HEADING), "{long}");
+    }
+    let out = run(dir.path(), &["gc", "--dry-rum"], &[]);
+    assert!(text(&out.stderr).contains("a similar argument exists: '--dry-run'"), "{}", text(&out.stderr));
 }
 
 const HASH: &str = "$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe";
@@ -154,7 +196,7 @@ fn a_signing_key_is_made_once_and_rotated() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let first = std::fs::read_to_string(&path).unwrap();
     let again = key(&[]);
-    assert!(!again.status.success() && text(&again.stderr).contains("is there already"), "{again:?}");
+    assert!(!again.status.success() && text(&again.stderr).contains("the file exists; add --rotate"), "{again:?}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
     assert!(key(&["--rotate"]).status.success());
     let both = std::fs::read_to_string(&path).unwrap();

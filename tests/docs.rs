@@ -76,12 +76,12 @@ fn lists() -> String {
 }
 
 /// Begins the part of the example that has no defaults.
-const NO_DEFAULTS: &str = "# --- Tables that may come any number of times; without them nothing of this is done. ---\n";
+const NO_DEFAULTS: &str = "# --- Tables that may be repeated. Without them, nothing is deleted automatically and every tag can be moved. ---\n";
 
 fn settings_example() -> String {
     let mut out = String::from(
-        "# Settings of the registry; name this file in REGISTRY_SETTINGS.\n\
-         # Every key stands here with its default. docs/configuration.md tells ranges.\n",
+        "# Settings of the registry: set REGISTRY_SETTINGS to the path of such a file.\n\
+         # Every key is listed with its default. docs/configuration.md has the ranges.\n",
     );
     let mut section = "";
     for key in KEYS {
@@ -103,8 +103,8 @@ fn settings_example() -> String {
 
 fn env_example() -> String {
     let mut out = String::from(
-        "# Read from the current directory at start; real environment variables and flags win.\n\
-         # Every variable stands here with its default, or an example where it has none.\n",
+        "# Copy this to .env, which is read from the current directory at startup. Environment variables and flags\n\
+         # override it. Every variable is listed with its default, or with an example if it has none.\n",
     );
     let mut section = "";
     for var in VARS {

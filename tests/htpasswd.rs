@@ -73,8 +73,8 @@ fn users_come_log_in_change_and_go() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     let add = |name| run(dir, &["add", name, "--stdin", "--cost", "4"], &format!("{CANARY} of {name}\n"));
-    assert_eq!(add("bob"), ok("bob added to users"));
-    assert_eq!(add("alice"), ok("alice added to users"));
+    assert_eq!(add("bob"), ok("added bob to users"));
+    assert_eq!(add("alice"), ok("added alice to users"));
     assert_eq!(fs::metadata(dir.join("users")).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(users(dir).starts_with("bob:$2y$04$"), "{}", users(dir));
     assert_eq!(run(dir, &["list"], ""), ok("bob\nalice"));
@@ -83,21 +83,21 @@ fn users_come_log_in_change_and_go() {
     assert_eq!(json, serde_json::json!({ "file": "users", "users": ["bob", "alice"] }));
 
     let verify = |name, password: &str| run(dir, &["verify", name, "--stdin"], password);
-    assert_eq!(verify("alice", "canary of alice"), ok("alice: the password is right"));
-    assert_eq!(verify("alice", "canary of bob\n"), no(1, "alice: the password is wrong"));
-    assert_eq!(verify("alice", ""), no(1, "alice: the password is wrong"));
+    assert_eq!(verify("alice", "canary of alice"), ok("the password of alice is right"));
+    assert_eq!(verify("alice", "canary of bob\n"), no(1, "wrong password for alice"));
+    assert_eq!(verify("alice", ""), no(1, "wrong password for alice"));
     assert_eq!(verify("carol", "canary\n"), no(1, "there is no user \"carol\""));
 
     assert_eq!(add("alice"), no(1, "there is a user \"alice\" already"));
     let set = |name| run(dir, &["set", name, "--stdin", "--cost=5"], "new canary\n");
-    assert_eq!(set("bob"), ok("bob has another password in users"));
+    assert_eq!(set("bob"), ok("changed the password of bob in users"));
     assert_eq!(set("carol"), no(1, "there is no user \"carol\""));
     assert!(users(dir).starts_with("bob:$2y$05$"), "{}", users(dir));
     assert_eq!(verify("bob", "canary of bob\n").0, Some(1));
     assert_eq!(verify("bob", "new canary\n").0, Some(0));
     assert_eq!(verify("alice", "canary of alice\n").0, Some(0));
 
-    assert_eq!(run(dir, &["delete", "bob"], ""), ok("bob deleted from users"));
+    assert_eq!(run(dir, &["delete", "bob"], ""), ok("deleted bob from users"));
     assert_eq!(run(dir, &["delete", "bob"], ""), no(1, "there is no user \"bob\""));
     assert_eq!(run(dir, &["list"], ""), ok("alice"));
     assert_eq!(names(dir), ["users"]);
@@ -147,12 +147,12 @@ fn the_file_is_that_of_the_configuration_whatever_else_is_wrong_there() {
         told(&child.wait_with_output().unwrap())
     };
     let add = ["add", "alice", "--stdin", "--cost=4"];
-    assert_eq!(with(&add, &[]), ok("alice added to people"));
-    assert_eq!(with(&add, &[("REGISTRY_AUTH_HTPASSWD", "others")]), ok("alice added to others"));
+    assert_eq!(with(&add, &[]), ok("added alice to people"));
+    assert_eq!(with(&add, &[("REGISTRY_AUTH_HTPASSWD", "others")]), ok("added alice to others"));
     let vars = [("REGISTRY_AUTH_HTPASSWD", "others"), ("REGISTRY_AUTH_TYPE", "none")];
     let flag = [&add[..], &["--auth-htpasswd", "third"]].concat();
-    assert_eq!(with(&flag, &vars), ok("alice added to third"));
-    assert_eq!(with(&[&flag[..], &["--file", "fourth"]].concat(), &vars), ok("alice added to fourth"));
+    assert_eq!(with(&flag, &vars), ok("added alice to third"));
+    assert_eq!(with(&[&flag[..], &["--file", "fourth"]].concat(), &vars), ok("added alice to fourth"));
     assert_eq!(names(dir), [".env", "fourth", "others", "people", "third"]);
 
     let (code, _, why) = with(&["list"], &[("REGISTRY_AUTH_HTPASSWD", "")]);
@@ -161,8 +161,11 @@ fn the_file_is_that_of_the_configuration_whatever_else_is_wrong_there() {
     fs::remove_file(dir.join(".env")).unwrap();
     let (code, _, why) = with(&["list"], &[("REGISTRY_AUTH_HTPASWD", "people")]);
     assert_eq!(code, Some(78));
-    assert!(why.contains("REGISTRY_AUTH_HTPASWD: is not a variable; did you mean REGISTRY_AUTH_HTPASSWD?"), "{why}");
-    assert!(why.contains("REGISTRY_AUTH_HTPASSWD: is not set: set it, or name the file with --file"), "{why}");
+    assert!(
+        why.contains("REGISTRY_AUTH_HTPASWD: is not a variable of Wharfinger; did you mean REGISTRY_AUTH_HTPASSWD?"),
+        "{why}"
+    );
+    assert!(why.contains("REGISTRY_AUTH_HTPASSWD: is not set; set it, or pass the file with --file"), "{why}");
 }
 
 #[test]
@@ -180,7 +183,7 @@ fn what_is_no_password_is_refused_before_anything_is_written() {
         (long.as_bytes(), "a password of 72 bytes is too long: bcrypt takes at most 71"),
         (b"canary\r\n", "a password cannot hold a line break or a NUL character"),
         (b"can\0ary", "a password cannot hold a line break or a NUL character"),
-        (b"canary\ncanary\n", "standard input holds more than one line"),
+        (b"canary\ncanary\n", "standard input has more than one line; the password must be a single line"),
         (b"canary\xff", "the password is not UTF-8 text"),
     ] {
         assert_eq!(add(input), no(1, why));
@@ -193,9 +196,9 @@ fn what_is_no_password_is_refused_before_anything_is_written() {
     for cost in ["3", "15", "ten"] {
         let (code, _, why) = run(dir, &["add", "alice", "--stdin", "--cost", cost], "canary");
         assert_eq!(code, Some(2));
-        assert!(why.contains("a cost is a number from 4 to 14"), "{why}");
+        assert!(why.contains("the cost must be a number from 4 to 14"), "{why}");
     }
-    let terminal = "there is no terminal to ask for the password: give it on standard input, with --stdin";
+    let terminal = "there is no terminal to ask for the password; pass it on standard input with --stdin";
     assert_eq!(run(dir, &["add", "alice"], "canary\n"), no(2, terminal));
     assert_eq!(names(dir), [""; 0]);
 }
@@ -221,12 +224,15 @@ fn what_is_not_there_is_told() {
     for args in [&["set", "alice", "--stdin"][..], &["verify", "alice", "--stdin"], &["delete", "alice"], &["list"]] {
         let (code, _, why) = run(dir, args, "canary");
         assert_eq!(code, Some(78), "{args:?}");
-        assert!(why.contains("users: cannot be read: No such file"), "{why}");
+        assert!(why.contains("users: cannot read the file: no such file or directory"), "{why}");
     }
     let args = ["--file", "absent/users", "add", "alice", "--stdin", "--cost=4"];
     let (code, _, why) = told(&start(dir, &args, b"canary").wait_with_output().unwrap());
     assert_eq!(code, Some(1));
-    assert!(why.contains("wharfinger: absent/users: its directory absent: No such file"), "{why}");
+    assert!(
+        why.contains("wharfinger: cannot write absent/users: cannot open the directory absent: No such file"),
+        "{why}"
+    );
     assert_eq!(names(dir), [""; 0]);
 }
 
@@ -257,7 +263,10 @@ fn a_file_that_cannot_be_replaced_or_would_change_hands_stays() {
     mode(dir, 0o555);
     if let Some((code, _, why)) = delete_without_power(dir) {
         assert_eq!(code, Some(1));
-        assert!(why.contains("users: nothing can be written in its directory .: Permission denied"), "{why}");
+        assert!(
+            why.contains("cannot write users: cannot create a file in the directory .: Permission denied"),
+            "{why}"
+        );
     }
     assert_eq!(users(dir), text);
     mode(dir, 0o777);
@@ -266,7 +275,7 @@ fn a_file_that_cannot_be_replaced_or_would_change_hands_stays() {
         && let Some((code, _, why)) = delete_without_power(dir)
     {
         assert_eq!(code, Some(1));
-        assert!(why.contains("users: it belongs to user 0 and group 0, which cannot be kept"), "{why}");
+        assert!(why.contains("cannot write users: cannot keep its owner, user 0 and group 0"), "{why}");
         assert_eq!(users(dir), text);
     }
     assert_eq!(names(dir), ["users"]);
@@ -295,7 +304,7 @@ fn twenty_users_added_at_once_are_all_there() {
         .map(|i| start(dir, &["--file", "users", "add", &name(i), "--stdin", "--cost", "4"], b"canary\n"))
         .collect();
     for (i, child) in started.into_iter().enumerate() {
-        assert_eq!(told(&child.wait_with_output().unwrap()), ok(&format!("{} added to users", name(i))));
+        assert_eq!(told(&child.wait_with_output().unwrap()), ok(&format!("added {} to users", name(i))));
     }
     let mut there: Vec<String> = run(dir, &["list"], "").1.lines().map(str::to_owned).collect();
     there.sort();
@@ -352,11 +361,11 @@ fn at_a_terminal(dir: &Path, args: &[&str], answers: &[(&str, &str)]) -> (Option
 fn a_terminal_is_asked_twice_for_a_new_password_and_shows_none() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
-    let (first, again) = ("New password of alice: ", "The same again: ");
+    let (first, again) = ("New password for alice: ", "Repeat the password: ");
     let add = ["add", "alice", "--cost=4"];
     let (code, seen) = at_a_terminal(dir, &add, &[(first, "canary 1\n"), (again, "canary 2\n")]);
     assert_eq!(code, Some(1));
-    assert!(seen.contains("wharfinger: the two passwords are not the same"), "{seen}");
+    assert!(seen.contains("wharfinger: the two passwords differ"), "{seen}");
     // Ctrl-C, Ctrl-D, and an arrow key.
     for (keys, why) in [
         ("canary\x03", "no password was given"),
@@ -370,8 +379,8 @@ fn a_terminal_is_asked_twice_for_a_new_password_and_shows_none() {
     assert_eq!(names(dir), [""; 0]);
     // A slip is corrected before the line ends.
     let (code, seen) = at_a_terminal(dir, &add, &[(first, "canarx\x7fy\n"), (again, "canary\n")]);
-    assert_eq!((code, seen.contains("alice added to users")), (Some(0), true), "{seen}");
-    let verify = |password| at_a_terminal(dir, &["verify", "alice"], &[("Password of alice: ", password)]).0;
+    assert_eq!((code, seen.contains("added alice to users")), (Some(0), true), "{seen}");
+    let verify = |password| at_a_terminal(dir, &["verify", "alice"], &[("Password for alice: ", password)]).0;
     assert_eq!((verify("canary\n"), verify("canarx\n")), (Some(0), Some(1)));
     assert_eq!(run(dir, &["verify", "alice", "--stdin"], "canary").0, Some(0));
     // Nobody is asked for what is refused anyway.

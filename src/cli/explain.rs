@@ -20,7 +20,7 @@ pub(super) fn explain(
     let subject = match user {
         "anonymous" => Subject::Anonymous,
         name if Subject::is_user_name(name) => Subject::User(name.into()),
-        name => return Err(Problems(vec![Problem::of_key("USER", format!("{name:?} cannot be a user's name"))])),
+        name => return Err(Problems(vec![Problem::of_key("USER", format!("{name:?} is not a valid user name"))])),
     };
     let (env, live, _) = report.usable()?;
     let (rights, ceiling) = (&live.rights, Ceiling::None);

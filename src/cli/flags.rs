@@ -27,6 +27,23 @@ fn arg(var: &'static Var) -> Arg {
     }
 }
 
+/// The heading of these flags in the help of a subcommand.
+const HEADING: &str = "Server settings (flag or environment variable)";
+
+/// Examples before the options: at the end they would be lost behind the server's flags.
+const TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
+
+/// Puts the flags last in the help of each subcommand, and leaves them out of `-h`: its own
+/// options are what was asked for.
+pub(super) fn after_own_options(subcommand: Command) -> Command {
+    if subcommand.get_name() == "serve" {
+        return subcommand;
+    }
+    // clap leaves out of a subcommand what it has under the same id.
+    let flags = VARS.iter().map(|var| arg(var).help_heading(HEADING).hide_short_help(true));
+    subcommand.help_template(TEMPLATE).args(flags).mut_subcommands(after_own_options)
+}
+
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
         command.args(VARS.iter().map(arg))

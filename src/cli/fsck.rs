@@ -1,4 +1,4 @@
-//! `wharfinger fsck`: does the store hold together, and what can be done where it does not.
+//! `wharfinger fsck`: checks the storage directory, and repairs it if asked to.
 
 use crate::{
     config::{Problem, Problems, Report, size},
@@ -13,25 +13,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is asked of a check.
+/// The options of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
+#[command(after_help = AFTER)]
 pub struct Fsck {
-    /// Read every blob and hold it against its digest (manifests always are)
+    /// Read every blob and compare it with its digest (manifests always are)
     #[arg(long, conflicts_with = "read_data_subset")]
     read_data: bool,
-    /// Read the K-th of N parts of the blobs; N checks read all
+    /// Read only the K-th of N parts of the blobs; N such checks read all of them
     #[arg(long, value_name = "K/N")]
     read_data_subset: Option<Part>,
-    /// Most bytes of blobs read per second, such as "100 MiB"; all of it then leaves the processor to others
+    /// Read at most this many bytes of blobs per second, such as "100 MiB", and at low CPU priority
     #[arg(long, value_name = "SIZE", value_parser = size)]
     rate: Option<u64>,
-    /// Move what is wrong to quarantine/, write again what can be known; nothing is deleted
+    /// Move damaged files to quarantine/ and rewrite what can be derived; deletes nothing
     #[arg(long)]
     repair: bool,
-    /// One JSON object a line: each finding, and a summary at the end
+    /// Print JSON: one object per line for each finding, and a summary at the end
     #[arg(long)]
     json: bool,
 }
+
+const AFTER: &str = "\
+Examples:
+  wharfinger fsck                          check the structure and every manifest
+  wharfinger fsck --read-data              read every blob too
+  wharfinger fsck --read-data-subset 1/7   read a seventh of all blobs
+  wharfinger fsck --repair                 repair what can be repaired
+
+Exit codes: 0 clean, 1 warnings, 2 damage (also if it was repaired), 78 no storage directory to check.";
 
 /// Checks the store, whether or not a daemon serves it. 0 clean, 1 warnings, 2 damage.
 pub(super) fn fsck(report: &Report, asked: &Fsck) -> Result<ExitCode, Problems> {
@@ -88,13 +98,13 @@ impl Told {
         }
         let Summary { repositories, manifests, tags, blobs, blobs_read, damage, warnings, notes, .. } = summary;
         self.line(format_args!(
-            "{repositories} repositories, {manifests} manifests, {tags} tags, {blobs} blobs ({blobs_read} read whole, \
+            "{repositories} repositories, {manifests} manifests, {tags} tags, {blobs} blobs ({blobs_read} read in full, \
              {}) in {:.1} s",
             bytes(summary.bytes_read),
             summary.seconds
         ));
         if let Some(quarantine) = &summary.quarantine {
-            self.line(format_args!("{} repaired; what was taken aside lies in {quarantine}", summary.repaired));
+            self.line(format_args!("{} repaired; damaged files were moved to {quarantine}", summary.repaired));
         } else if summary.repaired > 0 {
             self.line(format_args!("{} repaired", summary.repaired));
         }

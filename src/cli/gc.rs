@@ -11,7 +11,7 @@ use std::{fmt::Write as _, io::Write, process::ExitCode, sync::Arc};
 pub(super) fn gc(configuration: Configuration, options: CollectionOptions, json: bool) -> Result<ExitCode, Problems> {
     let (env, live, _) = configuration.usable()?;
     if live.operator.read_only && !options.dry_run {
-        eprintln("operator.read_only is on: nothing may be written");
+        eprintln("cannot collect garbage: operator.read_only is on");
         return Ok(ExitCode::FAILURE);
     }
     // Somebody waits for the room.
@@ -32,7 +32,7 @@ pub(super) fn gc(configuration: Configuration, options: CollectionOptions, json:
             if report.refused.is_none() && report.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Ok(None) => {
-            eprintln("another collection of this store is running");
+            eprintln("another collection of this storage directory is running");
             ExitCode::FAILURE
         }
         Err(reason) => {
@@ -60,7 +60,7 @@ fn told(report: &CollectionReport) -> String {
         report.repositories, report.manifests, report.passes, report.seconds
     ));
     if report.resumed {
-        line(format_args!("it went on with the mark of one that was interrupted"));
+        line(format_args!("resumed an interrupted collection"));
     }
     line(format_args!("referenced {:>9} blobs  {:>12}", report.referenced.number, size(report.referenced.bytes)));
     line(format_args!("orphaned   {:>9} blobs  {:>12}", report.orphaned.number, size(report.orphaned.bytes)));
@@ -72,7 +72,7 @@ fn told(report: &CollectionReport) -> String {
     let untagged = &report.untagged;
     if untagged.manifests > 0 {
         line(format_args!(
-            "{} manifests without a tag hold {} blobs, {}: {} frees them",
+            "{} untagged manifests hold {} blobs ({}); {} deletes such manifests",
             untagged.manifests,
             untagged.blobs,
             size(untagged.bytes),
@@ -86,7 +86,7 @@ fn told(report: &CollectionReport) -> String {
         line(format_args!("error: {error}"));
     }
     if let Some(refused) = &report.refused {
-        line(format_args!("nothing was condemned: {refused}"));
+        line(format_args!("nothing was removed: {refused}"));
     }
     text.truncate(text.trim_end().len());
     text
@@ -97,10 +97,10 @@ fn repository_told(repository: &RepositoryReport) -> String {
     let mut parts = Vec::new();
     if repository.untagged_manifests > 0 {
         let (of, held) = (repository.manifests, size(repository.untagged_bytes));
-        parts.push(format!("{} of {of} manifests without a tag hold {held}", repository.untagged_manifests));
+        parts.push(format!("{} of {of} manifests are untagged and hold {held}", repository.untagged_manifests));
     }
     let counts = [
-        (repository.deleted_tags, "tags deleted by the rules"),
+        (repository.deleted_tags, "tags deleted by retention rules"),
         (repository.condemned_manifests, "manifests condemned"),
         (repository.condemned_links, "links condemned"),
     ];

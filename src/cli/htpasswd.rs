@@ -1,6 +1,6 @@
-//! `wharfinger htpasswd`: the users of a file, one by one.
+//! `wharfinger htpasswd`: edits the users of an htpasswd file.
 
-use super::{EX_CONFIG, password, print_problems};
+use super::{EX_CONFIG, cause, password, print_problems};
 use crate::{
     auth::{self, COSTS, Password, USUAL_COST, Unedited, Users},
     config::{Problem, Problems},
@@ -14,11 +14,11 @@ use std::{
     process::ExitCode,
 };
 
-/// What to do in which file.
+/// The command and the file.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 #[command(after_help = AFTER)]
 pub struct Htpasswd {
-    /// The file of users, if not the one of REGISTRY_AUTH_HTPASSWD
+    /// The htpasswd file, if not the one in REGISTRY_AUTH_HTPASSWD
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, global = true)]
     pub file: Option<PathBuf>,
     /// What to do.
@@ -26,18 +26,24 @@ pub struct Htpasswd {
     pub verb: Verb,
 }
 
-const AFTER: &str = "Passwords are asked for at the terminal, without showing them, or read from standard input with \
---stdin. Of a file's lines only the one concerned changes, and the file is replaced as a whole, so that a running \
-registry never reads half of it. Exit codes: 0 done; 1 refused, or the password is wrong; 2 the command line was not \
-understood, or there is nothing to read a password from; 78 the file is not named, cannot be read, or has lines that \
-cannot be used.";
+const AFTER: &str = "\
+Examples:
+  wharfinger htpasswd add alice --file htpasswd    ask for a password, add a user
+  wharfinger htpasswd set alice --stdin < secret   read the new password from a file
+  wharfinger htpasswd list --json
 
-/// What can be done with users.
+The password is asked for on the terminal without showing it, or read from standard input with --stdin. Only the \
+user's own line changes. The file is replaced atomically, so a running registry never reads half of it.
+
+Exit codes: 0 done; 1 refused, or the password is wrong; 2 invalid command line, or no password to read; 78 the file \
+is not set, cannot be read or has invalid lines.";
+
+/// The commands for users.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Verb {
-    /// Add a user; the file is made if it is not there
+    /// Add a user; creates the file if it does not exist
     Add {
-        /// The new user's name
+        /// User name
         name: String,
         /// Where the password comes from.
         #[command(flatten)]
@@ -46,9 +52,9 @@ pub enum Verb {
         #[command(flatten)]
         hashing: Hashing,
     },
-    /// Give a user another password
+    /// Change the password of a user
     Set {
-        /// The user's name
+        /// User name
         name: String,
         /// Where the password comes from.
         #[command(flatten)]
@@ -57,22 +63,22 @@ pub enum Verb {
         #[command(flatten)]
         hashing: Hashing,
     },
-    /// Remove a user
+    /// Delete a user
     Delete {
-        /// The user's name
+        /// User name
         name: String,
     },
-    /// Tell whether a password is a user's: exit 0 if so, 1 if not
+    /// Check the password of a user; exits 0 if it is right, 1 otherwise
     Verify {
-        /// The user's name
+        /// User name
         name: String,
         /// Where the password comes from.
         #[command(flatten)]
         source: Source,
     },
-    /// List the users' names in the order of the file
+    /// List the user names in the order of the file
     List {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -81,7 +87,7 @@ pub enum Verb {
 /// Where a password comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub struct Source {
-    /// Read the password from standard input: one line, whose end is cut
+    /// Read the password from standard input (a single line)
     #[arg(long)]
     pub stdin: bool,
 }
@@ -89,14 +95,14 @@ pub struct Source {
 /// How slow a password's hash is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub struct Hashing {
-    /// bcrypt's cost, 4 to 14; each more doubles the time of a login
+    /// bcrypt cost, 4 to 14; each step doubles the time of a login
     #[arg(long, value_name = "N", default_value_t = USUAL_COST, value_parser = cost)]
     pub cost: u32,
 }
 
 fn cost(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|cost| COSTS.contains(cost));
-    number.ok_or_else(|| format!("a cost is a number from {} to {}", COSTS.start(), COSTS.end()))
+    number.ok_or_else(|| format!("the cost must be a number from {} to {}", COSTS.start(), COSTS.end()))
 }
 
 /// Why a command did not do what it was asked for.
@@ -134,7 +140,9 @@ pub(super) fn htpasswd(asked: Htpasswd, configured: impl FnOnce() -> Result<Path
             return ExitCode::from(EX_CONFIG);
         }
         Err(Failure::Refused(message)) => (message, ExitCode::FAILURE),
-        Err(Failure::Unwritten(error)) => (format!("{}: {error}", path.display()), ExitCode::FAILURE),
+        Err(Failure::Unwritten(error)) => {
+            (format!("cannot write {}: {}", path.display(), cause(&error)), ExitCode::FAILURE)
+        }
         Err(Failure::Usage(message)) => (message, ExitCode::from(2)),
     };
     // A closed stderr must not turn a clear exit code into a panic.
@@ -151,7 +159,7 @@ fn add(path: &Path, name: &str, source: Source, hashing: Hashing) -> Result<(), 
     users(path, &before)?.check_new(name)?;
     let hash = new_hash(name, source, hashing)?;
     edit(path, |file| file.add(name, &hash))?;
-    say(&format!("{name} added to {}", path.display()));
+    say(&format!("added {name} to {}", path.display()));
     Ok(())
 }
 
@@ -159,13 +167,13 @@ fn set(path: &Path, name: &str, source: Source, hashing: Hashing) -> Result<(), 
     users(path, &text(path, replace::read(path))?)?.check_known(name)?;
     let hash = new_hash(name, source, hashing)?;
     edit_existing(path, |file| file.set(name, &hash))?;
-    say(&format!("{name} has another password in {}", path.display()));
+    say(&format!("changed the password of {name} in {}", path.display()));
     Ok(())
 }
 
 fn delete(path: &Path, name: &str) -> Result<(), Failure> {
     edit_existing(path, |file| file.delete(name))?;
-    say(&format!("{name} deleted from {}", path.display()));
+    say(&format!("deleted {name} from {}", path.display()));
     Ok(())
 }
 
@@ -173,11 +181,11 @@ fn verify(path: &Path, name: &str, source: Source) -> Result<(), Failure> {
     let text = text(path, replace::read(path))?;
     users(path, &text)?.check_known(name)?;
     let known = Users::parse(&text).map_err(|wrong| malformed(path, wrong))?;
-    let password = password::get(&[format!("Password of {name}")], source.stdin)?;
+    let password = password::get(&[format!("Password for {name}")], source.stdin)?;
     if !known.verify(name, &password) {
-        return Err(Failure::Refused(format!("{name}: the password is wrong")));
+        return Err(Failure::Refused(format!("wrong password for {name}")));
     }
-    say(&format!("{name}: the password is right"));
+    say(&format!("the password of {name} is right"));
     Ok(())
 }
 
@@ -194,7 +202,7 @@ fn list(path: &Path, as_json: bool) -> Result<(), Failure> {
 
 /// Asks for a new password and hashes it.
 fn new_hash(name: &str, source: Source, hashing: Hashing) -> Result<String, Failure> {
-    let questions = [format!("New password of {name}"), "The same again".to_owned()];
+    let questions = [format!("New password for {name}"), "Repeat the password".to_owned()];
     let refused = |why: &dyn ToString| Failure::Refused(why.to_string());
     let password = Password::new(password::get(&questions, source.stdin)?).map_err(|unfit| refused(&unfit))?;
     password.hash(hashing.cost).map_err(|unhashed| refused(&unhashed))
@@ -216,7 +224,7 @@ fn edit_existing(path: &Path, change: impl Fn(&auth::Htpasswd) -> Result<String,
 
 fn text(path: &Path, read: io::Result<Vec<u8>>) -> Result<String, Failure> {
     let problem = |message: String| Failure::Configuration(Problems(vec![Problem::of_file(path, message)]));
-    let bytes = read.map_err(|error| problem(format!("cannot be read: {error}")))?;
+    let bytes = read.map_err(|error| problem(format!("cannot read the file: {}", cause(&error))))?;
     String::from_utf8(bytes).map_err(|_| problem("is not UTF-8 text".to_owned()))
 }
 

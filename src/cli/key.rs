@@ -1,4 +1,4 @@
-//! `wharfinger key new PATH`: a key by which the token service signs.
+//! `wharfinger key new PATH`: creates a signing key for the token service.
 
 use crate::{
     auth::{Issuer, new_signing_key},
@@ -11,21 +11,29 @@ use std::{
     process::ExitCode,
 };
 
-/// What can be done with keys.
+/// The commands for signing keys.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Key {
-    /// Make a private key (Ed25519, PEM, for its owner alone) for REGISTRY_AUTH_TOKEN_SIGNINGKEY
+    /// Create a private key for REGISTRY_AUTH_TOKEN_SIGNINGKEY (Ed25519, PEM, file mode 0600)
+    #[command(after_help = NEW)]
     New {
-        /// Where to put it
+        /// File to create
         #[arg(value_hint = ValueHint::FilePath)]
         path: PathBuf,
-        /// Put it in front of the keys that are there: it signs from now on, they still verify
+        /// Add the new key in front of the existing ones: it signs new tokens, the others still verify old ones
         #[arg(long)]
         rotate: bool,
     },
 }
 
-/// Does it: 0 if the key is there, 1 if not.
+const NEW: &str = "\
+Examples:
+  wharfinger key new token.pem             create a key
+  wharfinger key new --rotate token.pem    sign with a new key from now on
+
+To use the key, set REGISTRY_AUTH_TOKEN_SIGNINGKEY to its path.";
+
+/// Runs the command; exits 0 if the key was written, 1 otherwise.
 pub(super) fn key(Key::New { path, rotate }: Key) -> ExitCode {
     match new(&path, rotate) {
         Ok(told) => {
@@ -34,18 +42,22 @@ pub(super) fn key(Key::New { path, rotate }: Key) -> ExitCode {
         }
         Err(why) => {
             // A closed stderr must not turn a clear exit code into a panic.
-            let _ = writeln!(io::stderr().lock(), "wharfinger: {}: {why}", path.display());
+            let _ = writeln!(io::stderr().lock(), "wharfinger: cannot create a key in {}: {why}", path.display());
             ExitCode::FAILURE
         }
     }
 }
 
 fn new(path: &Path, rotate: bool) -> io::Result<String> {
-    let key = new_signing_key().map_err(|_| io::Error::other("the system has no randomness"))?;
+    let key = new_signing_key().map_err(|_| io::Error::other("the system provides no random numbers"))?;
     replace::replace(path, |old| match (old, rotate) {
         (None, false) => Ok(key.clone().into_bytes()),
-        (None, true) => Err(io::Error::other("there are no keys to put another in front of; leave out --rotate")),
-        (Some(_), false) => Err(io::Error::other("is there already; --rotate puts the new key in front")),
+        (None, true) => {
+            Err(io::Error::other("the file does not exist, so there is no key to rotate; leave out --rotate"))
+        }
+        (Some(_), false) => {
+            Err(io::Error::other("the file exists; add --rotate to put a new key in front of the existing ones"))
+        }
         (Some(old), true) => {
             // What is kept has to be of use.
             Issuer::parse(old, "", "").map_err(io::Error::other)?;
@@ -53,10 +65,10 @@ fn new(path: &Path, rotate: bool) -> io::Result<String> {
         }
     })?;
     Ok(match rotate {
-        false => format!("{0} is a new key; set REGISTRY_AUTH_TOKEN_SIGNINGKEY={0}", path.display()),
+        false => format!("created {0}; set REGISTRY_AUTH_TOKEN_SIGNINGKEY={0} to use it", path.display()),
         true => format!(
-            "{} signs with a new key; remove the old ones when their last tokens have ended (tokens.access_seconds, \
-             tokens.refresh_days)",
+            "added a new key to {}; it signs from now on. Remove the old keys when the last tokens that they signed \
+             have expired (tokens.access_seconds, tokens.refresh_days)",
             path.display()
         ),
     })

@@ -2,11 +2,11 @@
 //! `htpasswd` and `key`.
 //!
 //! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving or `plan` failed,
-//! `gc` did not go to its end, `htpasswd` or `key` refused, or a password is wrong; 2 the command line was not understood, or lacks
-//! `--stdin` where there is no terminal to ask; 78 (EX_CONFIG) the configuration keeps `serve` from
-//! starting or `plan` from looking at a store, the file of users cannot be used, or `fsck` finds no store.
+//! `gc` did not complete, `htpasswd` or `key` refused, or a password is wrong; 2 the command line is invalid, or lacks
+//! `--stdin` where there is no terminal; 78 (EX_CONFIG) the configuration keeps `serve` from starting or `plan` from
+//! reading the store, the htpasswd file cannot be used, or `fsck` finds no store.
 //!
-//! `fsck` has its own: 0 clean, 1 warnings, 2 damage; repaired or not, as it was found.
+//! `fsck` has its own: 0 clean, 1 warnings, 2 damage, whether or not it was repaired.
 
 mod background;
 mod check;
@@ -25,7 +25,7 @@ mod storage;
 mod upkeep;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -43,9 +43,10 @@ use key::Key;
 /// The configuration cannot be used (sysexits.h, EX_CONFIG).
 pub const EX_CONFIG: u8 = 78;
 
-/// A container registry you run from files.
+/// A container registry that you run from files
 #[derive(Debug, Parser)]
 #[command(name = "wharfinger", version, max_term_width = 110, after_help = AFTER)]
+#[command(mut_subcommands = flags::after_own_options)]
 pub struct Cli {
     /// What to do; `serve` if left out.
     #[command(subcommand)]
@@ -60,62 +61,94 @@ pub struct Cli {
 pub enum Command {
     /// Serve the registry (the default)
     Serve,
-    /// Check the environment and every file, print all problems and decisions, and exit 0 or 1
+    /// Check the configuration without serving: print every problem, exit 0 or 1
+    #[command(after_help = CHECK)]
     Check,
-    /// Tell whether a user may do something, and what decides it; exit 0 if so, 1 if not
+    /// Show whether a user may pull, push or delete, and why; exit 0 if they may, 1 if not
+    #[command(after_help = EXPLAIN)]
     Explain {
-        /// The user's name, or `anonymous`
+        /// User name, or `anonymous`
         user: String,
         /// pull, push or delete
         action: Action,
-        /// The repository's name
+        /// Repository name
         repository: RepositoryName,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Check the store, also while it is served, and repair it; exit 0 clean, 1 warnings, 2 damage
+    /// Check the storage directory, also while the daemon runs; exit 0 clean, 1 warnings, 2 damage
     Fsck(Fsck),
-    /// Collect garbage, also beside a running daemon; exit 0 if it went to its end, 1 if not
+    /// Collect garbage, also while the daemon runs; exit 0 if it completed, 1 otherwise
+    #[command(after_help = GC)]
     Gc {
-        /// Only tell what would be done
+        /// Only show what would be removed
         #[arg(long)]
         dry_run: bool,
-        /// Free room now: wait for no lease, and empty the graveyard
+        /// Free space now: ignore collection.lease_hours and collection.retention_hours
         #[arg(long)]
         now: bool,
-        /// Go on even if a large part of all blobs would go
+        /// Continue even if a large share of all blobs would be removed
         #[arg(long)]
         force: bool,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show what the rules of retention would keep and delete, and why; changes nothing
+    /// Show what the retention rules would keep and delete, and why; changes nothing
+    #[command(after_help = PLAN)]
     Plan {
-        /// Only repositories that match, such as `team/**`
+        /// Only repositories that match this pattern, such as `team/**`
         repositories: Option<Pattern>,
-        /// A JSON object on each line
+        /// Print JSON, one object per line
         #[arg(long)]
         json: bool,
     },
-    /// Add, change, remove, verify and list the users of an htpasswd file
+    /// Add, change, delete, verify and list the users of an htpasswd file
     Htpasswd(Htpasswd),
-    /// Make keys for the token service
+    /// Create signing keys for the built-in token service
     #[command(subcommand)]
     Key(Key),
 }
 
-const AFTER: &str = "A flag beats the environment variable, the variable beats the file .env of the current \
-directory, and that beats the default. docs/configuration.md describes all of them and the settings file.";
+const AFTER: &str = "\
+Examples:
+  wharfinger                       serve on port 15000, data in ./data
+  wharfinger --host 127.0.0.1      serve this machine only
+  wharfinger check                 check the configuration without serving
+  wharfinger gc -h                 show the options of a command
+
+A flag overrides its environment variable, which overrides the file .env in the current directory, which overrides \
+the default. docs/configuration.md describes all of them and the settings file.";
+
+const CHECK: &str = "\
+Examples:
+  wharfinger check                         check what the next start would read
+  wharfinger check --settings new.toml     check a file before it is used";
+
+const EXPLAIN: &str = "\
+Examples:
+  wharfinger explain alice push team/app
+  wharfinger explain anonymous pull public/alpine --json";
+
+const GC: &str = "\
+Examples:
+  wharfinger gc --dry-run     show what would be removed
+  wharfinger gc               remove what has been unused for long enough
+  wharfinger gc --now         free space at once; clients may repeat uploads";
+
+const PLAN: &str = "\
+Examples:
+  wharfinger plan                       every repository
+  wharfinger plan 'team/**' --json      some repositories, as JSON";
 
 /// Parses the command line (program name first), loads the configuration and does what was asked.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        // Also how clap answers --help and --version, with 0.
+        // clap answers --help and --version this way too, with 0.
         Err(error) => {
-            // Nobody is left to tell when the terminal is gone.
+            // If the terminal is gone there is nobody left to tell.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -146,8 +179,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             htpasswd::htpasswd(asked, || config::htpasswd_path(config::of_process(), dotenv, flags))
         }
         Command::Key(asked) => key::key(asked),
-        Command::Serve => match read(flags).usable() {
-            Ok((env, live, warnings)) => serve::serve(env, &live, &warnings),
+        Command::Serve => match read(flags.clone()).usable() {
+            Ok((env, live, warnings)) => {
+                let pending = config::Pending::new(config::of_process(), dotenv, flags);
+                serve::serve(env, &live, &warnings, pending)
+            }
             Err(problems) => {
                 print_problems(&problems);
                 ExitCode::from(EX_CONFIG)
@@ -156,10 +192,19 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The cause of an I/O error as it ends a sentence: `address already in use`.
+fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}
+
 /// Prints to stderr, one line for each problem.
 fn print_problems(problems: &Problems) {
     let count = problems.0.len();
     let noun = if count == 1 { "problem" } else { "problems" };
     // A closed stderr must not turn a clear exit code into a panic.
-    let _ = writeln!(std::io::stderr().lock(), "wharfinger: {count} {noun} in the configuration:\n{problems}");
+    let _ = writeln!(io::stderr().lock(), "wharfinger: {count} {noun} in the configuration:\n{problems}");
 }

@@ -13,19 +13,19 @@ const LONGEST: usize = 4096;
 /// Why there is no password.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoPassword {
-    #[error("there is no terminal to ask for the password: give it on standard input, with --stdin")]
+    #[error("there is no terminal to ask for the password; pass it on standard input with --stdin")]
     NoTerminal,
     #[error("no password was given")]
     NotGiven,
-    #[error("the two passwords are not the same")]
+    #[error("the two passwords differ")]
     Different,
-    #[error("the password holds a control character; was a wrong key pressed?")]
+    #[error("the password contains a control character; was a wrong key pressed?")]
     ControlCharacter,
-    #[error("standard input holds more than one line")]
+    #[error("standard input has more than one line; the password must be a single line")]
     MoreLines,
     #[error("the password is not UTF-8 text")]
     NotText,
-    #[error("the password cannot be read: {0}")]
+    #[error("cannot read the password: {0}")]
     Io(#[from] io::Error),
 }
 

@@ -131,7 +131,7 @@ fn print_table(out: &mut impl Write, name: &RepositoryName, plan: &Plan) -> io::
     let rows: Vec<_> = tags.chain(untagged).collect();
     let width = rows.iter().map(|(what, ..)| what.len()).max().unwrap_or_default();
     for (what, pushed, pulled, verdict) in rows {
-        let pulled = pulled.map_or_else(|| "not known".to_owned(), day);
+        let pulled = pulled.map_or_else(|| "unknown".to_owned(), day);
         writeln!(
             out,
             "  {:<6}  {what:<width$}  pushed {}  pulled {pulled:<10}  {verdict}",

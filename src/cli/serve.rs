@@ -1,12 +1,13 @@
-//! `wharfinger serve`: listen, open the storage, serve until told to stop.
+//! `wharfinger serve`: listen, open the storage, serve until a signal ends it.
 
 use super::{
+    cause,
     log::{SetLevel, before_waiting, start_log},
     upkeep,
 };
 use crate::{
     auth::new_signing_key,
-    config::{AuthType, Env, Live, SigningKey, Warning, Watch},
+    config::{AuthType, Env, Live, Pending, SigningKey, Warning, Watch},
     files::Syncing,
     registry::Registry,
     server::{self, Options, Reactors, Shutdown, Tls, Trigger},
@@ -16,6 +17,7 @@ use crate::{
         fs::{Fs, Opened},
     },
 };
+use arc_swap::ArcSwap;
 use std::{io, num::NonZero, process::ExitCode, sync::Arc, thread};
 use tokio::{
     net::TcpListener,
@@ -33,7 +35,7 @@ const LEAST_BLOCKING_THREADS: usize = 16;
 const KEPT_FREE: usize = 2 << 20;
 
 /// Serves until a signal ends it; `warnings` are repeated in the log.
-pub(super) fn serve(env: Env, live: &Live, warnings: &[Warning]) -> ExitCode {
+pub(super) fn serve(env: Env, live: &Live, warnings: &[Warning], pending: Pending) -> ExitCode {
     keep_freed_memory();
     let set_level = start_log(env.log_format, live.log_level);
     for line in env.decisions() {
@@ -45,11 +47,11 @@ pub(super) fn serve(env: Env, live: &Live, warnings: &[Warning]) -> ExitCode {
     let (reactors, runtime) = match threads() {
         Ok(threads) => threads,
         Err(error) => {
-            error!(%error, "the system gives no threads to serve with");
+            error!(%error, "cannot start the server threads");
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(env, set_level, &reactors)) {
+    match runtime.block_on(run(env, set_level, pending, &reactors)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             error!("{reason}");
@@ -68,9 +70,9 @@ fn threads() -> io::Result<(Reactors, Runtime)> {
     Ok((reactors, runtime))
 }
 
-async fn run(env: Env, set_level: SetLevel, reactors: &Reactors) -> Result<(), String> {
+async fn run(env: Env, set_level: SetLevel, pending: Pending, reactors: &Reactors) -> Result<(), String> {
     if let Some(files) = server::raise_descriptor_limit() {
-        info!("open files: at most {files}");
+        info!("open file limit: {files}");
     }
     // First of all: whoever starts us learns at once if the address is taken.
     let listener = listen(env.listen()).await?;
@@ -90,11 +92,13 @@ async fn run(env: Env, set_level: SetLevel, reactors: &Reactors) -> Result<(), S
     let registry = Registry::new(store.clone(), first.registry.clone());
     let login = login(&env)?;
     let (trigger, shutdown) = Trigger::new();
-    let signals = server::on_signals(trigger).map_err(|e| format!("signals cannot be handled: {e}"))?;
-    tokio::spawn(signals);
-    let nudge = Arc::new(Notify::new());
-    let hangups = server::on_hangup(nudge.clone()).map_err(|e| format!("signals cannot be handled: {e}"))?;
-    tokio::spawn(hangups);
+    let no_signals = |error| format!("cannot handle signals: {error}");
+    tokio::spawn(server::on_signals(trigger).map_err(no_signals)?);
+    let (nudge, hangup) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    for told in [&nudge, &hangup] {
+        tokio::spawn(server::on_hangup(told.clone()).map_err(no_signals)?);
+    }
+    tokio::spawn(report_pending(pending, generation.clone(), hangup));
     let tls = first.tls.clone().map(Tls::new);
     let at_start = first.limits.clone();
     let applied = {
@@ -109,7 +113,7 @@ async fn run(env: Env, set_level: SetLevel, reactors: &Reactors) -> Result<(), S
                 tls.renew(config.clone());
             }
             if live.limits != at_start {
-                warn!("settings under [server] have changed: they apply after a restart");
+                warn!("settings under [server] have changed; restart to apply them");
             }
         }
     };
@@ -148,22 +152,43 @@ async fn run(env: Env, set_level: SetLevel, reactors: &Reactors) -> Result<(), S
     }
     registry.close().await;
     if let Err(error) = upkeep::write_pulls_once(&registry, &generation).await {
-        warn!(%error, "the last pull times could not be written");
+        warn!(%error, "cannot save the last pull times");
     }
     if let Err(error) = store.flush().await {
-        error!(%error, "what was pushed last may not survive a power failure");
+        error!(%error, "cannot sync the last writes; they may not survive a power failure");
     }
     info!("stopped");
     Ok(())
 }
 
+/// Says at each SIGHUP which boot settings wait for a restart: a reload does not apply them.
+async fn report_pending(pending: Pending, generation: Arc<ArcSwap<Live>>, hangup: Arc<Notify>) {
+    let pending = Arc::new(pending);
+    loop {
+        hangup.notified().await;
+        let (pending, live) = (pending.clone(), generation.load_full());
+        match tokio::task::spawn_blocking(move || pending.look(&live)).await {
+            Ok(Ok(changed)) if changed.is_empty() => {}
+            Ok(Ok(changed)) => {
+                warn!(changed = changed.join(", "), "boot settings have changed; restart to apply them");
+            }
+            Ok(Err(problems)) => {
+                for problem in &problems.0 {
+                    warn!("boot settings cannot be used; the next start would fail: {problem}");
+                }
+            }
+            Err(error) => warn!(%error, "cannot read the boot settings again"),
+        }
+    }
+}
+
 /// Makes the key of the token service unless there is one.
 async fn make_signing_key(store: &Fs) -> Result<(), String> {
-    let key = new_signing_key().map_err(|_| "no signing key could be made: the system has no randomness")?;
+    let key = new_signing_key().map_err(|_| "cannot create a signing key: the system provides no random numbers")?;
     match store.ensure_signing_key(key.into()).await {
-        Ok(true) => info!("token service: made a signing key, {SIGNING_KEY} below the storage root"),
+        Ok(true) => info!("token service: created a signing key, {SIGNING_KEY} in the storage directory"),
         Ok(false) => {}
-        Err(error) => return Err(format!("the signing key of the token service cannot be kept: {error}")),
+        Err(error) => return Err(format!("cannot save the signing key of the token service: {error}")),
     }
     Ok(())
 }
@@ -185,13 +210,13 @@ fn login(env: &Env) -> Result<Login, String> {
                 Login::Elsewhere { realm: realm.clone(), service: service.clone(), told: Arc::default() }
             }
             // Refused before this; never to be served as if it were none.
-            _ => return Err("REGISTRY_AUTH_TYPE=token lacks its companions".to_owned()),
+            _ => return Err("REGISTRY_AUTH_TYPE=token needs REGISTRY_AUTH_TOKEN_REALM and _SERVICE".to_owned()),
         },
     })
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|e| format!("{address} cannot be listened on: {e}"))
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {}", cause(&error)))
 }
 
 async fn open_storage(env: &Env) -> Result<Fs, String> {
@@ -211,19 +236,21 @@ async fn open_storage(env: &Env) -> Result<Fs, String> {
     Ok(store)
 }
 
-/// Goes by this durability from now on.
+/// Applies a durability from now on.
 async fn keep(store: &Fs, durability: Syncing) {
     let before = store.health().syncing;
     let mode = durability.as_str();
     match durability {
-        Syncing::Strict => info!("durability {mode}: what is answered survives a power failure"),
+        Syncing::Strict => info!("durability {mode}: every acknowledged write survives a power failure"),
         Syncing::Relaxed => {
-            warn!("durability {mode}: a power failure may take back what was pushed in the last second")
+            warn!("durability {mode}: a power failure may lose what was pushed in the last second")
         }
-        Syncing::None => warn!("durability {mode}: A POWER FAILURE MAY DESTROY THE STORE; for tests and caches only"),
+        Syncing::None => {
+            warn!("durability {mode}: A POWER FAILURE MAY DESTROY THE STORE; use this for tests and caches only")
+        }
     }
     if let Err(error) = store.set_syncing(durability).await {
-        error!(%error, "what was written under durability {} may not survive a power failure", before.as_str());
+        error!(%error, "cannot sync what was written with durability {}; it may not survive a power failure", before.as_str());
     }
 }
 
@@ -244,5 +271,5 @@ fn greet(env: &Env, listener: &TcpListener) {
         None if address.ip().is_unspecified() || address.ip().is_loopback() => format!("localhost:{}", address.port()),
         None => address.to_string(),
     };
-    info!("to push: docker tag IMAGE {host}/IMAGE && docker push {host}/IMAGE");
+    info!("push an image: docker tag IMAGE {host}/IMAGE && docker push {host}/IMAGE");
 }

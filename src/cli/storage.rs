@@ -31,24 +31,25 @@ pub(super) fn inspect(env: &Env) -> Result<(Vec<String>, Vec<Warning>), Problem>
     let of_path = |message: String| Problem::of_key("REGISTRY_STORAGE_PATH", message);
     let is_store = root::inspect(&env.storage_path, init(env)).map_err(|error| of_path(error.to_string()))?;
     let mut lines = vec![match is_store {
-        true => "storage root: a store, in use".to_owned(),
-        false => "storage root: empty or absent, will be initialised".to_owned(),
+        true => "storage directory: initialised".to_owned(),
+        false => "storage directory: empty or missing, will be initialised".to_owned(),
     }];
     let mut warnings = Vec::new();
     let Ok(sys) = Real::open_root(&env.storage_path) else { return Ok((lines, warnings)) };
     let mut tell = |found: io::Result<Vec<Finding>>| match found {
         Ok(findings) => {
             for finding in findings {
-                lines.push(format!("storage root: {}", finding.told));
+                lines.push(format!("storage directory: {}", finding.told));
                 warnings.extend(finding.warning.map(|warning| Warning(of_path(warning))));
             }
         }
-        Err(error) => lines.push(format!("storage root: what its file system can do was not tried: {error}")),
+        Err(error) => lines.push(format!("storage directory: file system not tested: {error}")),
     };
     tell(probe::look(&sys));
     match is_store {
         true => tell(probe::attempt(&sys)),
-        false => lines.push("storage root: what its file system can do is tried once there is a store".to_owned()),
+        false => lines
+            .push("storage directory: file system not tested, since the directory is not initialised yet".to_owned()),
     }
     Ok((lines, warnings))
 }

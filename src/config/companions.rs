@@ -2,6 +2,7 @@
 
 use super::env::Env;
 use super::problems::{Problem, Problems, Warning};
+use super::safety;
 use super::values::AuthType;
 
 /// Adds what is missing beside what was given.
@@ -41,12 +42,13 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
     }
     // Whoever writes a list of rules believes that it rules.
     if env.is_given("REGISTRY_ACCESS_CONTROL_CONFIG") && !env.access_control_enabled {
-        let message = "needs REGISTRY_ACCESS_CONTROL_ENABLED=true; without it the rules would not be read";
+        let message = "needs REGISTRY_ACCESS_CONTROL_ENABLED=true; otherwise the rules are not applied";
         problems.push(Problem::of_key("REGISTRY_ACCESS_CONTROL_CONFIG", message));
     }
     auth_without_effect(env, problems, warnings);
     pages(env, problems);
     addresses(env, problems, warnings);
+    safety::check(env, warnings);
 }
 
 const TOKEN: &[&str] = &[
@@ -87,7 +89,7 @@ fn pages(env: &Env, problems: &mut Problems) {
     let both = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT") && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");
     // With a settings file the other half may be there: then `Live` compares.
     if default > max && (both || env.settings.is_none()) {
-        let message = format!("{default} is more than REGISTRY_PAGINATION_MAX_LIMIT, {max}");
+        let message = format!("{default} is more than REGISTRY_PAGINATION_MAX_LIMIT ({max})");
         problems.push(Problem::of_key("REGISTRY_PAGINATION_DEFAULT_LIMIT", message));
     }
 }
@@ -96,12 +98,12 @@ fn addresses(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
     if let Some(admin) = env.admin_addr {
         let every = admin.ip().is_unspecified() || env.host.is_unspecified();
         if admin.port() == env.port && env.port != 0 && (every || admin.ip() == env.host) {
-            let message = format!("{admin} is the address of the registry itself; take another port");
+            let message = format!("{admin} is also the address of the registry; use another port");
             problems.push(Problem::of_key("REGISTRY_ADMIN_ADDR", message));
         }
     }
     if let Some(all) = env.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
-        let message = format!("{all} believes everyone's X-Forwarded-* headers");
+        let message = format!("{all} trusts the forwarding headers of every client, who can then claim any address");
         warnings.push(Warning(Problem::of_key("REGISTRY_TRUSTED_PROXIES", message)));
     }
 }

@@ -129,7 +129,7 @@ impl Live {
         // Set in the environment alone, the pair has been compared there.
         let in_env = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT") && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");
         if default > max && !in_env {
-            let message = format!("the default page of {default} is more than the largest, {max}");
+            let message = format!("default_limit ({default}) is more than max_limit ({max})");
             problems.push(Problem::of_file(path, message).at_key("pagination"));
         }
     }

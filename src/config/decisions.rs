@@ -1,103 +1,107 @@
-//! What was decided, one line each, for the log at start and for `check`.
+//! What the boot settings are and where each comes from, one line each, for the log at start and
+//! for `check`.
 
 use super::env::{Env, Place};
-use super::values::{AuthType, LogFormat, LogLevel, StorageInit};
+use super::values::{AuthType, StorageInit, Words};
+use super::vars;
 
 impl Env {
-    /// One line per decision taken, without secrets.
+    /// One line for each decision, without secrets.
     pub fn decisions(&self) -> Vec<String> {
-        let mut lines = vec![
-            format!("address: {}{}", self.listen(), self.source("REGISTRY_PORT")),
-            self.storage_line(),
-            self.auth_line(),
-            self.rules_line(),
-            self.tls_line(),
-        ];
-        lines.push(match &self.settings {
-            Some(path) => format!("settings: {}", path.display()),
-            None => "settings: defaults (REGISTRY_SETTINGS is not set)".into(),
-        });
-        lines.push(match &self.public_url {
-            Some(url) => format!("public address: {url}"),
-            None => "public address: whatever the client asked for".into(),
-        });
-        lines.push(match &self.admin_addr {
-            Some(address) => format!("metrics and readiness: {address}"),
-            None => "metrics and readiness: on the main address".into(),
-        });
-        lines.push(if self.trusted_proxies.is_empty() {
-            "trusted proxies: none, forwarding headers are ignored".into()
-        } else {
-            let nets: Vec<_> = self.trusted_proxies.iter().map(ToString::to_string).collect();
-            format!("trusted proxies: {}", nets.join(", "))
-        });
-        lines.push(format!("log: {}, {}", level(self.log_level), format_word(self.log_format)));
-        lines
-    }
-
-    fn storage_line(&self) -> String {
-        let init = match self.storage_init {
-            StorageInit::Auto => "initialised if empty",
-            StorageInit::Never => "never initialised",
+        let path = |name: &str, path: &Option<std::path::PathBuf>| match path {
+            Some(path) => self.with_origin(path.display(), name),
+            None => self.with_origin("none", name),
         };
-        let source = self.source("REGISTRY_STORAGE_PATH");
-        format!("storage: {}{source}, {init}", self.storage_path.display())
+        vec![
+            format!(
+                "address: {} (host: {}; port: {})",
+                self.listen(),
+                self.origin("REGISTRY_HOST"),
+                self.origin("REGISTRY_PORT")
+            ),
+            format!(
+                "storage directory: {}; {}",
+                self.with_origin(self.storage_path.display(), "REGISTRY_STORAGE_PATH"),
+                match self.storage_init {
+                    StorageInit::Auto => "initialised if empty",
+                    StorageInit::Never => "never initialised",
+                }
+            ),
+            format!("authentication: {}", self.authentication()),
+            format!("access rules: {}", path("REGISTRY_ACCESS_CONTROL_CONFIG", &self.access_control_config)),
+            format!("permissions: {}", self.permissions()),
+            format!("TLS: {}", self.tls()),
+            format!("settings file: {}", path("REGISTRY_SETTINGS", &self.settings)),
+            match &self.public_url {
+                Some(url) => format!("public URL: {}", self.with_origin(url, "REGISTRY_PUBLIC_URL")),
+                None => "public URL: none (default); clients get the host they asked for".into(),
+            },
+            match &self.admin_addr {
+                Some(address) => {
+                    format!("metrics and health details: {}", self.with_origin(address, "REGISTRY_ADMIN_ADDR"))
+                }
+                None => "metrics and health details: on the main address (default)".into(),
+            },
+            format!("trusted proxies: {}", self.proxies()),
+            format!(
+                "log: level {}; format {}",
+                self.with_origin(self.log_level.word(), "REGISTRY_LOG_LEVEL"),
+                self.with_origin(self.log_format.word(), "REGISTRY_LOG_FORMAT")
+            ),
+        ]
     }
 
-    fn auth_line(&self) -> String {
+    fn authentication(&self) -> String {
+        let kind = self.with_origin(self.auth_type.word(), "REGISTRY_AUTH_TYPE");
+        let users = self
+            .auth_htpasswd
+            .iter()
+            .map(|path| format!("users from {}", self.with_origin(path.display(), "REGISTRY_AUTH_HTPASSWD")));
+        let users: String = users.collect();
         match self.auth_type {
-            AuthType::None => "authentication: none; anyone who reaches the address may pull, push and delete".into(),
+            AuthType::None => format!("{kind}; every caller is anonymous"),
             AuthType::Basic if self.auth_token_signingkey.is_some() => {
-                format!(
-                    "authentication: own tokens for {}, had at /auth/token by users of the htpasswd file",
-                    self.token_service()
-                )
+                format!("{kind}; built-in token service {:?} at /auth/token; {users}", self.token_service())
             }
-            AuthType::Basic => "authentication: basic; users of the htpasswd file".into(),
-            AuthType::Token => "authentication: token; bearers of the external service's tokens".into(),
-        }
-    }
-
-    fn rules_line(&self) -> String {
-        match self.access_control_config.as_ref().filter(|_| self.access_control_enabled) {
-            Some(path) => format!("access rules: {}", path.display()),
-            None => "access rules: none".into(),
-        }
-    }
-
-    fn tls_line(&self) -> String {
-        match (&self.tls_cert, &self.tls_client_ca) {
-            (None, _) => "TLS: off, plain HTTP".into(),
-            (Some(cert), None) => format!("TLS: {}", cert.display()),
-            (Some(cert), Some(ca)) => {
-                format!("TLS: {}, clients need a certificate of {}", cert.display(), ca.display())
+            AuthType::Basic => format!("{kind}; {users}"),
+            AuthType::Token => {
+                let realm = self.auth_token_realm.as_deref().unwrap_or_default();
+                format!("{kind}; tokens from {}", self.with_origin(realm, "REGISTRY_AUTH_TOKEN_REALM"))
             }
         }
     }
 
-    /// Where a value came from, in brackets.
-    fn source(&self, name: &str) -> String {
+    fn tls(&self) -> String {
+        let Some(cert) = &self.tls_cert else { return "off (default); plain HTTP".into() };
+        let cert = self.with_origin(cert.display(), "REGISTRY_TLS_CERT");
+        match &self.tls_client_ca {
+            None => format!("certificate {cert}"),
+            Some(ca) => {
+                let ca = self.with_origin(ca.display(), "REGISTRY_TLS_CLIENT_CA");
+                format!("certificate {cert}; clients need a certificate from {ca}")
+            }
+        }
+    }
+
+    fn proxies(&self) -> String {
+        if self.trusted_proxies.is_empty() {
+            return "none (default); forwarding headers are ignored".into();
+        }
+        let nets: Vec<_> = self.trusted_proxies.iter().map(ToString::to_string).collect();
+        self.with_origin(nets.join(", "), "REGISTRY_TRUSTED_PROXIES")
+    }
+
+    fn with_origin(&self, value: impl std::fmt::Display, name: &str) -> String {
+        format!("{value} ({})", self.origin(name))
+    }
+
+    /// Where a value comes from: `default`, `flag --port`, `environment REGISTRY_PORT` or `.env line 3`.
+    fn origin(&self, name: &str) -> String {
         match self.place(name) {
-            None => " (default)".into(),
-            Some(Place::Environment) => format!(" ({name})"),
-            Some(Place::Flag) => " (flag)".into(),
-            Some(Place::File(path, line)) => format!(" ({}:{line})", path.display()),
+            None => "default".into(),
+            Some(Place::Environment) => format!("environment {name}"),
+            Some(Place::Flag) => format!("flag --{}", vars::var(name).map_or(name, |var| var.flag)),
+            Some(Place::File(path, line)) => format!("{} line {line}", path.display()),
         }
-    }
-}
-
-fn level(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Warn => "warn",
-        LogLevel::Error => "error",
-    }
-}
-
-fn format_word(format: LogFormat) -> &'static str {
-    match format {
-        LogFormat::Pretty => "pretty",
-        LogFormat::Json => "json",
     }
 }

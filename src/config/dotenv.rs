@@ -67,8 +67,10 @@ fn parse(path: &Path, bytes: &[u8], problems: &mut Problems) -> Vec<Assignment> 
             Err(dotenvy::Error::LineParse(text, _)) => {
                 // An open quotation mark runs to the end of the file: name the line it began on.
                 let first = line.saturating_sub(text.trim_end_matches('\n').matches('\n').count());
-                problems
-                    .push(Problem::of_file(path, "is not NAME=value (quote values with blanks)").at_line(first.max(1)));
+                problems.push(
+                    Problem::of_file(path, "is not NAME=value (put quotes around values with spaces)")
+                        .at_line(first.max(1)),
+                );
                 continue;
             }
             // The file is in memory, so what is left is text that is not UTF-8; the parser cannot go on.
@@ -79,7 +81,7 @@ fn parse(path: &Path, bytes: &[u8], problems: &mut Problems) -> Vec<Assignment> 
         };
         match found.iter().find(|other| other.name == name && name.starts_with("REGISTRY_")) {
             Some(other) => problems.push(
-                Problem::of_file(path, format!("is set twice, first in line {}", other.line))
+                Problem::of_file(path, format!("is set twice, first on line {}", other.line))
                     .at_line(line)
                     .at_key(name),
             ),
@@ -118,9 +120,9 @@ mod tests {
         assert_eq!(found.len(), 3);
         assert_eq!(
             problems,
-            ".env:2: is not NAME=value (quote values with blanks)\n\
-             .env:5: REGISTRY_PORT: is set twice, first in line 4\n\
-             .env:6: is not NAME=value (quote values with blanks)"
+            ".env:2: is not NAME=value (put quotes around values with spaces)\n\
+             .env:5: REGISTRY_PORT: is set twice, first on line 4\n\
+             .env:6: is not NAME=value (put quotes around values with spaces)"
         );
     }
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::distribution::Foreign;
+use super::live::Live;
 use super::names::{self, Name};
 use super::problems::{Problem, Problems, Warning};
 use super::values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit};
-use super::vars::{self, VARS, Var};
-use super::{companions, dotenv};
+use super::vars::{self, VARS};
+use super::{companions, dotenv, variables};
 
 /// Where a value came from, the weakest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,20 @@ pub enum Place {
     Environment,
     /// A flag of the command line.
     Flag,
+}
+
+impl Place {
+    /// A problem of a variable, named as the operator wrote it.
+    pub(super) fn problem(&self, name: &str, message: String) -> Problem {
+        match self {
+            Self::File(path, line) => Problem::of_file(path, message).at_line(*line).at_key(name),
+            Self::Environment => Problem::of_key(name, message),
+            Self::Flag => {
+                let flag = vars::var(name).map_or(name, |var| var.flag);
+                Problem::of_key(format!("--{flag}"), message)
+            }
+        }
+    }
 }
 
 /// Everything decided before the start; one field per row of [`VARS`].
@@ -90,17 +106,52 @@ pub(super) struct Reading {
     pub(super) env: Env,
     pub(super) warnings: Vec<Warning>,
     pub(super) problems: Problems,
+    distribution: Vec<Foreign>,
+}
+
+impl Reading {
+    /// Judges the variables of Distribution by the settings that are in force beside them.
+    pub(super) fn judged_by(mut self, live: &Live) -> Self {
+        for foreign in &self.distribution {
+            foreign.judge(live, &mut self.problems, &mut self.warnings);
+        }
+        self
+    }
 }
 
 impl Default for Env {
-    /// The defaults of the table, with nothing given.
+    /// The defaults of [`VARS`] as values (a test compares them), with nothing given.
     fn default() -> Self {
-        let mut env = Self::blank();
-        for (var, default) in VARS.iter().filter_map(|var| Some((var, var.default?))) {
-            let set = (var.set)(&mut env, default);
-            debug_assert_eq!(set, Ok(()), "default of {}", var.name);
+        Self {
+            host: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: 15000,
+            admin_addr: None,
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            storage_path: PathBuf::from("./data"),
+            storage_init: StorageInit::Auto,
+            upload_timeout: Duration::from_secs(3600),
+            upload_cleanup_interval: Duration::from_secs(300),
+            auth_type: AuthType::None,
+            auth_realm: "Registry".to_owned(),
+            auth_htpasswd: None,
+            auth_token_realm: None,
+            auth_token_service: None,
+            auth_token_issuer: None,
+            auth_token_publickey: None,
+            auth_token_signingkey: None,
+            access_control_enabled: false,
+            access_control_config: None,
+            settings: None,
+            pagination_default_limit: 100,
+            pagination_max_limit: 1000,
+            log_level: LogLevel::Info,
+            log_format: LogFormat::Pretty,
+            given: BTreeMap::new(),
         }
-        env
     }
 }
 
@@ -117,7 +168,7 @@ impl Env {
         dotenv: Option<&Path>,
         flags: impl IntoIterator<Item = (&'static str, OsString)>,
     ) -> Result<(Self, Vec<Warning>), Problems> {
-        let reading = read(vars, dotenv, flags);
+        let reading = read(vars, dotenv, flags).judged_by(&Live::default());
         reading.problems.or((reading.env, reading.warnings))
     }
 
@@ -140,40 +191,6 @@ impl Env {
     pub fn listen(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
-
-    /// A value for every field before the table's defaults are read into it.
-    fn blank() -> Self {
-        Self {
-            host: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            port: 0,
-            admin_addr: None,
-            public_url: None,
-            trusted_proxies: Vec::new(),
-            tls_cert: None,
-            tls_key: None,
-            tls_client_ca: None,
-            storage_path: PathBuf::new(),
-            storage_init: StorageInit::Never,
-            upload_timeout: Duration::ZERO,
-            upload_cleanup_interval: Duration::ZERO,
-            auth_type: AuthType::None,
-            auth_realm: String::new(),
-            auth_htpasswd: None,
-            auth_token_realm: None,
-            auth_token_service: None,
-            auth_token_issuer: None,
-            auth_token_publickey: None,
-            auth_token_signingkey: None,
-            access_control_enabled: false,
-            access_control_config: None,
-            settings: None,
-            pagination_default_limit: 0,
-            pagination_max_limit: 0,
-            log_level: LogLevel::Info,
-            log_format: LogFormat::Pretty,
-            given: BTreeMap::new(),
-        }
-    }
 }
 
 /// The variables of this process: the only place that asks for them.
@@ -191,6 +208,15 @@ pub(super) fn read(
     gather(vars, dotenv, flags).finish()
 }
 
+/// The text of every variable that was given, right or wrong.
+pub(super) fn values(
+    vars: impl IntoIterator<Item = (OsString, OsString)>,
+    dotenv: Option<&Path>,
+    flags: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> BTreeMap<&'static str, OsString> {
+    gather(vars, dotenv, flags).values.into_iter().map(|(name, (value, _))| (name, value)).collect()
+}
+
 /// The path of the htpasswd file alone, for the commands that edit it: what is wrong or missing
 /// beside it is no reason not to make the first user.
 ///
@@ -203,12 +229,14 @@ pub fn htpasswd_path(
 ) -> Result<PathBuf, Problems> {
     const NAME: &str = "REGISTRY_AUTH_HTPASSWD";
     let mut gathered = gather(vars, dotenv, flags);
-    let mut env = Env::blank();
-    if let (Some(var), Some((value, place))) = (vars::var(NAME), gathered.values.remove(NAME)) {
-        set(var, &mut env, &value).map_err(|message| Problems(vec![problem(NAME, &place, message)]))?;
+    let mut env = Env::default();
+    gathered.values.retain(|name, _| *name == NAME);
+    let problems = gathered.read_into(&mut env);
+    if !problems.is_empty() {
+        return Err(problems);
     }
     env.auth_htpasswd.ok_or_else(|| {
-        gathered.problems.push(Problem::of_key(NAME, "is not set: set it, or name the file with --file"));
+        gathered.problems.push(Problem::of_key(NAME, "is not set; set it, or pass the file with --file"));
         gathered.problems
     })
 }
@@ -241,6 +269,7 @@ fn gather(
 struct Gathered {
     values: BTreeMap<&'static str, (OsString, Place)>,
     ignored: Vec<String>,
+    distribution: Vec<Foreign>,
     problems: Problems,
 }
 
@@ -251,22 +280,35 @@ impl Gathered {
             Name::Ours(var) => {
                 self.values.insert(var.name, (value, place));
             }
-            Name::Refused(message) => self.problems.push(problem(name, &place, message)),
+            Name::Misspelt(var) => {
+                let message = format!("is not a variable of Wharfinger; did you mean {}?", var.name);
+                self.problems.push(place.problem(name, message));
+            }
+            Name::Distribution => self.distribution.extend(Foreign::of(name, &value, &place)),
             Name::Ignored => self.ignored.push(name.to_owned()),
             Name::Foreign => {}
         }
     }
 
+    /// Reads the values into `env`; what is wrong with them, in the order of the table.
+    fn read_into(&self, env: &mut Env) -> Problems {
+        let text = |(value, _): &(OsString, Place)| value.to_str().map(str::to_owned);
+        let texts = self.values.iter().filter_map(|(name, given)| Some((*name, text(given)?)));
+        let wrong = variables::read(texts, env);
+        let mut problems = Problems::default();
+        for (name, given) in VARS.iter().filter_map(|var| self.values.get_key_value(var.name)) {
+            let wrong = wrong.iter().find(|(of, _)| of == name).map(|(_, message)| message.clone());
+            let wrong = if text(given).is_none() { Some("is not UTF-8 text".to_owned()) } else { wrong };
+            problems.0.extend(wrong.map(|message| given.1.problem(name, message)));
+            env.given.insert(name, given.1.clone());
+        }
+        problems
+    }
+
     fn finish(mut self) -> Reading {
         let mut env = Env::default();
-        for var in VARS {
-            if let Some((value, place)) = self.values.remove(var.name) {
-                if let Err(message) = set(var, &mut env, &value) {
-                    self.problems.push(problem(var.name, &place, message));
-                }
-                env.given.insert(var.name, place);
-            }
-        }
+        let wrong = self.read_into(&mut env);
+        self.problems.0.extend(wrong.0);
         let mut warnings = Vec::new();
         if !self.ignored.is_empty() {
             self.ignored.sort();
@@ -275,31 +317,10 @@ impl Gathered {
                 file: None,
                 line: None,
                 key: None,
-                message: format!("ignored, not variables of this program: {}", self.ignored.join(", ")),
+                message: format!("ignored, not variables of Wharfinger: {}", self.ignored.join(", ")),
             }));
         }
         companions::check(&env, &mut self.problems, &mut warnings);
-        Reading { env, warnings, problems: self.problems }
-    }
-}
-
-fn set(var: &Var, env: &mut Env, value: &OsString) -> Result<(), String> {
-    let text = value.to_str().ok_or("is not UTF-8 text")?;
-    // One rule for every variable: an empty one is a template that was not filled in.
-    if text.trim().is_empty() {
-        return Err("is empty: give it a value or unset it".into());
-    }
-    (var.set)(env, text)
-}
-
-/// A problem of a variable, named the way the operator wrote it.
-fn problem(name: &str, place: &Place, message: String) -> Problem {
-    match place {
-        Place::File(path, line) => Problem::of_file(path, message).at_line(*line).at_key(name),
-        Place::Environment => Problem::of_key(name, message),
-        Place::Flag => {
-            let flag = vars::var(name).map_or(name, |var| var.flag);
-            Problem::of_key(format!("--{flag}"), message)
-        }
+        Reading { env, warnings, problems: self.problems, distribution: self.distribution }
     }
 }

@@ -196,7 +196,7 @@ impl Key {
                 set(live, on);
                 Ok(())
             }
-            _ => Err(format!("must be {}, not of type boolean", self.range())),
+            _ => Err(format!("must be {}, not a boolean", self.range())),
         }
     }
 }
@@ -204,13 +204,14 @@ impl Key {
 /// A line that can stand in a header between quotation marks.
 fn line(text: &str, most: u64) -> values::Value<()> {
     if text.len() as u64 > most {
-        return Err(format!("has {} characters, more than {most}", text.len()));
+        return Err(format!("has {} characters; at most {most} are allowed", text.len()));
     }
     match text.bytes().all(|b| (b' '..=b'~').contains(&b) && !matches!(b, b'"' | b'\\')) {
         true => Ok(()),
-        false => {
-            Err("may hold ASCII letters, digits, blanks and signs, but no quotation mark and no backslash".to_owned())
-        }
+        false => Err(
+            "may contain only ASCII letters, digits, spaces and punctuation, without quotation marks and backslashes"
+                .to_owned(),
+        ),
     }
 }
 

@@ -66,8 +66,8 @@ impl ListKey {
     /// The accepted values, for people.
     pub fn range(&self) -> String {
         match self.set {
-            SetItem::Patterns(_) => "patterns of repositories".to_owned(),
-            SetItem::Expression(_) => "an expression".to_owned(),
+            SetItem::Patterns(_) => "repository patterns".to_owned(),
+            SetItem::Expression(_) => "a regular expression".to_owned(),
             SetItem::Number(min, max, _) => format!("{min} to {max}"),
         }
     }
@@ -103,10 +103,10 @@ impl ListKey {
     pub(super) fn set_array(&self, draft: &mut Draft, texts: &[&str]) -> Value<()> {
         let SetItem::Patterns(set) = self.set else { return Err(format!("must be {}", self.wanted())) };
         if texts.is_empty() {
-            return Err("names no repository; \"**\" is all of them".to_owned());
+            return Err("must name at least one pattern; \"**\" matches every repository".to_owned());
         }
         let pattern = |text: &&str| match text.parse::<Pattern>() {
-            Ok(_) if text.contains('$') => Err(format!("{text:?}: there is no user here")),
+            Ok(_) if text.contains('$') => Err(format!("{text:?}: ${{user}} is only available in access rules")),
             Ok(pattern) => Ok(pattern),
             Err(why) => Err(format!("{text:?}: {why}")),
         };
@@ -119,7 +119,7 @@ const REPOSITORIES: ListKey = ListKey {
     key: "repositories",
     example: "[\"team/**\"]",
     required: true,
-    help: "The repositories it speaks of: any of these patterns, of the grammar of access rules but `${user}`.",
+    help: "Repository patterns, as in access rules (`${user}` is not available here).",
     set: SetItem::Patterns(|draft, patterns| draft.repositories = patterns),
 };
 
@@ -127,36 +127,36 @@ const REPOSITORIES: ListKey = ListKey {
 pub static LISTS: &[List] = &[
     List {
         section: "retention",
-        help: "Which tags and untagged manifests go by themselves. The first rule whose repositories match a \
-               repository decides about it, alone; `wharfinger plan` shows what it does.",
+        help: "Which tags and untagged manifests are deleted automatically. For each repository, only the first rule \
+               whose patterns match it applies; `wharfinger plan` shows the effect.",
         keys: &[
             REPOSITORIES,
             ListKey {
                 key: "tags",
                 example: "\"dev-.*\"",
                 required: false,
-                help: "The tags it speaks of; all unless set. Others stay.",
+                help: "The tags that the rule may delete; all if not set. Other tags are kept.",
                 set: SetItem::Expression(|draft, tags| draft.tags = Some(tags)),
             },
             ListKey {
                 key: "keep_last",
                 example: "10",
                 required: false,
-                help: "Keep so many tags, those pushed last.",
+                help: "Keep this many tags, those pushed last.",
                 set: SetItem::Number(1, MOST_TAGS, |draft, n| draft.keep_last = Some(n)),
             },
             ListKey {
                 key: "keep_younger_than_days",
                 example: "30",
                 required: false,
-                help: "Keep tags pushed within so many days.",
+                help: "Keep tags pushed within this many days.",
                 set: SetItem::Number(1, MOST_DAYS, |draft, n| draft.keep_younger = Some(n)),
             },
             ListKey {
                 key: "keep_pulled_within_days",
                 example: "90",
                 required: false,
-                help: "Keep tags pulled or pushed within so many days, and untagged manifests pulled within them.",
+                help: "Keep tags pulled or pushed within this many days, and untagged manifests pulled within them.",
                 set: SetItem::Number(1, MOST_DAYS, |draft, n| draft.keep_pulled = Some(n)),
             },
             ListKey {
@@ -170,8 +170,8 @@ pub static LISTS: &[List] = &[
                 key: "delete_untagged_after_days",
                 example: "7",
                 required: false,
-                help: "Manifests that no tag points to go so many days after they were pushed or lost their last tag; \
-                       never unless set.",
+                help: "Delete untagged manifests this many days after they were pushed or lost their last tag; never if \
+                       not set.",
                 set: SetItem::Number(0, MOST_DAYS, |draft, n| draft.delete_untagged = Some(n)),
             },
         ],
@@ -190,14 +190,14 @@ pub static LISTS: &[List] = &[
     },
     List {
         section: "immutable",
-        help: "Tags that never come to point elsewhere and cannot be deleted by clients or rules.",
+        help: "Tags that cannot be moved to another manifest, and that neither clients nor retention rules can delete.",
         keys: &[
             REPOSITORIES,
             ListKey {
                 key: "tags",
                 example: "\"v[0-9.]+\"",
                 required: true,
-                help: "The tags. Those that signing tools rewrite (`sha256-…`) are never among them.",
+                help: "The immutable tags. Tags that signing tools rewrite (`sha256-…`) never are.",
                 set: SetItem::Expression(|draft, tags| draft.tags = Some(tags)),
             },
         ],

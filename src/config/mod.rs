@@ -7,6 +7,7 @@
 mod companions;
 mod compile;
 mod decisions;
+mod distribution;
 mod dotenv;
 mod env;
 mod key_table;
@@ -15,8 +16,10 @@ mod limits;
 mod list_table;
 mod live;
 mod names;
+mod pending;
 mod people;
 mod problems;
+mod safety;
 mod settings;
 mod snapshot;
 #[cfg(test)]
@@ -24,6 +27,7 @@ mod tests;
 mod tls;
 mod tokens;
 mod values;
+mod variables;
 mod vars;
 mod watch;
 
@@ -37,6 +41,7 @@ pub use keys::{Key, Unit};
 pub use limits::Limits;
 pub use list_table::{LISTS, List, ListKey};
 pub use live::{Live, Operator, Stale, TokenLives, Tokens};
+pub use pending::Pending;
 pub use problems::{Problem, Problems, Warning};
 pub use values::{AuthType, ForwardedHeaders, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, size};
 pub use vars::{Applies, VARS, Var, var};
@@ -72,7 +77,9 @@ pub fn read(
     dotenv: Option<&Path>,
     flags: impl IntoIterator<Item = (&'static str, OsString)>,
 ) -> Report {
-    let env::Reading { env, mut warnings, mut problems } = env::read(vars, dotenv, flags);
-    let live = Live::compile(&env, &Files::of(&env).read(), None, &mut problems, &mut warnings);
+    let mut reading = env::read(vars, dotenv, flags);
+    let (env, problems, warnings) = (&reading.env, &mut reading.problems, &mut reading.warnings);
+    let live = Live::compile(env, &Files::of(env).read(), None, problems, warnings);
+    let env::Reading { env, warnings, problems, .. } = reading.judged_by(&live);
     Report { env, live, warnings, problems }
 }

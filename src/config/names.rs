@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use super::distribution;
 use super::vars::{VARS, Var, var};
 
 /// What a variable's name turned out to be.
@@ -9,8 +10,10 @@ use super::vars::{VARS, Var, var};
 pub(super) enum Name {
     /// A row of the table.
     Ours(&'static Var),
-    /// Fatal: the operator meant something by it; the text says what to do.
-    Refused(String),
+    /// One of CNCF Distribution; what is said about it depends on its value.
+    Distribution,
+    /// A mistake for this one of ours.
+    Misspelt(&'static Var),
     /// Begins like ours but belongs to someone else.
     Ignored,
     /// Nothing to do with us.
@@ -26,70 +29,6 @@ const OTHERS: &[&str] = &[
     "REGISTRY_USER",
     "REGISTRY_PASSWORD",
     "REGISTRY_TOKEN",
-];
-
-const NONE: &str = "has no counterpart yet";
-
-/// Names of CNCF Distribution (`*` at the end: any continuation) and what to use instead; first match wins.
-const DISTRIBUTION: &[(&str, &str)] = &[
-    ("REGISTRY_STORAGE", "use REGISTRY_STORAGE_PATH; there is one driver, the file system"),
-    ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "use REGISTRY_STORAGE_PATH"),
-    ("REGISTRY_STORAGE_FILESYSTEM*", NONE),
-    ("REGISTRY_STORAGE_S3*", NONE),
-    ("REGISTRY_STORAGE_AZURE*", NONE),
-    ("REGISTRY_STORAGE_GCS*", NONE),
-    ("REGISTRY_STORAGE_INMEMORY*", NONE),
-    ("REGISTRY_STORAGE_CACHE*", "needs no counterpart; unset it"),
-    ("REGISTRY_STORAGE_DELETE_ENABLED", "has no counterpart yet; deleting is possible"),
-    ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING*", "use REGISTRY_UPLOAD_TIMEOUT and REGISTRY_UPLOAD_CLEANUP_INTERVAL"),
-    ("REGISTRY_STORAGE_MAINTENANCE*", NONE),
-    ("REGISTRY_STORAGE_REDIRECT*", NONE),
-    ("REGISTRY_STORAGE_TAG*", "needs no counterpart; unset it"),
-    ("REGISTRY_HTTP_ADDR", "use REGISTRY_HOST and REGISTRY_PORT"),
-    ("REGISTRY_HTTP_HOST", "use REGISTRY_PUBLIC_URL"),
-    ("REGISTRY_HTTP_NET", NONE),
-    ("REGISTRY_HTTP_PREFIX", NONE),
-    ("REGISTRY_HTTP_RELATIVEURLS", "needs no counterpart; locations are relative unless told otherwise"),
-    ("REGISTRY_HTTP_SECRET", "needs no counterpart; upload state is kept on disk, unset it"),
-    ("REGISTRY_HTTP_DRAINTIMEOUT", "use server.drain_seconds in the file REGISTRY_SETTINGS names"),
-    ("REGISTRY_HTTP_TLS_CERTIFICATE", "use REGISTRY_TLS_CERT"),
-    ("REGISTRY_HTTP_TLS_KEY", "use REGISTRY_TLS_KEY"),
-    ("REGISTRY_HTTP_TLS_CLIENTCAS*", "use REGISTRY_TLS_CLIENT_CA"),
-    ("REGISTRY_HTTP_TLS*", NONE),
-    ("REGISTRY_HTTP_HTTP2*", NONE),
-    ("REGISTRY_HTTP_H2C*", "needs no counterpart; HTTP/2 without TLS is always understood"),
-    ("REGISTRY_HTTP_HEADERS*", NONE),
-    ("REGISTRY_HTTP_DEBUG_ADDR", "use REGISTRY_ADMIN_ADDR"),
-    ("REGISTRY_HTTP_DEBUG*", "use REGISTRY_ADMIN_ADDR, which serves metrics too"),
-    ("REGISTRY_AUTH", "use REGISTRY_AUTH_TYPE"),
-    ("REGISTRY_AUTH_HTPASSWD_PATH", "use REGISTRY_AUTH_TYPE=basic and REGISTRY_AUTH_HTPASSWD"),
-    ("REGISTRY_AUTH_HTPASSWD_REALM", "use REGISTRY_AUTH_REALM"),
-    ("REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE", "use REGISTRY_AUTH_TOKEN_PUBLICKEY"),
-    ("REGISTRY_AUTH_TOKEN_JWKS", "use REGISTRY_AUTH_TOKEN_PUBLICKEY"),
-    ("REGISTRY_AUTH_TOKEN_AUTOREDIRECT*", "use REGISTRY_AUTH_TOKEN_REALM"),
-    ("REGISTRY_AUTH_TOKEN_SIGNINGALGORITHMS*", "needs no counterpart; the key decides the algorithm"),
-    ("REGISTRY_AUTH_SILLY*", NONE),
-    ("REGISTRY_LOG_FORMATTER", "use REGISTRY_LOG_FORMAT"),
-    ("REGISTRY_LOG_ACCESSLOG*", "use REGISTRY_LOG_LEVEL=warn to leave out the line per request"),
-    ("REGISTRY_LOG_FIELDS*", NONE),
-    ("REGISTRY_LOG_HOOKS*", NONE),
-    ("REGISTRY_LOG_REPORTCALLER", NONE),
-    ("REGISTRY_LOGLEVEL", "use REGISTRY_LOG_LEVEL"),
-    ("REGISTRY_CATALOG_MAXENTRIES", "use REGISTRY_PAGINATION_MAX_LIMIT"),
-    ("REGISTRY_TAGS_MAXTAGS", "use REGISTRY_PAGINATION_MAX_LIMIT"),
-    ("REGISTRY_PROXY_REMOTEURL", NONE),
-    ("REGISTRY_PROXY_USERNAME", NONE),
-    ("REGISTRY_PROXY_PASSWORD", NONE),
-    ("REGISTRY_PROXY_TTL", NONE),
-    ("REGISTRY_PROXY_CACHEWRITETIMEOUT", NONE),
-    ("REGISTRY_PROXY_EXEC*", NONE),
-    ("REGISTRY_NOTIFICATIONS*", NONE),
-    ("REGISTRY_MIDDLEWARE*", NONE),
-    ("REGISTRY_VALIDATION*", NONE),
-    ("REGISTRY_POLICY_REPOSITORY*", NONE),
-    ("REGISTRY_HEALTH_STORAGEDRIVER*", NONE),
-    ("REGISTRY_REDIS_ADDR*", "needs no counterpart; unset it"),
-    ("REGISTRY_CONFIGURATION_PATH", "has no counterpart; use REGISTRY_SETTINGS and environment variables"),
 ];
 
 /// Whether a value is one Kubernetes sets for a service's port (`tcp://10.0.0.1:5000`).
@@ -108,21 +47,13 @@ pub(super) fn classify(name: &str, linked: bool) -> Name {
     if let Some(var) = var(name) {
         return Name::Ours(var);
     }
-    let distribution = DISTRIBUTION.iter().find(|(pattern, _)| matches(pattern, name));
-    if let Some((_, answer)) = distribution {
-        return Name::Refused(format!("is a variable of CNCF Distribution: {answer}"));
+    if distribution::knows(name) {
+        return Name::Distribution;
     }
     match near_miss(&upper) {
-        Some(var) => Name::Refused(format!("is not a variable; did you mean {}?", var.name)),
+        Some(var) => Name::Misspelt(var),
         None if prefixed => Name::Ignored,
         None => Name::Foreign,
-    }
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(stem) => name.starts_with(stem),
-        None => name == pattern,
     }
 }
 
@@ -158,31 +89,9 @@ fn near_miss(upper: &str) -> Option<&'static Var> {
         let short = var.name.len() <= "REGISTRY_".len() + 5;
         if short && upper.starts_with("REGISTRY_") { 1 } else { 2 }
     };
-    let close = VARS.iter().map(|var| (distance(var.name, upper), var));
+    let close = VARS.iter().map(|var| (strsim::osa_distance(var.name, upper), var));
     let closest = close.filter(|(far, var)| *far <= allowed(var));
     closest.min_by_key(|(far, _)| *far).map(|(_, var)| var)
-}
-
-/// How many letters must be added, removed, changed or swapped with a neighbour.
-pub(super) fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > 2 {
-        return usize::MAX;
-    }
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let best = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                if swapped { best.min(rows[i - 2][j - 2] + 1) } else { best }
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -192,7 +101,8 @@ mod tests {
     fn answer(name: &str) -> String {
         match classify(name, false) {
             Name::Ours(var) => format!("ours {}", var.name),
-            Name::Refused(message) => message,
+            Name::Misspelt(var) => format!("did you mean {}?", var.name),
+            Name::Distribution => "of Distribution".into(),
             Name::Ignored => "ignored".into(),
             Name::Foreign => "foreign".into(),
         }
@@ -213,37 +123,7 @@ mod tests {
             ("REGISTRY_ACCESS_CONTROL_ENABLE", "REGISTRY_ACCESS_CONTROL_ENABLED"),
         ];
         for (name, ours) in table {
-            assert_eq!(answer(name), format!("is not a variable; did you mean {ours}?"), "{name}");
-        }
-    }
-
-    #[test]
-    fn names_of_distribution_are_answered_with_ours() {
-        let table = [
-            ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "use REGISTRY_STORAGE_PATH"),
-            ("REGISTRY_STORAGE", "REGISTRY_STORAGE_PATH"),
-            ("REGISTRY_HTTP_ADDR", "REGISTRY_HOST and REGISTRY_PORT"),
-            ("REGISTRY_HTTP_HOST", "REGISTRY_PUBLIC_URL"),
-            ("REGISTRY_AUTH", "REGISTRY_AUTH_TYPE"),
-            ("REGISTRY_AUTH_HTPASSWD_PATH", "REGISTRY_AUTH_HTPASSWD"),
-            ("REGISTRY_AUTH_HTPASSWD_REALM", "REGISTRY_AUTH_REALM"),
-            ("REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE", "REGISTRY_AUTH_TOKEN_PUBLICKEY"),
-            ("REGISTRY_HTTP_TLS_CERTIFICATE", "REGISTRY_TLS_CERT"),
-            ("REGISTRY_HTTP_TLS_KEY", "REGISTRY_TLS_KEY"),
-            ("REGISTRY_HTTP_TLS_CLIENTCAS_0", "REGISTRY_TLS_CLIENT_CA"),
-            ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "no counterpart yet"),
-            ("REGISTRY_HTTP_SECRET", "unset it"),
-            ("REGISTRY_LOG_FORMATTER", "REGISTRY_LOG_FORMAT"),
-            ("REGISTRY_STORAGE_DELETE_ENABLED", "no counterpart yet"),
-            ("REGISTRY_STORAGE_S3_SECRETKEY", "no counterpart yet"),
-            ("REGISTRY_PROXY_REMOTEURL", "no counterpart yet"),
-            ("REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME", "no counterpart yet"),
-            ("REGISTRY_REDIS_ADDRS", "unset it"),
-        ];
-        for (name, part) in table {
-            let answer = answer(name);
-            assert!(answer.starts_with("is a variable of CNCF Distribution"), "{name}: {answer}");
-            assert!(answer.contains(part), "{name}: {answer}");
+            assert_eq!(answer(name), format!("did you mean {ours}?"), "{name}");
         }
     }
 

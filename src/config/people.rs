@@ -64,19 +64,15 @@ pub(super) fn rights(
         }
     };
     warnings.extend(odd.iter().map(|odd| Warning(place(odd))));
-    if !authenticated {
-        let message = "access control without authentication: everybody is anonymous, so only rules for \"anonymous\" \
-                       and defaultPolicy apply";
-        warnings.push(Warning(Problem::of_key("REGISTRY_ACCESS_CONTROL_ENABLED", message)));
-    } else if policy.speaks_of_anonymous() && env.auth_type == AuthType::Basic && env.auth_token_signingkey.is_none() {
-        let message = "rules for \"anonymous\" have no effect for docker, which logs in or gives up where passwords are \
-                       asked for; REGISTRY_AUTH_TOKEN_SIGNINGKEY turns on the token service, with which they have";
+    if policy.speaks_of_anonymous() && env.auth_type == AuthType::Basic && env.auth_token_signingkey.is_none() {
+        let message = "rules for \"anonymous\" have no effect with docker, which does not pull anonymously from a registry \
+                       that asks for passwords; turn on the token service with REGISTRY_AUTH_TOKEN_SIGNINGKEY=auto";
         warnings.push(Warning(Problem::of_file(path, message)));
     }
     if env.auth_type == AuthType::Basic {
         // Secrets and rules may arrive minutes apart, so this is no problem.
         for (name, line) in policy.users().into_iter().filter(|(name, _)| !users.contains(name)) {
-            let message = format!("there is no user {name:?} in htpasswd");
+            let message = format!("user {name:?} is not in the htpasswd file");
             warnings.push(Warning(Problem::of_file(path, message).at_line(line)));
         }
     }
@@ -87,7 +83,7 @@ pub(super) fn rights(
 fn guarded<'f>(files: &'f Snapshot, path: &std::path::Path) -> Result<&'f str, String> {
     let text = files.text(path)?;
     match files.open_to_all(path).0 {
-        true => Err("can be written by everybody on this machine: chmod o-w".to_owned()),
+        true => Err("is writable by every user of this machine; run chmod o-w on it".to_owned()),
         false => Ok(text),
     }
 }

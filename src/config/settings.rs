@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use strsim::osa_distance;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -15,7 +16,6 @@ use super::key_table::KEYS;
 use super::keys::Key;
 use super::list_table::{Draft, LISTS, List, ListKey};
 use super::live::Live;
-use super::names;
 use super::problems::{Problem, Problems, Warning};
 
 /// Applies the text of a settings file to `live`; keys that the environment also sets are only checked.
@@ -69,11 +69,9 @@ pub(super) fn apply(
             let target = if winner.is_some() { &mut unused } else { &mut *live };
             match set(row, target, value.get_ref()) {
                 Err(message) => problems.push(place(value.span(), full, message)),
-                Ok(()) => {
-                    warnings.extend(winner.map(|variable| {
-                        Warning(place(key.span(), full, format!("locked: {variable} is set and wins")))
-                    }))
-                }
+                Ok(()) => warnings.extend(winner.map(|variable| {
+                    Warning(place(key.span(), full, format!("locked: {variable} is set and takes precedence")))
+                })),
             }
         }
     }
@@ -88,7 +86,7 @@ fn read_list(
 ) {
     let section = list.section;
     let DeValue::Array(tables) = value.get_ref() else {
-        wrong(value.span(), section.into(), format!("comes any number of times: write [[{section}]]"));
+        wrong(value.span(), section.into(), format!("must be a list of tables, each written [[{section}]]"));
         return;
     };
     for (i, item) in tables.iter().enumerate() {
@@ -120,7 +118,7 @@ fn read_list(
 }
 
 fn set_item(row: &ListKey, draft: &mut Draft, value: &Spanned<DeValue<'_>>) -> Result<(), String> {
-    let wrong_type = |other: &DeValue<'_>| format!("must be {}, not of type {}", row.wanted(), other.type_str());
+    let wrong_type = |other: &DeValue<'_>| format!("must be {}, not {}", row.wanted(), a_type(other));
     match value.get_ref() {
         DeValue::String(text) => row.set_text(draft, text),
         DeValue::Integer(integer) => match u64::from_str_radix(integer.as_str(), integer.radix()) {
@@ -146,8 +144,15 @@ fn set(row: &Key, live: &mut Live, value: &DeValue<'_>) -> Result<(), String> {
             Err(_) => Err(format!("{integer} is not in the range {}", row.range())),
         },
         DeValue::Boolean(on) => row.set_switch(live, *on),
-        other => Err(format!("must be {}, not of type {}", row.range(), other.type_str())),
+        other => Err(format!("must be {}, not {}", row.range(), a_type(other))),
     }
+}
+
+/// The type of a value, for people.
+fn a_type(value: &DeValue<'_>) -> String {
+    let word = value.type_str();
+    let article = if word.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {word}")
 }
 
 /// Entries as they stand in the file, so that problems come in the order of its lines.
@@ -172,7 +177,7 @@ fn unknown_section(name: &str) -> Option<String> {
     }
     let sections = KEYS.iter().map(|row| (row.section, format!("[{}]", row.section)));
     let sections = sections.chain(LISTS.iter().map(|list| (list.section, format!("[[{}]]", list.section))));
-    let close = sections.map(|(section, written)| (names::distance(section, name), written));
+    let close = sections.map(|(section, written)| (osa_distance(section, name), written));
     Some(match close.min_by_key(|(far, _)| *far) {
         Some((far, written)) if far <= 2 => format!("is not a section; did you mean {written}?"),
         _ => "is not a section".into(),
@@ -180,7 +185,7 @@ fn unknown_section(name: &str) -> Option<String> {
 }
 
 fn unknown_item_key(list: &List, key: &str) -> String {
-    let close = list.keys.iter().map(|row| (names::distance(row.key, key), row.key)).min();
+    let close = list.keys.iter().map(|row| (osa_distance(row.key, key), row.key)).min();
     if let Some((_, close)) = close.filter(|(far, _)| *far <= 2) {
         return format!("is not a setting; did you mean {close}?");
     }
@@ -190,7 +195,7 @@ fn unknown_item_key(list: &List, key: &str) -> String {
 
 fn unknown_key(section: &str, key: &str) -> String {
     let here = || KEYS.iter().filter(|row| row.section == section);
-    if let Some(row) = here().find(|row| names::distance(row.key, key) <= 2) {
+    if let Some(row) = here().find(|row| osa_distance(row.key, key) <= 2) {
         return format!("is not a setting; did you mean {}?", row.key);
     }
     if let Some(row) = KEYS.iter().find(|row| row.key == key) {

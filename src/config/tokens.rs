@@ -41,10 +41,13 @@ pub(super) fn load(
         }
         let content = match files.bytes(&path) {
             Ok(content) => content,
-            Err(why) => return refuse(&path, format!("{why}; make a key with: wharfinger key new {}", path.display())),
+            Err(why) => {
+                return refuse(&path, format!("{why}; create a key with: wharfinger key new {}", path.display()));
+            }
         };
         if files.open_to_all(&path).1 {
-            let message = "can be read by everybody on this machine, and whoever reads it can make tokens: chmod o-r";
+            let message =
+                "is readable by every user of this machine, who could issue tokens with it; run chmod o-r on it";
             warnings.push(Warning(Problem::of_file(&path, message)));
         }
         let issuer = env.auth_token_issuer.as_deref().unwrap_or(ISSUER);
@@ -58,7 +61,7 @@ pub(super) fn load(
     let (Some(issuer), Some(service)) = (&env.auth_token_issuer, &env.auth_token_service) else { return Tokens::None };
     match files.bytes(path).and_then(|content| Verifier::parse(content, issuer, service)) {
         Ok(_) if files.open_to_all(path).0 => {
-            refuse(path, "can be written by everybody on this machine: chmod o-w".to_owned())
+            refuse(path, "is writable by every user of this machine; run chmod o-w on it".to_owned())
         }
         Ok(verifier) => Tokens::Elsewhere(Arc::new(verifier)),
         Err(why) => refuse(path, why),

@@ -13,6 +13,35 @@ use ipnet::IpNet;
 /// The result of reading one value; the error is the sentence to show.
 pub(super) type Value<T> = Result<T, String>;
 
+/// A type whose values are written as one of some words.
+pub(super) trait Words: Copy + PartialEq + 'static {
+    /// Each value with its word.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The word of this value.
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| word)
+    }
+}
+
+impl Words for LogLevel {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("debug", Self::Debug), ("info", Self::Info), ("warn", Self::Warn), ("error", Self::Error)];
+}
+
+impl Words for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("pretty", Self::Pretty), ("json", Self::Json)];
+}
+
+impl Words for StorageInit {
+    const WORDS: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("never", Self::Never)];
+}
+
+impl Words for AuthType {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("basic", Self::Basic), ("token", Self::Token)];
+}
+
 /// Log lines below this level are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
@@ -130,7 +159,7 @@ pub(super) fn port(text: &str) -> Value<u16> {
 /// An IP address to listen on.
 pub(super) fn ip(text: &str) -> Value<IpAddr> {
     text.parse().map_err(|_| {
-        format!("{text:?} is not an IP address such as 0.0.0.0, 127.0.0.1 or :: (names are not looked up)")
+        format!("{text:?} is not an IP address such as 0.0.0.0, 127.0.0.1 or :: (host names are not supported)")
     })
 }
 
@@ -143,7 +172,7 @@ pub(super) fn socket(text: &str) -> Value<SocketAddr> {
 /// The path of a file or directory.
 pub(super) fn path(text: &str) -> Value<PathBuf> {
     if text.contains("-----BEGIN") || text.contains(['\n', '\0']) {
-        return Err("holds the content of a file; it must be the path of one".into());
+        return Err("is the content of a file; set the path of the file instead".into());
     }
     Ok(PathBuf::from(text))
 }
@@ -159,7 +188,7 @@ pub(super) fn signing_key(text: &str) -> Value<SigningKey> {
 /// Text which is sent in a header between quotation marks.
 pub(super) fn quotable(text: &str) -> Value<String> {
     if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
-        return Err("may not hold quotation marks, backslashes or control characters".into());
+        return Err("must not contain quotation marks, backslashes or control characters".into());
     }
     Ok(text.to_owned())
 }
@@ -174,14 +203,14 @@ pub(super) fn url(text: &str) -> Value<http::Uri> {
         return Err(refuse());
     }
     if authority.as_str().contains('@') {
-        return Err("may not hold a user name or password".into());
+        return Err("must not contain a user name or password".into());
     }
     if authority.as_str().len() > authority.host().len() && authority.port_u16().is_none() {
-        return Err("has a port which is not a number from 0 to 65535".into());
+        return Err("has a port that is not a number from 0 to 65535".into());
     }
     // http::Uri drops a fragment silently.
     if text.contains('#') {
-        return Err("may not have a fragment (#…)".into());
+        return Err("must not have a fragment (#…)".into());
     }
     Ok(uri)
 }
@@ -195,7 +224,7 @@ pub(super) fn url_text(text: &str) -> Value<String> {
 pub(super) fn public_url(text: &str) -> Value<PublicUrl> {
     let uri = url(text)?;
     if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
-        return Err("may not have a path or query: registry clients only know a host and a port".into());
+        return Err("must not have a path or query: registry clients use only the host and the port".into());
     }
     let https = uri.scheme_str() == Some("https");
     let authority = uri.authority().cloned();
@@ -208,7 +237,7 @@ pub(super) fn networks(text: &str) -> Value<Vec<IpNet>> {
     let one = |item: &str| match item.parse::<IpAddr>() {
         Ok(address) => Ok(IpNet::from(address)),
         Err(_) => item.parse().map(|net: IpNet| net.trunc()).map_err(|_| {
-            format!("{item:?} is not an IP address or network such as 10.0.0.0/8 (separate several by commas)")
+            format!("{item:?} is not an IP address or network such as 10.0.0.0/8 (separate several with commas)")
         }),
     };
     items.map(one).collect()

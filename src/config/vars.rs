@@ -1,7 +1,5 @@
-//! The table of variables: one row each, from which the parser, `--help` and the reference are made.
-
-use super::env::Env;
-use super::values::{self, AuthType, LogFormat, LogLevel, StorageInit, Value};
+//! The table of variables: one row each, from which `--help`, the reference and the example are made.
+//! How their values are read is in [`super::variables`].
 
 /// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,28 +39,20 @@ pub struct Var {
     pub help: &'static str,
     /// When a change takes effect.
     pub applies: Applies,
-    /// Reads the text into the environment.
-    pub(super) set: fn(&mut Env, &str) -> Value<()>,
+}
+
+impl Var {
+    /// Whether somebody may have put a secret here by mistake: keys are pasted where a path
+    /// belongs, and passwords into URLs.
+    pub(super) fn may_hold_a_secret(&self) -> bool {
+        matches!(self.takes, "PATH" | "PATH|auto" | "URL" | "TEXT")
+    }
 }
 
 /// The row of a variable, by its exact name.
 pub fn var(name: &str) -> Option<&'static Var> {
     VARS.iter().find(|var| var.name == name)
 }
-
-fn store<T>(place: &mut T, value: Value<T>) -> Value<()> {
-    value.map(|value| *place = value)
-}
-
-fn store_some<T>(place: &mut Option<T>, value: Value<T>) -> Value<()> {
-    value.map(|value| *place = Some(value))
-}
-
-const LEVELS: &[(&str, LogLevel)] =
-    &[("debug", LogLevel::Debug), ("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)];
-const FORMATS: &[(&str, LogFormat)] = &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
-const INITS: &[(&str, StorageInit)] = &[("auto", StorageInit::Auto), ("never", StorageInit::Never)];
-const AUTHS: &[(&str, AuthType)] = &[("none", AuthType::None), ("basic", AuthType::Basic), ("token", AuthType::Token)];
 
 const LISTEN: &str = "Listening";
 const STORAGE: &str = "Storage";
@@ -84,9 +74,8 @@ pub static VARS: &[Var] = &[
         takes: "ADDRESS",
         default: Some("0.0.0.0"),
         example: "127.0.0.1",
-        help: "IP address to listen on; `::` listens on IPv6 and, on most systems, IPv4.",
+        help: "IP address to listen on; `::` means all IPv6 and, on most systems, all IPv4 addresses.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.host, values::ip(text)),
     },
     Var {
         section: LISTEN,
@@ -95,9 +84,8 @@ pub static VARS: &[Var] = &[
         takes: "PORT",
         default: Some("15000"),
         example: "15000",
-        help: "TCP port to listen on; 0 takes any free port.",
+        help: "TCP port to listen on; 0 picks a free port.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.port, values::port(text)),
     },
     Var {
         section: LISTEN,
@@ -106,9 +94,8 @@ pub static VARS: &[Var] = &[
         takes: "ADDRESS:PORT",
         default: None,
         example: "127.0.0.1:15001",
-        help: "Serve metrics and the readiness detail on this address instead of the main one.",
+        help: "Serve metrics and health details on this address instead of the main one.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.admin_addr, values::socket(text)),
     },
     Var {
         section: LISTEN,
@@ -117,9 +104,8 @@ pub static VARS: &[Var] = &[
         takes: "URL",
         default: None,
         example: "https://registry.example.com",
-        help: "The http(s) address clients use, for absolute links; without it the request's own host is used.",
+        help: "URL at which clients reach the registry, for absolute links. If not set, the host of the request is used.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.public_url, values::public_url(text)),
     },
     Var {
         section: LISTEN,
@@ -128,9 +114,8 @@ pub static VARS: &[Var] = &[
         takes: "NETWORKS",
         default: None,
         example: "10.0.0.0/8,127.0.0.1",
-        help: "IP addresses or networks, between commas, whose forwarding headers are believed (`server.forwarded_headers`); nobody's by default.",
+        help: "Comma-separated IP addresses or networks of proxies whose forwarding headers (`server.forwarded_headers`) are trusted.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.trusted_proxies, values::networks(text)),
     },
     Var {
         section: TLS,
@@ -139,9 +124,8 @@ pub static VARS: &[Var] = &[
         takes: "PATH",
         default: None,
         example: "/etc/wharfinger/tls.crt",
-        help: "PEM file with the server's certificate chain; needs REGISTRY_TLS_KEY. Without it, plain HTTP is served.",
+        help: "PEM file with the server's certificate chain; needs REGISTRY_TLS_KEY. If not set, the registry serves plain HTTP.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.tls_cert, values::path(text)),
     },
     Var {
         section: TLS,
@@ -150,9 +134,8 @@ pub static VARS: &[Var] = &[
         takes: "PATH",
         default: None,
         example: "/etc/wharfinger/tls.key",
-        help: "PEM file with the private key of REGISTRY_TLS_CERT.",
+        help: "PEM file with the private key for REGISTRY_TLS_CERT.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.tls_key, values::path(text)),
     },
     Var {
         section: TLS,
@@ -161,9 +144,8 @@ pub static VARS: &[Var] = &[
         takes: "PATH",
         default: None,
         example: "/etc/wharfinger/clients.crt",
-        help: "PEM file with authorities; every client must then show a certificate signed by one of them.",
+        help: "PEM file with CA certificates; every client must then present a certificate signed by one of them.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.tls_client_ca, values::path(text)),
     },
     Var {
         section: STORAGE,
@@ -172,9 +154,8 @@ pub static VARS: &[Var] = &[
         takes: "DIRECTORY",
         default: Some("./data"),
         example: "/var/lib/wharfinger",
-        help: "Root directory of everything that is pushed.",
+        help: "Directory that holds everything that is pushed.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.storage_path, values::path(text)),
     },
     Var {
         section: STORAGE,
@@ -183,9 +164,8 @@ pub static VARS: &[Var] = &[
         takes: "auto|never",
         default: Some("auto"),
         example: "never",
-        help: "Whether an empty storage directory is initialised; `never` makes an empty one (an unmounted volume) stop the start.",
+        help: "Whether to initialise an empty storage directory. With `never`, an empty directory (an unmounted volume, say) is an error.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.storage_init, values::one_of(text, INITS)),
     },
     Var {
         section: STORAGE,
@@ -194,9 +174,8 @@ pub static VARS: &[Var] = &[
         takes: "SECONDS",
         default: Some("3600"),
         example: "3600",
-        help: "Seconds an unfinished upload is kept, counted from the last byte that arrived.",
+        help: "Seconds to keep an unfinished upload after its last byte arrived.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.upload_timeout, values::seconds(text)),
     },
     Var {
         section: STORAGE,
@@ -207,7 +186,6 @@ pub static VARS: &[Var] = &[
         example: "300",
         help: "Seconds between two searches for expired uploads.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.upload_cleanup_interval, values::seconds(text)),
     },
     Var {
         section: AUTH,
@@ -216,9 +194,8 @@ pub static VARS: &[Var] = &[
         takes: "none|basic|token",
         default: Some("none"),
         example: "none",
-        help: "Who a caller has to be: anyone, a user of the htpasswd file, or the bearer of an external service's token.",
+        help: "How callers prove who they are: not at all, as users of an htpasswd file, or with tokens from an external service.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.auth_type, values::one_of(text, AUTHS)),
     },
     Var {
         section: AUTH,
@@ -227,9 +204,8 @@ pub static VARS: &[Var] = &[
         takes: "TEXT",
         default: Some("Registry"),
         example: "Registry",
-        help: "Realm shown by clients that ask for a password.",
+        help: "Realm that clients show when they ask for a password.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.auth_realm, values::quotable(text)),
     },
     Var {
         section: AUTH,
@@ -238,9 +214,8 @@ pub static VARS: &[Var] = &[
         takes: "PATH",
         default: None,
         example: "/etc/wharfinger/htpasswd",
-        help: "htpasswd file with bcrypt entries; required by `basic`.",
+        help: "htpasswd file with bcrypt hashes; required by `basic`.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.auth_htpasswd, values::path(text)),
     },
     Var {
         section: AUTH,
@@ -251,7 +226,6 @@ pub static VARS: &[Var] = &[
         example: "https://auth.example.com/token",
         help: "URL of the external token service; required by `token`.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.auth_token_realm, values::url_text(text)),
     },
     Var {
         section: AUTH,
@@ -260,9 +234,8 @@ pub static VARS: &[Var] = &[
         takes: "TEXT",
         default: None,
         example: "registry.example.com",
-        help: "Service name, the audience a token must have; required by `token`. With the own token service: the host of REGISTRY_PUBLIC_URL unless set.",
+        help: "Service name (audience) that a token must carry; required by `token`. The built-in token service uses the host of REGISTRY_PUBLIC_URL if this is not set.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.auth_token_service, values::quotable(text)),
     },
     Var {
         section: AUTH,
@@ -271,9 +244,8 @@ pub static VARS: &[Var] = &[
         takes: "TEXT",
         default: None,
         example: "auth.example.com",
-        help: "Issuer a token must have; required by `token`. With the own token service: `wharfinger` unless set.",
+        help: "Issuer that a token must carry; required by `token`. The built-in token service uses `wharfinger` if this is not set.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.auth_token_issuer, values::quotable(text)),
     },
     Var {
         section: AUTH,
@@ -282,9 +254,8 @@ pub static VARS: &[Var] = &[
         takes: "PATH",
         default: None,
         example: "/etc/wharfinger/token.pem",
-        help: "PEM key, PEM certificate or JWKS file that tokens are verified with; required by `token`.",
+        help: "PEM public key, PEM certificate or JWKS file to verify tokens with; required by `token`.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.auth_token_publickey, values::path(text)),
     },
     Var {
         section: AUTH,
@@ -293,9 +264,8 @@ pub static VARS: &[Var] = &[
         takes: "PATH|auto",
         default: None,
         example: "auto",
-        help: "With `basic`: turns on the own token service at `/auth/token`, with the private keys (Ed25519, P-256) of this PEM file; the first signs. `auto` keeps one below the storage root.",
+        help: "Turns on the built-in token service at `/auth/token`; needs `basic`. A PEM file with private keys (Ed25519 or P-256), of which the first signs, or `auto` to keep one in the storage directory.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.auth_token_signingkey, values::signing_key(text)),
     },
     Var {
         section: ACCESS,
@@ -304,9 +274,8 @@ pub static VARS: &[Var] = &[
         takes: "true|false",
         default: Some("false"),
         example: "false",
-        help: "Whether the rules of REGISTRY_ACCESS_CONTROL_CONFIG decide.",
+        help: "Whether to apply the access rules in REGISTRY_ACCESS_CONTROL_CONFIG.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.access_control_enabled, values::truth(text)),
     },
     Var {
         section: ACCESS,
@@ -315,9 +284,8 @@ pub static VARS: &[Var] = &[
         takes: "PATH",
         default: None,
         example: "/etc/wharfinger/access-control.json",
-        help: "JSON file with users' rights; needs REGISTRY_ACCESS_CONTROL_ENABLED=true.",
+        help: "JSON file with access rules; needs REGISTRY_ACCESS_CONTROL_ENABLED=true.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.access_control_config, values::path(text)),
     },
     Var {
         section: FILES,
@@ -326,9 +294,8 @@ pub static VARS: &[Var] = &[
         takes: "PATH",
         default: None,
         example: "/etc/wharfinger/settings.toml",
-        help: "TOML file with settings; each has a default without it.",
+        help: "TOML file with further settings; every key has a default.",
         applies: Applies::Restart,
-        set: |env, text| store_some(&mut env.settings, values::path(text)),
     },
     Var {
         section: FILES,
@@ -337,9 +304,8 @@ pub static VARS: &[Var] = &[
         takes: "COUNT",
         default: Some("100"),
         example: "100",
-        help: "Repositories on one page of the catalog when the request names no number.",
+        help: "Repositories on one page of the catalog if the request does not say how many.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.pagination_default_limit, values::count(text, 1, PAGE_CEILING)),
     },
     Var {
         section: FILES,
@@ -350,7 +316,6 @@ pub static VARS: &[Var] = &[
         example: "1000",
         help: "Largest page of the catalog or of a tag list; a request for more gets this many.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.pagination_max_limit, values::count(text, 1, PAGE_CEILING)),
     },
     Var {
         section: LOG,
@@ -359,9 +324,8 @@ pub static VARS: &[Var] = &[
         takes: "LEVEL",
         default: Some("info"),
         example: "info",
-        help: "Least important lines that are logged: debug, info, warn or error.",
+        help: "Least severe level that is logged: debug, info, warn or error.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.log_level, values::one_of(text, LEVELS)),
     },
     Var {
         section: LOG,
@@ -370,8 +334,7 @@ pub static VARS: &[Var] = &[
         takes: "pretty|json",
         default: Some("pretty"),
         example: "json",
-        help: "Log lines for people, or one JSON object per line.",
+        help: "Log format: `pretty` for people, `json` for one JSON object per line.",
         applies: Applies::Restart,
-        set: |env, text| store(&mut env.log_format, values::one_of(text, FORMATS)),
     },
 ];

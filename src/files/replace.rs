@@ -76,7 +76,7 @@ fn attempt<E: From<io::Error>>(
     edit: &mut impl FnMut(Option<&[u8]>) -> Result<Vec<u8>, E>,
 ) -> Result<bool, E> {
     let (dir, name) = place(path)?;
-    let sys = Real::open_root(&dir).map_err(because(&format!("its directory {}", dir.display())))?;
+    let sys = Real::open_root(&dir).map_err(because(&format!("cannot open the directory {}", dir.display())))?;
     // A lock over NFS needs the right to write. Where there is none a local lock does without.
     let opened = sys.open_rw(&name).or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Err(error),
@@ -85,11 +85,11 @@ fn attempt<E: From<io::Error>>(
     let old = match opened {
         Ok(file) => Some(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(because("it cannot be read")(error).into()),
+        Err(error) => return Err(because("cannot read it")(error).into()),
     };
     let before = match &old {
         Some(file) if !lock(file, path)? => return Ok(false),
-        Some(file) => Some(read_whole(file).map_err(because("it cannot be read"))?),
+        Some(file) => Some(read_whole(file).map_err(because("cannot read it"))?),
         None => None,
     };
     let after = edit(before.as_deref())?;
@@ -100,7 +100,7 @@ fn attempt<E: From<io::Error>>(
         // For its owner alone as long as it is not known for whom else.
         let file = sys
             .create(&temporary, true)
-            .map_err(because(&format!("nothing can be written in its directory {}", dir.display())))?;
+            .map_err(because(&format!("cannot create a file in the directory {}", dir.display())))?;
         sys.write_at(&file, &[Bytes::from(after)], 0)?;
         if let Some(old) = &old {
             keep_rights(old, &file)?;
@@ -118,7 +118,7 @@ fn attempt<E: From<io::Error>>(
         let made_meanwhile = old.is_none() && error.kind() == io::ErrorKind::AlreadyExists;
         return if made_meanwhile { Ok(false) } else { Err(error.into()) };
     }
-    sys.sync_dir(".").map_err(because("it was changed, but a crash may undo that"))?;
+    sys.sync_dir(".").map_err(because("the change was made but cannot be synced, and a crash may undo it"))?;
     Ok(true)
 }
 
@@ -127,7 +127,7 @@ fn lock(file: &File, path: &Path) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(false),
-        Err(TryLockError::Error(error)) => return Err(because("it cannot be locked")(error)),
+        Err(TryLockError::Error(error)) => return Err(because("cannot lock it")(error)),
     }
     let held = file.metadata()?;
     match std::fs::metadata(path) {
@@ -143,7 +143,7 @@ fn keep_rights(old: &File, file: &File) -> io::Result<()> {
     if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
         // Another owner may be a daemon that could not read its file any more, another group
         // people who could now.
-        let lost = format!("it belongs to user {} and group {}, which cannot be kept", old.uid(), old.gid());
+        let lost = format!("cannot keep its owner, user {} and group {}", old.uid(), old.gid());
         fchown(file, Some(old.uid()), Some(old.gid())).map_err(because(&lost))?;
     }
     file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))
@@ -184,9 +184,9 @@ fn because(what: &str) -> impl FnOnce(io::Error) -> io::Error {
 
 fn explain_busy(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::ResourceBusy => {
-            because("it is mounted by itself and cannot be replaced; mount its directory instead")(error)
-        }
+        io::ErrorKind::ResourceBusy => because(
+            "the file is a mount point of its own, which cannot be replaced; mount its directory instead",
+        )(error),
         _ => error,
     }
 }

@@ -10,6 +10,7 @@ mod session;
 
 #[cfg(not(portable))]
 mod background;
+mod boot;
 mod collection;
 mod conformance;
 mod disk;

@@ -103,7 +103,7 @@ fn a_start_that_cannot_be_says_why_and_touches_nothing() {
     let port = taken.local_addr().unwrap().port().to_string();
     let refused = program(&[], dir.path(), &[storage, ("REGISTRY_PORT", &port)]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused).contains("cannot be listened on"), "{}", text(&refused));
+    assert!(text(&refused).contains("cannot listen on 127.0.0.1:"), "{}", text(&refused));
     assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0, "the address comes first");
 
     let free = ("REGISTRY_PORT", "0");
@@ -139,7 +139,7 @@ async fn it_says_what_it_decided_and_how_to_push() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let log = daemon.log();
-    for line in ["address:", "storage:", "authentication: none", "TLS: off", "WAS EMPTY AND IS A NEW STORE"] {
+    for line in ["address:", "storage directory:", "authentication: none", "TLS: off", "WAS EMPTY AND IS A NEW STORE"] {
         assert!(log.contains(line), "{line}: {log}");
     }
     assert!(log.contains(&format!("docker push localhost:{port}/IMAGE")), "{log}");
@@ -175,6 +175,6 @@ async fn without_a_word_it_keeps_its_data_in_a_directory_of_its_own() {
     let daemon = Daemon::from_command(command, &root, &[]);
     daemon.push_image("app", "v1", "x").await;
     assert!(root.join("ROOT.json").exists());
-    assert!(daemon.log().contains("storage: ./data (default), initialised if empty"), "{}", daemon.log());
+    assert!(daemon.log().contains("storage directory: ./data (default); initialised if empty"), "{}", daemon.log());
     assert!(daemon.log().contains("./data is a new store"), "{}", daemon.log());
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::{os, write};
-use crate::config::*;
+use crate::config::{variables, *};
 
 fn env(pairs: &[(&str, &str)]) -> Result<(Env, Vec<Warning>), Problems> {
     Env::load(os(pairs), None, [])
@@ -12,7 +12,7 @@ fn env(pairs: &[(&str, &str)]) -> Result<(Env, Vec<Warning>), Problems> {
 
 /// The problems and the warnings, as lines.
 fn told(pairs: &[(&str, &str)]) -> (String, String) {
-    let reading = crate::config::env::read(os(pairs), None, []);
+    let reading = crate::config::env::read(os(pairs), None, []).judged_by(&Live::default());
     let warnings: Vec<_> = reading.warnings.iter().map(ToString::to_string).collect();
     (reading.problems.to_string(), warnings.join("\n"))
 }
@@ -32,7 +32,7 @@ fn an_empty_environment_gives_the_documented_defaults() {
     assert_eq!((env.auth_type, env.auth_realm.as_str()), (AuthType::None, "Registry"));
     assert_eq!((env.pagination_default_limit, env.pagination_max_limit), (100, 1000));
     assert_eq!((env.log_level, env.log_format), (LogLevel::Info, LogFormat::Pretty));
-    assert!(warnings.is_empty());
+    assert!(matches!(&warnings[..], [Warning(open)] if open.message.starts_with("the registry is open")));
 }
 
 #[test]
@@ -40,11 +40,14 @@ fn every_row_of_the_table_reaches_its_own_field() {
     let before = format!("{:?}", Env::default());
     for var in VARS {
         let mut env = Env::default();
+        let set = |text: &str, env: &mut Env| {
+            assert_eq!(variables::read([(var.name, text.to_owned())], env), [], "{text}");
+        };
         if let Some(default) = var.default {
-            assert_eq!((var.set)(&mut env, default), Ok(()), "{}", var.name);
+            set(default, &mut env);
             assert_eq!(format!("{env:?}"), before, "{}", var.name);
         }
-        assert_eq!((var.set)(&mut env, var.example), Ok(()), "{}", var.name);
+        set(var.example, &mut env);
         assert_eq!(format!("{env:?}") == before, var.default == Some(var.example), "{}", var.name);
         assert_eq!(var.name, format!("REGISTRY_{}", var.flag.replace('-', "_").to_uppercase()));
     }
@@ -144,9 +147,9 @@ fn companions_are_asked_for() {
         ),
         (
             &[("REGISTRY_PAGINATION_DEFAULT_LIMIT", "2000")],
-            "REGISTRY_PAGINATION_DEFAULT_LIMIT: 2000 is more than REGISTRY_PAGINATION_MAX_LIMIT, 1000",
+            "REGISTRY_PAGINATION_DEFAULT_LIMIT: 2000 is more than REGISTRY_PAGINATION_MAX_LIMIT (1000)",
         ),
-        (&[("REGISTRY_ADMIN_ADDR", "127.0.0.1:15000")], "REGISTRY_ADMIN_ADDR: 127.0.0.1:15000 is the address of"),
+        (&[("REGISTRY_ADMIN_ADDR", "127.0.0.1:15000")], "REGISTRY_ADMIN_ADDR: 127.0.0.1:15000 is also the address of"),
     ];
     for (vars, line) in table {
         let told = problems(vars);
@@ -156,12 +159,17 @@ fn companions_are_asked_for() {
 
 #[test]
 fn what_has_no_effect_is_warned_about() {
-    let (problems, warnings) = told(&[("REGISTRY_AUTH_REALM", "Mine"), ("REGISTRY_TRUSTED_PROXIES", "0.0.0.0/0")]);
+    let (problems, warnings) = told(&[
+        ("REGISTRY_HOST", "127.0.0.1"),
+        ("REGISTRY_AUTH_REALM", "Mine"),
+        ("REGISTRY_TRUSTED_PROXIES", "0.0.0.0/0"),
+    ]);
     assert_eq!(problems, "");
     assert_eq!(
         warnings,
         "REGISTRY_AUTH_REALM: has no effect without REGISTRY_AUTH_TYPE=basic\n\
-         REGISTRY_TRUSTED_PROXIES: 0.0.0.0/0 believes everyone's X-Forwarded-* headers"
+         REGISTRY_TRUSTED_PROXIES: 0.0.0.0/0 trusts the forwarding headers of every client, who can then claim any \
+         address"
     );
 }
 
@@ -183,13 +191,15 @@ fn the_own_token_service_needs_an_address_clients_can_reach() {
     let named =
         [("REGISTRY_HOST", "::1"), ("REGISTRY_AUTH_TOKEN_SERVICE", "r.example"), ("REGISTRY_AUTH_TOKEN_ISSUER", "us")];
     assert_eq!(own(&named), "");
-    let (env, warnings) = env(&[("REGISTRY_AUTH_TYPE", "none"), ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto")]).unwrap();
+    let none = [("REGISTRY_HOST", "::1"), ("REGISTRY_AUTH_TYPE", "none"), ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto")];
+    let (env, warnings) = env(&none).unwrap();
     assert!(env.auth_token_signingkey.is_some() && warnings.len() == 1, "{warnings:?}");
 }
 
 #[test]
 fn other_peoples_variables_are_ignored_with_one_warning_without_values() {
     let vars = [
+        ("REGISTRY_HOST", "127.0.0.1"),
         ("REGISTRY_PORT", "tcp://10.0.0.1:5000"),
         ("REGISTRY_PORT_15000_TCP", "tcp://10.0.0.1:15000"),
         ("REGISTRY_SERVICE_HOST", "10.0.0.1"),
@@ -203,7 +213,7 @@ fn other_peoples_variables_are_ignored_with_one_warning_without_values() {
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
-        ["ignored, not variables of this program: REGISTRY_AUTH_FILE, REGISTRY_PASSWORD, REGISTRY_PORT, \
+        ["ignored, not variables of Wharfinger: REGISTRY_AUTH_FILE, REGISTRY_PASSWORD, REGISTRY_PORT, \
           REGISTRY_PORT_15000_TCP, REGISTRY_SERVICE_HOST, REGISTRY_USERNAME"]
     );
 }
@@ -224,16 +234,16 @@ fn all_problems_are_listed_at_once_each_with_its_place() {
     let told = read(vars, Some(&dotenv), flags).problems.to_string();
     let told = told.replace(&format!("{}/", dir.path().display()), "");
     let expected = [
-        ".env:2: is not NAME=value (quote values with blanks)",
-        "REGISTRY_HTTP_ADDR: is a variable of CNCF Distribution: use REGISTRY_HOST and REGISTRY_PORT",
-        "REGISTRY_STORAGE_PAHT: is not a variable; did you mean REGISTRY_STORAGE_PATH?",
-        "REGISTRY_HOST: \"here\" is not an IP address such as 0.0.0.0, 127.0.0.1 or :: (names are not looked up)",
+        ".env:2: is not NAME=value (put quotes around values with spaces)",
+        "REGISTRY_STORAGE_PAHT: is not a variable of Wharfinger; did you mean REGISTRY_STORAGE_PATH?",
+        "REGISTRY_HOST: \"here\" is not an IP address such as 0.0.0.0, 127.0.0.1 or :: (host names are not supported)",
         "--port: \"x\" is not a port from 0 to 65535 (0 = any free port)",
         ".env:1: REGISTRY_LOG_LEVEL: \"loud\" is not one of debug, info, warn, error",
         "REGISTRY_TLS_CERT: needs REGISTRY_TLS_KEY, which is not set",
         "settings.toml:2: uploads.max_opens: is not a setting; did you mean max_open?",
         "settings.toml:4: server.header_bytes: 1 is not in the range 16 KiB to 1 MiB",
         "/nowhere.crt: cannot be read: No such file or directory (os error 2)",
+        "REGISTRY_HTTP_ADDR: is a variable of CNCF Distribution: use REGISTRY_HOST and REGISTRY_PORT",
     ];
     assert_eq!(told.lines().collect::<Vec<_>>(), expected);
 }
@@ -258,20 +268,165 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
-fn decisions_say_who_may_do_what() {
-    let vars = [("REGISTRY_ADMIN_ADDR", "127.0.0.1:1"), ("REGISTRY_PUBLIC_URL", "https://r.example/")];
-    let lines = env(&vars).unwrap().0.decisions();
-    for part in [
-        "address: 0.0.0.0:15000 (default)",
-        "storage: ./data (default), initialised if empty",
-        "authentication: none; anyone who reaches the address may pull, push and delete",
-        "TLS: off, plain HTTP",
-        "settings: defaults (REGISTRY_SETTINGS is not set)",
-        "public address: https://r.example",
-        "metrics and readiness: 127.0.0.1:1",
-        "trusted proxies: none, forwarding headers are ignored",
-        "log: info, pretty",
-    ] {
-        assert!(lines.iter().any(|line| line == part), "{part}: {lines:?}");
+fn variables_of_distribution_that_change_nothing_are_warned_about() {
+    let local = ("REGISTRY_HOST", "127.0.0.1");
+    let harmless = [
+        ("REGISTRY_STORAGE", "filesystem", "filesystem is what this registry does anyway"),
+        ("REGISTRY_STORAGE_DELETE_ENABLED", "True", "operator.delete is true already"),
+        ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "false", "operator.read_only is false already"),
+        ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED", "true", "true is what this registry does anyway"),
+        ("REGISTRY_STORAGE_REDIRECT_DISABLE", "true", "true is what this registry does anyway"),
+        ("REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR", "inmemory", "caching needs no setting"),
+        ("REGISTRY_HTTP_SECRET", "hunter2", "uploads are kept on disk and need no secret"),
+        ("REGISTRY_HTTP_RELATIVEURLS", "true", "true is what this registry does anyway"),
+        ("REGISTRY_HTTP_H2C_ENABLED", "true", "true is what this registry does anyway"),
+        ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false", "false is what this registry does anyway"),
+    ];
+    for (name, value, why) in harmless {
+        let expected = format!("{name}: is a variable of CNCF Distribution and ignored: {why}; unset it");
+        assert_eq!(told(&[local, (name, value)]), (String::new(), expected));
     }
+    let refused = [
+        ("REGISTRY_STORAGE", "s3", "use REGISTRY_STORAGE_PATH; files are the only kind of storage"),
+        ("REGISTRY_STORAGE_DELETE_ENABLED", "false", "use operator.delete in the settings file (REGISTRY_SETTINGS)"),
+        ("REGISTRY_STORAGE_DELETE_ENABLED", "hunter2", "use operator.delete in the settings file (REGISTRY_SETTINGS)"),
+        ("REGISTRY_STORAGE_DELETE", "{enabled: true}", "use operator.delete in the settings file (REGISTRY_SETTINGS)"),
+        (
+            "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED",
+            "true",
+            "use operator.read_only in the settings file (REGISTRY_SETTINGS)",
+        ),
+        ("REGISTRY_STORAGE_REDIRECT_DISABLE", "false", "blobs are never redirected"),
+        ("REGISTRY_HTTP_H2C_ENABLED", "false", "HTTP/2 without TLS cannot be turned off"),
+    ];
+    for (name, value, answer) in refused {
+        let expected = format!("{name}: is a variable of CNCF Distribution: {answer}");
+        assert_eq!(told(&[local, (name, value)]), (expected, String::new()));
+    }
+}
+
+#[test]
+fn a_switch_of_distribution_is_compared_with_the_settings_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = write(dir.path(), "settings.toml", "[operator]\ndelete = false\nread_only = true\n");
+    let vars = |delete, read_only| {
+        let settings = settings.to_str().unwrap();
+        let vars = [
+            ("REGISTRY_HOST", "127.0.0.1"),
+            ("REGISTRY_SETTINGS", settings),
+            ("REGISTRY_STORAGE_DELETE_ENABLED", delete),
+            ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", read_only),
+        ];
+        let report = read(os(&vars), None, []);
+        (report.problems.0.len(), report.warnings.len())
+    };
+    assert_eq!(vars("false", "true"), (0, 2));
+    assert_eq!(vars("true", "true"), (1, 1));
+    assert_eq!(vars("true", "false"), (2, 0));
+}
+
+/// The lines of a start for these variables.
+fn decisions(pairs: &[(&str, &str)]) -> Vec<String> {
+    env(pairs).unwrap().0.decisions()
+}
+
+#[test]
+fn start_lines_name_each_value_and_where_it_comes_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let dotenv = write(dir.path(), "e", "REGISTRY_LOG_LEVEL=warn\n");
+    let vars = os(&[("REGISTRY_ADMIN_ADDR", "127.0.0.1:1"), ("REGISTRY_PUBLIC_URL", "https://r.example/")]);
+    let flags = [("REGISTRY_PORT", OsString::from("5000"))];
+    let lines = Env::load(vars, Some(&dotenv), flags).unwrap().0.decisions();
+    let expected = [
+        "address: 0.0.0.0:5000 (host: default; port: flag --port)".to_owned(),
+        "storage directory: ./data (default); initialised if empty".to_owned(),
+        "authentication: none (default); every caller is anonymous".to_owned(),
+        "access rules: none (default)".to_owned(),
+        "permissions: anyone who can reach 0.0.0.0:5000 may pull, push and delete".to_owned(),
+        "TLS: off (default); plain HTTP".to_owned(),
+        "settings file: none (default)".to_owned(),
+        "public URL: https://r.example (environment REGISTRY_PUBLIC_URL)".to_owned(),
+        "metrics and health details: 127.0.0.1:1 (environment REGISTRY_ADMIN_ADDR)".to_owned(),
+        "trusted proxies: none (default); forwarding headers are ignored".to_owned(),
+        format!("log: level warn ({} line 1); format pretty (default)", dotenv.display()),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn start_lines_and_warnings_say_the_truth_about_who_may_do_what() {
+    let users = [("REGISTRY_AUTH_TYPE", "basic"), ("REGISTRY_AUTH_HTPASSWD", "users")];
+    let rules = [("REGISTRY_ACCESS_CONTROL_ENABLED", "true"), ("REGISTRY_ACCESS_CONTROL_CONFIG", "rules.json")];
+    let token = [
+        ("REGISTRY_AUTH_TYPE", "token"),
+        ("REGISTRY_AUTH_TOKEN_REALM", "https://auth.example/token"),
+        ("REGISTRY_AUTH_TOKEN_SERVICE", "r"),
+        ("REGISTRY_AUTH_TOKEN_ISSUER", "auth"),
+        ("REGISTRY_AUTH_TOKEN_PUBLICKEY", "key.pem"),
+    ];
+    let certificates =
+        [("REGISTRY_TLS_CERT", "c"), ("REGISTRY_TLS_KEY", "k"), ("REGISTRY_TLS_CLIENT_CA", "clients.crt")];
+    type Pairs<'a> = &'a [&'a [(&'a str, &'a str)]];
+    let table: [(Pairs<'_>, &str, &str); 9] = [
+        (&[], "anyone who can reach 0.0.0.0:15000 may pull, push and delete", "the registry is open: "),
+        (&[&[("REGISTRY_HOST", "127.0.0.1")]], "anyone who can reach 127.0.0.1:15000 may pull, push and delete", ""),
+        (&[&[("REGISTRY_HOST", "::1")]], "anyone who can reach [::1]:15000 may pull, push and delete", ""),
+        (&[&certificates], "anyone with a client certificate from clients.crt may pull, push and delete", ""),
+        (&[&rules], "the access rules decide; every caller is anonymous", "access rules without authentication: "),
+        (&[&users, &rules], "the access rules decide", ""),
+        (
+            &[&users],
+            "every user may pull, push and delete in every repository; anonymous callers may do nothing",
+            "users without access rules: ",
+        ),
+        (&[&token], "what the token grants; callers without a token may do nothing", ""),
+        (&[&token, &rules], "what the token grants, as far as the access rules allow it", ""),
+    ];
+    for (pairs, permissions, warning) in table {
+        let pairs = pairs.concat();
+        let line = format!("permissions: {permissions}");
+        assert!(decisions(&pairs).contains(&line), "{pairs:?}: {:?}", decisions(&pairs));
+        let (problems, warnings) = told(&pairs);
+        assert_eq!(problems, "");
+        assert_eq!(warnings.lines().count(), usize::from(!warning.is_empty()), "{pairs:?}: {warnings}");
+        assert!(warnings.contains(warning), "{warnings}");
+        let reads_on = warnings.contains("see \"Users and permissions\" in README.md");
+        assert_eq!(reads_on, !warning.is_empty(), "{warnings}");
+    }
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    assert!(std::fs::read_to_string(readme).unwrap().contains("\n## Users and permissions"));
+}
+
+#[test]
+fn a_start_names_the_users_and_the_token_service() {
+    let own = [
+        ("REGISTRY_HOST", "127.0.0.1"),
+        ("REGISTRY_AUTH_TYPE", "basic"),
+        ("REGISTRY_AUTH_HTPASSWD", "users"),
+        ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto"),
+    ];
+    let line = "authentication: basic (environment REGISTRY_AUTH_TYPE); built-in token service \"wharfinger\" at \
+                /auth/token; users from users (environment REGISTRY_AUTH_HTPASSWD)";
+    assert!(decisions(&own).iter().any(|told| told == line), "{:?}", decisions(&own));
+}
+
+#[test]
+fn a_changed_dotenv_is_reported_with_the_variables_that_a_restart_would_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let dotenv = write(dir.path(), ".env", "REGISTRY_PORT=15000\nREGISTRY_AUTH_REALM=one\nREGISTRY_HOST=127.0.0.1\n");
+    let vars = os(&[("REGISTRY_HOST", "127.0.0.2")]);
+    let flags = [("REGISTRY_LOG_LEVEL", OsString::from("info"))];
+    let pending = Pending::new(vars, Some(&dotenv), flags);
+    let changed = || pending.look(&Live::default()).map_err(|problems| problems.to_string());
+    assert_eq!(changed(), Ok(vec![]));
+    // The host is overridden by the environment, the level by a flag; the default port stays the port.
+    write(dir.path(), ".env", "REGISTRY_AUTH_REALM=hunter2\nREGISTRY_HOST=127.0.0.9\nREGISTRY_LOG_LEVEL=warn\n");
+    assert_eq!(changed(), Ok(vec!["REGISTRY_AUTH_REALM".to_owned()]));
+    write(dir.path(), ".env", "REGISTRY_PORT=15001\nREGISTRY_TRUSTED_PROXIES=10.0.0.1\nREGISTRY_AUTH_REALM=one\n");
+    let both = ["REGISTRY_PORT (15000 -> 15001)", "REGISTRY_TRUSTED_PROXIES (not set -> 10.0.0.1)"];
+    assert_eq!(changed(), Ok(both.map(str::to_owned).to_vec()));
+    write(dir.path(), ".env", "REGISTRY_PORT=many\n");
+    assert!(changed().unwrap_err().contains("REGISTRY_PORT: \"many\" is not a port"));
+    std::fs::remove_file(&dotenv).unwrap();
+    assert_eq!(changed(), Ok(vec!["REGISTRY_AUTH_REALM".to_owned()]));
 }

@@ -108,7 +108,7 @@ fn mistakes_in_settings_are_named_with_their_line() {
             "settings.toml:2: reads.max_ranges: 99999999999999999999 is not",
         ),
         ("[uploads]\nmax_blob_bytes = \"4 MB\"", "settings.toml:2: uploads.max_blob_bytes: \"4 MB\" is not a size"),
-        ("[reads]\nmax_ranges = [1]", "settings.toml:2: reads.max_ranges: must be 1 to 1024, not of type array"),
+        ("[reads]\nmax_ranges = [1]", "settings.toml:2: reads.max_ranges: must be 1 to 1024, not an array"),
         ("[reads]\nmax_ranges = 1\nmax_ranges = 2", "settings.toml:3: duplicate key"),
         ("[reads\n", "settings.toml:1: "),
     ];
@@ -145,26 +145,35 @@ fn tables_that_are_repeated_reach_the_generation_in_their_order() {
 #[test]
 fn mistakes_in_tables_that_are_repeated_are_named_with_their_place() {
     let table = [
-        ("[retention]\nkeep_last = 1", "settings.toml:1: retention: comes any number of times: write [[retention]]"),
-        ("retention = 1", "settings.toml:1: retention: comes any number of times: write [[retention]]"),
+        (
+            "[retention]\nkeep_last = 1",
+            "settings.toml:1: retention: must be a list of tables, each written [[retention]]",
+        ),
+        ("retention = 1", "settings.toml:1: retention: must be a list of tables, each written [[retention]]"),
         ("retention = [1]", "settings.toml:1: retention[0]: must be a table, written [[retention]]"),
         ("[[retentions]]", "settings.toml:1: retentions: is not a section; did you mean [[retention]]?"),
         ("[[reads]]\nmax_ranges = 1", "settings.toml:1: reads: must be a table, written [section]"),
         (
             "[[retention]]\nkeep_last = 1",
-            "settings.toml:1: retention[0].repositories: is missing: it must be patterns of repositories, such as",
+            "settings.toml:1: retention[0].repositories: is missing: it must be repository patterns, such as",
         ),
-        ("\n[[retention]]\nrepositories = []", "settings.toml:3: retention[0].repositories: names no repository"),
+        (
+            "\n[[retention]]\nrepositories = []",
+            "settings.toml:3: retention[0].repositories: must name at least one pattern",
+        ),
         ("[[retention]]\nrepositories = \"**\"", "settings.toml:2: retention[0].repositories: must be an array of"),
-        ("[[retention]]\nrepositories = [1]", "settings.toml:2: retention[0].repositories: must be patterns of"),
-        ("[[retention]]\nrepositories = 1", "settings.toml:2: retention[0].repositories: must be patterns of"),
+        (
+            "[[retention]]\nrepositories = [1]",
+            "settings.toml:2: retention[0].repositories: must be repository patterns",
+        ),
+        ("[[retention]]\nrepositories = 1", "settings.toml:2: retention[0].repositories: must be repository patterns"),
         (
             "[[retention]]\nrepositories = [\"a**\"]",
             "settings.toml:2: retention[0].repositories: \"a**\": '**' must be a whole component",
         ),
         (
             "[[retention]]\nrepositories = [\"${user}/**\"]",
-            "settings.toml:2: retention[0].repositories: \"${user}/**\": there is no user here",
+            "settings.toml:2: retention[0].repositories: \"${user}/**\": ${user} is only available in access rules",
         ),
         (
             "[[immutable]]\nrepositories = [\"**\"]\ntags = \"(\"",
@@ -172,7 +181,7 @@ fn mistakes_in_tables_that_are_repeated_are_named_with_their_place() {
         ),
         (
             "[[immutable]]\nrepositories = [\"**\"]\ntags = 1",
-            "settings.toml:3: immutable[0].tags: must be an expression",
+            "settings.toml:3: immutable[0].tags: must be a regular expression",
         ),
         ("[[immutable]]\nrepositories = [\"**\"]", "settings.toml:1: immutable[0].tags: is missing"),
         (
@@ -214,7 +223,8 @@ fn the_environment_locks_what_it_sets() {
     assert_eq!(warnings, "");
     let (locked, warnings) = live(text, &[("REGISTRY_PAGINATION_MAX_LIMIT", "500")]).unwrap();
     assert_eq!((locked.registry.page_default, locked.registry.page_max), (7, 500));
-    let line = "settings.toml:3: pagination.max_limit: locked: REGISTRY_PAGINATION_MAX_LIMIT is set and wins";
+    let line =
+        "settings.toml:3: pagination.max_limit: locked: REGISTRY_PAGINATION_MAX_LIMIT is set and takes precedence";
     assert_eq!(warnings, line);
     let wrong = live("[pagination]\nmax_limit = 0\n", &[("REGISTRY_PAGINATION_MAX_LIMIT", "500")]).unwrap_err();
     assert!(wrong.contains("not in the range"), "{wrong}");
@@ -226,7 +236,7 @@ fn page_sizes_are_compared_across_environment_and_settings() {
     assert!(live("[pagination]\nmax_limit = 5000\n", &vars).is_ok());
     for (text, vars) in [("# nothing", &vars[..]), ("[pagination]\nmax_limit = 50\n", &[])] {
         let told = live(text, vars).unwrap_err();
-        assert!(told.starts_with("settings.toml: pagination: the default page of"), "{told}");
+        assert!(told.starts_with("settings.toml: pagination: default_limit ("), "{told}");
     }
 }
 

@@ -179,7 +179,7 @@ fn a_file_everybody_may_write_is_not_believed() {
     let mode = |mode| std::fs::set_permissions(dir.path().join("htpasswd"), PermissionsExt::from_mode(mode)).unwrap();
     mode(0o666);
     let told = Live::load(&env(dir.path())).unwrap_err().to_string();
-    assert!(told.contains("can be written by everybody"), "{told}");
+    assert!(told.contains("is writable by every user of this machine"), "{told}");
     mode(0o664);
     assert!(Live::load(&env(dir.path())).is_ok());
 }

@@ -86,13 +86,13 @@ fn what_cannot_be_written_says_why_and_changes_nothing() {
     let absent = dir.path().join("absent/f");
     let error = put(&absent, "x").unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
-    assert!(error.to_string().contains("its directory"), "{error}");
+    assert!(error.to_string().contains("cannot open the directory"), "{error}");
     // A directory, and a name to which no temporary one fits: the file is read and not replaced.
     assert!(put(dir.path(), "x").unwrap_err().to_string().contains("not a regular file"));
     let long = dir.path().join("n".repeat(250));
     fs::write(&long, "one").unwrap();
     let error = put(&long, "two").unwrap_err();
-    assert!(error.to_string().contains("nothing can be written in its directory"), "{error}");
+    assert!(error.to_string().contains("cannot create a file in the directory"), "{error}");
     assert_eq!(fs::read(&long).unwrap(), b"one");
 }
 

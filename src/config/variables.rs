@@ -1,0 +1,159 @@
+//! The boot variables as envy reads them: one field for each row of [`super::vars::VARS`].
+//!
+//! envy stops at the first field that fails, so none does: a [`Read`] keeps what is wrong with its
+//! value, and one start reports all problems.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+
+use super::env::Env;
+use super::values::{self, AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, Value, Words};
+use super::vars::PAGE_CEILING;
+
+/// The beginning of every variable's name; the rest is the name of its field.
+const PREFIX: &str = "REGISTRY_";
+
+/// Reads the values of variables into `env`; a wrong one changes nothing there. Returns the
+/// variables whose values are wrong, each with the reason.
+pub(super) fn read(
+    values: impl IntoIterator<Item = (&'static str, String)>,
+    env: &mut Env,
+) -> Vec<(&'static str, String)> {
+    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value));
+    match envy::prefixed(PREFIX).from_iter::<_, Variables>(values) {
+        Ok(variables) => variables.put_into(env),
+        // A row without a field, which a test rules out. A start must not go on without its value.
+        Err(error) => vec![(PREFIX, format!("cannot read the variables: {error}"))],
+    }
+}
+
+/// What a variable was given.
+#[derive(Default)]
+enum Read<K: Kind> {
+    #[default]
+    NotGiven,
+    Right(K::Value),
+    Wrong(String),
+}
+
+impl<'de, K: Kind> Deserialize<'de> for Read<K> {
+    /// Never fails: see the module.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = String::deserialize(from).map_err(|error| error.to_string()).and_then(|text| {
+            // One rule for every variable: an empty one is a template that was not filled in.
+            if text.trim().is_empty() { Err("is empty: give it a value or unset it".into()) } else { K::read(&text) }
+        });
+        Ok(read.map_or_else(Self::Wrong, Self::Right))
+    }
+}
+
+impl<K: Kind> Read<K> {
+    /// Puts a right value into its place; what is wrong with a wrong one.
+    fn put<P: From<K::Value>>(self, place: &mut P) -> Option<String> {
+        match self {
+            Self::NotGiven => None,
+            Self::Right(value) => {
+                *place = value.into();
+                None
+            }
+            Self::Wrong(message) => Some(message),
+        }
+    }
+}
+
+/// A kind of value: its type, and how its text is read.
+trait Kind {
+    type Value;
+    fn read(text: &str) -> Value<Self::Value>;
+}
+
+macro_rules! kinds {
+    ($($kind:ident: $value:ty = $read:expr;)*) => {$(
+        enum $kind {}
+
+        impl Kind for $kind {
+            type Value = $value;
+
+            fn read(text: &str) -> Value<$value> {
+                let read: fn(&str) -> Value<$value> = $read;
+                read(text)
+            }
+        }
+    )*};
+}
+
+kinds! {
+    Ip: IpAddr = values::ip;
+    Port: u16 = values::port;
+    Socket: SocketAddr = values::socket;
+    Address: PublicUrl = values::public_url;
+    Networks: Vec<IpNet> = values::networks;
+    Path: PathBuf = values::path;
+    Key: SigningKey = values::signing_key;
+    Seconds: Duration = values::seconds;
+    Page: usize = |text| values::count(text, 1, PAGE_CEILING);
+    Text: String = values::quotable;
+    Url: String = values::url_text;
+    Switch: bool = values::truth;
+}
+
+impl<T: Words> Kind for T {
+    type Value = T;
+
+    fn read(text: &str) -> Value<T> {
+        values::one_of(text, T::WORDS)
+    }
+}
+
+/// The fields and the variables that they are read from.
+macro_rules! variables {
+    ($($field:ident: $kind:ty = $name:literal;)*) => {
+        #[derive(Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Variables {
+            $($field: Read<$kind>,)*
+        }
+
+        impl Variables {
+            /// Puts each right value into the field of the same name.
+            fn put_into(self, env: &mut Env) -> Vec<(&'static str, String)> {
+                let read = [$(($name, self.$field.put(&mut env.$field)),)*];
+                read.into_iter().filter_map(|(name, wrong)| Some((name, wrong?))).collect()
+            }
+        }
+    };
+}
+
+variables! {
+    host: Ip = "REGISTRY_HOST";
+    port: Port = "REGISTRY_PORT";
+    admin_addr: Socket = "REGISTRY_ADMIN_ADDR";
+    public_url: Address = "REGISTRY_PUBLIC_URL";
+    trusted_proxies: Networks = "REGISTRY_TRUSTED_PROXIES";
+    tls_cert: Path = "REGISTRY_TLS_CERT";
+    tls_key: Path = "REGISTRY_TLS_KEY";
+    tls_client_ca: Path = "REGISTRY_TLS_CLIENT_CA";
+    storage_path: Path = "REGISTRY_STORAGE_PATH";
+    storage_init: StorageInit = "REGISTRY_STORAGE_INIT";
+    upload_timeout: Seconds = "REGISTRY_UPLOAD_TIMEOUT";
+    upload_cleanup_interval: Seconds = "REGISTRY_UPLOAD_CLEANUP_INTERVAL";
+    auth_type: AuthType = "REGISTRY_AUTH_TYPE";
+    auth_realm: Text = "REGISTRY_AUTH_REALM";
+    auth_htpasswd: Path = "REGISTRY_AUTH_HTPASSWD";
+    auth_token_realm: Url = "REGISTRY_AUTH_TOKEN_REALM";
+    auth_token_service: Text = "REGISTRY_AUTH_TOKEN_SERVICE";
+    auth_token_issuer: Text = "REGISTRY_AUTH_TOKEN_ISSUER";
+    auth_token_publickey: Path = "REGISTRY_AUTH_TOKEN_PUBLICKEY";
+    auth_token_signingkey: Key = "REGISTRY_AUTH_TOKEN_SIGNINGKEY";
+    access_control_enabled: Switch = "REGISTRY_ACCESS_CONTROL_ENABLED";
+    access_control_config: Path = "REGISTRY_ACCESS_CONTROL_CONFIG";
+    settings: Path = "REGISTRY_SETTINGS";
+    pagination_default_limit: Page = "REGISTRY_PAGINATION_DEFAULT_LIMIT";
+    pagination_max_limit: Page = "REGISTRY_PAGINATION_MAX_LIMIT";
+    log_level: LogLevel = "REGISTRY_LOG_LEVEL";
+    log_format: LogFormat = "REGISTRY_LOG_FORMAT";
+}
