@@ -23,6 +23,11 @@ pub fn path(data: &[u8]) {
         let head = Endpoint::parse(&Method::HEAD, path, query);
         assert_eq!(format!("{head:?}"), format!("{parsed:?}"));
     }
+    if is_escaped_well(path) {
+        let twin = twin(path);
+        let again = Endpoint::parse(&method, &twin, query);
+        assert_eq!(format!("{again:?}"), format!("{parsed:?}"), "{path:?} and {twin:?} are the same path");
+    }
     match parsed {
         Ok(endpoint) => is_sound(&method, path, &endpoint),
         Err(_) => assert!(!must_be_served(&method, path), "of the grammar, and refused"),
@@ -31,10 +36,10 @@ pub fn path(data: &[u8]) {
 
 /// What holds of every endpoint that was read from a path.
 pub fn is_sound(method: &Method, path: &str, endpoint: &Endpoint) {
-    // It renders back to the path it came from. Only the last segment may be escaped.
+    // It renders back to the path it came from, escapes resolved once.
     let (rendered, query) = render(endpoint);
-    let unescaped = path.rsplit_once('/').map(|(before, last)| format!("{before}/{}", unescape(last)));
-    let same = |path: &str| unescaped.as_deref() == Some(path);
+    let path = unescape(path);
+    let same = |rendered: &str| path == rendered;
     assert!(same(&rendered) || rendered.strip_suffix('/').is_some_and(same), "{path:?} is {rendered:?}");
     let again = Endpoint::parse(method, &rendered, &query).expect("what was rendered is read");
     assert_eq!(again, *endpoint, "{rendered}?{query}");
@@ -48,17 +53,21 @@ pub fn is_sound(method: &Method, path: &str, endpoint: &Endpoint) {
         (Need::Repository(_, Action::Push), "GET" | "HEAD" | "DELETE") if session => {}
         (Need::Repository(_, Action::Delete), "DELETE") if !session => {}
         (Need::Nothing | Need::Entry | Need::List | Need::Operate, "GET" | "HEAD") => {}
+        (Need::Nothing, "POST") if *endpoint == Endpoint::Token => {}
         _ => panic!("{method} must not need just {need:?}"),
     }
     let Need::Repository(name, _) = need else {
         assert_eq!(endpoint.repository(), None);
         // What can be read without a repository is one of these, and nothing that looks like one.
-        let known = ["/v2", "/v2/", "/v2/_catalog", "/health", "/health/ready", "/metrics"];
-        return assert!(known.contains(&path));
+        let known = ["/v2", "/v2/", "/v2/_catalog", "/auth/token", "/health", "/health/ready", "/metrics"];
+        return assert!(known.contains(&path.as_str()));
     };
     assert_eq!(endpoint.repository(), Some(name));
     assert!(grammar::is_name(name.as_str()));
     assert!(path.starts_with(&format!("/v2/{name}/")), "a name stands in the path as it is");
+    let one_segment =
+        rendered.replacen(&format!("/v2/{name}/"), &format!("/v2/{}/", name.as_str().replace('/', "%2f")), 1);
+    assert_eq!(Endpoint::parse(method, &one_segment, &query).ok().as_ref(), Some(endpoint), "{one_segment}");
     for place in places(endpoint, name) {
         let own = format!("repositories/{name}");
         let pool = ["uploads", "blobs", own.as_str()];
@@ -164,6 +173,30 @@ pub fn unescape(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&plain).into_owned()
+}
+
+/// Whether every `%` begins an escape, and text comes of them.
+fn is_escaped_well(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+    (0..bytes.len()).filter(|&at| bytes[at] == b'%').all(escape) && !unescape(path).contains('\u{fffd}')
+}
+
+/// The same path with every third of its unescaped characters escaped.
+fn twin(path: &str) -> String {
+    let (mut twin, mut after) = (String::new(), 0);
+    for (at, character) in path.char_indices() {
+        if character == '%' {
+            after = at + 3;
+        }
+        match character == '/' || at < after || at % 3 != 0 {
+            true => twin.push(character),
+            false => {
+                character.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| twin.push_str(&format!("%{byte:02X}")));
+            }
+        }
+    }
+    twin
 }
 
 /// Plain paths that no query can spoil, read in a second way.

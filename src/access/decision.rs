@@ -4,7 +4,7 @@
 
 use super::{Ceiling, Policy};
 use crate::{
-    oci::RepositoryName,
+    oci::{Pattern, RepositoryName},
     who::{Action, Subject},
 };
 use std::fmt;
@@ -84,7 +84,7 @@ pub enum Reason {
         /// The line it begins on.
         line: usize,
         /// Its pattern.
-        pattern: String,
+        pattern: Pattern,
         /// The permission is listed.
         listed: bool,
     },
@@ -162,17 +162,17 @@ impl Rights {
                 None => (None, Reason::NoAdmin),
             },
             Step::Rule => match policy.and_then(|policy| policy.rule(subject, repository)) {
-                Some(rule) => {
+                Some((rule, pattern)) => {
                     let listed = rule.permissions.contains(&action);
-                    let pattern = rule.repository.to_string();
-                    (Some(listed), Reason::Rule { number: rule.number, line: rule.line, pattern, listed })
+                    let (number, line, pattern) = (rule.number, rule.line, pattern.clone());
+                    (Some(listed), Reason::Rule { number, line, pattern, listed })
                 }
                 None => (None, Reason::NoRule),
             },
             Step::Role => {
                 let user = subject.name();
                 let grants = |role: &super::policy::Role| {
-                    role.actions.contains(&action) && role.repositories.iter().any(|p| p.matches(repository, user))
+                    role.actions.contains(&action) && role.repositories.matches(repository, user)
                 };
                 match policy.and_then(|policy| policy.roles_of(subject).find(|(_, role)| grants(role))) {
                     Some((name, _)) => (Some(true), Reason::Role(name.to_owned())),
@@ -238,16 +238,10 @@ impl Rights {
         }
         let Self::Rules { policy, .. } = self else { return self.default_for(subject, ceiling).0 };
         let user = subject.name();
-        let by_rule = || {
-            policy.rules.iter().any(|rule| {
-                rule.permissions.contains(&Action::Pull)
-                    && policy.concerns(rule, subject)
-                    && rule.repository.reaches(prefix, user)
-            })
-        };
+        let by_rule = || policy.rule_reaches(subject, prefix, Action::Pull);
         let by_role = || {
             policy.roles_of(subject).any(|(_, role)| {
-                role.actions.contains(&Action::Pull) && role.repositories.iter().any(|p| p.reaches(prefix, user))
+                role.actions.contains(&Action::Pull) && role.repositories.reach(prefix, user, |_| true)
             })
         };
         self.default_for(subject, ceiling).0 || policy.admin_by(subject).is_some() || by_rule() || by_role()

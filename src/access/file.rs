@@ -5,7 +5,7 @@
 
 use super::policy::{Group, Policy, Problem, Role, Rule, Who};
 use crate::{
-    oci::Pattern,
+    oci::{Pattern, Patterns},
     who::{Action, Subject},
 };
 use serde::{
@@ -13,7 +13,11 @@ use serde::{
     de::{self, DeserializeOwned, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use std::{collections::BTreeSet, fmt, marker::PhantomData};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+    marker::PhantomData,
+};
 
 /// The whole file, its pieces unread.
 #[derive(Deserialize)]
@@ -78,9 +82,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Named<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<'a>, A::Error> {
-                let mut pairs: Vec<(String, &'a RawValue)> = Vec::new();
+                let (mut pairs, mut known) = (Vec::new(), HashSet::new());
                 while let Some(name) = map.next_key::<String>()? {
-                    if pairs.iter().any(|(known, _)| *known == name) {
+                    if !known.insert(name.clone()) {
                         return Err(de::Error::custom(format_args!("duplicate key {name:?}")));
                     }
                     pairs.push((name, map.next_value()?));
@@ -102,22 +106,43 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(text: &str) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut reader = Reader { text, problems: Vec::new(), warnings: Vec::new() };
-        let policy = reader.read();
-        match reader.problems.is_empty() {
-            true => Ok((policy, reader.warnings)),
-            false => Err(reader.problems),
+        Self::parse_after(text, None)
+    }
+
+    /// The same, with the file's last policy: patterns that are the same are not compiled again.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse_after(text: &str, last: Option<&Self>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let mut reader = Reader::new(text);
+        let mut policy = reader.read();
+        if !reader.problems.is_empty() {
+            return Err(reader.problems);
         }
+        policy.patterns = match last.filter(|last| last.patterns.as_slice() == reader.patterns) {
+            Some(last) => last.patterns.clone(),
+            None => reader.patterns.into(),
+        };
+        Ok((policy, reader.warnings))
     }
 }
 
 struct Reader<'t> {
     text: &'t str,
+    /// Where each line but the first begins.
+    lines: Vec<usize>,
+    /// Those of the rules read so far.
+    patterns: Vec<Pattern>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
 impl<'t> Reader<'t> {
+    fn new(text: &'t str) -> Self {
+        let lines = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1).collect();
+        Self { text, lines, patterns: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
+    }
+
     fn read(&mut self) -> Policy {
         let mut policy = Policy::default();
         let whole: Whole<'t> = match serde_json::from_str(self.text) {
@@ -162,16 +187,24 @@ impl<'t> Reader<'t> {
         for (i, raw) in whole.rules.into_iter().enumerate() {
             let key = format!("rules[{i}]");
             if let Some(rule) = self.piece::<RuleText>(raw, &key)
-                && let Some(rule) = self.rule(i + 1, rule, raw, &key, &policy)
+                && let Some((rule, pattern)) = self.rule(i + 1, rule, raw, &key, &policy)
             {
                 policy.rules.push(rule);
+                self.patterns.push(pattern);
             }
         }
         policy
     }
 
-    fn rule(&mut self, number: usize, rule: RuleText, raw: &RawValue, key: &str, policy: &Policy) -> Option<Rule> {
-        let repository = self.pattern(&rule.repository, raw, &format!("{key}.repository"));
+    fn rule(
+        &mut self,
+        number: usize,
+        rule: RuleText,
+        raw: &RawValue,
+        key: &str,
+        policy: &Policy,
+    ) -> Option<(Rule, Pattern)> {
+        let pattern = self.pattern(&rule.repository, raw, &format!("{key}.repository"));
         let users = rule.users.into_iter().filter_map(|user| self.who(user, raw, &format!("{key}.users"), policy));
         let users = users.collect();
         let permissions = rule.permissions.iter().filter_map(|permission| match permission.parse::<Action>() {
@@ -182,7 +215,7 @@ impl<'t> Reader<'t> {
             }
         });
         let permissions = permissions.collect();
-        Some(Rule { number, line: self.line(raw), repository: repository?, users, permissions })
+        Some((Rule { number, line: self.line(raw), users, permissions }, pattern?))
     }
 
     fn who(&mut self, user: String, raw: &RawValue, key: &str, policy: &Policy) -> Option<Who> {
@@ -218,9 +251,10 @@ impl<'t> Reader<'t> {
                 Some(_) => {}
             }
         }
-        for pattern in &role.repositories {
-            read.repositories.extend(self.pattern(pattern, raw, &format!("{key}.repositories")));
-        }
+        let patterns = role.repositories.iter();
+        let patterns: Patterns =
+            patterns.filter_map(|text| self.pattern(text, raw, &format!("{key}.repositories"))).collect();
+        read.repositories = patterns;
         if !read.actions.is_empty() && role.repositories.is_empty() {
             let message = "has permissions on images and lists no repositories, so it grants none of them".to_owned();
             self.warnings.push(Problem { line: read.line, key: key.to_owned(), message });
@@ -262,7 +296,7 @@ impl<'t> Reader<'t> {
     /// The line a piece begins on. It is a slice of the text, so its address tells.
     fn line(&self, raw: &RawValue) -> usize {
         let offset = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        self.text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count() + 1
+        self.lines.partition_point(|&begin| begin <= offset) + 1
     }
 }
 

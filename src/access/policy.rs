@@ -1,7 +1,7 @@
 //! The compiled rules.
 
 use crate::{
-    oci::{Pattern, RepositoryName},
+    oci::{Pattern, Patterns, RepositoryName},
     who::{Action, Subject},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,8 @@ pub struct Policy {
     pub(super) admins: BTreeSet<String>,
     /// `rules`, in order.
     pub(super) rules: Vec<Rule>,
+    /// Their patterns, in the same order.
+    pub(super) patterns: Patterns,
     /// `groups`.
     pub(super) groups: BTreeMap<String, Group>,
     /// `roles`.
@@ -28,8 +30,6 @@ pub struct Rule {
     pub number: usize,
     /// The line it begins on.
     pub line: usize,
-    /// `repository`.
-    pub repository: Pattern,
     /// `users`.
     pub(super) users: Vec<Who>,
     /// `permissions`.
@@ -65,7 +65,7 @@ pub(super) struct Role {
     pub(super) admin: bool,
     /// What of `PULL:IMAGE`, `PUSH:IMAGE` and `DELETE:IMAGE` it has.
     pub(super) actions: Vec<Action>,
-    pub(super) repositories: Vec<Pattern>,
+    pub(super) repositories: Patterns,
 }
 
 /// Something wrong with, or odd about, the file.
@@ -92,10 +92,19 @@ impl Policy {
         })
     }
 
-    /// The first rule about this caller and this repository.
-    pub(super) fn rule(&self, subject: &Subject, repository: &RepositoryName) -> Option<&Rule> {
-        let user = subject.name();
-        self.rules.iter().find(|rule| self.concerns(rule, subject) && rule.repository.matches(repository, user))
+    /// The first rule about this caller and this repository, with its pattern.
+    pub(super) fn rule(&self, subject: &Subject, repository: &RepositoryName) -> Option<(&Rule, &Pattern)> {
+        let concerns = |place: usize| self.concerns(&self.rules[place], subject);
+        let place = self.patterns.first(repository, subject.name(), concerns)?;
+        Some((&self.rules[place], &self.patterns.as_slice()[place]))
+    }
+
+    /// Whether some rule lets this caller do something below a prefix; `false` only if surely none.
+    pub(super) fn rule_reaches(&self, subject: &Subject, prefix: &RepositoryName, action: Action) -> bool {
+        self.patterns.reach(prefix, subject.name(), |place| {
+            let rule = &self.rules[place];
+            rule.permissions.contains(&action) && self.concerns(rule, subject)
+        })
     }
 
     /// The roles a caller has, each with its name.

@@ -219,3 +219,68 @@ fn the_example_that_is_shipped_means_what_it_says() {
         ],
     );
 }
+
+/// By the shape of the growth, so that a slow machine does not matter: eight times the rules took
+/// sixty-four times as long when each line was counted from the beginning of the file.
+#[test]
+fn reading_rules_takes_as_long_as_there_are_rules() {
+    let file = |rules: usize| {
+        let rule = |i| format!(r#"{{"repository": "team-{i}/app", "users": ["user-{i}"], "permissions": ["pull"]}}"#);
+        let rules: Vec<_> = (0..rules).map(rule).collect();
+        format!("{{\"rules\": [\n{}\n]}}", rules.join(",\n"))
+    };
+    let time = |text: &str| {
+        let begun = std::time::Instant::now();
+        assert_eq!(Policy::parse(text).unwrap().0.rules.last().map(|rule| rule.line), Some(text.lines().count() - 1));
+        begun.elapsed()
+    };
+    let best = |text: &str| (0..3).map(|_| time(text)).min().unwrap();
+    let (few, many) = (file(2000), file(16_000));
+    let (few, many) = (best(&few), best(&many));
+    assert!(many < few * 24, "2,000 rules: {few:?}, 16,000: {many:?}");
+}
+
+#[test]
+fn patterns_that_are_the_same_are_not_compiled_again() {
+    let (first, _) = Policy::parse(GUIDE).unwrap();
+    let other_users = GUIDE.replace("deployer", "carol");
+    let (second, _) = Policy::parse_after(&other_users, Some(&first)).unwrap();
+    assert!(std::ptr::eq(first.patterns.as_slice(), second.patterns.as_slice()));
+    let (third, _) = Policy::parse_after(&other_users.replace("team-a", "team-b"), Some(&second)).unwrap();
+    let rights = Rights::Rules { policy: third, authenticated: true };
+    table(
+        &rights,
+        &[
+            ("alice", "push", "team-b/app", true, Step::Rule),
+            ("alice", "push", "team-a/app", false, Step::Default),
+            ("carol", "delete", "production/x", true, Step::Rule),
+        ],
+    );
+}
+
+#[test]
+fn of_many_rules_the_first_about_caller_and_repository_decides() {
+    let mut rules: Vec<_> = (0..2000)
+        .map(|i| format!(r#"{{"repository": "team-{i}/*", "users": ["alice"], "permissions": ["pull"]}}"#))
+        .collect();
+    rules[300] = r#"{"repository": "team-9/**", "users": ["bob"], "permissions": ["push"]}"#.to_owned();
+    rules[900] = r#"{"repository": "home/${user}/**", "users": ["*"], "permissions": ["push"]}"#.to_owned();
+    rules[1900] = r#"{"repository": "**", "users": ["bob"], "permissions": ["pull"]}"#.to_owned();
+    let rights = self::rules(&format!("{{\"rules\": [{}]}}", rules.join(",")), true);
+    table(
+        &rights,
+        &[
+            ("alice", "pull", "team-9/app", true, Step::Rule),
+            ("bob", "pull", "team-9/app", false, Step::Rule),
+            ("bob", "push", "team-9/app", true, Step::Rule),
+            ("bob", "push", "home/bob/app", true, Step::Rule),
+            ("bob", "pull", "home/alice/app", true, Step::Rule),
+            ("alice", "pull", "home/bob/app", false, Step::Default),
+            ("alice", "pull", "team-1999/app", true, Step::Rule),
+            ("alice", "pull", "team-1900/app", false, Step::Default),
+        ],
+    );
+    let reaches = |who: &str, prefix: &str| rights.reaches(&user(who), &Ceiling::None, &prefix.parse().unwrap());
+    assert!(reaches("alice", "team-1999") && !reaches("alice", "team-1999/app") && !reaches("alice", "team-2000"));
+    assert!(reaches("bob", "team-2000/x/y") && !reaches("carol", "team-9"));
+}

@@ -80,8 +80,9 @@ impl Live {
         let users = |problems: &mut Problems| Arc::new(people::users(env, files, problems));
         live.users = part(problems, last.map(|last| &last.users), users);
         let users = live.users.clone();
-        live.rights = part(problems, last.map(|last| &last.rights), |problems| {
-            Arc::new(people::rights(env, files, &users, problems, warnings))
+        let rights = last.map(|last| &last.rights);
+        live.rights = part(problems, rights, |problems| {
+            Arc::new(people::rights(env, files, &users, rights.map(AsRef::as_ref), problems, warnings))
         });
         live.tokens = part(problems, last.map(|last| &last.tokens), |problems| {
             tokens::load(env, files, last.is_none(), problems, warnings)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::live::Live;
 use super::values::Value;
-use crate::oci::{Expression, Pattern};
+use crate::oci::{Expression, Pattern, Patterns};
 use crate::registry::settings::{ImmutableTags, RetentionRule};
 
 const MOST_TAGS: u64 = 1_000_000;
@@ -43,7 +43,7 @@ pub struct ListKey {
 #[derive(Debug)]
 pub(super) enum SetItem {
     /// Patterns of repositories, one at least.
-    Patterns(fn(&mut Draft, Vec<Pattern>)),
+    Patterns(fn(&mut Draft, Patterns)),
     /// An expression over tags.
     Expression(fn(&mut Draft, Expression)),
     /// A number from the first to the second.
@@ -53,7 +53,7 @@ pub(super) enum SetItem {
 /// A table as far as it is read: the values of whatever table it is.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
-    repositories: Vec<Pattern>,
+    repositories: Patterns,
     tags: Option<Expression>,
     keep_last: Option<u64>,
     keep_younger: Option<u64>,

@@ -33,6 +33,7 @@ pub(super) fn rights(
     env: &Env,
     files: &Snapshot,
     users: &Users,
+    last: Option<&Rights>,
     problems: &mut Problems,
     warnings: &mut Vec<Warning>,
 ) -> Rights {
@@ -56,7 +57,11 @@ pub(super) fn rights(
     let place = |problem: &crate::access::Problem| {
         Problem::of_file(path, &problem.message).at_line(problem.line).at_key(&problem.key)
     };
-    let (policy, odd) = match Policy::parse(text) {
+    let last = last.and_then(|last| match last {
+        Rights::Rules { policy, .. } => Some(policy),
+        Rights::Open | Rights::Users | Rights::Tokens => None,
+    });
+    let (policy, odd) = match Policy::parse_after(text, last) {
         Ok(read) => read,
         Err(wrong) => {
             wrong.iter().for_each(|problem| problems.push(place(problem)));

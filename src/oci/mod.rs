@@ -12,6 +12,7 @@ mod manifest;
 pub mod media_type;
 mod name;
 mod pattern;
+mod patterns;
 mod range;
 mod reference;
 
@@ -23,6 +24,7 @@ pub use manifest::{Bounds, Descriptor, Field, InvalidManifest, Manifest, Referen
 pub use media_type::ManifestType;
 pub use name::{InvalidName, RepositoryName};
 pub use pattern::{InvalidPattern, Pattern};
+pub use patterns::Patterns;
 pub use range::{ChunkRange, InvalidChunkRange, RangeSet, Ranges, Span};
 pub use reference::{InvalidReference, InvalidTag, Reference, Tag};
 

@@ -1,7 +1,8 @@
-//! Patterns over repository names, as access rules use them.
+//! Patterns over repository names, as access rules use them: their grammar, and one pattern by
+//! itself. How many are asked at once is in [`super::Patterns`].
 
 use super::RepositoryName;
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// Matches whole repository names: name characters and `*` (any run within one component), `**`
 /// as a component of its own (any components; at the end at least one), `${user}` as a component
@@ -10,8 +11,9 @@ use std::{fmt, str::FromStr};
 /// So `org/**` matches everything below `org` and not `org` itself, and `**` matches all.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pattern {
-    text: Box<str>,
-    parts: Box<[Part]>,
+    text: Arc<str>,
+    /// No two `**` in a row: the second would add nothing.
+    parts: Arc<[Part]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,51 +57,88 @@ impl Pattern {
 
     /// Whether a name matches, for a caller of this name.
     pub fn matches(&self, name: &RepositoryName, user: Option<&str>) -> bool {
-        self.run(name, user).is_some_and(|reached| reached[self.parts.len()])
+        let (mut at, mut rest) = (0, Some(name.as_str()));
+        // Where to go on if what follows the last `**` does not fit: that takes one component more.
+        let mut many = None;
+        while let Some(left) = rest {
+            let (component, after) = left.split_once('/').map_or((left, None), |(first, after)| (first, Some(after)));
+            match self.parts.get(at) {
+                Some(Part::Many) if at + 1 == self.parts.len() => return true,
+                Some(Part::Many) => {
+                    many = Some((at, after));
+                    at += 1;
+                }
+                Some(part) if part.fits(component, user) => (at, rest) = (at + 1, after),
+                _ => {
+                    let Some((before, taken)) = many else { return false };
+                    let Some(next) = taken else { return false };
+                    many = Some((before, next.split_once('/').map(|(_, after)| after)));
+                    (at, rest) = (before + 1, taken);
+                }
+            }
+        }
+        at == self.parts.len()
     }
 
     /// Whether a name below `prefix` could match; `false` only if surely none does.
     pub fn reaches(&self, prefix: &RepositoryName, user: Option<&str>) -> bool {
-        // A part that is still to be matched takes at least one more component.
-        self.run(prefix, user).is_some_and(|reached| {
-            let after_many = |i: usize| i > 0 && self.parts[i - 1] == Part::Many;
-            (0..reached.len()).any(|i| reached[i] && (i < self.parts.len() || after_many(i)))
-        })
-    }
-
-    /// Which prefixes of the pattern match all components of a name; `None` if none does.
-    fn run(&self, name: &RepositoryName, user: Option<&str>) -> Option<Vec<bool>> {
-        let last = self.parts.len();
-        // reached[i]: the first i parts match the components so far.
-        let mut reached = vec![false; last + 1];
-        reached[0] = true;
-        self.skip_many(&mut reached);
-        for component in name.as_str().split('/') {
-            let mut next = vec![false; last + 1];
-            for (i, part) in self.parts.iter().enumerate() {
-                match part {
-                    Part::Many => {
-                        // It takes this component, and perhaps more.
-                        let here = reached[i] || reached[i + 1];
-                        next[i + 1] |= here;
-                        next[i] |= reached[i];
-                    }
-                    Part::User => next[i + 1] |= reached[i] && user.is_some_and(|user| is_users(user, component)),
-                    Part::One(glob) => next[i + 1] |= reached[i] && glob_matches(glob, component),
-                }
+        let mut parts = self.parts.iter();
+        for component in prefix.components() {
+            match parts.next() {
+                Some(Part::Many) => return true,
+                Some(part) if part.fits(component, user) => {}
+                _ => return false,
             }
-            self.skip_many(&mut next);
-            reached = next;
         }
-        reached.iter().any(|&r| r).then_some(reached)
+        parts.next().is_some()
     }
 
-    /// A `**` that is not the last part may stand for no component.
-    fn skip_many(&self, reached: &mut [bool]) {
+    /// Whether it speaks of the caller's name.
+    pub(super) fn is_personal(&self) -> bool {
+        self.parts.contains(&Part::User)
+    }
+
+    /// The pattern as a glob. Any component stands for a caller's name, so it may match more.
+    pub(super) fn glob(&self) -> String {
+        self.parts.iter().map(Part::glob).collect::<Vec<_>>().join("/")
+    }
+
+    /// What a prefix must match so that the pattern reaches below it, as globs. They may match more.
+    pub(super) fn beginnings(&self) -> Vec<String> {
+        /// Names are rarely deeper, and what is longer is not worth a glob for each component.
+        const DEEPEST: usize = 8;
+        let (mut beginnings, mut begun) = (Vec::new(), String::new());
         for (i, part) in self.parts.iter().enumerate() {
-            if *part == Part::Many && i + 1 < self.parts.len() && reached[i] {
-                reached[i + 1] = true;
+            if *part == Part::Many || i == DEEPEST {
+                beginnings.push(begun + "**");
+                break;
             }
+            // The last one takes a component below the prefix.
+            if i + 1 < self.parts.len() {
+                begun.push_str(part.glob());
+                beginnings.push(begun.clone());
+                begun.push('/');
+            }
+        }
+        beginnings
+    }
+}
+
+impl Part {
+    /// Whether one component fits. `**` is no matter of one component.
+    fn fits(&self, component: &str, user: Option<&str>) -> bool {
+        match self {
+            Self::Many => false,
+            Self::User => user.is_some_and(|user| is_users(user, component)),
+            Self::One(glob) => glob_matches(glob, component),
+        }
+    }
+
+    fn glob(&self) -> &str {
+        match self {
+            Self::Many => "**",
+            Self::User => "*",
+            Self::One(glob) => glob,
         }
     }
 }
@@ -159,7 +198,9 @@ impl FromStr for Pattern {
                 }
             }
         };
-        Ok(Self { parts: text.split('/').map(part).collect::<Result<_, _>>()?, text: text.into() })
+        let mut parts = text.split('/').map(part).collect::<Result<Vec<_>, _>>()?;
+        parts.dedup_by(|next, part| *next == Part::Many && *part == Part::Many);
+        Ok(Self { parts: parts.into(), text: text.into() })
     }
 }
 
@@ -176,7 +217,7 @@ impl fmt::Debug for Pattern {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -195,6 +236,9 @@ mod tests {
             ("org/**/app", vec!["org/app", "org/a/app", "org/a/b/app"], vec!["org", "app", "org/a"]),
             ("team-*", vec!["team-a", "team-a-b"], vec!["team", "team2/x", "team-a/x"]),
             ("*-*", vec!["a-b", "a-b-c"], vec!["ab"]),
+            ("**/b/*", vec!["b/x", "b/b/x", "a/b/x"], vec!["b", "b/x/y", "a/b"]),
+            ("a/**/**", vec!["a/b", "a/b/c"], vec!["a"]),
+            ("a/**/**/b", vec!["a/b", "a/x/b"], vec!["a", "b"]),
             ("a*b*c", vec!["abc", "axxbyyc", "abcbc"], vec!["ab", "acb"]),
             ("${user}/**", vec!["alice/x", "alice/x/y"], vec!["alice", "bob/x"]),
             ("home/${user}", vec!["home/alice"], vec!["home/bob"]),
@@ -242,7 +286,7 @@ mod tests {
     }
 
     /// The plainest reading of the grammar, exponential and all.
-    fn naive(parts: &[&str], names: &[&str]) -> bool {
+    pub(in super::super) fn naive(parts: &[&str], names: &[&str], user: Option<&str>) -> bool {
         fn one(glob: &[u8], text: &[u8]) -> bool {
             match (glob.split_first(), text.split_first()) {
                 (None, None) => true,
@@ -254,10 +298,14 @@ mod tests {
         match parts.split_first() {
             None => names.is_empty(),
             Some((&"**", [])) => !names.is_empty(),
-            Some((&"**", rest)) => (0..=names.len()).any(|n| naive(rest, &names[n..])),
-            Some((part, rest)) => names
-                .split_first()
-                .is_some_and(|(name, names)| one(part.as_bytes(), name.as_bytes()) && naive(rest, names)),
+            Some((&"**", rest)) => (0..=names.len()).any(|n| naive(rest, &names[n..], user)),
+            Some((part, rest)) => names.split_first().is_some_and(|(name, names)| {
+                let fits = match *part {
+                    "${user}" => user.is_some_and(|user| user == *name && RepositoryName::is_component(user)),
+                    part => one(part.as_bytes(), name.as_bytes()),
+                };
+                fits && naive(rest, names, user)
+            }),
         }
     }
 
@@ -270,7 +318,7 @@ mod tests {
             let Ok(parsed) = pattern.parse::<Pattern>() else { return Ok(()) };
             let name_parsed: RepositoryName = name.parse().unwrap();
             let (parts, names): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), name.split('/').collect());
-            prop_assert_eq!(parsed.matches(&name_parsed, None), naive(&parts, &names), "{} {}", pattern, name);
+            prop_assert_eq!(parsed.matches(&name_parsed, None), naive(&parts, &names, None), "{} {}", pattern, name);
             // Whatever matches is reached from each of its prefixes.
             if parsed.matches(&name_parsed, None) {
                 for (i, _) in name.match_indices('/') {

@@ -1,12 +1,13 @@
 //! What a request asks for: method and path into an [`Endpoint`], or a refusal.
 //!
-//! The raw path is split once and matched from the right, where keywords have a fixed distance
-//! from the end; so a repository may be called `blobs/uploads`. Authorization and storage use the
-//! same parsed value.
+//! The path is split once, each segment is decoded once, and then it is matched from the right,
+//! where keywords have a fixed distance from the end; so a repository may be called
+//! `blobs/uploads`. Authorization and storage use the same parsed value.
 
 use super::{
     error::Error,
-    query::{self, Pagination, Query},
+    path,
+    query::{Pagination, Query},
 };
 use crate::{
     access::Scope,
@@ -98,10 +99,15 @@ impl Endpoint {
     /// # Errors
     /// [`Error`] with the answer: unknown path, wrong method, or a part that is not of its grammar.
     pub fn parse(method: &Method, path: &str, query: &str) -> Result<Self, Error> {
-        let segments: Vec<&str> = path.strip_prefix('/').ok_or(Error::PathUnknown)?.split('/').collect();
+        path::segments(path, |segments| Self::of(method, segments, query))
+    }
+
+    /// The same of a path that is decoded: its segments, the first one empty.
+    pub(super) fn of(method: &Method, segments: &[&str], query: &str) -> Result<Self, Error> {
+        let ["", segments @ ..] = segments else { return Err(Error::PathUnknown) };
         let get = matches!(*method, Method::GET | Method::HEAD);
         let wrong = |allow| Err(Error::MethodNotAllowed(allow));
-        Ok(match segments.as_slice() {
+        Ok(match segments {
             ["health"] if get => Self::Health,
             ["health", "ready"] if get => Self::Ready,
             ["metrics"] if get => Self::Metrics,
@@ -127,7 +133,7 @@ impl Endpoint {
                 let query = Query::parse(query);
                 Self::Referrers {
                     repository: name,
-                    subject: digest(subject)?,
+                    subject: subject.parse::<Digest>()?,
                     types: query.all("artifactType").map(str::to_owned).collect(),
                     last: query.first("last").map(str::to_owned),
                 }
@@ -144,7 +150,7 @@ impl Endpoint {
                 if !matches!(*method, Method::GET | Method::HEAD | Method::PATCH | Method::PUT | Method::DELETE) {
                     return wrong("GET, HEAD, PATCH, PUT, DELETE");
                 }
-                let id = query::decode(id).and_then(|id| id.parse().ok()).ok_or(Error::UploadIdInvalid)?;
+                let id = id.parse().map_err(|_| Error::UploadIdInvalid)?;
                 match *method {
                     Method::PATCH => Self::UploadAppend(name, id),
                     Method::DELETE => Self::UploadCancel(name, id),
@@ -155,24 +161,20 @@ impl Endpoint {
             ["v2", name @ .., "blobs", blob] if !name.is_empty() => {
                 let name = repository(name)?;
                 match *method {
-                    Method::GET | Method::HEAD => Self::BlobRead(name, digest(blob)?),
-                    Method::DELETE => Self::BlobDelete(name, digest(blob)?),
+                    Method::GET | Method::HEAD => Self::BlobRead(name, blob.parse::<Digest>()?),
+                    Method::DELETE => Self::BlobDelete(name, blob.parse::<Digest>()?),
                     _ => return wrong("GET, HEAD, DELETE"),
                 }
             }
             ["v2", name @ .., "manifests", reference] if !name.is_empty() => {
                 let name = repository(name)?;
-                let reference = |text: &str| -> Result<Reference, Error> {
-                    let text = query::decode(text).ok_or(Error::DigestInvalid(crate::oci::InvalidDigest::Grammar))?;
-                    Ok(text.parse::<Reference>()?)
-                };
                 match *method {
-                    Method::GET | Method::HEAD => Self::ManifestRead(name, reference(segments[segments.len() - 1])?),
+                    Method::GET | Method::HEAD => Self::ManifestRead(name, reference.parse::<Reference>()?),
                     Method::PUT => {
                         let tags = Query::parse(query).tags()?;
-                        Self::ManifestPush(name, reference(segments[segments.len() - 1])?, tags)
+                        Self::ManifestPush(name, reference.parse::<Reference>()?, tags)
                     }
-                    Method::DELETE => Self::ManifestDelete(name, reference(segments[segments.len() - 1])?),
+                    Method::DELETE => Self::ManifestDelete(name, reference.parse::<Reference>()?),
                     _ => return wrong("GET, HEAD, PUT, DELETE"),
                 }
             }
@@ -324,14 +326,9 @@ impl Endpoint {
     }
 }
 
-/// A name is never decoded: whatever is escaped in it is not of the grammar.
+/// Joined again, so that an escaped slash in a name is a separator.
 fn repository(segments: &[&str]) -> Result<RepositoryName, Error> {
     Ok(segments.join("/").parse::<RepositoryName>()?)
-}
-
-fn digest(segment: &str) -> Result<Digest, Error> {
-    let text = query::decode(segment).ok_or(Error::DigestInvalid(crate::oci::InvalidDigest::Grammar))?;
-    Ok(text.parse::<Digest>()?)
 }
 
 #[cfg(test)]

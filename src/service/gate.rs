@@ -8,7 +8,8 @@ use super::{
     conn::Conn,
     endpoint::{Endpoint, Need},
     error::Error,
-    login::{Fault, Login, TOKEN_PATH, identify},
+    login::{Fault, Login, identify},
+    path,
     routed::{Routed, Who},
 };
 use crate::{
@@ -52,11 +53,11 @@ pub(super) fn route(
     if head_bytes(&head) > state.limits.header_bytes {
         return Err(Error::HeadTooLarge(state.limits.header_bytes));
     }
-    // What is not served here has no methods either, and no grammar.
-    if !state.serves(head.uri.path()) {
-        return Err(Error::PathUnknown);
-    }
-    let endpoint = Endpoint::parse(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
+    let endpoint = path::segments(head.uri.path(), |segments| match state.serves(segments) {
+        true => Endpoint::of(&head.method, segments, head.uri.query().unwrap_or_default()),
+        // What is not served here has no methods either, and no grammar.
+        false => Err(Error::PathUnknown),
+    })?;
     let registry = state.registry.under(live.registry.clone());
     let peer = conn.as_ref().map(|conn| conn.peer);
     state.proxies(&live).warn_of_ignored(peer, &head.headers);
@@ -64,12 +65,13 @@ pub(super) fn route(
 }
 
 impl State {
-    /// Whether there is anything at a path, on this listener and by this login.
-    fn serves(&self, path: &str) -> bool {
-        match path {
-            "/health" | "/health/ready" => true,
-            "/metrics" => self.face != Face::Registry,
-            TOKEN_PATH => self.face != Face::Admin && matches!(self.login, Login::Own { .. }),
+    /// Whether there is anything at a path, on this listener and by this login. It sees the same
+    /// decoded segments as [`Endpoint::of`]: an escape must not lead around it.
+    fn serves(&self, segments: &[&str]) -> bool {
+        match segments {
+            ["", "health"] | ["", "health", "ready"] => true,
+            ["", "metrics"] => self.face != Face::Registry,
+            ["", "auth", "token"] => self.face != Face::Admin && matches!(self.login, Login::Own { .. }),
             _ => self.face != Face::Admin,
         }
     }

@@ -99,7 +99,7 @@ pub enum Realm {
 }
 
 /// Where tokens of our own are had, below the address.
-pub(super) const TOKEN_PATH: &str = "/auth/token";
+const TOKEN_PATH: &str = "/auth/token";
 
 /// What is wrong with a token, in the words clients know (RFC 6750 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

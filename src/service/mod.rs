@@ -16,6 +16,7 @@ mod gate;
 mod headers;
 mod login;
 mod ops;
+mod path;
 pub mod query;
 mod routed;
 pub mod sendfile;

@@ -1,4 +1,4 @@
-//! Query strings and the one escaped segment of a path.
+//! Query strings.
 
 use super::error::Error;
 use crate::oci::{Digest, InvalidDigest, Tag};
@@ -62,23 +62,6 @@ impl<'a> Query<'a> {
         let n = self.first("n").map(number).transpose()?;
         Ok(Pagination { n, last: self.first("last").map(str::to_owned) })
     }
-}
-
-/// A path segment with its escapes resolved, once; `None` if they are not of the grammar.
-pub(super) fn decode(segment: &str) -> Option<Cow<'_, str>> {
-    if !segment.contains('%') {
-        return Some(segment.into());
-    }
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => (digit(rest.next())? << 4 | digit(rest.next())?) as u8,
-            plain => plain,
-        });
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 /// Writes a value into a query.

@@ -17,6 +17,7 @@ mod disk;
 mod door;
 mod drain;
 mod elsewhere;
+mod escapes;
 mod first;
 mod format;
 mod fsck;

@@ -154,6 +154,7 @@ async fn the_admin_address_takes_metrics_and_detail_away_from_strangers() {
     let daemon = Daemon::start(&root, &[("REGISTRY_ADMIN_ADDR", &admin.to_string())]);
     daemon.push_image("app", "v1", "x").await;
     daemon.get("/metrics").await.refused(404, "UNSUPPORTED");
+    daemon.get("/m%65trics").await.refused(404, "UNSUPPORTED");
     assert_eq!(daemon.get("/health/ready").await.body, Bytes::from(r#"{"status":"ready"}"#));
     let inside = Client::new(admin);
     let metrics = String::from_utf8(inside.get("/metrics").await.body.to_vec()).unwrap();
@@ -164,6 +165,7 @@ async fn the_admin_address_takes_metrics_and_detail_away_from_strangers() {
     assert!(!metrics.contains("app"), "no label names a repository");
     assert_eq!(inside.get("/health/ready").await.json()["push"], true);
     inside.get("/v2/app/manifests/v1").await.refused(404, "UNSUPPORTED");
+    inside.get("/%762/app/manifests/v1").await.refused(404, "UNSUPPORTED");
 }
 
 #[tokio::test]

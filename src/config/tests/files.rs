@@ -40,8 +40,11 @@ fn settings_reach_the_generation() {
 fn every_key_writes_its_default_and_keeps_its_bounds() {
     let settings = |live: &Live| {
         // What is not of the settings is as it comes.
-        let Live { registry, operator, token_lives, durability, limits, log_level, poll, .. } = live;
-        format!("{registry:?} {operator:?} {token_lives:?} {durability:?} {limits:?} {log_level:?} {poll:?}")
+        let Live { registry, operator, token_lives, durability, limits, log_level, poll, forwarded_headers, .. } = live;
+        format!(
+            "{registry:?} {operator:?} {token_lives:?} {durability:?} {limits:?} {log_level:?} {poll:?} \
+             {forwarded_headers:?}"
+        )
     };
     let untouched = settings(&Live::default());
     for key in KEYS {
@@ -129,7 +132,7 @@ fn tables_that_are_repeated_reach_the_generation_in_their_order() {
     let (found, warnings) = live(text, &[]).unwrap();
     let [first, second] = found.registry.retention.as_slice() else { panic!("{found:?}") };
     let days = |n: u64| Some(std::time::Duration::from_secs(n * 86_400));
-    assert_eq!(first.repositories.iter().map(ToString::to_string).collect::<Vec<_>>(), ["team/**", "app"]);
+    assert_eq!(first.repositories.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>(), ["team/**", "app"]);
     assert_eq!((first.keep_last, first.keep_younger, first.keep_pulled), (Some(5), days(2), days(3)));
     assert_eq!(first.delete_untagged, days(0));
     assert_eq!(first.keep_matching.as_ref().unwrap().as_str(), r"v\d+");

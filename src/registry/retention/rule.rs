@@ -1,6 +1,6 @@
 //! What an operator may decide about tags: which go by themselves, which never change.
 
-use crate::oci::{Expression, Pattern, RepositoryName, Tag};
+use crate::oci::{Expression, Patterns, RepositoryName, Tag};
 use std::time::Duration;
 
 /// A rule of retention. Of several, the first one whose repositories match a repository decides
@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionRule {
     /// The repositories it decides about: any of these.
-    pub repositories: Vec<Pattern>,
+    pub repositories: Patterns,
     /// The tags it speaks of; all if `None`.
     pub tags: Option<Expression>,
     /// Keep so many, those that were pushed last.
@@ -31,7 +31,7 @@ pub struct RetentionRule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImmutableTags {
     /// In these repositories.
-    pub repositories: Vec<Pattern>,
+    pub repositories: Patterns,
     /// The tags that match this. Those named after a manifest ([`Tag::companion`]) are exempt:
     /// clients rewrite them with every signature.
     pub tags: Expression,
@@ -40,7 +40,7 @@ pub struct ImmutableTags {
 impl RetentionRule {
     /// Whether the rule decides about a repository.
     pub(super) fn decides(&self, repository: &RepositoryName) -> bool {
-        matches_any(&self.repositories, repository)
+        self.repositories.matches(repository, None)
     }
 
     /// Whether it says anything about a tag.
@@ -58,10 +58,6 @@ impl RetentionRule {
 impl ImmutableTags {
     /// Whether a tag of a repository is one of these.
     pub(in super::super) fn hold(&self, repository: &RepositoryName, tag: &Tag) -> bool {
-        tag.companion().is_none() && self.tags.matches(tag) && matches_any(&self.repositories, repository)
+        tag.companion().is_none() && self.tags.matches(tag) && self.repositories.matches(repository, None)
     }
-}
-
-fn matches_any(patterns: &[Pattern], repository: &RepositoryName) -> bool {
-    patterns.iter().any(|pattern| pattern.matches(repository, None))
 }

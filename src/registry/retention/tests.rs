@@ -2,7 +2,7 @@
 
 use super::pulls;
 use crate::{
-    oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag},
+    oci::{Algorithm, Digest, Hasher, Patterns, Reference, RepositoryName, Tag},
     registry::{
         Condition, Error, Registry, Settings,
         intent::Intent,
@@ -50,7 +50,7 @@ fn index(says: &str, children: &[&Digest], subject: Option<&Digest>) -> Bytes {
 }
 
 fn settings(rule: impl FnOnce(&mut RetentionRule), immutable: &[&str]) -> Arc<Settings> {
-    let all = || vec!["**".parse().unwrap()];
+    let all = || Patterns::from(vec!["**".parse().unwrap()]);
     let mut first = RetentionRule { repositories: all(), ..RetentionRule::default() };
     rule(&mut first);
     let immutable = immutable.iter().map(|tags| ImmutableTags { repositories: all(), tags: tags.parse().unwrap() });

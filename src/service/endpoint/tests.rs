@@ -77,6 +77,23 @@ fn every_url_and_method_has_its_endpoint_and_need() {
         ("GET", "/health", "health: Nothing"),
         ("GET", "/health/ready", "ready: Nothing"),
         ("GET", "/metrics", "metrics: Operate"),
+        // Escapes, resolved once in each segment; an escaped slash separates within a name only.
+        ("GET", "/%762/", "ping: Entry"),
+        ("GET", "/v2/%5fcatalog", "catalog: List"),
+        ("GET", "/v2/te%61m/app/m%61nifests/l%61test", "manifest_read: pull team/app"),
+        ("GET", "/v2/team%2Fapp/tags/lis%74", "tags: pull team/app"),
+        ("POST", "/v2/team%2fa%2Fb/blobs/uploads/", "upload_begin: push team/a/b"),
+        ("GET", "/v2/a%2Fmanifests/manifests/v1", "manifest_read: pull a/manifests"),
+        ("GET", "/v2/a%2Fmanifests/v1", "PathUnknown"),
+        ("GET", "/v2/a/manifests%2Fv1", "PathUnknown"),
+        ("GET", "/v2%2Fa/manifests/v1", "PathUnknown"),
+        ("GET", "/v2/a/manifests/v1%2Fx", "TagInvalid"),
+        ("POST", "/v2/a/blobs/uploads%2F", "MethodNotAllowed"),
+        ("GET", "/v2/a/m%2561nifests/v1", "PathUnknown"),
+        ("GET", "/v2/a/manifests/%256catest", "TagInvalid"),
+        ("GET", "/m%65trics", "metrics: Operate"),
+        ("DELETE", "/he%61lth", "MethodNotAllowed"),
+        ("POST", "/auth/tok%65n", "token: Nothing"),
         ("POST", "/metrics", "MethodNotAllowed"),
         // Keywords are found from the right; names may contain them.
         ("GET", "/v2/blobs/uploads/tags/tags/list", "tags: pull blobs/uploads/tags"),
@@ -108,9 +125,15 @@ fn hostile_paths_never_get_a_name() {
         "a/..",
         "../a",
         "%2e%2e",
-        "a%2fb",
-        "a%2Fb",
+        "a%2f..%2fb",
+        "a%2f",
+        "%2fa",
+        "a%2f%2fb",
         "a%00",
+        "a%",
+        "a%zz",
+        "a%ff",
+        "%61%2",
         "a//b",
         "a\\b",
         "a;b",
@@ -163,18 +186,49 @@ fn what_is_switched_off_says_which_methods_of_its_path_go_on() {
     }
 }
 
+/// The path with some of its characters escaped: the same path. What is escaped already, or badly, stays.
+fn twin(path: &str, which: u64) -> String {
+    let (mut twin, mut rest, mut which) = (String::new(), path, which.rotate_left(7));
+    while let Some(next) = rest.chars().next() {
+        which = which.rotate_left(1);
+        let kept = if next == '%' { rest.len().min(3) } else { next.len_utf8() };
+        match next {
+            '%' | '/' => twin.push_str(&rest[..kept]),
+            plain if which & 1 == 1 => twin.push_str(&format!("%{:02x}", plain as u32)),
+            plain => twin.push(plain),
+        }
+        rest = &rest[kept..];
+    }
+    twin
+}
+
 proptest! {
     #[test]
     fn an_accepted_path_renders_back_to_itself(path in "/v2(/[a-z0-9._%/A-Z-]{1,12}){1,4}/(manifests/[a-zA-Z0-9._%-]{1,10}|tags/list)") {
+        let plain = form_urlencoded::parse(path.as_bytes()).next().unwrap().0.into_owned();
         match Endpoint::parse(&Method::GET, &path, "") {
-            Ok(Endpoint::ManifestRead(name, reference)) => {
-                let reference_text = path.rsplit('/').next().unwrap();
-                prop_assert_eq!(query::decode(reference_text).unwrap(), reference.to_string());
-                prop_assert_eq!(format!("/v2/{name}/manifests/{reference_text}"), path);
-            }
-            Ok(Endpoint::Tags(name, _)) => prop_assert_eq!(format!("/v2/{name}/tags/list"), path),
+            Ok(Endpoint::ManifestRead(name, reference)) => prop_assert_eq!(format!("/v2/{name}/manifests/{reference}"), plain),
+            Ok(Endpoint::Tags(name, _)) => prop_assert_eq!(format!("/v2/{name}/tags/list"), plain),
             Ok(other) => prop_assert!(false, "{:?}", other),
             Err(_) => {}
+        }
+    }
+
+    #[test]
+    fn an_escaped_twin_is_the_same_path(
+        path in "/(v2|health|metrics|auth)(/(v2|token|ready|a|B|_|[a-z]{1,3}|%2f|%61|%2e|\\.\\.|blobs|uploads|manifests|tags|list)){0,5}/?",
+        which: u64,
+        method in "(GET|PUT|POST|DELETE)",
+    ) {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let read = |path: &str| format!("{:?}", Endpoint::parse(&method, path, ""));
+        prop_assert_eq!(read(&path), read(&twin(&path, which)), "{}", twin(&path, which));
+        // In a name an escaped slash is one, too.
+        if let Ok(endpoint) = Endpoint::parse(&method, &path, "")
+            && let Some(name) = endpoint.repository()
+        {
+            let place = path.replace("%2f", "/").replacen(&format!("/v2/{name}/"), &format!("/v2/{}/", name.as_str().replace('/', "%2F")), 1);
+            prop_assert_eq!(Endpoint::parse(&method, &place, "").unwrap(), endpoint.clone());
         }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! `cast` says who there is, `rows` what there is to ask for (built from `Endpoint` itself), `site`
 //! about what, `oracle` what must come of it by the words of the design, and `world` makes it so.
-//! Each request goes over HTTP and is judged by its answer and by what is stored afterwards.
+//! Each request goes over HTTP and is judged by its answer and by what is stored afterwards. Each is
+//! sent twice, the second time with escapes in its path (`spelling`).
 
 mod cast;
 mod oracle;
 mod rows;
 mod site;
+mod spelling;
 mod world;
 
 use crate::session::*;
@@ -16,6 +18,7 @@ use http::Method;
 use oracle::{Expected, MESSAGE};
 use rows::{Needs, Row, Sent, row, samples};
 use site::Site;
+use spelling::Spelling;
 use std::{collections::BTreeSet, fmt::Debug};
 use wharfinger::service::{endpoint::Endpoint, error::Error};
 use world::World;
@@ -44,57 +47,57 @@ async fn all_of(auth: Auth, rules: Rules, at_least: usize) {
 
 #[tokio::test]
 async fn everybody_without_a_login() {
-    all_of(Auth::None, Rules::Absent, 3200).await;
+    all_of(Auth::None, Rules::Absent, 6400).await;
 }
 
 #[tokio::test]
 async fn everybody_without_a_login_by_rules() {
-    all_of(Auth::None, Rules::GivenWithGuests, 3200).await;
+    all_of(Auth::None, Rules::GivenWithGuests, 6400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_password() {
-    all_of(Auth::Basic, Rules::Absent, 3200).await;
+    all_of(Auth::Basic, Rules::Absent, 6400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_password_and_rules() {
-    all_of(Auth::Basic, Rules::Given, 3200).await;
+    all_of(Auth::Basic, Rules::Given, 6400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_password_and_rules_about_guests() {
-    all_of(Auth::Basic, Rules::GivenWithGuests, 3200).await;
+    all_of(Auth::Basic, Rules::GivenWithGuests, 6400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_our_tokens() {
-    all_of(Auth::Own, Rules::Absent, 8700).await;
+    all_of(Auth::Own, Rules::Absent, 17_400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_our_tokens_and_rules() {
-    all_of(Auth::Own, Rules::Given, 8700).await;
+    all_of(Auth::Own, Rules::Given, 17_400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_our_tokens_and_rules_about_guests() {
-    all_of(Auth::Own, Rules::GivenWithGuests, 8700).await;
+    all_of(Auth::Own, Rules::GivenWithGuests, 17_400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_tokens_of_a_service_elsewhere() {
-    all_of(Auth::Elsewhere, Rules::Absent, 3200).await;
+    all_of(Auth::Elsewhere, Rules::Absent, 6400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_tokens_of_a_service_elsewhere_and_rules() {
-    all_of(Auth::Elsewhere, Rules::Given, 3200).await;
+    all_of(Auth::Elsewhere, Rules::Given, 6400).await;
 }
 
 #[tokio::test]
 async fn everybody_by_tokens_of_a_service_elsewhere_and_rules_about_guests() {
-    all_of(Auth::Elsewhere, Rules::GivenWithGuests, 3200).await;
+    all_of(Auth::Elsewhere, Rules::GivenWithGuests, 6400).await;
 }
 
 impl Tally {
@@ -105,41 +108,67 @@ impl Tally {
         let mut routes = BTreeSet::new();
         let site = world.site(cell.caller);
         for sample in 0..samples(&site).len() {
-            let mut last: Option<Reply> = None;
-            let planned = plan(&site, sample);
-            for nth in 0..planned.sent.len() {
-                let mut site = world.site(cell.caller);
-                world.freshen(cell, &mut site, planned.fresh).await;
-                let row = plan(&site, sample);
-                let sent = &row.sent[nth];
-                let expected = oracle::expect(cell, &row, sent, nth, world.registry.address());
-                let open = world.open();
-                let reply = world.send(cell, authorization, sent).await;
-                let place = format!("{cell:?}: {} {}", sent.method, sent.target);
-                self.cells += 1;
-                self.judge(&place, &expected, &reply, sent);
-                let done = reply.status.is_success() && reply.status == sent.status;
-                if !world.has(cell, &site, &row.effect, done, open).await {
-                    self.wrong(&place, &row.effect, &format!("something else is stored after {}", reply.status));
+            for spelling in Spelling::ALL {
+                self.of_sample(world, cell, authorization, sample, spelling).await;
+                let planned = plan(&site, sample);
+                if routes.insert((planned.route.path, spelling == Spelling::Plain)) {
+                    self.of_other_methods(world, cell, authorization, &planned, spelling).await;
                 }
-                if sent.method == "HEAD" {
-                    self.compare(&place, &row, last.as_ref(), &reply);
-                } else if reply.status.is_success() {
-                    self.read(&place, cell, &row, sent, &reply);
-                }
-                last = Some(reply);
-            }
-            if routes.insert(planned.route.path) {
-                self.of_other_methods(world, cell, authorization, &planned).await;
             }
         }
     }
 
+    /// The requests of one endpoint, in one spelling.
+    async fn of_sample(
+        &mut self,
+        world: &mut World,
+        cell: Cell,
+        authorization: Option<&str>,
+        sample: usize,
+        spelling: Spelling,
+    ) {
+        let site = world.site(cell.caller);
+        let mut last: Option<Reply> = None;
+        let planned = plan(&site, sample);
+        for nth in 0..planned.sent.len() {
+            let mut site = world.site(cell.caller);
+            world.freshen(cell, &mut site, planned.fresh).await;
+            let row = plan(&site, sample);
+            let sent = &spelled(&row.sent[nth], &site, spelling);
+            // A challenge that comes once does not come again for the same request with escapes.
+            let asked_before = nth + if spelling == Spelling::Plain { 0 } else { row.sent.len() };
+            let expected = oracle::expect(cell, &row, sent, asked_before, world.registry.address());
+            let open = world.open();
+            let reply = world.send(cell, authorization, sent).await;
+            let place = format!("{cell:?}: {} {}", sent.method, sent.target);
+            self.cells += 1;
+            self.judge(&place, &expected, &reply, sent);
+            let done = reply.status.is_success() && reply.status == sent.status;
+            if !world.has(cell, &site, &row.effect, done, open).await {
+                self.wrong(&place, &row.effect, &format!("something else is stored after {}", reply.status));
+            }
+            if sent.method == "HEAD" {
+                self.compare(&place, &row, last.as_ref(), &reply);
+            } else if reply.status.is_success() {
+                self.read(&place, cell, &row, sent, &reply);
+            }
+            last = Some(reply);
+        }
+    }
+
     /// The methods a route does not have.
-    async fn of_other_methods(&mut self, world: &World, cell: Cell, authorization: Option<&str>, row: &Row) {
+    async fn of_other_methods(
+        &mut self,
+        world: &mut World,
+        cell: Cell,
+        authorization: Option<&str>,
+        row: &Row,
+        spelling: Spelling,
+    ) {
         let expected = oracle::wrong_method(cell, row);
+        let site = world.site(cell.caller);
         for method in METHODS.into_iter().filter(|method| !row.route.methods.contains(method)) {
-            let sent = Sent { method, content_type: None, ..row.sent[0].clone() };
+            let sent = spelled(&Sent { method, content_type: None, ..row.sent[0].clone() }, &site, spelling);
             let reply = world.send(cell, authorization, &sent).await;
             self.cells += 1;
             self.judge(&format!("{cell:?}: {method} {}", sent.target), &expected, &reply, &sent);
@@ -226,12 +255,18 @@ impl Tally {
     }
 }
 
+/// A request in one of the spellings, other characters escaped each time.
+fn spelled(sent: &Sent, site: &Site, spelling: Spelling) -> Sent {
+    spelling.of(sent, site.repository.as_str(), usize::try_from(site.n).unwrap())
+}
+
 /// The requests of one sample; they are what they are taken for.
 fn plan(site: &Site, sample: usize) -> Row {
     let endpoint = &samples(site)[sample];
     let row = row(endpoint, site);
-    for Sent { method, target, .. } in &row.sent {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let spellings = Spelling::ALL.map(|spelling| row.sent.iter().map(move |sent| spelled(sent, site, spelling)));
+    for Sent { method, target, .. } in spellings.into_iter().flatten() {
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let parsed = Endpoint::parse(&method.parse::<Method>().unwrap(), path, query);
         assert_eq!(parsed.as_ref().ok(), Some(endpoint), "{method} {target}: {parsed:?}");
     }

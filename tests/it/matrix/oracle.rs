@@ -38,12 +38,12 @@ const INVALID: &str = ",error=\"invalid_token\"";
 const INSUFFICIENT: &str = ",error=\"insufficient_scope\"";
 
 /// What must come of it.
-pub fn expect(cell: Cell, row: &Row, sent: &Sent, nth: usize, address: SocketAddr) -> Expected {
+pub fn expect(cell: Cell, row: &Row, sent: &Sent, asked_before: usize, address: SocketAddr) -> Expected {
     // There is a token service only where there are tokens of our own.
     if row.needs == Needs::Account && cell.realm.auth != Auth::Own {
         return refusal(404, "UNSUPPORTED");
     }
-    if let Some(unauthorized) = unauthorized(cell, row, sent, nth, address) {
+    if let Some(unauthorized) = unauthorized(cell, row, sent, asked_before, address) {
         return unauthorized;
     }
     match (cell.mode, row.does) {
@@ -112,7 +112,7 @@ pub fn granted_scope(cell: Cell) -> String {
 }
 
 /// Who is asked to log in, or turned away.
-fn unauthorized(cell: Cell, row: &Row, sent: &Sent, nth: usize, address: SocketAddr) -> Option<Expected> {
+fn unauthorized(cell: Cell, row: &Row, sent: &Sent, asked_before: usize, address: SocketAddr) -> Option<Expected> {
     let challenge = |fault| Some(challenged(cell, row, fault, address));
     // What is not believed is never taken for anonymous, except where nobody looks at it.
     if cell.caller == Caller::Impostor && cell.realm.auth != Auth::None && row.needs != Needs::Nothing {
@@ -142,7 +142,9 @@ fn unauthorized(cell: Cell, row: &Row, sent: &Sent, nth: usize, address: SocketA
     }
     // Of a service elsewhere there may be a token that covers the source: asked for once.
     match &row.mount {
-        Some((Some(_), Source::Hidden)) if cell.realm.auth == Auth::Elsewhere && nth == 0 => challenge(INSUFFICIENT),
+        Some((Some(_), Source::Hidden)) if cell.realm.auth == Auth::Elsewhere && asked_before == 0 => {
+            challenge(INSUFFICIENT)
+        }
         _ => None,
     }
 }

@@ -14,6 +14,9 @@ use wharfinger::{
     service::{endpoint::Endpoint, query::Pagination},
 };
 
+/// How the token service is told who asks.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
 /// A path and the methods it has.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
@@ -300,7 +303,7 @@ rows! { |site|
             .get(format!("/auth/token?scope=repository:{}:delete,pull,push", site.repository), 200)
             // The form says who asks: `world` fills it in.
             .send("POST", "/auth/token", Bytes::new(), 200)
-            .of_type("application/x-www-form-urlencoded");
+            .of_type(FORM);
 
     Endpoint::Health => [Endpoint::Health]
         Row::reads(&HEALTH, Needs::Nothing).get("/health", 200);

@@ -3,7 +3,7 @@
 use super::{
     cast::{Auth, Caller, Cell, Mode, Permission, Proof, Realm, Rules},
     oracle::{self, HIDDEN, MESSAGE, OWNER},
-    rows::{Effect, Fresh, Sent},
+    rows::{Effect, FORM, Fresh, Sent},
     site::{Site, Source},
 };
 use crate::{
@@ -156,8 +156,8 @@ impl World {
         if let Some(content_type) = sent.content_type {
             ask = ask.header("content-type", content_type);
         }
-        let body = match sent.target.as_str() {
-            "/auth/token" if sent.method == "POST" => form(cell).into(),
+        let body = match sent.content_type {
+            Some(FORM) => form(cell).into(),
             _ => sent.body.clone(),
         };
         ask.body(body).send().await

@@ -8,7 +8,7 @@ use wharfinger::registry::settings::ImmutableTags;
 
 /// Tags that look like versions never change in repositories of the team.
 fn versions(setup: &mut Setup) {
-    let repositories = vec!["team/**".parse().unwrap()];
+    let repositories = vec!["team/**".parse().unwrap()].into();
     setup.settings.immutable = vec![ImmutableTags { repositories, tags: "v[0-9.]+".parse().unwrap() }];
 }
 
@@ -95,7 +95,7 @@ async fn of_sixteen_who_release_at_once_one_does() {
 #[tokio::test]
 async fn signatures_are_added_to_a_release() {
     let all = |setup: &mut Setup| {
-        let repositories = vec!["**".parse().unwrap()];
+        let repositories = vec!["**".parse().unwrap()].into();
         setup.settings.immutable = vec![ImmutableTags { repositories, tags: ".*".parse().unwrap() }];
     };
     let registry = Registry::with(all).await;

@@ -37,7 +37,7 @@ fn manifest(name: &str, age: u32) -> ManifestFacts {
 }
 
 fn rule(change: impl FnOnce(&mut RetentionRule)) -> RetentionRule {
-    let mut rule = RetentionRule { repositories: vec!["**".parse().unwrap()], ..RetentionRule::default() };
+    let mut rule = RetentionRule { repositories: vec!["**".parse().unwrap()].into(), ..RetentionRule::default() };
     change(&mut rule);
     rule
 }
@@ -62,7 +62,7 @@ fn said(rules: &[RetentionRule], tags: Vec<TagFacts>) -> Vec<String> {
 #[test]
 fn without_a_rule_everything_stays() {
     let elsewhere = rule(|r| {
-        r.repositories = vec!["other/**".parse().unwrap()];
+        r.repositories = vec!["other/**".parse().unwrap()].into();
         r.keep_last = Some(1);
         r.delete_untagged = Some(Duration::ZERO);
     });
@@ -75,7 +75,7 @@ fn without_a_rule_everything_stays() {
 #[test]
 fn the_first_rule_for_a_repository_decides_alone() {
     let first = rule(|r| {
-        r.repositories = vec!["nothing".parse().unwrap(), "team/*".parse().unwrap()];
+        r.repositories = vec!["nothing".parse().unwrap(), "team/*".parse().unwrap()].into();
         r.keep_last = Some(1);
     });
     let second = rule(|r| r.keep_matching = Some(".*".parse().unwrap()));
@@ -164,7 +164,8 @@ fn a_clock_that_went_back_deletes_nothing_for_its_age() {
 #[test]
 fn immutable_tags_and_those_beside_a_manifest_stay() {
     let rule = rule(|r| r.keep_last = Some(1));
-    let immutable = ImmutableTags { repositories: vec!["team/**".parse().unwrap()], tags: "v.*".parse().unwrap() };
+    let immutable =
+        ImmutableTags { repositories: vec!["team/**".parse().unwrap()].into(), tags: "v.*".parse().unwrap() };
     let (here, gone) = (digest("image").fallback_tag(), digest("gone").fallback_tag());
     let signature = format!("{here}.sig");
     let names = ["v1", "latest", here.as_str(), &signature, gone.as_str()];

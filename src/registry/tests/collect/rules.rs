@@ -9,7 +9,7 @@ use crate::{
 /// Keeps the last tag; what has none goes at once.
 fn last_only() -> Arc<Settings> {
     let rule = RetentionRule {
-        repositories: vec!["**".parse().unwrap()],
+        repositories: vec!["**".parse().unwrap()].into(),
         keep_last: Some(1),
         delete_untagged: Some(Duration::ZERO),
         ..RetentionRule::default()

@@ -33,7 +33,7 @@ fn ruled() -> RepositoryName {
 /// All times are zero, so that every pass has everything to do that there is.
 fn settings() -> Arc<Settings> {
     let rule = RetentionRule {
-        repositories: vec!["org/ruled".parse().unwrap()],
+        repositories: vec!["org/ruled".parse().unwrap()].into(),
         keep_last: Some(1),
         delete_untagged: Some(Duration::ZERO),
         ..RetentionRule::default()
