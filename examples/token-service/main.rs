@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk};
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -76,12 +77,16 @@ const WRONG: Refusal = Refusal(StatusCode::UNAUTHORIZED, "wrong user name or pas
 impl Key {
     fn read(path: &PathBuf) -> Result<Self, String> {
         let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+        let unusable = || wrong(&"is not an Ed25519 or P-256 key in PEM (BEGIN PRIVATE KEY)");
         let pem = std::fs::read(path).map_err(|error| wrong(&error))?;
-        let (alg, private) = EncodingKey::from_ed_pem(&pem)
-            .map(|key| (Algorithm::EdDSA, key))
-            .or_else(|_| EncodingKey::from_ec_pem(&pem).map(|key| (Algorithm::ES256, key)))
-            .map_err(|_| wrong(&"is no Ed25519 or P-256 key in PEM (BEGIN PRIVATE KEY)"))?;
-        let mut jwk = jwk::Jwk::from_encoding_key(&private, alg).map_err(|error| wrong(&error))?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|_| unusable())?;
+        let der = der.secret_pkcs8_der();
+        let candidates =
+            [(Algorithm::EdDSA, EncodingKey::from_ed_der(der)), (Algorithm::ES256, EncodingKey::from_ec_der(der))];
+        let (alg, private, mut jwk) = candidates
+            .into_iter()
+            .find_map(|(alg, key)| jwk::Jwk::from_encoding_key(&key, alg).ok().map(|jwk| (alg, key, jwk)))
+            .ok_or_else(unusable)?;
         // The id is made of the key (RFC 7638), so that no new key ever has an old one's.
         let kid = jwk.thumbprint(jwk::ThumbprintHash::SHA256).map_err(|error| wrong(&error))?;
         jwk.common.key_id = Some(kid.clone());

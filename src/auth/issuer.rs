@@ -1,11 +1,11 @@
-//! Our own tokens: short-lived ones for access, and those by which a client gets the next.
+//! Tokens of the built-in token service: short-lived ones for access, and those by which a client gets the next.
 //!
 //! A token of a user carries a keyed fingerprint of that user's line in htpasswd, so that changing
 //! or removing the line ends it, without any list of tokens that were given out.
 
 use super::{
     Users,
-    jws::{Key, Keys, Refused, seal},
+    jws::{Key, Keys, Refused},
     token::{Access, Bearer, Claims, seconds},
 };
 use crate::who::Subject;
@@ -16,69 +16,69 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rustls::pki_types::pem::{SectionKind, SliceIter};
 use serde_json::json;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-/// Makes and believes tokens of our own.
+/// Issues and verifies tokens of the built-in token service.
 pub struct Issuer {
     /// The first signs, all verify.
     signers: Vec<Signer>,
-    keys: Keys,
+    access: Keys,
+    refresh: Keys,
     issuer: String,
     audience: String,
 }
 
 struct Signer {
     id: String,
-    pair: Pair,
+    algorithm: Algorithm,
+    key: EncodingKey,
     /// For fingerprints: derived, so that whoever shares the key agrees on them.
     lines: hmac::Key,
 }
 
-enum Pair {
-    Ed25519(Box<Ed25519KeyPair>),
-    P256(Box<EcdsaKeyPair>),
+/// A private key for signatures, and its public half as a `SubjectPublicKeyInfo`.
+struct Pair {
+    algorithm: Algorithm,
+    key: EncodingKey,
+    spki: Vec<u8>,
 }
 
 impl Pair {
     fn read(kind: SectionKind, der: &[u8]) -> Option<Self> {
-        let ed25519 = || Ed25519KeyPair::from_pkcs8(der).ok().map(|pair| Self::Ed25519(Box::new(pair)));
-        let p256 = || EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).ok();
-        let sec1 = || EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der).ok();
         match kind {
-            SectionKind::PrivateKey => ed25519().or_else(|| p256().map(|pair| Self::P256(Box::new(pair)))),
-            SectionKind::EcPrivateKey => sec1().map(|pair| Self::P256(Box::new(pair))),
+            SectionKind::PrivateKey => Self::ed25519(der).or_else(|| Self::p256(der)),
+            // Signatures are made with the other form (PKCS#8).
+            SectionKind::EcPrivateKey => {
+                let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der).ok()?;
+                Self::p256(pair.to_pkcs8v1().ok()?.as_ref())
+            }
             _ => None,
         }
     }
 
-    fn spki(&self) -> Option<Vec<u8>> {
-        let der: PublicKeyX509Der<'_> = match self {
-            Self::Ed25519(pair) => pair.public_key().as_der().ok()?,
-            Self::P256(pair) => pair.public_key().as_der().ok()?,
-        };
-        Some(der.as_ref().to_vec())
+    fn ed25519(der: &[u8]) -> Option<Self> {
+        let pair = Ed25519KeyPair::from_pkcs8(der).ok()?;
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
+        Some(Self { algorithm: Algorithm::EdDSA, key: EncodingKey::from_ed_der(der), spki: spki.as_ref().to_vec() })
     }
 
-    fn algorithm(&self) -> &'static str {
-        match self {
-            Self::Ed25519(_) => "EdDSA",
-            Self::P256(_) => "ES256",
-        }
-    }
-
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
-            // Fails only where the system has no randomness: then the token is worth nothing.
-            Self::P256(pair) => pair
-                .sign(&rand::SystemRandom::new(), message)
-                .map(|signed| signed.as_ref().to_vec())
-                .unwrap_or_default(),
-        }
+    fn p256(der: &[u8]) -> Option<Self> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).ok()?;
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
+        Some(Self { algorithm: Algorithm::ES256, key: EncodingKey::from_ec_der(der), spki: spki.as_ref().to_vec() })
     }
 }
+
+/// A token could not be signed: the system has no randomness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot sign a token: the system provides no random numbers")]
+pub struct Unsigned;
 
 /// What is added to the audience of a token that is good for nothing but the next token.
 const FOR_REFRESH: &str = "#refresh";
@@ -91,20 +91,20 @@ impl Issuer {
     pub fn parse(content: &[u8], issuer: &str, audience: &str) -> Result<Self, String> {
         let (mut signers, mut keys) = (Vec::new(), Vec::new());
         for (i, section) in SliceIter::<(SectionKind, Vec<u8>)>::new(content).enumerate() {
-            let (kind, der) = section.map_err(|_| "is no sound PEM file".to_owned())?;
-            let unusable = || format!("key {} is no private key of Ed25519 or P-256", i + 1);
-            let pair = Pair::read(kind, &der).ok_or_else(unusable)?;
-            let spki = pair.spki().ok_or_else(unusable)?;
+            let (kind, der) = section.map_err(|_| "is not a valid PEM file".to_owned())?;
+            let unusable = || format!("key {} is not an Ed25519 or P-256 private key", i + 1);
+            let Pair { algorithm, key, spki } = Pair::read(kind, &der).ok_or_else(unusable)?;
             let id = URL_SAFE_NO_PAD.encode(&digest(&SHA256, &spki).as_ref()[..12]);
-            keys.push(Key::of_spki(&spki, Some(id.clone())).ok_or_else(unusable)?);
+            keys.push(Key::of_spki(&spki, Some(id.clone())).map_err(|_| unusable())?);
             let secret = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &der), b"wharfinger: lines of htpasswd");
-            signers.push(Signer { id, pair, lines: hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref()) });
+            signers.push(Signer { id, algorithm, key, lines: hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref()) });
         }
         match signers.is_empty() {
             true => Err("holds no private key in PEM form; make one with: wharfinger key new PATH".to_owned()),
             false => Ok(Self {
                 signers,
-                keys: Keys::new(keys, true),
+                access: Keys::new(keys.clone(), true, issuer, audience),
+                refresh: Keys::new(keys, true, issuer, &format!("{audience}{FOR_REFRESH}")),
                 issuer: issuer.to_owned(),
                 audience: audience.to_owned(),
             }),
@@ -117,6 +117,9 @@ impl Issuer {
     }
 
     /// A token of `subject`, good for `access` (`None`: for whatever its bearer may do).
+    ///
+    /// # Errors
+    /// [`Unsigned`].
     pub fn access_token(
         &self,
         users: &Users,
@@ -124,7 +127,7 @@ impl Issuer {
         access: Option<&[Access]>,
         now: SystemTime,
         life: Duration,
-    ) -> String {
+    ) -> Result<String, Unsigned> {
         let mut claims = self.claims(users, subject, &self.audience, now, life);
         if let Some(access) = access {
             claims["access"] = json!(access);
@@ -133,7 +136,16 @@ impl Issuer {
     }
 
     /// A token by which `subject` gets the next token, as long as the password stays.
-    pub fn refresh_token(&self, users: &Users, subject: &Subject, now: SystemTime, life: Duration) -> String {
+    ///
+    /// # Errors
+    /// [`Unsigned`].
+    pub fn refresh_token(
+        &self,
+        users: &Users,
+        subject: &Subject,
+        now: SystemTime,
+        life: Duration,
+    ) -> Result<String, Unsigned> {
         let audience = format!("{}{FOR_REFRESH}", self.audience);
         self.sealed(&self.claims(users, subject, &audience, now, life))
     }
@@ -143,7 +155,7 @@ impl Issuer {
     /// # Errors
     /// [`Refused`].
     pub fn verify(&self, users: &Users, token: &str, now: SystemTime) -> Result<Bearer, Refused> {
-        let (subject, claims) = self.read(users, token, &self.audience, now)?;
+        let (subject, claims) = self.read(users, self.access.open(token)?, now)?;
         Ok(Bearer { subject, access: claims.access() })
     }
 
@@ -152,12 +164,11 @@ impl Issuer {
     /// # Errors
     /// [`Refused`].
     pub fn verify_refresh(&self, users: &Users, token: &str, now: SystemTime) -> Result<Subject, Refused> {
-        let audience = format!("{}{FOR_REFRESH}", self.audience);
-        Ok(self.read(users, token, &audience, now)?.0)
+        Ok(self.read(users, self.refresh.open(token)?, now)?.0)
     }
 
-    fn read(&self, users: &Users, token: &str, audience: &str, now: SystemTime) -> Result<(Subject, Claims), Refused> {
-        let claims = Claims::read(&self.keys.open(token)?, &self.issuer, audience, now)?;
+    fn read(&self, users: &Users, claims: Arc<Claims>, now: SystemTime) -> Result<(Subject, Arc<Claims>), Refused> {
+        claims.check_time(now)?;
         let subject = claims.subject()?;
         if let Some(user) = subject.name() {
             // Any of the keys: the one that signed may not be the first any more.
@@ -192,11 +203,11 @@ impl Issuer {
         claims
     }
 
-    fn sealed(&self, claims: &serde_json::Value) -> String {
+    fn sealed(&self, claims: &serde_json::Value) -> Result<String, Unsigned> {
         // There is a first: `parse` refuses a file without keys.
-        let Some(signer) = self.signers.first() else { return String::new() };
-        let header = json!({ "typ": "JWT", "alg": signer.pair.algorithm(), "kid": signer.id });
-        seal(&header, claims, |message| signer.pair.sign(message))
+        let signer = self.signers.first().ok_or(Unsigned)?;
+        let header = Header { kid: Some(signer.id.clone()), ..Header::new(signer.algorithm) };
+        jsonwebtoken::encode(&header, claims, &signer.key).map_err(|_| Unsigned)
     }
 }
 

@@ -1,79 +1,112 @@
-//! Signed tokens in compact form (RFC 7515): which keys are accepted, and what is checked before
-//! a claim is believed.
+//! Signed tokens: which keys are accepted, and what is checked before a claim is believed.
 //!
 //! The configured key decides the algorithms, never the token's header (RFC 8725 §3.1). Keys that
 //! a token carries or points at (`jwk`, `jku`, `x5c`, `x5u`) are not looked at.
 
+use super::token::Claims;
+use crate::oci::Object;
 use aws_lc_rs::{
     digest::{SHA256, digest},
-    signature::{self as sig, ParsedPublicKey, VerificationAlgorithm},
+    encoding::{AsDer, PublicKeyX509Der},
+    rsa,
+    signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, DecodingKeyKind, Validation,
+    crypto::aws_lc,
+    errors::{Error, ErrorKind},
+};
 use serde::Deserialize;
 use std::sync::Arc;
-
-/// Signature algorithms (RFC 7518 §3.1, RFC 8037). Those with a shared secret are not among them,
-/// nor is `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    Es512,
-    EdDsa,
-}
-
-impl Algorithm {
-    const ALL: [(Self, &str, &'static dyn VerificationAlgorithm); 10] = [
-        (Self::Rs256, "RS256", &sig::RSA_PKCS1_2048_8192_SHA256),
-        (Self::Rs384, "RS384", &sig::RSA_PKCS1_2048_8192_SHA384),
-        (Self::Rs512, "RS512", &sig::RSA_PKCS1_2048_8192_SHA512),
-        (Self::Ps256, "PS256", &sig::RSA_PSS_2048_8192_SHA256),
-        (Self::Ps384, "PS384", &sig::RSA_PSS_2048_8192_SHA384),
-        (Self::Ps512, "PS512", &sig::RSA_PSS_2048_8192_SHA512),
-        (Self::Es256, "ES256", &sig::ECDSA_P256_SHA256_FIXED),
-        (Self::Es384, "ES384", &sig::ECDSA_P384_SHA384_FIXED),
-        (Self::Es512, "ES512", &sig::ECDSA_P521_SHA512_FIXED),
-        (Self::EdDsa, "EdDSA", &sig::ED25519),
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(algorithm, ..)| *algorithm == self).map_or("", |(_, name, _)| name)
-    }
-}
 
 /// A public key, with every algorithm its type and size allow.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) id: Option<String>,
-    fits: Vec<(Algorithm, ParsedPublicKey)>,
+    key: DecodingKey,
+    validation: Validation,
 }
 
+/// Smaller and larger RSA keys verify nothing.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
 impl Key {
-    /// A key as a `SubjectPublicKeyInfo` (RFC 5280 §4.1); `None` where no algorithm takes it.
-    pub(super) fn of_spki(der: &[u8], id: Option<String>) -> Option<Self> {
-        let fits = |(algorithm, _, verifies): &(Algorithm, _, &'static dyn VerificationAlgorithm)| {
-            ParsedPublicKey::new(*verifies, der).ok().map(|key| (*algorithm, key))
+    /// A key as a `SubjectPublicKeyInfo` (RFC 5280 §4.1).
+    ///
+    /// # Errors
+    /// Why it is of no use.
+    pub(super) fn of_spki(der: &[u8], id: Option<String>) -> Result<Self, String> {
+        let algorithms = algorithms(der)?;
+        let key = match algorithms {
+            [Algorithm::EdDSA] => DecodingKey::from_ed_der(der),
+            [Algorithm::ES256 | Algorithm::ES384] => DecodingKey::from_ec_der(der),
+            _ => DecodingKey::from_rsa_der(der),
         };
-        let fits: Vec<_> = Algorithm::ALL.iter().filter_map(fits).collect();
-        (!fits.is_empty()).then_some(Self { id, fits })
+        Ok(Self::new(key, algorithms, id))
+    }
+
+    /// A key that was read from a JSON Web Key.
+    ///
+    /// # Errors
+    /// Why it is of no use.
+    pub(super) fn of_components(key: DecodingKey, id: Option<String>) -> Result<Self, String> {
+        let algorithms = match key.kind() {
+            DecodingKeyKind::SecretOrDer(bytes) => algorithms(bytes)?,
+            DecodingKeyKind::RsaModulusExponent { n, e } => {
+                let components = rsa::PublicKeyComponents { n, e };
+                let der: PublicKeyX509Der<'_> = components.as_der().map_err(|_| UNKNOWN.to_owned())?;
+                algorithms(der.as_ref())?
+            }
+        };
+        Ok(Self::new(key, algorithms, id))
+    }
+
+    fn new(key: DecodingKey, algorithms: &[Algorithm], id: Option<String>) -> Self {
+        // Times are judged by our own clock, each time the token comes.
+        let validation = Validation {
+            algorithms: algorithms.to_vec(),
+            validate_exp: false,
+            required_spec_claims: ["iss", "aud", "exp"].map(str::to_owned).into(),
+            ..Validation::default()
+        };
+        Self { id, key, validation }
+    }
+
+    pub(super) fn algorithms(&self) -> &[Algorithm] {
+        &self.validation.algorithms
     }
 
     /// The same for one algorithm only, as a JSON Web Key may ask for; `None` if it is not of its type.
-    pub(super) fn only(mut self, name: &str) -> Option<Self> {
-        self.fits.retain(|(algorithm, _)| algorithm.name() == name);
-        (!self.fits.is_empty()).then_some(self)
+    pub(super) fn only(mut self, algorithm: Algorithm) -> Option<Self> {
+        self.validation.algorithms.retain(|fits| *fits == algorithm);
+        (!self.validation.algorithms.is_empty()).then_some(self)
     }
+}
 
-    fn verifies(&self, algorithm: &str, message: &[u8], signature: &[u8]) -> bool {
-        let of_name = self.fits.iter().find(|(fits, _)| fits.name() == algorithm);
-        of_name.is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
+const UNKNOWN: &str = "is not an RSA, P-256, P-384 or Ed25519 key";
+
+/// What a key can verify. It is parsed here so that one of no use is found at load, not at the first token.
+fn algorithms(key: &[u8]) -> Result<&'static [Algorithm], String> {
+    const ONE: [(&dyn VerificationAlgorithm, &[Algorithm]); 3] = [
+        (&ECDSA_P256_SHA256_FIXED, &[Algorithm::ES256]),
+        (&ECDSA_P384_SHA384_FIXED, &[Algorithm::ES384]),
+        (&ED25519, &[Algorithm::EdDSA]),
+    ];
+    const RSA: &[Algorithm] = {
+        use Algorithm::*;
+        &[RS256, RS384, RS512, PS256, PS384, PS512]
+    };
+    if let Ok(key) = rsa::PublicKey::from_der(key) {
+        let modulus = rsa::PublicKeyComponents::<Vec<u8>>::from(&key).n;
+        let zeros = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
+        let bits = modulus.len() * 8 - zeros;
+        let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+        let unfit = || format!("is an RSA key of {bits} bits; {least} to {most} bits are accepted");
+        return RSA_BITS.contains(&bits).then_some(RSA).ok_or_else(unfit);
     }
+    let fits = ONE.iter().find(|(algorithm, _)| ParsedPublicKey::new(*algorithm, key).is_ok());
+    fits.map(|(_, algorithms)| *algorithms).ok_or_else(|| UNKNOWN.to_owned())
 }
 
 /// Keys of which any may have signed.
@@ -81,10 +114,10 @@ pub(super) struct Keys {
     pub(super) keys: Vec<Key>,
     /// A token's `kid` selects among them; otherwise it is not compared.
     by_id: bool,
-    /// Claims by the hash of a token whose signature was right: clients send one hundreds of
-    /// times, and the signature costs more than all the rest of a small request. Time and
-    /// everything else is judged each time.
-    opened: quick_cache::sync::Cache<[u8; 32], Arc<[u8]>>,
+    /// Claims by the hash of a token whose signature, issuer and audience were right: clients send
+    /// one hundreds of times, and the signature costs more than all the rest of a small request.
+    /// Time is judged each time.
+    opened: quick_cache::sync::Cache<[u8; 32], Arc<Claims>>,
 }
 
 /// Tokens remembered, and the longest of them: some MiB at most.
@@ -95,34 +128,50 @@ const LONGEST_OPENED: usize = 4 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Not three parts of base64url with a header in front.
-    #[error("not a signed token in compact form")]
+    #[error("not a signed token in compact form, or with an extension that is not supported")]
     Form,
     /// No configured key takes part in such a signature.
-    #[error("signed by no key of ours, or with another algorithm")]
+    #[error("no configured key verifies its signature")]
     Signature,
     /// The claims are no object, or some are not of their types.
-    #[error("its claims are not of their types")]
+    #[error("its header or claims have fields of the wrong type")]
     Claims,
     /// A claim is missing.
     #[error("claim {0:?} is missing")]
     Claim(&'static str),
     /// Of another issuer.
-    #[error("of another issuer")]
+    #[error("it has another issuer (iss)")]
     Issuer,
     /// For another registry.
-    #[error("for another audience")]
+    #[error("it is for another audience (aud)")]
     Audience,
     /// Its time is over, not yet come, or longer than a day.
-    #[error("expired, not valid yet, or valid for too long")]
+    #[error("it has expired, is not valid yet, or is valid for more than a day (exp, nbf, iat)")]
     Time,
     /// Of somebody who cannot be a user.
-    #[error("its subject cannot be a user's name")]
+    #[error("its subject (sub) cannot be a user name")]
     Subject,
     /// Of a user who is gone, or whose line in htpasswd has changed since.
-    #[error("its user is gone or has another password since")]
+    #[error("its user has been removed, or their password has changed since")]
     Outdated,
 }
 
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidToken | ErrorKind::Base64(_) => Self::Form,
+            ErrorKind::MissingRequiredClaim(claim) => {
+                Self::Claim(["iss", "aud"].into_iter().find(|name| name == claim).unwrap_or("exp"))
+            }
+            ErrorKind::InvalidIssuer => Self::Issuer,
+            ErrorKind::InvalidAudience => Self::Audience,
+            ErrorKind::Json(_) | ErrorKind::Utf8(_) | ErrorKind::InvalidClaimFormat(_) => Self::Claims,
+            _ => Self::Signature,
+        }
+    }
+}
+
+/// What selects the key.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
@@ -140,16 +189,23 @@ const LONGEST: usize = 16 << 10;
 const LONGEST_ID: usize = 256;
 
 impl Keys {
-    /// These keys; `by_id` if a token's `kid` selects among them.
-    pub(super) fn new(keys: Vec<Key>, by_id: bool) -> Self {
+    /// These keys, for the tokens of this issuer for this audience; `by_id` if a token's `kid`
+    /// selects among them.
+    pub(super) fn new(mut keys: Vec<Key>, by_id: bool, issuer: &str, audience: &str) -> Self {
+        // Fails where it is chosen already: no other package's choice of features counts then.
+        let _ = aws_lc::DEFAULT_PROVIDER.install_default();
+        for key in &mut keys {
+            key.validation.set_issuer(&[issuer]);
+            key.validation.set_audience(&[audience]);
+        }
         Self { keys, by_id, opened: quick_cache::sync::Cache::new(MOST_OPENED) }
     }
 
-    /// The claims of a token that one of these keys signed.
+    /// The claims of a token that one of these keys signed, of our issuer and for our audience.
     ///
     /// # Errors
-    /// [`Refused::Form`], [`Refused::Signature`].
-    pub(super) fn open(&self, token: &str) -> Result<Arc<[u8]>, Refused> {
+    /// [`Refused`], but for what depends on the time.
+    pub(super) fn open(&self, token: &str) -> Result<Arc<Claims>, Refused> {
         if token.len() > LONGEST {
             return Err(Refused::Form);
         }
@@ -158,40 +214,30 @@ impl Keys {
         if let Some(claims) = self.opened.get(&hash) {
             return Ok(claims);
         }
-        let claims: Arc<[u8]> = self.verified(token)?.into();
+        let claims = Arc::new(self.verified(token)?);
         if token.len() <= LONGEST_OPENED {
             self.opened.insert(hash, claims.clone());
         }
         Ok(claims)
     }
 
-    fn verified(&self, token: &str) -> Result<Vec<u8>, Refused> {
-        let (message, signature) = token.rsplit_once('.').ok_or(Refused::Form)?;
-        let (header, claims) = message.split_once('.').ok_or(Refused::Form)?;
-        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused::Form);
-        let (header, claims, signature) = (decode(header)?, decode(claims)?, decode(signature)?);
-        let header: Header = object(&header).ok_or(Refused::Form)?;
+    fn verified(&self, token: &str) -> Result<Claims, Refused> {
+        let (header, _) = token.split_once('.').ok_or(Refused::Form)?;
+        let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Form)?;
+        let Object(header) = serde_json::from_slice::<Object<Header>>(&header).map_err(|_| Refused::Form)?;
         if header.crit.is_some() || header.kid.as_ref().is_some_and(|id| id.len() > LONGEST_ID) {
             return Err(Refused::Form);
         }
+        let algorithm: Algorithm = header.alg.parse().map_err(|_| Refused::Signature)?;
         let wanted = header.kid.filter(|_| self.by_id);
-        let mut keys = self.keys.iter().filter(|key| wanted.is_none() || key.id == wanted);
-        match keys.any(|key| key.verifies(&header.alg, message.as_bytes(), &signature)) {
-            true => Ok(claims),
-            false => Err(Refused::Signature),
+        let of_id = |key: &&Key| wanted.is_none() || key.id == wanted;
+        for key in self.keys.iter().filter(of_id).filter(|key| key.algorithms().contains(&algorithm)) {
+            match jsonwebtoken::decode::<Object<Claims>>(token, &key.key, &key.validation).map_err(Refused::from) {
+                Ok(opened) => return Ok(opened.claims.0),
+                Err(Refused::Signature) => {}
+                Err(refused) => return Err(refused),
+            }
         }
+        Err(Refused::Signature)
     }
-}
-
-/// Reads a JSON object. Derived reading would take a list of the fields as well.
-pub(super) fn object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
-    (bytes.trim_ascii_start().first() == Some(&b'{')).then(|| serde_json::from_slice(bytes).ok()).flatten()
-}
-
-/// Header, claims and signature put together.
-pub(super) fn seal(header: &serde_json::Value, claims: &serde_json::Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
-    let encode = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", encode(header), encode(claims));
-    let signature = URL_SAFE_NO_PAD.encode(sign(message.as_bytes()));
-    format!("{message}.{signature}")
 }

@@ -1,19 +1,28 @@
-//! The public keys of a token service elsewhere: a PEM file or a JSON Web Key Set (RFC 7517).
+//! The public keys of an external token service: a PEM file or a JSON Web Key Set (RFC 7517).
 
 use super::jws::{Key, Keys};
-use aws_lc_rs::{
-    encoding::{AsDer, PublicKeyX509Der},
-    rsa::PublicKeyComponents,
+use crate::oci::Object;
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustls::pki_types::{
     CertificateDer,
     pem::{SectionKind, SliceIter},
 };
 use serde::Deserialize;
+use serde_json::Value;
 use webpki::EndEntityCert;
 
-impl Keys {
+/// The keys of a file, and what was skipped in it.
+pub(super) struct KeyFile {
+    pub(super) keys: Vec<Key>,
+    /// A token's `kid` selects among them.
+    pub(super) by_id: bool,
+    pub(super) skipped: Vec<String>,
+}
+
+impl KeyFile {
     /// Reads a file's content.
     ///
     /// # Errors
@@ -24,127 +33,109 @@ impl Keys {
             _ => of_pem(content),
         }
     }
+
+    /// These keys, for the tokens of this issuer for this audience.
+    pub(super) fn keys(self, issuer: &str, audience: &str) -> Keys {
+        Keys::new(self.keys, self.by_id, issuer, audience)
+    }
 }
 
-fn of_pem(content: &[u8]) -> Result<Keys, String> {
+fn of_pem(content: &[u8]) -> Result<KeyFile, String> {
     let mut keys = Vec::new();
     for (i, section) in SliceIter::<(SectionKind, Vec<u8>)>::new(content).enumerate() {
         let number = i + 1;
-        let (kind, der) = section.map_err(|_| "is no sound PEM file".to_owned())?;
+        let (kind, der) = section.map_err(|_| "is not a valid PEM file".to_owned())?;
         let spki = match kind {
             SectionKind::PublicKey => der,
             SectionKind::Certificate => {
                 let cert = CertificateDer::from(der);
-                let cert = EndEntityCert::try_from(&cert).map_err(|_| format!("certificate {number} is not sound"))?;
+                let cert = EndEntityCert::try_from(&cert).map_err(|_| format!("certificate {number} is not valid"))?;
                 cert.subject_public_key_info().to_vec()
             }
             SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
-                return Err("holds a private key; tokens are verified with the public one".to_owned());
+                return Err("contains a private key; tokens are verified with the public key".to_owned());
             }
             _ => continue,
         };
-        let key = Key::of_spki(&spki, None);
-        keys.push(
-            key.ok_or_else(|| format!("key {number} is not RSA (2048 bits or more), P-256, P-384, P-521 or Ed25519"))?,
-        );
+        keys.push(Key::of_spki(&spki, None).map_err(|why| format!("key {number} {why}"))?);
     }
     match keys.is_empty() {
-        true => Err("holds no public key and no certificate in PEM form, and is no JSON Web Key Set".to_owned()),
-        false => Ok(Keys::new(keys, false)),
+        true => Err("contains no public key or certificate in PEM form, and is not a JSON Web Key Set".to_owned()),
+        false => Ok(KeyFile { keys, by_id: false, skipped: Vec::new() }),
     }
 }
 
 #[derive(Deserialize)]
 struct Set {
-    keys: Vec<WebKey>,
+    keys: Vec<Value>,
 }
 
-/// RFC 7517 §4, RFC 7518 §6, RFC 8037 §2; what else a key says of itself is ignored.
-#[derive(Deserialize)]
-struct WebKey {
-    kty: String,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    alg: Option<String>,
-    kid: Option<String>,
-    crv: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-    /// The private part of any kind of key.
-    d: Option<serde_json::Value>,
-}
-
-fn of_set(content: &[u8]) -> Result<Keys, String> {
-    let set: Set = super::jws::object(content).ok_or("is no JSON Web Key Set: an object with a list \"keys\"")?;
-    let mut keys = Vec::new();
+fn of_set(content: &[u8]) -> Result<KeyFile, String> {
+    let Object(set) = serde_json::from_slice::<Object<Set>>(content)
+        .map_err(|_| "is not a JSON Web Key Set: an object with a list \"keys\"".to_owned())?;
+    let (mut keys, mut skipped) = (Vec::new(), Vec::new());
     for (i, key) in set.keys.into_iter().enumerate() {
         let number = i + 1;
-        if key.usage.as_deref().is_some_and(|usage| usage != "sig") {
-            continue;
+        match web_key(&key).map_err(|why| format!("key {number} {why}"))? {
+            WebKey::Usable(key) => keys.push(*key),
+            WebKey::Unsupported(why) => skipped.push(format!("key {number} {why}; it is skipped")),
+            WebKey::ForEncryption => {}
         }
-        if key.kty == "oct" || key.d.is_some() {
-            return Err(format!("key {number} is secret; tokens are verified with public keys"));
-        }
-        let read = key.spki().and_then(|spki| Key::of_spki(&spki, key.kid.clone()));
-        let read = match &key.alg {
-            None => read,
-            Some(alg) => read.and_then(|read| read.only(alg)),
-        };
-        keys.push(read.ok_or_else(|| {
-            format!(
-                "key {number} is not RSA (2048 bits or more), P-256, P-384, P-521 or Ed25519, or not for its \"alg\""
-            )
-        })?);
     }
-    match keys.is_empty() {
-        true => Err("holds no key for signatures".to_owned()),
-        false => Ok(Keys::new(keys, true)),
+    match (keys.is_empty(), skipped.is_empty()) {
+        (true, true) => Err("contains no key for signatures".to_owned()),
+        (true, false) => Err(format!("contains no key that can be used: {}", skipped.join(", "))),
+        (false, _) => Ok(KeyFile { keys, by_id: true, skipped }),
     }
 }
 
-impl WebKey {
-    /// The key as a `SubjectPublicKeyInfo`.
-    fn spki(&self) -> Option<Vec<u8>> {
-        let part = |part: &Option<String>| URL_SAFE_NO_PAD.decode(part.as_deref()?).ok();
-        match (self.kty.as_str(), self.crv.as_deref()) {
-            ("RSA", _) => {
-                let key = PublicKeyComponents { n: part(&self.n)?, e: part(&self.e)? };
-                let der: PublicKeyX509Der<'_> = key.as_der().ok()?;
-                Some(der.as_ref().to_vec())
-            }
-            ("EC", Some(curve)) => {
-                let (prefix, len): (&[u8], usize) = match curve {
-                    "P-256" => (P256, 32),
-                    "P-384" => (P384, 48),
-                    "P-521" => (P521, 66),
-                    _ => return None,
-                };
-                let (x, y) = (part(&self.x)?, part(&self.y)?);
-                (x.len() == len && y.len() == len).then(|| [prefix, &x, &y].concat())
-            }
-            ("OKP", Some("Ed25519")) => {
-                let x = part(&self.x)?;
-                (x.len() == 32).then(|| [ED25519, &x].concat())
-            }
-            _ => None,
-        }
-    }
+enum WebKey {
+    Usable(Box<Key>),
+    ForEncryption,
+    /// For an algorithm that is not supported.
+    Unsupported(String),
 }
 
-/// What stands before the point of a `SubjectPublicKeyInfo` of each curve (RFC 5480 §2, RFC 8410
-/// §4): lengths, algorithm, curve, and that the point is not compressed.
-const P256: &[u8] = &[
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
-];
-const P384: &[u8] = &[
-    0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00,
-    0x22, 0x03, 0x62, 0x00, 0x04,
-];
-const P521: &[u8] = &[
-    0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04,
-    0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04,
-];
-const ED25519: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// Reads one key of a set.
+fn web_key(key: &Value) -> Result<WebKey, String> {
+    let field = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default();
+    let jwk = Jwk::deserialize(key).map_err(|_| "is not a JSON Web Key".to_owned())?;
+    if jwk.common.public_key_use.as_ref().is_some_and(|usage| *usage != PublicKeyUse::Signature) {
+        return Ok(WebKey::ForEncryption);
+    }
+    if field("kty") == "oct" || key.get("d").is_some() {
+        return Err("is secret; tokens are verified with public keys".to_owned());
+    }
+    let expected = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => None,
+        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => Some(Algorithm::ES256),
+        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P384 => Some(Algorithm::ES384),
+        AlgorithmParameters::OctetKeyPair(ed) if ed.curve == EllipticCurve::Ed25519 => Some(Algorithm::EdDSA),
+        _ => {
+            return match (field("kty"), field("crv")) {
+                ("RSA", _) | ("EC", "P-256" | "P-384") | ("OKP", "Ed25519") => Err("is incomplete".to_owned()),
+                (kind, curve) => {
+                    Ok(WebKey::Unsupported(format!("is of type {kind:?} and curve {curve:?}, which is not supported")))
+                }
+            };
+        }
+    };
+    let asked: Option<Algorithm> = match jwk.common.key_algorithm {
+        None => None,
+        Some(algorithm) => match algorithm.try_into() {
+            Ok(algorithm) => Some(algorithm),
+            Err(_) => return Ok(WebKey::Unsupported(format!("is for {:?}, which is not supported", field("alg")))),
+        },
+    };
+    let read = DecodingKey::from_jwk(&jwk).map_err(|_| "has numbers that are not base64url".to_owned())?;
+    let read = Key::of_components(read, jwk.common.key_id)?;
+    let read = match expected {
+        None => read,
+        Some(algorithm) => read.only(algorithm).ok_or("is not on the curve it names")?,
+    };
+    let read = match asked {
+        None => read,
+        Some(algorithm) => read.only(algorithm).ok_or("cannot be used with its \"alg\"")?,
+    };
+    Ok(WebKey::Usable(read.into()))
+}

@@ -17,7 +17,7 @@ pub use basic::{Passwords, Refusal};
 pub use credentials::{Credentials, InvalidCredentials, Presented};
 pub use htpasswd::{COSTS, Problem, USUAL_COST, Users};
 pub use htpasswd_edit::{Htpasswd, Unedited};
-pub use issuer::{Issuer, new_signing_key};
+pub use issuer::{Issuer, Unsigned, new_signing_key};
 pub use jws::Refused;
 pub use password::{Password, Unfit, Unhashed};
 pub use token::{Access, Bearer, Verifier};

@@ -23,15 +23,15 @@ mod own {
         let (now, life) = (SystemTime::now(), Duration::from_secs(300));
         let alice = Subject::User("alice".into());
         let access = [Access { kind: "repository".into(), name: "a/b".into(), actions: vec!["pull".into()] }];
-        let token = issuer.access_token(&users, &alice, Some(&access), now, life);
+        let token = issuer.access_token(&users, &alice, Some(&access), now, life).unwrap();
         let bearer = issuer.verify(&users, &token, now + Duration::from_secs(299)).unwrap();
         assert_eq!(bearer, Bearer { subject: alice.clone(), access: Some(access.to_vec()) });
         assert!(issuer.verify(&users, &token, now + Duration::from_secs(300 + 59)).is_ok(), "clocks differ");
         assert_eq!(issuer.verify(&users, &token, now + Duration::from_secs(300 + 61)), Err(Refused::Time));
         assert_eq!(issuer.verify(&users, &token, now - Duration::from_secs(62)), Err(Refused::Time), "not yet");
-        let identity = issuer.access_token(&users, &alice, None, now, life);
+        let identity = issuer.access_token(&users, &alice, None, now, life).unwrap();
         assert_eq!(issuer.verify(&users, &identity, now).unwrap().access, None);
-        let nobody = issuer.access_token(&users, &Subject::Anonymous, Some(&[]), now, life);
+        let nobody = issuer.access_token(&users, &Subject::Anonymous, Some(&[]), now, life).unwrap();
         assert_eq!(issuer.verify(&users, &nobody, now).unwrap().subject, Subject::Anonymous);
     }
 
@@ -40,9 +40,10 @@ mod own {
         let issuer = issuer(&new_signing_key().unwrap());
         let before = users(&format!("alice:{HASH}\nbob:{HASH}\n"));
         let (now, life) = (SystemTime::now(), Duration::from_secs(300));
-        let token = |name: &str| issuer.access_token(&before, &Subject::User(name.into()), None, now, life);
-        let refresh =
-            issuer.refresh_token(&before, &Subject::User("alice".into()), now, Duration::from_secs(86_400 * 30));
+        let token = |name: &str| issuer.access_token(&before, &Subject::User(name.into()), None, now, life).unwrap();
+        let refresh = issuer
+            .refresh_token(&before, &Subject::User("alice".into()), now, Duration::from_secs(86_400 * 30))
+            .unwrap();
         assert_eq!(issuer.verify_refresh(&before, &refresh, now), Ok(Subject::User("alice".into())));
         for after in [format!("bob:{HASH}\n"), format!("alice:{}\nbob:{HASH}\n", HASH.replace("2y", "2a"))] {
             let after = users(&after);
@@ -56,9 +57,9 @@ mod own {
     fn a_refresh_token_gives_no_access_and_an_access_token_no_other_token() {
         let (issuer, users) = (issuer(&new_signing_key().unwrap()), users(&format!("alice:{HASH}\n")));
         let (now, life, alice) = (SystemTime::now(), Duration::from_secs(300), Subject::User("alice".into()));
-        let refresh = issuer.refresh_token(&users, &alice, now, life);
+        let refresh = issuer.refresh_token(&users, &alice, now, life).unwrap();
         assert_eq!(issuer.verify(&users, &refresh, now), Err(Refused::Audience));
-        let access = issuer.access_token(&users, &alice, None, now, life);
+        let access = issuer.access_token(&users, &alice, None, now, life).unwrap();
         assert_eq!(issuer.verify_refresh(&users, &access, now), Err(Refused::Audience));
     }
 
@@ -67,9 +68,9 @@ mod own {
         let (old, new) = (new_signing_key().unwrap(), new_signing_key().unwrap());
         let users = users(&format!("alice:{HASH}\n"));
         let (now, life, alice) = (SystemTime::now(), Duration::from_secs(300), Subject::User("alice".into()));
-        let of_old = issuer(&old).access_token(&users, &alice, None, now, life);
+        let of_old = issuer(&old).access_token(&users, &alice, None, now, life).unwrap();
         let both = issuer(&format!("{new}{old}"));
-        let of_both = both.access_token(&users, &alice, None, now, life);
+        let of_both = both.access_token(&users, &alice, None, now, life).unwrap();
         assert!(both.verify(&users, &of_old, now).is_ok());
         assert!(issuer(&new).verify(&users, &of_both, now).is_ok(), "the first signs");
         assert_eq!(issuer(&new).verify(&users, &of_old, now), Err(Refused::Signature));

@@ -1,6 +1,9 @@
 //! What a token says, and the tokens of a service elsewhere.
 
-use super::jws::{Keys, Refused, object};
+use super::{
+    jws::{Keys, Refused},
+    key_set::KeyFile,
+};
 use crate::who::Subject;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,12 +36,13 @@ const LEEWAY: f64 = 60.0;
 /// A token that lives longer can be used long after its bearer was thrown out.
 const LONGEST_LIFE: f64 = 86_400.0;
 
-/// The claims anybody's token has (RFC 7519 §4.1).
+/// The claims of a token (RFC 7519 §4.1) whose issuer and audience are right.
 #[derive(Deserialize)]
 pub(super) struct Claims {
-    iss: Option<String>,
-    pub(super) sub: Option<String>,
-    aud: Option<Audience>,
+    /// A list of issuers is no issuer.
+    #[serde(rename = "iss")]
+    _iss: Option<String>,
+    sub: Option<String>,
     exp: Option<f64>,
     nbf: Option<f64>,
     iat: Option<f64>,
@@ -47,31 +51,12 @@ pub(super) struct Claims {
     pub(super) line: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
 impl Claims {
-    /// Reads the claims of a token whose signature is right, and holds them against what is expected.
-    pub(super) fn read(claims: &[u8], issuer: &str, audience: &str, now: SystemTime) -> Result<Self, Refused> {
-        let claims: Self = object(claims).ok_or(Refused::Claims)?;
-        if claims.iss.as_deref().ok_or(Refused::Claim("iss"))? != issuer {
-            return Err(Refused::Issuer);
-        }
-        let ours = match claims.aud.as_ref().ok_or(Refused::Claim("aud"))? {
-            Audience::One(one) => one == audience,
-            Audience::Many(many) => many.iter().any(|one| one == audience),
-        };
-        if !ours {
-            return Err(Refused::Audience);
-        }
-        let now = seconds(now);
-        let exp = claims.exp.ok_or(Refused::Claim("exp"))?;
-        match now < exp + LEEWAY && claims.nbf.is_none_or(|nbf| nbf - LEEWAY <= now) {
-            true => Ok(claims),
+    /// Whether the token is valid at this time.
+    pub(super) fn check_time(&self, now: SystemTime) -> Result<(), Refused> {
+        let (now, exp) = (seconds(now), self.exp.ok_or(Refused::Claim("exp"))?);
+        match now < exp + LEEWAY && self.nbf.is_none_or(|nbf| nbf - LEEWAY <= now) {
+            true => Ok(()),
             false => Err(Refused::Time),
         }
     }
@@ -91,8 +76,8 @@ impl Claims {
         }
     }
 
-    pub(super) fn access(self) -> Option<Vec<Access>> {
-        self.access
+    pub(super) fn access(&self) -> Option<Vec<Access>> {
+        self.access.clone()
     }
 }
 
@@ -101,11 +86,12 @@ pub(super) fn seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
 }
 
-/// Believes the tokens of a service elsewhere.
+/// Verifies the tokens of an external service.
 pub struct Verifier {
     keys: Keys,
     issuer: String,
     audience: String,
+    skipped: Vec<String>,
 }
 
 impl Verifier {
@@ -114,7 +100,19 @@ impl Verifier {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(content: &[u8], issuer: &str, audience: &str) -> Result<Self, String> {
-        Ok(Self { keys: Keys::parse(content)?, issuer: issuer.to_owned(), audience: audience.to_owned() })
+        let mut file = KeyFile::parse(content)?;
+        let skipped = std::mem::take(&mut file.skipped);
+        Ok(Self {
+            keys: file.keys(issuer, audience),
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            skipped,
+        })
+    }
+
+    /// Keys of the file that are not used, and why.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
     }
 
     /// Who brings this token, and what it is good for. One without `access` is good for nothing.
@@ -122,7 +120,8 @@ impl Verifier {
     /// # Errors
     /// [`Refused`].
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Bearer, Refused> {
-        let claims = Claims::read(&self.keys.open(token)?, &self.issuer, &self.audience, now)?;
+        let claims = self.keys.open(token)?;
+        claims.check_time(now)?;
         if !claims.is_short_lived(now) {
             return Err(Refused::Time);
         }

@@ -63,7 +63,10 @@ pub(super) fn load(
         Ok(_) if files.open_to_all(path).0 => {
             refuse(path, "is writable by every user of this machine; run chmod o-w on it".to_owned())
         }
-        Ok(verifier) => Tokens::Elsewhere(Arc::new(verifier)),
+        Ok(verifier) => {
+            warnings.extend(verifier.skipped().iter().map(|why| Warning(Problem::of_file(path, why.clone()))));
+            Tokens::Elsewhere(Arc::new(verifier))
+        }
         Err(why) => refuse(path, why),
     }
 }

@@ -35,7 +35,7 @@ fn check(bytes: &[u8], depth: usize, known: &[&str]) -> Result<(), serde_json::E
 
 /// A `T` written as an object. Derived reading of a struct would also take a list of its fields in
 /// order, in which everybody else sees no manifest.
-pub(super) struct Object<T>(pub(super) T);
+pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

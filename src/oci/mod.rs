@@ -20,6 +20,7 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use expression::{Expression, InvalidExpression};
 pub use hasher::{Hasher, SavedHash};
 pub use id::{InvalidUploadId, UploadId};
+pub use json::Object;
 pub use manifest::{Bounds, Descriptor, Field, InvalidManifest, Manifest, ReferencedDigest};
 pub use media_type::ManifestType;
 pub use name::{InvalidName, RepositoryName};

@@ -69,6 +69,9 @@ pub enum Error {
     /// A request for a token that is none of the two forms.
     #[error("{0}")]
     TokenRequest(&'static str),
+    /// A token could not be signed.
+    #[error(transparent)]
+    TokenUnsigned(#[from] crate::auth::Unsigned),
     /// A repository name out of its grammar.
     #[error(transparent)]
     NameInvalid(#[from] InvalidName),
@@ -158,6 +161,7 @@ impl Error {
             Self::LoginBusy(_) => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::SwitchedOff { .. } => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::TokenRequest(_) => row(S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::TokenUnsigned(_) => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
             Self::NameInvalid(_) => row(S::BAD_REQUEST, "NAME_INVALID"),
             Self::TagInvalid(_) => row(S::BAD_REQUEST, "TAG_INVALID"),
             Self::DigestInvalid(_) => row(S::BAD_REQUEST, "DIGEST_INVALID"),

@@ -73,14 +73,14 @@ impl Desk {
             let allowed = |scope: &&str| self.allowed(&asked.subject, Scope::parse(scope)?);
             scopes.iter().filter_map(allowed).collect::<Vec<_>>()
         });
-        let token = issuer.access_token(&live.users, &asked.subject, access.as_deref(), now, lives.access);
+        let token = issuer.access_token(&live.users, &asked.subject, access.as_deref(), now, lives.access)?;
         let mut told = json!({
             "token": token, "access_token": token, "expires_in": lives.access.as_secs(),
             "issued_at": Timestamp::try_from(now).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             "scope": access.iter().flatten().map(written).collect::<Vec<_>>().join(" "),
         });
         if asked.offline && !lives.refresh.is_zero() && asked.subject != Subject::Anonymous {
-            told["refresh_token"] = json!(issuer.refresh_token(&live.users, &asked.subject, now, lives.refresh));
+            told["refresh_token"] = json!(issuer.refresh_token(&live.users, &asked.subject, now, lives.refresh)?);
         }
         let mut response = super::answer::json(told.to_string(), "application/json");
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

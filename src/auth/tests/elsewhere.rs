@@ -1,9 +1,6 @@
 //! Tokens of a service elsewhere: every algorithm with every kind of key, every claim, every trick.
 
-use super::super::{
-    jws::{Keys, seal},
-    *,
-};
+use super::super::{key_set::KeyFile, *};
 use crate::who::Subject;
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -128,6 +125,14 @@ fn token(pair: &Pair, header: &Value, claims: &Value) -> String {
     seal(header, claims, |message| pair.sign(&algorithm, message))
 }
 
+/// Header, claims and signature put together.
+fn seal(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", encode(header), encode(claims));
+    let signature = URL_SAFE_NO_PAD.encode(sign(message.as_bytes()));
+    format!("{message}.{signature}")
+}
+
 fn verifier(content: &str) -> Verifier {
     Verifier::parse(content.as_bytes(), "issuer", "registry").unwrap()
 }
@@ -135,7 +140,7 @@ fn verifier(content: &str) -> Verifier {
 #[test]
 fn each_kind_of_key_takes_its_algorithms_and_no_other() {
     let every = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
-    for pair in PAIRS.iter() {
+    for pair in PAIRS.iter().filter(|pair| pair.algorithms() != ["ES512"]) {
         let (pem, set) = (pair.pem(), json!({ "keys": [pair.jwk("one")] }).to_string());
         for verifier in [verifier(&pem), verifier(&set)] {
             for signer in PAIRS.iter() {
@@ -153,6 +158,45 @@ fn each_kind_of_key_takes_its_algorithms_and_no_other() {
             }
         }
     }
+}
+
+#[test]
+fn a_key_of_an_unsupported_algorithm_is_skipped_in_a_set_and_told() {
+    let (p521, ed25519) = (&PAIRS[3], &PAIRS[4]);
+    let mut for_encryption = PAIRS[0].jwk("three");
+    for_encryption["alg"] = json!("RSA-OAEP");
+    let unknown = json!({ "kty": "AKP", "kid": "four", "alg": "ML-DSA-44", "pub": "AAAA" });
+    let set = json!({ "keys": [p521.jwk("one"), ed25519.jwk("two"), for_encryption, unknown] });
+    let verifier = verifier(&set.to_string());
+    let skipped = verifier.skipped();
+    assert_eq!(skipped.len(), 3, "{skipped:?}");
+    assert_eq!(skipped[0], "key 1 is of type \"EC\" and curve \"P-521\", which is not supported; it is skipped");
+    assert_eq!(skipped[1], "key 3 is for \"RSA-OAEP\", which is not supported; it is skipped");
+    let sign = |pair: &Pair, kid: &str| token(pair, &json!({ "alg": pair.algorithms()[0], "kid": kid }), &claims());
+    assert!(verifier.verify(&sign(ed25519, "two"), now()).is_ok());
+    assert_eq!(verifier.verify(&sign(p521, "one"), now()), Err(Refused::Signature));
+    let alone = json!({ "keys": [p521.jwk("one")] }).to_string();
+    assert!(KeyFile::parse(alone.as_bytes()).err().unwrap().contains("P-521"), "without any key nobody could log in");
+    assert!(KeyFile::parse(p521.pem().as_bytes()).err().unwrap().contains("key 1 is not an RSA, P-256"));
+}
+
+#[test]
+fn short_rsa_keys_are_refused_when_they_are_read() {
+    let of_bits = |bits: usize| {
+        let mut modulus = vec![0xff; bits / 8];
+        modulus[0] = 0x80;
+        let key = rsa::PublicKeyComponents { n: modulus.clone(), e: vec![1, 0, 1] };
+        let der: PublicKeyX509Der<'_> = key.as_der().unwrap();
+        let body = STANDARD.encode(der.as_ref());
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
+        let jwk = json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(modulus), "e": "AQAB" });
+        [pem, json!({ "keys": [jwk] }).to_string()].map(|file| KeyFile::parse(file.as_bytes()).err())
+    };
+    for told in of_bits(1024).into_iter().chain(of_bits(2040)) {
+        let told = told.unwrap();
+        assert!(told.contains("key 1 is an RSA key of") && told.contains("2048 to 8192 bits"), "{told}");
+    }
+    assert_eq!(of_bits(2048), [None, None]);
 }
 
 #[test]
@@ -205,8 +249,10 @@ fn keys_a_token_brings_along_are_not_looked_at() {
         assert_eq!(set.verify(&token(&attacker, &header, &claims()), now()), Err(Refused::Signature), "{header}");
         assert!(set.verify(&token(ours, &header, &claims()), now()).is_ok(), "nor do they hurt");
     }
-    let critical = token(ours, &json!({ "alg": "ES256", "crit": ["exp"] }), &claims());
-    assert_eq!(set.verify(&critical, now()), Err(Refused::Form));
+    for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!("exp")] {
+        let critical = token(ours, &json!({ "alg": "ES256", "b64": true, "exp": 1, "crit": crit }), &claims());
+        assert_eq!(set.verify(&critical, now()), Err(Refused::Form), "{crit}");
+    }
 }
 
 #[test]
@@ -280,7 +326,7 @@ fn what_is_no_token_is_refused() {
 
 #[test]
 fn files_of_keys_are_read_or_refused_with_the_reason() {
-    let parse = |text: &str| Keys::parse(text.as_bytes()).map(|keys| keys.keys.len());
+    let parse = |text: &str| KeyFile::parse(text.as_bytes()).map(|file| file.keys.len());
     let both = format!("a comment\n{}{}", PAIRS[0].pem(), PAIRS[4].pem());
     assert_eq!(parse(&both), Ok(2));
     let cert = rcgen::generate_simple_self_signed(["auth.example.com".to_owned()]).unwrap();

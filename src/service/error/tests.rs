@@ -66,6 +66,7 @@ samples! {
     "SwitchedOff": Error::SwitchedOff { .. } =>
         Error::SwitchedOff { what: "this registry is read-only", allow: "GET, HEAD", message: "moving".into() };
     "TokenRequest": Error::TokenRequest(_) => Error::TokenRequest("the form is too long");
+    "TokenUnsigned": Error::TokenUnsigned(_) => crate::auth::Unsigned.into();
     "NameInvalid": Error::NameInvalid(_) => InvalidName::Grammar.into();
     "TagInvalid": Error::TagInvalid(_) => InvalidTag.into();
     "DigestInvalid": Error::DigestInvalid(_) => InvalidDigest::Unsupported.into();
