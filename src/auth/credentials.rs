@@ -23,49 +23,72 @@ pub enum Presented {
     Token(String),
     /// Another scheme.
     Other,
+    /// Nothing that could be verified.
+    Malformed(InvalidCredentials),
 }
 
-/// A header that is no credentials.
+/// Why an `Authorization` header holds no credentials. Quotes nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the Authorization header is not 'Basic' and base64 of 'user:password', nor 'Bearer' and a token")]
-pub struct InvalidCredentials;
+pub enum InvalidCredentials {
+    /// A scheme and nothing after it, or nothing at all.
+    #[error("the Authorization header has no credentials after its scheme")]
+    Bare,
+    /// Bytes that are not UTF-8 text.
+    #[error("the Authorization header is not UTF-8 text")]
+    NotText,
+    /// What follows `Basic` cannot be decoded.
+    #[error("the credentials after Basic are not base64 of 'user:password'")]
+    NotBase64,
+    /// Latin-1, mostly.
+    #[error("user name and password are not UTF-8 text")]
+    NotUtf8,
+    /// No password.
+    #[error("there is no colon between user name and password")]
+    NoColon,
+    /// A line break or NUL.
+    #[error("user name or password contains a line break or a NUL character")]
+    ControlCharacter,
+    /// The header is longer than [`LONGEST_AUTHORIZATION`].
+    #[error("the Authorization header is longer than {LONGEST_AUTHORIZATION} bytes")]
+    TooLong,
+}
 
-/// The longest value looked at: of a name and a password, and of a token.
-const LONGEST: usize = 8 << 10;
-const LONGEST_TOKEN: usize = 16 << 10;
+/// The longest value of an `Authorization` header, in bytes.
+pub const LONGEST_AUTHORIZATION: usize = 16 << 10;
 
-impl Credentials {
+impl Presented {
     /// Reads a header's value.
-    ///
-    /// # Errors
-    /// [`InvalidCredentials`].
-    pub fn parse(value: &[u8]) -> Result<Presented, InvalidCredentials> {
-        if value.len() > LONGEST_TOKEN {
-            return Err(InvalidCredentials);
-        }
-        let text = std::str::from_utf8(value).map_err(|_| InvalidCredentials)?;
-        let Some((scheme, encoded)) = text.split_once(' ') else { return Err(InvalidCredentials) };
-        if scheme.eq_ignore_ascii_case("bearer") {
-            return Ok(Presented::Token(encoded.trim().to_owned()));
-        }
-        if value.len() > LONGEST {
-            return Err(InvalidCredentials);
-        }
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return Ok(Presented::Other);
-        }
-        let decoded = STANDARD.decode(encoded.trim()).map_err(|_| InvalidCredentials)?;
-        let decoded = String::from_utf8(decoded).map_err(|_| InvalidCredentials)?;
-        let (user, password) = decoded.split_once(':').ok_or(InvalidCredentials)?;
-        if decoded.chars().any(|c| matches!(c, '\0' | '\r' | '\n')) {
-            return Err(InvalidCredentials);
-        }
-        if user.is_empty() && password.is_empty() {
-            return Ok(Presented::Nobody);
-        }
-        Ok(Presented::Password(Self::new(user, password)))
+    pub fn parse(value: &[u8]) -> Self {
+        Self::read(value).unwrap_or_else(Self::Malformed)
     }
 
+    fn read(value: &[u8]) -> Result<Self, InvalidCredentials> {
+        use InvalidCredentials as Why;
+        if value.len() > LONGEST_AUTHORIZATION {
+            return Err(Why::TooLong);
+        }
+        let text = std::str::from_utf8(value).map_err(|_| Why::NotText)?.trim_end();
+        let (scheme, encoded) = text.split_once(' ').ok_or(Why::Bare)?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Ok(Self::Token(encoded.trim().to_owned()));
+        }
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Ok(Self::Other);
+        }
+        let decoded = STANDARD.decode(encoded.trim()).map_err(|_| Why::NotBase64)?;
+        let decoded = String::from_utf8(decoded).map_err(|_| Why::NotUtf8)?;
+        let (user, password) = decoded.split_once(':').ok_or(Why::NoColon)?;
+        if decoded.chars().any(|c| matches!(c, '\0' | '\r' | '\n')) {
+            return Err(Why::ControlCharacter);
+        }
+        if user.is_empty() && password.is_empty() {
+            return Ok(Self::Nobody);
+        }
+        Ok(Self::Password(Credentials::new(user, password)))
+    }
+}
+
+impl Credentials {
     /// These, for a command that asked for them.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
         Self { user: user.into(), password: password.into() }
@@ -79,6 +102,7 @@ impl fmt::Debug for Presented {
             Self::Password(credentials) => credentials.fmt(f),
             Self::Token(_) => f.write_str("Token(…)"),
             Self::Other => f.write_str("Other"),
+            Self::Malformed(why) => write!(f, "Malformed({why:?})"),
         }
     }
 }
@@ -93,31 +117,47 @@ impl fmt::Debug for Credentials {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Presented, InvalidCredentials> {
-        Credentials::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes())
+    fn parse(text: &str) -> Presented {
+        Presented::parse(format!("Basic {}", STANDARD.encode(text)).as_bytes())
     }
 
     #[test]
     fn name_and_password_are_split_at_the_first_colon() {
-        assert_eq!(parse("alice:s3:cret"), Ok(Presented::Password(Credentials::new("alice", "s3:cret"))));
-        assert_eq!(parse("alice:"), Ok(Presented::Password(Credentials::new("alice", ""))));
-        assert_eq!(Credentials::parse(b"bAsIc  YTpi"), Ok(Presented::Password(Credentials::new("a", "b"))));
+        assert_eq!(parse("alice:s3:cret"), Presented::Password(Credentials::new("alice", "s3:cret")));
+        assert_eq!(parse("alice:"), Presented::Password(Credentials::new("alice", "")));
+        assert_eq!(Presented::parse(b"bAsIc  YTpi"), Presented::Password(Credentials::new("a", "b")));
     }
 
     #[test]
     fn empty_credentials_are_nobodys() {
-        assert_eq!(Credentials::parse(b"Basic Og=="), Ok(Presented::Nobody));
-        assert_eq!(Credentials::parse(b"Bearer abc"), Ok(Presented::Token("abc".to_owned())));
-        assert_eq!(Credentials::parse(b"Digest abc"), Ok(Presented::Other));
+        assert_eq!(Presented::parse(b"Basic Og=="), Presented::Nobody);
+        assert_eq!(Presented::parse(b"Bearer abc"), Presented::Token("abc".to_owned()));
+        assert_eq!(Presented::parse(b"Digest abc"), Presented::Other);
     }
 
     #[test]
-    fn what_is_not_of_the_form_is_refused() {
-        for bad in [&b"Basic"[..], b"Basic ***", b"Basic YQ==", b"Basic /w==", b"\xff", b"Basic YTpiCg=="] {
-            assert_eq!(Credentials::parse(bad), Err(InvalidCredentials), "{bad:?}");
+    fn what_is_not_of_the_form_is_refused_and_the_reason_given() {
+        use InvalidCredentials as Why;
+        for (bad, why) in [
+            (&b"Basic"[..], Why::Bare),
+            (b"Bearer ", Why::Bare),
+            (b"", Why::Bare),
+            (b"Basic ***", Why::NotBase64),
+            (b"Basic YQ==", Why::NoColon),
+            (b"Basic /w==", Why::NotUtf8),
+            (b"\xff", Why::NotText),
+            (b"Basic YTpiCg==", Why::ControlCharacter),
+        ] {
+            assert_eq!(Presented::parse(bad), Presented::Malformed(why), "{bad:?}");
         }
-        assert_eq!(parse(&format!("a:{}", "x".repeat(LONGEST))), Err(InvalidCredentials));
-        assert!(parse("a\0:b").is_err());
+        assert_eq!(parse("a\0:b"), Presented::Malformed(Why::ControlCharacter));
+    }
+
+    #[test]
+    fn a_header_has_a_longest_length() {
+        let of_length = |len: usize| Presented::parse(format!("Bearer {}", "x".repeat(len - 7)).as_bytes());
+        assert!(matches!(of_length(LONGEST_AUTHORIZATION), Presented::Token(_)));
+        assert_eq!(of_length(LONGEST_AUTHORIZATION + 1), Presented::Malformed(InvalidCredentials::TooLong));
     }
 
     #[test]

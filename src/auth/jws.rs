@@ -145,9 +145,15 @@ pub enum Refused {
     /// For another registry.
     #[error("it is for another audience (aud)")]
     Audience,
-    /// Its time is over, not yet come, or longer than a day.
-    #[error("it has expired, is not valid yet, or is valid for more than a day (exp, nbf, iat)")]
-    Time,
+    /// Its time is over.
+    #[error("it has expired (exp)")]
+    Expired,
+    /// Its time has not come.
+    #[error("it is not valid yet (nbf); compare the clocks of both machines")]
+    TooEarly,
+    /// Made for more than a day.
+    #[error("it is valid for more than a day (iat, exp)")]
+    TooLong,
     /// Of somebody who cannot be a user.
     #[error("its subject (sub) cannot be a user name")]
     Subject,

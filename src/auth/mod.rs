@@ -14,7 +14,7 @@ mod tests;
 mod token;
 
 pub use basic::{Passwords, Refusal};
-pub use credentials::{Credentials, InvalidCredentials, Presented};
+pub use credentials::{Credentials, InvalidCredentials, LONGEST_AUTHORIZATION, Presented};
 pub use htpasswd::{COSTS, Problem, USUAL_COST, Users};
 pub use htpasswd_edit::{Htpasswd, Unedited};
 pub use issuer::{Issuer, Unsigned, new_signing_key};

@@ -27,8 +27,8 @@ mod own {
         let bearer = issuer.verify(&users, &token, now + Duration::from_secs(299)).unwrap();
         assert_eq!(bearer, Bearer { subject: alice.clone(), access: Some(access.to_vec()) });
         assert!(issuer.verify(&users, &token, now + Duration::from_secs(300 + 59)).is_ok(), "clocks differ");
-        assert_eq!(issuer.verify(&users, &token, now + Duration::from_secs(300 + 61)), Err(Refused::Time));
-        assert_eq!(issuer.verify(&users, &token, now - Duration::from_secs(62)), Err(Refused::Time), "not yet");
+        assert_eq!(issuer.verify(&users, &token, now + Duration::from_secs(300 + 61)), Err(Refused::Expired));
+        assert_eq!(issuer.verify(&users, &token, now - Duration::from_secs(62)), Err(Refused::TooEarly));
         let identity = issuer.access_token(&users, &alice, None, now, life).unwrap();
         assert_eq!(issuer.verify(&users, &identity, now).unwrap().access, None);
         let nobody = issuer.access_token(&users, &Subject::Anonymous, Some(&[]), now, life).unwrap();

@@ -5,12 +5,13 @@ use super::{
     key_set::KeyFile,
 };
 use crate::who::Subject;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// One entry of a token's `access` claim (the token specification of the Docker registry). What
-/// it allows is read by those who decide.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// it allows is read by those who decide. An entry that is not of this form is read as one that
+/// allows nothing: the other entries still count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Access {
     /// `repository` or `registry`.
     #[serde(rename = "type")]
@@ -19,6 +20,19 @@ pub struct Access {
     pub name: String,
     /// `pull`, `push`, `delete`, or `*`.
     pub actions: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Access {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entry = serde_json::Value::deserialize(deserializer)?;
+        let text = |name: &str| entry.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+        let actions = entry.get("actions").and_then(|actions| actions.as_array());
+        let words = |actions: &Vec<_>| {
+            actions.iter().filter_map(|word: &serde_json::Value| word.as_str().map(str::to_owned)).collect()
+        };
+        let read = || Some(Self { kind: text("type")?, name: text("name")?, actions: actions.map(words)? });
+        Ok(read().unwrap_or_default())
+    }
 }
 
 /// Somebody with a token.
@@ -55,9 +69,12 @@ impl Claims {
     /// Whether the token is valid at this time.
     pub(super) fn check_time(&self, now: SystemTime) -> Result<(), Refused> {
         let (now, exp) = (seconds(now), self.exp.ok_or(Refused::Claim("exp"))?);
-        match now < exp + LEEWAY && self.nbf.is_none_or(|nbf| nbf - LEEWAY <= now) {
-            true => Ok(()),
-            false => Err(Refused::Time),
+        // Written so that a number that is none is refused too.
+        let begun = self.nbf.is_none_or(|nbf| nbf - LEEWAY <= now);
+        match (now < exp + LEEWAY, begun) {
+            (true, true) => Ok(()),
+            (false, _) => Err(Refused::Expired),
+            (true, false) => Err(Refused::TooEarly),
         }
     }
 
@@ -123,7 +140,7 @@ impl Verifier {
         let claims = self.keys.open(token)?;
         claims.check_time(now)?;
         if !claims.is_short_lived(now) {
-            return Err(Refused::Time);
+            return Err(Refused::TooLong);
         }
         Ok(Bearer { subject: claims.subject()?, access: Some(claims.access().unwrap_or_default()) })
     }

@@ -26,15 +26,25 @@ pub enum Error {
     /// The endpoint has no such method; these it has.
     #[error("method not allowed: this path accepts {0}")]
     MethodNotAllowed(&'static str),
-    /// The request's head is longer than the limit, in bytes.
-    #[error("the request line and headers are larger than the limit of {0} bytes")]
-    HeadTooLarge(usize),
+    /// The request's head is longer than the limit.
+    #[error("the request line and headers are longer than {limit} bytes; the longest part is {part}, {len} bytes")]
+    HeadTooLarge {
+        /// In bytes.
+        limit: usize,
+        /// What takes most of it: a header, or the URL.
+        part: String,
+        /// Of that part.
+        len: usize,
+    },
     /// `Content-Length` and `Transfer-Encoding` at once: nobody may guess where it ends.
     #[error("a request must have either Content-Length or Transfer-Encoding, not both")]
     LengthAmbiguous,
-    /// The `Authorization` header is no credentials, or comes twice.
-    #[error("{0}")]
-    CredentialsInvalid(#[from] crate::auth::InvalidCredentials),
+    /// Two `Authorization` headers: nobody may guess which one counts.
+    #[error("the request has more than one Authorization header")]
+    AuthorizationRepeated,
+    /// The `Authorization` header is longer than anything that is accepted.
+    #[error("{}", crate::auth::InvalidCredentials::TooLong)]
+    AuthorizationTooLong,
     /// Nobody is logged in, or not with the right password; by this challenge they may try.
     #[error("not logged in: {reason}")]
     Unauthorized {
@@ -153,9 +163,10 @@ impl Error {
         match self {
             Self::PathUnknown => row(S::NOT_FOUND, "UNSUPPORTED"),
             Self::MethodNotAllowed(_) => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
-            Self::HeadTooLarge(_) => row(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "SIZE_INVALID"),
+            Self::HeadTooLarge { .. } => row(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "SIZE_INVALID"),
             Self::LengthAmbiguous => row(S::BAD_REQUEST, "SIZE_INVALID"),
-            Self::CredentialsInvalid(_) => row(S::BAD_REQUEST, "UNAUTHORIZED"),
+            Self::AuthorizationRepeated => row(S::BAD_REQUEST, "UNAUTHORIZED"),
+            Self::AuthorizationTooLong => row(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "UNAUTHORIZED"),
             Self::Unauthorized { .. } => row(S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::Denied { .. } => row(S::FORBIDDEN, "DENIED"),
             Self::LoginBusy(_) => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),

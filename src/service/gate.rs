@@ -51,7 +51,8 @@ pub(super) fn route(
         return Err(Error::LengthAmbiguous);
     }
     if head_bytes(&head) > state.limits.header_bytes {
-        return Err(Error::HeadTooLarge(state.limits.header_bytes));
+        let (part, len) = longest_part(&head);
+        return Err(Error::HeadTooLarge { limit: state.limits.header_bytes, part, len });
     }
     let endpoint = path::segments(head.uri.path(), |segments| match state.serves(segments) {
         true => Endpoint::of(&head.method, segments, head.uri.query().unwrap_or_default()),
@@ -83,6 +84,15 @@ fn head_bytes(head: &Parts) -> usize {
     let line = head.method.as_str().len() + target + " HTTP/1.1\r\n ".len();
     let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
     line + headers.sum::<usize>() + "\r\n".len()
+}
+
+/// What takes most of a request's head, and its length.
+fn longest_part(head: &Parts) -> (String, usize) {
+    let target = head.uri.path_and_query().map_or(1, |target| target.as_str().len());
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.len()));
+    let longest = headers.max_by_key(|(_, len)| *len).filter(|(_, len)| *len > target);
+    // A name is cut: it may be as long as the head itself.
+    longest.map_or(("the URL".to_owned(), target), |(name, len)| (format!("the header {name:.64}"), len))
 }
 
 /// Says who asks. Without authentication everybody is anonymous, whatever they send.

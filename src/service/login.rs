@@ -108,6 +108,8 @@ pub(super) enum Fault {
     Absent,
     /// There was a name and a password instead, and they are wrong.
     Password,
+    /// There was something that cannot be read.
+    Malformed(InvalidCredentials),
     /// It is not believed.
     Invalid,
     /// It is not good for this.
@@ -122,6 +124,7 @@ impl Fault {
         match self {
             Self::Absent | Self::Nobody => "authentication required: log in first".into(),
             Self::Password => "wrong user name or password".into(),
+            Self::Malformed(why) => why.to_string().into(),
             Self::Invalid => "the token is invalid or expired".into(),
             Self::Scope => match endpoint.needs() {
                 Need::Repository(name, action) => {
@@ -137,7 +140,7 @@ impl Fault {
     /// The same for programs, within a challenge.
     fn parameter(self) -> &'static str {
         match self {
-            Self::Absent | Self::Password => "",
+            Self::Absent | Self::Password | Self::Malformed(_) => "",
             Self::Invalid => ",error=\"invalid_token\"",
             Self::Scope | Self::Nobody => ",error=\"insufficient_scope\"",
         }
@@ -200,13 +203,14 @@ pub(super) async fn identify(routed: Routed) -> Result<(Routed, Who), Error> {
     }
     let who = match presented(&routed.head.headers)? {
         Presented::Nobody => Ok(nobody),
-        Presented::Other => Err((Fault::Absent, "not a scheme that was asked for".to_owned())),
+        Presented::Other => Err((Fault::Absent, "the Authorization header has an unknown scheme".to_owned())),
+        Presented::Malformed(why) => Err((Fault::Malformed(why), why.to_string())),
         Presented::Token(token) => match believed(&routed.live, &token) {
             Ok(bearer) => Ok(of_bearer(bearer)),
             Err(why) => Err((Fault::Invalid, why)),
         },
         Presented::Password(credentials) => match login.passwords() {
-            None => Err((Fault::Absent, "passwords are not taken here".to_owned())),
+            None => Err((Fault::Absent, "passwords are not accepted, only tokens".to_owned())),
             Some(passwords) => match verified(passwords, &routed.live.users, &credentials, routed.client).await? {
                 Some(subject) => Ok(Who { subject, ..nobody }),
                 None => Err((Fault::Password, "wrong user name or password".to_owned())),
@@ -244,12 +248,19 @@ pub(super) fn basic(realm: &str) -> String {
 }
 
 /// What a request presents.
-pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, InvalidCredentials> {
+///
+/// # Errors
+/// [`Error::AuthorizationRepeated`], [`Error::AuthorizationTooLong`].
+pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, Error> {
     let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(Presented::Nobody),
-        (Some(value), None) => Credentials::parse(value.as_bytes()),
-        (Some(_), Some(_)) => Err(InvalidCredentials),
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Ok(Presented::Nobody),
+        (Some(value), None) => value,
+        (Some(_), Some(_)) => return Err(Error::AuthorizationRepeated),
+    };
+    match Presented::parse(value.as_bytes()) {
+        Presented::Malformed(InvalidCredentials::TooLong) => Err(Error::AuthorizationTooLong),
+        presented => Ok(presented),
     }
 }
 
@@ -270,11 +281,11 @@ pub(super) async fn verified(
 fn believed(live: &Live, token: &str) -> Result<Bearer, String> {
     let now = SystemTime::now();
     match &live.tokens {
-        Tokens::None => return Err("tokens are not taken here".to_owned()),
+        Tokens::None => return Err("tokens are not accepted, only passwords".to_owned()),
         Tokens::Own(issuer) => issuer.verify(&live.users, token, now),
         Tokens::Elsewhere(verifier) => verifier.verify(token, now),
     }
-    .map_err(|refused| refused.to_string())
+    .map_err(|refused| format!("token rejected: {refused}"))
 }
 
 fn of_bearer(Bearer { subject, access }: Bearer) -> Who {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::{Ceiling, Facts, Scope},
-    auth::{Access, Credentials, InvalidCredentials, Issuer, Presented},
+    auth::{Access, Credentials, InvalidCredentials, Issuer, LONGEST_AUTHORIZATION, Presented},
     config::{Live, Tokens},
     registry::{self, Interruption},
     who::Subject,
@@ -23,7 +23,7 @@ use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, Method, Response, header, request::Parts};
 use jiff::Timestamp;
 use serde_json::json;
-use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::SystemTime};
 
 /// The longest form read, in bytes; refresh tokens are a few hundred.
 const LONGEST_FORM: usize = 64 << 10;
@@ -46,6 +46,16 @@ struct Desk {
     issuer: Arc<Issuer>,
     head: Parts,
     client: Option<IpAddr>,
+    /// The longest head of a request that is accepted.
+    header_bytes: usize,
+}
+
+/// What a request needs beside its token: a URL with a long name, and the headers clients send.
+const BESIDE_TOKEN: usize = 4 << 10;
+
+/// The longest token that is accepted in a request whose head has at most so many bytes.
+fn longest_token(header_bytes: usize) -> usize {
+    (LONGEST_AUTHORIZATION - "Bearer ".len()).min(header_bytes.saturating_sub(BESIDE_TOKEN))
 }
 
 /// Answers a request for a token.
@@ -54,7 +64,8 @@ pub(super) async fn serve(mut granted: Granted) -> Result<Response<Body>, Error>
     let Routed { state, head, client, live, .. } = granted.request;
     // The gate lets nobody here without a token service; its key is there since the start.
     let Tokens::Own(issuer) = live.tokens.clone() else { return Err(Error::PathUnknown) };
-    let desk = Desk { login: state.login.clone(), live, issuer, head, client };
+    let (login, header_bytes) = (state.login.clone(), state.limits.header_bytes);
+    let desk = Desk { login, live, issuer, head, client, header_bytes };
     let asked = match desk.head.method {
         Method::POST => desk.of_form(incoming).await?,
         _ => desk.of_query().await?,
@@ -73,7 +84,7 @@ impl Desk {
             let allowed = |scope: &&str| self.allowed(&asked.subject, Scope::parse(scope)?);
             scopes.iter().filter_map(allowed).collect::<Vec<_>>()
         });
-        let token = issuer.access_token(&live.users, &asked.subject, access.as_deref(), now, lives.access)?;
+        let (token, access) = self.fitting_token(&asked.subject, access, now)?;
         let mut told = json!({
             "token": token, "access_token": token, "expires_in": lives.access.as_secs(),
             "issued_at": Timestamp::try_from(now).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -87,13 +98,39 @@ impl Desk {
         Ok(response)
     }
 
+    /// A token for `access`, or for the first entries of it where it would be too long to be accepted
+    /// in a request; and what it is good for.
+    fn fitting_token(
+        &self,
+        subject: &Subject,
+        mut access: Option<Vec<Access>>,
+        now: SystemTime,
+    ) -> Result<(String, Option<Vec<Access>>), Error> {
+        let (live, most) = (&self.live, longest_token(self.header_bytes));
+        loop {
+            let token =
+                self.issuer.access_token(&live.users, subject, access.as_deref(), now, live.token_lives.access)?;
+            match access.as_mut() {
+                _ if token.len() <= most => return Ok((token, access)),
+                Some(entries) if !entries.is_empty() => {
+                    entries.truncate((entries.len() * most / token.len()).min(entries.len() - 1));
+                }
+                _ => return Err(Error::TokenRequest("a token for this user would be too long to be accepted")),
+            }
+        }
+    }
+
     /// `GET`: parameters of the query, and a Basic header or none.
     async fn of_query(&self) -> Result<Asked, Error> {
         let query = Query::parse(self.head.uri.query().unwrap_or_default());
         let subject = match presented(&self.head.headers)? {
             Presented::Nobody => Subject::Anonymous,
             Presented::Password(credentials) => self.holder(&credentials).await?,
-            Presented::Token(_) | Presented::Other => return Err(self.refused("not a scheme that is taken here")),
+            Presented::Malformed(why) => return Err(self.refused(why.to_string(), why.to_string())),
+            Presented::Token(_) | Presented::Other => {
+                let why = "a token is given for a user name and a password (Basic)";
+                return Err(self.refused(why, why));
+            }
         };
         let offline = query.first("offline_token") == Some("true");
         Ok(Asked { subject, scopes: query.all("scope").map(str::to_owned).collect(), offline })
@@ -119,17 +156,21 @@ impl Desk {
                     return Err(Error::TokenRequest("grant_type=password needs username and password"));
                 };
                 if [user, password].iter().any(|text| text.contains(['\0', '\r', '\n'])) {
-                    return Err(InvalidCredentials.into());
+                    let why = InvalidCredentials::ControlCharacter.to_string();
+                    return Err(self.refused(why.clone(), why));
                 }
                 self.holder(&Credentials::new(user, password)).await?
             }
             Some("refresh_token") => {
                 let token = form.one("refresh_token")?.unwrap_or_default();
                 let live = &self.live;
+                let told = "the refresh token is invalid or expired";
                 // Switched off, those given out before are worth nothing either.
-                let taken = !live.token_lives.refresh.is_zero();
+                if live.token_lives.refresh.is_zero() {
+                    return Err(self.refused(told, "refresh tokens are switched off (tokens.refresh_days)"));
+                }
                 let holder = self.issuer.verify_refresh(&live.users, token, SystemTime::now());
-                holder.ok().filter(|_| taken).ok_or_else(|| self.refused("the refresh token is not believed"))?
+                holder.map_err(|why| self.refused(told, format!("refresh token rejected: {why}")))?
             }
             _ => return Err(Error::TokenRequest("grant_type is password or refresh_token")),
         };
@@ -141,7 +182,7 @@ impl Desk {
     async fn holder(&self, credentials: &Credentials) -> Result<Subject, Error> {
         let Some(passwords) = self.login.passwords() else { return Err(Error::PathUnknown) };
         let holder = verified(passwords, &self.live.users, credentials, self.client).await?;
-        holder.ok_or_else(|| self.refused("wrong user name or password"))
+        holder.ok_or_else(|| self.refused("wrong user name or password", "wrong user name or password"))
     }
 
     /// What of a scope somebody may have; `None` if nothing.
@@ -165,13 +206,13 @@ impl Desk {
         }
     }
 
-    /// Whoever wants a token proves who he is by a password: that is what is asked for here.
-    fn refused(&self, told: &'static str) -> Error {
+    /// Whoever wants a token proves who they are by a password: that is what is asked for here.
+    fn refused(&self, told: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Error {
         let realm = match &self.login {
             Login::Own { service, .. } => service,
             _ => "Registry",
         };
-        Error::Unauthorized { challenge: basic(realm), told: told.into(), reason: told.to_owned() }
+        Error::Unauthorized { challenge: basic(realm), told: told.into(), reason: reason.into() }
     }
 }
 

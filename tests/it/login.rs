@@ -82,11 +82,53 @@ async fn a_wrong_password_is_never_taken_for_anonymous() {
     challenged(&with(format!("Basic {}", STANDARD.encode("alice:wrong"))).await);
     challenged(&with(format!("Basic {}", STANDARD.encode("nobody:nobody!"))).await);
     challenged(&with("Bearer abc".to_owned()).await);
-    with("Basic ***".to_owned()).await.refused(400, "UNAUTHORIZED");
     assert_eq!(with("Basic Og==".to_owned()).await.status, StatusCode::OK, "empty name and password are nobody's");
     let twice =
         registry.ask(Method::GET, "/v2/").header("authorization", basic("alice")).header("authorization", basic("bob"));
     twice.send().await.refused(400, "UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_read_are_asked_for_again_with_the_reason() {
+    let registry = registry(true).await;
+    assert_eq!(push(&registry, "root", "open/app").await, 201);
+    let latin1 = STANDARD.encode(b"alice:p\xe4ssword");
+    for (header, reason) in [
+        ("Basic", "no credentials after its scheme"),
+        ("Bearer", "no credentials after its scheme"),
+        ("bearer ", "no credentials after its scheme"),
+        ("Basic ***", "not base64"),
+        (&format!("Basic {}", STANDARD.encode("alice")), "no colon"),
+        (&format!("Basic {latin1}"), "not UTF-8"),
+        (&format!("Basic {}", STANDARD.encode("alice:a\nb")), "a line break"),
+    ] {
+        // Not even where nobody has to log in: what somebody sent counts.
+        let ask = registry.ask(Method::GET, "/v2/open/app/manifests/v1").header("authorization", header);
+        let reply = ask.send().await;
+        challenged(&reply);
+        assert!(reply.message().contains(reason), "{header}: {}", reply.message());
+    }
+}
+
+#[tokio::test]
+async fn an_authorization_header_that_is_too_long_is_refused_by_its_name() {
+    let registry = registry(true).await;
+    let with = |len: usize| {
+        let token = "x".repeat(len - "Bearer ".len());
+        registry.ask(Method::GET, "/v2/").header("authorization", format!("Bearer {token}")).send()
+    };
+    challenged(&with(16 << 10).await);
+    let reply = with((16 << 10) + 1).await;
+    reply.refused(431, "UNAUTHORIZED");
+    assert_eq!(reply.message(), "the Authorization header is longer than 16384 bytes");
+    // Longer than everything together may be.
+    let reply = with(40 << 10).await;
+    reply.refused(431, "SIZE_INVALID");
+    let told = "the request line and headers are longer than 32768 bytes; the longest part is the header authorization";
+    assert!(reply.message().starts_with(told), "{}", reply.message());
+    let reply = registry.get(format!("/v2/?{}", "x".repeat(33 << 10))).await;
+    reply.refused(431, "SIZE_INVALID");
+    assert!(reply.message().contains("the URL"), "{}", reply.message());
 }
 
 #[tokio::test]

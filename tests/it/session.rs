@@ -228,6 +228,11 @@ impl Reply {
         self.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// What the first error says to a person.
+    pub fn message(&self) -> String {
+        self.json()["errors"][0]["message"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The target of the `Link` to the next page.
     pub fn next(&self) -> Option<&str> {
         let link = self.headers.get("link")?.to_str().expect("text");

@@ -40,12 +40,17 @@ fn claims(token: &str) -> Value {
 
 impl Service {
     fn start(vars: &[(&str, &str)]) -> Self {
+        Self::under("", vars)
+    }
+
+    /// The same under more settings.
+    fn under(settings: &str, vars: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("data")).unwrap();
         let users: String = ["alice", "bob", "root"].map(|name| line(name, &format!("{name}!"))).concat();
         std::fs::write(dir.path().join("htpasswd"), users).unwrap();
         std::fs::write(dir.path().join("rules.json"), RULES).unwrap();
-        std::fs::write(dir.path().join("settings.toml"), "[tokens]\nrefresh_days = 30\n").unwrap();
+        std::fs::write(dir.path().join("settings.toml"), format!("[tokens]\nrefresh_days = 30\n{settings}")).unwrap();
         let file = |name: &str| dir.path().join(name).display().to_string();
         let (htpasswd, rules, settings) = (file("htpasswd"), file("rules.json"), file("settings.toml"));
         let ours = [
@@ -235,6 +240,72 @@ async fn forms_give_the_same_and_refresh_tokens_give_the_next() {
     let long = "x".repeat(70_000);
     service.form(&[("grant_type", "password"), ("username", &long)]).await.refused(400, "UNSUPPORTED");
     assert_eq!(service.daemon.put("/auth/token", "").await.is(405).header("allow"), "GET, HEAD, POST");
+}
+
+#[tokio::test]
+async fn many_scopes_give_a_token_that_is_accepted_and_the_answer_says_for_what() {
+    let names: Vec<_> = (0..90).map(|i| format!("team/{i:02}-{}", "x".repeat(200))).collect();
+    let scope: Vec<_> = names.iter().map(|name| format!("repository:{name}:pull,push")).collect();
+    let form = |scope: &str| {
+        let pairs = [("grant_type", "password"), ("username", "alice"), ("password", "alice!"), ("scope", scope)];
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    };
+    for (settings, most) in [("", 16 << 10), ("[server]\nheader_bytes = \"16 KiB\"\n", 12 << 10)] {
+        let service = Service::under(settings, &[]);
+        let told = service.daemon.post("/auth/token", form(&scope.join(" "))).await.is(200).json();
+        let token = told["token"].as_str().unwrap();
+        assert!(token.len() <= most && token.len() > most * 8 / 10, "{} of {most}", token.len());
+        let granted: Vec<_> = told["scope"].as_str().unwrap().split(' ').collect();
+        assert!(granted.len() < 90 && granted == scope[..granted.len()], "the first ones: {}", granted.len());
+        assert_eq!(claims(token)["access"].as_array().unwrap().len(), granted.len());
+        service.push(token, &names[0]).await.is(201);
+        service.push(token, &names[granted.len() - 1]).await.is(201);
+        service.push(token, &names[granted.len()]).await.refused(401, "UNAUTHORIZED");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_password_is_refused_by_the_token_service_with_the_reason() {
+    let service = Service::start(&[]);
+    for (header, reason) in [
+        ("Basic".to_owned(), "no credentials after its scheme"),
+        (format!("Basic {}", STANDARD.encode("alice")), "no colon"),
+        (format!("Basic {}", STANDARD.encode(b"alice:\xe4")), "not UTF-8"),
+        ("Bearer abc".to_owned(), "a user name and a password"),
+    ] {
+        let reply = service.daemon.ask(Method::GET, "/auth/token").header("authorization", &header).send().await;
+        challenged(&reply, r#"Basic realm="wharfinger", charset="UTF-8""#);
+        assert!(reply.message().contains(reason), "{header}: {}", reply.message());
+    }
+    let form = [("grant_type", "password"), ("username", "alice"), ("password", "a\nb")];
+    let reply = service.form(&form).await;
+    challenged(&reply, r#"Basic realm="wharfinger", charset="UTF-8""#);
+    assert!(reply.message().contains("a line break"), "{}", reply.message());
+}
+
+#[tokio::test]
+async fn the_log_says_why_a_token_was_not_accepted() {
+    let service = Service::start(&[]);
+    let told = service.ask("alice", "offline_token=true").await.is(200).json();
+    let (token, refresh) = (told["token"].as_str().unwrap(), told["refresh_token"].as_str().unwrap());
+    let forged = format!("{}AAAA", &token[..token.len() - 4]);
+    service.with(&forged, Method::GET, "/v2/", "").await.refused(401, "UNAUTHORIZED");
+    service.with(refresh, Method::GET, "/v2/", "").await.refused(401, "UNAUTHORIZED");
+    service.with("a.b.c", Method::GET, "/v2/", "").await.refused(401, "UNAUTHORIZED");
+    let again = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    service.form(&again).await.refused(401, "UNAUTHORIZED");
+    for reason in [
+        "token rejected: no configured key verifies its signature",
+        "token rejected: it is for another audience (aud)",
+        "token rejected: not a signed token",
+        "refresh token rejected: it is for another audience (aud)",
+    ] {
+        service.daemon.until(Duration::from_secs(5), reason, async || service.daemon.log().contains(reason)).await;
+    }
+    let log = service.daemon.log();
+    for secret in [token, &forged, refresh] {
+        assert!(!log.contains(secret) && !log.contains(secret.rsplit('.').next().unwrap()), "a token is in the log");
+    }
 }
 
 #[tokio::test]

@@ -281,18 +281,18 @@ fn every_claim_counts() {
     assert!(set("aud", json!(["other", "registry"])).is_ok());
     let at = 1_800_000_000;
     assert!(set("exp", json!(at - 59)).is_ok());
-    assert_eq!(set("exp", json!(at - 61)), Err(Refused::Time));
+    assert_eq!(set("exp", json!(at - 61)), Err(Refused::Expired));
     assert_eq!(set("exp", json!("tomorrow")), Err(Refused::Claims));
     assert!(set("nbf", json!(at + 59)).is_ok());
-    assert_eq!(set("nbf", json!(at + 61)), Err(Refused::Time));
+    assert_eq!(set("nbf", json!(at + 61)), Err(Refused::TooEarly));
     assert!(set("exp", json!(at + 86_400)).is_ok());
-    assert_eq!(set("exp", json!(at + 86_400 * 30)), Err(Refused::Time), "a day at most");
+    assert_eq!(set("exp", json!(at + 86_400 * 30)), Err(Refused::TooLong), "a day at most");
     assert_eq!(
         told(&|claims| {
             claims["iat"] = json!(at + 86_400 * 29);
             claims["exp"] = json!(at + 86_400 * 30);
         }),
-        Err(Refused::Time),
+        Err(Refused::TooLong),
         "issued in the future"
     );
     assert_eq!(without("sub").unwrap().subject, Subject::Anonymous);
@@ -303,6 +303,32 @@ fn every_claim_counts() {
     assert_eq!(set("sub", json!("**")).unwrap().subject, Subject::User("**".into()));
     assert_eq!(without("access").unwrap().access, Some(vec![]), "good for nothing");
     assert_eq!(set("access", json!("all")), Err(Refused::Claims));
+}
+
+#[test]
+fn an_odd_entry_of_access_grants_nothing_and_leaves_the_others() {
+    let pair = &PAIRS[4];
+    let verifier = verifier(&pair.pem());
+    for odd in [
+        json!({ "type": "repository", "name": "x", "actions": null }),
+        json!({ "type": "repository", "name": "x" }),
+        json!({ "type": "repository", "name": "x", "actions": "pull" }),
+        json!({ "type": "repository", "name": "x", "actions": [] }),
+        json!({ "type": "repository", "name": "x", "actions": [1, null, {}] }),
+        json!({ "type": "repository", "actions": ["pull"] }),
+        json!({ "type": 5, "name": ["x"], "actions": ["pull"] }),
+        json!({}),
+        json!([]),
+        json!("repository:x:pull"),
+        Value::Null,
+    ] {
+        let mut claims = claims();
+        claims["access"].as_array_mut().unwrap().insert(0, odd.clone());
+        let bearer = verifier.verify(&token(pair, &json!({ "alg": "EdDSA" }), &claims), now()).unwrap();
+        let access = bearer.access.unwrap();
+        assert!(access[0].actions.is_empty(), "{odd}");
+        assert_eq!((&*access[1].name, &*access[1].actions), ("a/b", &["pull".to_owned()][..]), "{odd}");
+    }
 }
 
 #[test]

@@ -56,9 +56,10 @@ use storage::Error as S;
 samples! {
     "PathUnknown": Error::PathUnknown => Error::PathUnknown;
     "MethodNotAllowed": Error::MethodNotAllowed(_) => Error::MethodNotAllowed("GET, HEAD");
-    "HeadTooLarge": Error::HeadTooLarge(_) => Error::HeadTooLarge(1);
+    "HeadTooLarge": Error::HeadTooLarge { .. } => Error::HeadTooLarge { limit: 1, part: "the header cookie".into(), len: 2 };
     "LengthAmbiguous": Error::LengthAmbiguous => Error::LengthAmbiguous;
-    "CredentialsInvalid": Error::CredentialsInvalid(_) => crate::auth::InvalidCredentials.into();
+    "AuthorizationRepeated": Error::AuthorizationRepeated => Error::AuthorizationRepeated;
+    "AuthorizationTooLong": Error::AuthorizationTooLong => Error::AuthorizationTooLong;
     "Unauthorized": Error::Unauthorized { .. } =>
         Error::Unauthorized { challenge: "Basic realm=\"Registry\"".into(), told: Fault::Absent.told(&Endpoint::Ping), reason: "the inner words".into() };
     "Denied": Error::Denied { .. } => Error::Denied { told: "access denied: user alice may not push to app".into(), reason: "the inner words".into() };
@@ -157,7 +158,8 @@ async fn no_message_is_just_the_text_of_its_code() {
         let message = body["errors"][0]["message"].as_str().unwrap();
         assert!(!texts.contains(&message) && !message.is_empty(), "{}: {message}", name(&error));
     }
-    for fault in [Fault::Absent, Fault::Password, Fault::Invalid, Fault::Scope, Fault::Nobody] {
+    let malformed = Fault::Malformed(crate::auth::InvalidCredentials::NoColon);
+    for fault in [Fault::Absent, Fault::Password, malformed, Fault::Invalid, Fault::Scope, Fault::Nobody] {
         assert!(!texts.contains(&fault.told(&Endpoint::Ping).as_ref()), "{fault:?}");
     }
 }
