@@ -212,7 +212,7 @@ impl Observation {
         if status.is_server_error() {
             tracing::error!(id = self.id, endpoint = self.endpoint, repository = self.repository, %error, "request failed");
         } else {
-            tracing::debug!(id = self.id, endpoint = self.endpoint, repository = self.repository, %error, "request refused");
+            tracing::info!(id = self.id, endpoint = self.endpoint, repository = self.repository, %error, "request refused");
         }
     }
 
