@@ -38,6 +38,10 @@ clients-auth *ARGS:
     cargo build --release --example token-service
     tests/clients/auth {{ARGS}}
 
+# Login, push and pull through a real nginx with the configuration of docs/operations.md
+clients-proxy *ARGS:
+    tests/clients/proxy {{ARGS}}
+
 # A long chaos campaign, at most so many minutes: just chaos 1000 40 children
 chaos KILLS="1000" MINUTES="40" MISSING="children":
     CHAOS_KILLS={{KILLS}} CHAOS_MINUTES={{MINUTES}} CHAOS_MISSING={{MISSING}} cargo test --release --test chaos -- --nocapture campaign

@@ -201,7 +201,7 @@ fn login(env: &Env) -> Result<Login, String> {
         (AuthType::Basic, Some(_)) => {
             let realm = match &env.public_url {
                 Some(url) => Realm::At(format!("{url}/auth/token")),
-                None => Realm::Here { tls: env.tls_cert.is_some() },
+                None => Realm::Here,
             };
             Login::Own { realm, service: env.token_service(), passwords: Arc::default() }
         }

@@ -3,7 +3,7 @@
 use super::env::Env;
 use super::problems::{Problem, Problems, Warning};
 use super::safety;
-use super::values::AuthType;
+use super::values::{AuthType, is_loopback};
 
 /// Adds what is missing beside what was given.
 pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
@@ -25,9 +25,9 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
         AuthType::None => {}
         AuthType::Basic => {
             needs("REGISTRY_AUTH_TYPE=basic", "REGISTRY_AUTH_HTPASSWD");
-            // Clients are told to get their tokens at an address, which must be one they can reach.
-            let reachable = env.public_url.is_some() || env.tls_cert.is_some() || env.host.is_loopback();
-            if env.auth_token_signingkey.is_some() && !reachable {
+            // Clients are sent to an address for their tokens, which must be one they can reach.
+            let known = env.public_url.is_some() || env.tls_cert.is_some() || !env.trusted_proxies.is_empty();
+            if env.auth_token_signingkey.is_some() && !known && !env.host.is_loopback() {
                 needs("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "REGISTRY_PUBLIC_URL");
             }
         }
@@ -45,6 +45,7 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
         let message = "needs REGISTRY_ACCESS_CONTROL_ENABLED=true; otherwise the rules are not applied";
         problems.push(Problem::of_key("REGISTRY_ACCESS_CONTROL_CONFIG", message));
     }
+    login_in_clear_text(env, warnings);
     auth_without_effect(env, problems, warnings);
     pages(env, problems);
     addresses(env, problems, warnings);
@@ -57,6 +58,33 @@ const TOKEN: &[&str] = &[
     "REGISTRY_AUTH_TOKEN_ISSUER",
     "REGISTRY_AUTH_TOKEN_PUBLICKEY",
 ];
+
+/// Warns where clients are sent to the token service by plain HTTP, or only those of this machine find it.
+fn login_in_clear_text(env: &Env, warnings: &mut Vec<Warning>) {
+    let mut warn = |name: &str, message: String| warnings.push(Warning(Problem::of_key(name, message)));
+    let own = env.auth_type == AuthType::Basic && env.auth_token_signingkey.is_some();
+    match (&env.public_url, &env.auth_token_realm) {
+        (Some(url), _) if own && !url.https && !is_loopback(url.authority.host()) => {
+            let message = format!("{url}: clients send passwords and tokens there unencrypted; use an https address");
+            warn("REGISTRY_PUBLIC_URL", message);
+        }
+        (None, _) if own && env.tls_cert.is_none() && env.trusted_proxies.is_empty() => {
+            let message = "only clients on this machine can log in, since no https address is known for the token \
+                           service: set REGISTRY_PUBLIC_URL, REGISTRY_TLS_CERT or, behind a proxy, \
+                           REGISTRY_TRUSTED_PROXIES";
+            warn("REGISTRY_AUTH_TOKEN_SIGNINGKEY", message.to_owned());
+        }
+        (_, Some(realm)) if env.auth_type == AuthType::Token => {
+            let host = realm.parse::<http::Uri>().ok().filter(|url| url.scheme_str() == Some("http"));
+            let host = host.and_then(|url| url.host().map(str::to_owned));
+            if host.is_some_and(|host| !is_loopback(&host)) {
+                let message = "clients send passwords to this http address unencrypted; use an https address";
+                warn("REGISTRY_AUTH_TOKEN_REALM", message.to_owned());
+            }
+        }
+        _ => {}
+    }
+}
 
 /// Variables of one kind of authentication while another is in force.
 fn auth_without_effect(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {

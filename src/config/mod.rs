@@ -43,7 +43,9 @@ pub use list_table::{LISTS, List, ListKey};
 pub use live::{Live, Operator, Stale, TokenLives, Tokens};
 pub use pending::Pending;
 pub use problems::{Problem, Problems, Warning};
-pub use values::{AuthType, ForwardedHeaders, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, size};
+pub use values::{
+    AuthType, ForwardedHeaders, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, is_loopback, size,
+};
 pub use vars::{Applies, VARS, Var, var};
 pub use watch::Watch;
 

@@ -119,6 +119,13 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+/// Whether a host in a URL is this machine: a loopback address or a name of one.
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    let is_name = host == "localhost" || host.ends_with(".localhost");
+    is_name || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 /// One of the words listed, in any case of letters.
 pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Value<T> {
     let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));

@@ -11,7 +11,7 @@ use crate::{
     registry::{self, Interruption},
     storage,
 };
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header, uri::Authority};
 use hyper::ext::ReasonPhrase;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -55,6 +55,13 @@ pub enum Error {
         /// For the log.
         reason: String,
     },
+    /// A login is needed, and there is no address known to which a client could send a password safely.
+    #[error(
+        "a login is needed, but not by plain HTTP as {}: set REGISTRY_PUBLIC_URL to the https address that clients \
+         use, or REGISTRY_TRUSTED_PROXIES to the address of the proxy that terminates TLS",
+        .0.as_ref().map_or("an unknown host", |host| host.as_str())
+    )]
+    LoginUnsafe(Option<Authority>),
     /// Somebody is logged in, or there is nothing to log in to, and this may not be done.
     #[error("denied: {reason}")]
     Denied {
@@ -168,6 +175,7 @@ impl Error {
             Self::AuthorizationRepeated => row(S::BAD_REQUEST, "UNAUTHORIZED"),
             Self::AuthorizationTooLong => row(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "UNAUTHORIZED"),
             Self::Unauthorized { .. } => row(S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::LoginUnsafe(_) => row(S::FORBIDDEN, "DENIED"),
             Self::Denied { .. } => row(S::FORBIDDEN, "DENIED"),
             Self::LoginBusy(_) => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::SwitchedOff { .. } => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),

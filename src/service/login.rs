@@ -9,7 +9,7 @@ use super::{
 use crate::{
     access::{Ceiling, Scope},
     auth::{Bearer, Credentials, InvalidCredentials, Passwords, Presented, Refusal, Users},
-    config::{Live, Tokens},
+    config::{Live, Tokens, is_loopback},
     oci::RepositoryName,
     who::{Action, Subject},
 };
@@ -20,7 +20,10 @@ use http::{
 use std::{
     borrow::Cow,
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -86,16 +89,13 @@ impl Told {
     }
 }
 
-/// Where tokens of our own are had.
+/// Where clients find the built-in token service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Realm {
     /// At this URL.
     At(String),
-    /// At the address the client used.
-    Here {
-        /// By TLS.
-        tls: bool,
-    },
+    /// At the address the client used, if that is safe for a password.
+    Here,
 }
 
 /// Where tokens of our own are had, below the address.
@@ -178,7 +178,10 @@ impl Login {
         let (realm, service) = match self {
             Self::None => return Error::Denied { told: told.into_owned(), reason },
             Self::Basic { realm, .. } => return Error::Unauthorized { challenge: basic(realm), told, reason },
-            Self::Own { realm, service, .. } => (realm.url(routed), service),
+            Self::Own { realm, service, .. } => match realm.url(routed) {
+                Ok(realm) => (realm, service),
+                Err(host) => return unsafe_by(host),
+            },
             Self::Elsewhere { realm, service, .. } => (realm.clone(), service),
         };
         let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
@@ -224,22 +227,43 @@ pub(super) async fn identify(routed: Routed) -> Result<(Routed, Who), Error> {
 }
 
 impl Realm {
-    /// Where the client of this request finds the token service.
-    fn url(&self, routed: &Routed) -> String {
-        match self {
-            Self::At(url) => url.clone(),
-            Self::Here { tls } => {
-                let Front { scheme, host } = routed.front();
-                let head = &routed.head;
-                let host = host.or_else(|| match head.uri.authority() {
-                    Some(asked) => authority(asked.as_str().as_bytes()),
-                    None => head.headers.get(header::HOST).and_then(|asked| authority(asked.as_bytes())),
-                });
-                let scheme = scheme.unwrap_or(if *tls { Scheme::HTTPS } else { Scheme::HTTP });
-                format!("{scheme}://{}{TOKEN_PATH}", host.as_ref().map_or("localhost", Authority::as_str))
+    /// Where the client of this request finds the token service. Passwords go there, so it is https
+    /// unless the client is on this machine, or the operator chose otherwise.
+    ///
+    /// # Errors
+    /// No such address is known; the host that was asked for.
+    fn url(&self, routed: &Routed) -> Result<String, Option<Authority>> {
+        if let Self::At(url) = self {
+            return Ok(url.clone());
+        }
+        let Front { scheme, host } = routed.front();
+        let head = &routed.head;
+        let host = host.or_else(|| match head.uri.authority() {
+            Some(asked) => authority(asked.as_str().as_bytes()),
+            None => head.headers.get(header::HOST).and_then(|asked| authority(asked.as_bytes())),
+        });
+        let tls = routed.conn.as_ref().is_some_and(|conn| conn.tls);
+        let scheme = scheme.unwrap_or(if tls { Scheme::HTTPS } else { Scheme::HTTP });
+        match host {
+            Some(host) if scheme == Scheme::HTTPS || is_loopback(host.host()) => {
+                Ok(format!("{scheme}://{host}{TOKEN_PATH}"))
             }
+            host => Err(host),
         }
     }
+}
+
+/// Says once in the log that a client could not be sent to the token service.
+fn unsafe_by(host: Option<Authority>) -> Error {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        let host = host.as_ref().map(Authority::as_str);
+        tracing::warn!(
+            host,
+            "no login by plain HTTP; set REGISTRY_PUBLIC_URL to the https address that clients use, or name the TLS proxy in REGISTRY_TRUSTED_PROXIES"
+        );
+    }
+    Error::LoginUnsafe(host)
 }
 
 /// The challenge that asks for a password.

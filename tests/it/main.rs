@@ -29,6 +29,7 @@ mod login;
 mod manifests;
 mod matrix;
 mod reads;
+mod realm;
 mod reload;
 mod retention;
 mod secrets;

@@ -58,7 +58,7 @@ impl Setup {
             }
             (None, Some(key), _) => {
                 let issuer = Issuer::parse(key.as_bytes(), "wharfinger", SERVICE).expect("a key");
-                let login = Login::Own { realm: Realm::Here { tls: false }, service: SERVICE.into(), passwords };
+                let login = Login::Own { realm: Realm::Here, service: SERVICE.into(), passwords };
                 (login, Tokens::Own(Arc::new(issuer)))
             }
             (None, None, Some(_)) => (Login::Basic { realm: "Registry".into(), passwords }, Tokens::None),

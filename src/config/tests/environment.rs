@@ -174,6 +174,54 @@ fn what_has_no_effect_is_warned_about() {
 }
 
 #[test]
+fn a_login_by_plain_http_is_warned_about() {
+    let own = |more: &[(&'static str, &'static str)]| {
+        let base = [
+            ("REGISTRY_AUTH_TYPE", "basic"),
+            ("REGISTRY_AUTH_HTPASSWD", "users"),
+            ("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto"),
+            ("REGISTRY_HOST", "127.0.0.1"),
+            ("REGISTRY_ACCESS_CONTROL_ENABLED", "true"),
+            ("REGISTRY_ACCESS_CONTROL_CONFIG", "rules"),
+        ];
+        told(&[&base[..], more].concat())
+    };
+    let (problems, warnings) = own(&[]);
+    assert_eq!(problems, "");
+    let told_so = "REGISTRY_AUTH_TOKEN_SIGNINGKEY: only clients on this machine can log in";
+    assert!(warnings.starts_with(told_so) && warnings.contains("REGISTRY_PUBLIC_URL"), "{warnings}");
+    let (_, warnings) = own(&[("REGISTRY_PUBLIC_URL", "http://r.example")]);
+    let told_so = "REGISTRY_PUBLIC_URL: http://r.example: clients send passwords and tokens there unencrypted";
+    assert!(warnings.starts_with(told_so), "{warnings}");
+    for quiet in [
+        &[("REGISTRY_PUBLIC_URL", "https://r.example")][..],
+        &[("REGISTRY_PUBLIC_URL", "http://localhost:5000")],
+        &[("REGISTRY_TLS_CERT", "c"), ("REGISTRY_TLS_KEY", "k")],
+        &[("REGISTRY_TRUSTED_PROXIES", "127.0.0.1")],
+    ] {
+        assert_eq!(own(quiet), (String::new(), String::new()), "{quiet:?}");
+    }
+    let token = |realm| {
+        told(&[
+            ("REGISTRY_AUTH_TYPE", "token"),
+            ("REGISTRY_AUTH_TOKEN_REALM", realm),
+            ("REGISTRY_AUTH_TOKEN_SERVICE", "registry"),
+            ("REGISTRY_AUTH_TOKEN_ISSUER", "issuer"),
+            ("REGISTRY_AUTH_TOKEN_PUBLICKEY", "keys"),
+        ])
+    };
+    let (problems, warnings) = token("http://auth.example/token");
+    assert_eq!(problems, "");
+    assert!(
+        warnings.starts_with("REGISTRY_AUTH_TOKEN_REALM: clients send passwords to this http address"),
+        "{warnings}"
+    );
+    for quiet in ["https://auth.example/token", "http://127.0.0.1:5001/token", "http://[::1]:5001/token"] {
+        assert_eq!(token(quiet), (String::new(), String::new()), "{quiet}");
+    }
+}
+
+#[test]
 fn the_own_token_service_needs_an_address_clients_can_reach() {
     let own = |more: &[(&'static str, &'static str)]| {
         let base = [
@@ -187,6 +235,7 @@ fn the_own_token_service_needs_an_address_clients_can_reach() {
     assert!(told.starts_with("REGISTRY_AUTH_TOKEN_SIGNINGKEY: needs REGISTRY_PUBLIC_URL"), "{told}");
     assert_eq!(own(&[("REGISTRY_HOST", "127.0.0.1")]), "");
     assert_eq!(own(&[("REGISTRY_PUBLIC_URL", "https://r.example")]), "");
+    assert_eq!(own(&[("REGISTRY_TRUSTED_PROXIES", "10.0.0.0/8")]), "", "a proxy says by which address");
     assert_eq!(own(&[("REGISTRY_TLS_CERT", "c"), ("REGISTRY_TLS_KEY", "k")]), "");
     let named =
         [("REGISTRY_HOST", "::1"), ("REGISTRY_AUTH_TOKEN_SERVICE", "r.example"), ("REGISTRY_AUTH_TOKEN_ISSUER", "us")];

@@ -62,6 +62,7 @@ samples! {
     "AuthorizationTooLong": Error::AuthorizationTooLong => Error::AuthorizationTooLong;
     "Unauthorized": Error::Unauthorized { .. } =>
         Error::Unauthorized { challenge: "Basic realm=\"Registry\"".into(), told: Fault::Absent.told(&Endpoint::Ping), reason: "the inner words".into() };
+    "LoginUnsafe": Error::LoginUnsafe(_) => Error::LoginUnsafe(Some("registry.example.com".parse().unwrap()));
     "Denied": Error::Denied { .. } => Error::Denied { told: "access denied: user alice may not push to app".into(), reason: "the inner words".into() };
     "LoginBusy": Error::LoginBusy(_) => Error::LoginBusy(2);
     "SwitchedOff": Error::SwitchedOff { .. } =>

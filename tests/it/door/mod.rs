@@ -2,7 +2,7 @@
 
 pub mod certs;
 mod frames;
-mod wire;
+pub mod wire;
 
 mod clocks;
 mod crowd;
