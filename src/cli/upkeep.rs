@@ -1,4 +1,4 @@
-//! What the daemon does from time to time beside serving.
+//! What the daemon does in the background.
 
 use crate::{
     config::Live,
@@ -13,13 +13,13 @@ use std::{
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
-/// How often the schedule is looked at.
+/// How often the schedule is checked.
 const TICK: Duration = Duration::from_secs(60);
 
-/// After a collection that failed the next is tried no sooner than this.
+/// How long to wait after a failed collection before the next one.
 const AFTER_FAILURE: Duration = Duration::from_secs(3600);
 
-/// Ends expired uploads from time to time, the first time soon after the start.
+/// Deletes expired uploads periodically, the first time soon after startup.
 pub(super) async fn sweep(registry: Registry, generation: Arc<ArcSwap<Live>>) {
     let mut ticks = tokio::time::interval(registry.settings().upload_cleanup_interval);
     loop {
@@ -30,17 +30,17 @@ pub(super) async fn sweep(registry: Registry, generation: Arc<ArcSwap<Live>>) {
         }
         match registry.under(live.registry.clone()).sweep().await {
             Ok(0) => {}
-            Ok(expired) => info!(expired, "uploads that nobody went on with were ended"),
-            Err(error) => warn!(%error, "expired uploads could not be ended; trying again later"),
+            Ok(expired) => info!(expired, "expired uploads deleted"),
+            Err(error) => warn!(%error, "cannot delete expired uploads; retrying later"),
         }
     }
 }
 
-/// Collects garbage by the schedule. When the last collection was is in the store, so that a daemon
+/// Collects garbage on schedule. The time of the last collection is kept in the store, so that a daemon
 /// that is restarted every day collects too.
 pub(super) async fn collect(registry: Registry, generation: Arc<ArcSwap<Live>>) {
     let mut ticks = tokio::time::interval(TICK);
-    // The first tick comes at once: a daemon that has just started has other things to do.
+    // The first tick comes immediately: a daemon that has just started has other things to do.
     ticks.tick().await;
     let mut failed: Option<Instant> = None;
     loop {
@@ -55,19 +55,19 @@ pub(super) async fn collect(registry: Registry, generation: Arc<ArcSwap<Live>>) 
             Ok(false) => continue,
             Ok(true) => {}
             Err(error) => {
-                warn!(%error, "when garbage was last collected cannot be told");
+                warn!(%error, "cannot read the time of the last garbage collection");
                 continue;
             }
         }
         match registry.collect(CollectionOptions::default(), &()).await {
             Ok(Some(report)) => {
-                tell(&report);
-                // Also where all but the report could be written, which says when this was.
+                log_report(&report);
+                // Also if only the report could not be written: it holds the time of this collection.
                 failed = (!report.errors.is_empty()).then(Instant::now);
             }
-            Ok(None) => info!("garbage is being collected by another process"),
+            Ok(None) => info!("garbage collection skipped: another process is collecting"),
             Err(error) => {
-                warn!(%error, "garbage could not be collected");
+                warn!(%error, "garbage collection failed; retrying in an hour");
                 failed = Some(Instant::now());
             }
         }
@@ -79,7 +79,7 @@ async fn is_due(registry: &Registry) -> Result<bool, CollectionError> {
         Some(last) => Some(last),
         None => registry.made().await?,
     };
-    // What is of the future, after the clock was set back, is not waited for.
+    // A time in the future, after the clock was set back, does not delay the next collection.
     let passed = last.map(|last| SystemTime::now().duration_since(last));
     Ok(match passed {
         Some(Ok(passed)) => passed >= registry.settings().collection.every,
@@ -88,7 +88,7 @@ async fn is_due(registry: &Registry) -> Result<bool, CollectionError> {
     })
 }
 
-fn tell(report: &CollectionReport) {
+fn log_report(report: &CollectionReport) {
     info!(
         run = report.run,
         seconds = (report.seconds * 1e3).round() / 1e3,
@@ -99,19 +99,19 @@ fn tell(report: &CollectionReport) {
         restored = report.restored.all(),
         purged = report.purged.all(),
         purged_bytes = report.purged.bytes,
-        "garbage collected"
+        "garbage collection completed"
     );
     if let Some(refused) = &report.refused {
-        warn!("nothing was condemned: {refused}");
+        warn!(reason = %refused, "garbage collection moved nothing to the graveyard");
     }
     for error in &report.errors {
-        warn!(error, "left for the next collection");
+        warn!(error, "garbage collection left something for the next one");
     }
 }
 
-/// Reads all blobs, a while at a time, where a pass is under way or due.
+/// Reads all blobs, a minute at a time, while a pass is due or in progress.
 pub(super) async fn scrub(registry: Registry, generation: Arc<ArcSwap<Live>>) {
-    // A pass under way goes on at once: what was missed while it was under way comes in a burst.
+    // Ticks missed during a pass come in a burst, so that it continues immediately.
     let mut ticks = tokio::time::interval(TICK);
     ticks.tick().await;
     loop {
@@ -123,26 +123,32 @@ pub(super) async fn scrub(registry: Registry, generation: Arc<ArcSwap<Live>>) {
         match registry.under(live.registry.clone()).scrub(TICK).await {
             Ok(None) => {}
             Ok(Some(ScrubPass { blobs, bytes, damaged, began, ended })) => {
-                info!(blobs, bytes, damaged, seconds = ended.saturating_sub(began), "all blobs were read");
+                info!(
+                    blobs,
+                    bytes,
+                    damaged,
+                    seconds = ended.saturating_sub(began),
+                    "scrub completed: all blobs were read"
+                );
             }
-            Err(error) => warn!(%error, "blobs could not be read in the background; trying again later"),
+            Err(error) => warn!(%error, "scrub failed; retrying later"),
         }
     }
 }
 
-/// How often pull times are written down.
+/// How often pull times are saved.
 const PULLS: Duration = Duration::from_secs(60);
 
-/// Writes down from time to time what was pulled; a read never does.
+/// Saves pull times periodically, so that no read has to write.
 pub(super) async fn write_pulls(registry: Registry, generation: Arc<ArcSwap<Live>>) {
     let mut ticks = tokio::time::interval(PULLS);
     let mut failing = false;
     loop {
         ticks.tick().await;
         let written = write_pulls_once(&registry, &generation).await;
-        // Once: a store that can only be read is no news a minute later.
+        // Once: a read-only store would repeat it every minute.
         if let Some(error) = written.as_ref().err().filter(|_| !failing) {
-            warn!(%error, "pull times could not be written; trying again every minute");
+            warn!(%error, "cannot save pull times; retrying every minute");
         }
         failing = written.is_err();
     }
@@ -155,16 +161,16 @@ pub(super) async fn write_pulls_once(registry: &Registry, generation: &ArcSwap<L
     }
 }
 
-/// How long a directory's sync is put off at most, under the durability `relaxed`.
+/// How long a directory sync is delayed at most, under the durability `relaxed`.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
-/// Makes durable what was put off, again and again.
+/// Does delayed directory syncs periodically.
 pub(super) async fn flush(store: Arc<Fs>) {
     let mut ticks = tokio::time::interval(FLUSH_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // The log has why, and the store takes no more writes.
+        // The store logs why, and refuses further writes.
         let _ = store.flush().await;
     }
 }

@@ -1,4 +1,4 @@
-//! What collections have done, as metrics.
+//! Garbage collection, as metrics.
 
 use super::follow;
 use crate::registry::Collected;
@@ -13,13 +13,13 @@ struct Outcome {
     result: &'static str,
 }
 
-/// Who needed what lay in the graveyard.
+/// Who needed something from the graveyard.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct By {
     by: &'static str,
 }
 
-/// Counters of the collection; they follow what the registry counted.
+/// They follow the counters of the registry.
 #[derive(Default)]
 pub(super) struct CollectionMetrics {
     runs: Family<Outcome, Counter>,
@@ -33,16 +33,16 @@ pub(super) struct CollectionMetrics {
 impl CollectionMetrics {
     pub(super) fn register(collector: &mut Collector) -> Self {
         let metrics = Self::default();
-        collector.register("gc_runs", "Garbage collections, by how they ended", metrics.runs.clone());
-        collector.register("gc_condemned", "Things moved to the graveyard", metrics.condemned.clone());
-        collector.register("gc_purged", "Things removed from the graveyard", metrics.purged.clone());
-        collector.register("gc_purged_bytes", "Bytes removed from the graveyard", metrics.purged_bytes.clone());
+        collector.register("gc_runs", "Garbage collections by result", metrics.runs.clone());
+        collector.register("gc_condemned", "Objects moved to the graveyard", metrics.condemned.clone());
+        collector.register("gc_purged", "Objects deleted from the graveyard", metrics.purged.clone());
+        collector.register("gc_purged_bytes", "Bytes deleted from the graveyard", metrics.purged_bytes.clone());
         collector.register(
             "gc_resurrected",
-            "Things in the graveyard that were needed: brought back by a push or a collection, or read by a pull",
+            "Objects in the graveyard that were still needed: restored by a push or a collection, or read by a pull",
             metrics.resurrected.clone(),
         );
-        let help = "When the last collection of this store ended well, in seconds since 1970; 0 if none did";
+        let help = "When garbage was last collected successfully, in seconds since 1970; 0 if never";
         collector.register("gc_last_success_timestamp_seconds", help, metrics.last.clone());
         metrics
     }

@@ -1,4 +1,4 @@
-//! What was read in the background, as metrics.
+//! Reading blobs in the background, as metrics.
 
 use super::follow;
 use crate::registry::Scrubbed;
@@ -7,7 +7,7 @@ use prometheus_client::{
     registry::Registry as Collector,
 };
 
-/// Counters of the scrub; they follow what the registry counted.
+/// They follow the counters of the registry.
 #[derive(Default)]
 pub(super) struct ScrubMetrics {
     objects: Counter,
@@ -21,9 +21,9 @@ impl ScrubMetrics {
         let metrics = Self::default();
         collector.register("scrub_objects", "Blobs read in the background", metrics.objects.clone());
         collector.register("scrub_bytes", "Bytes of blobs read in the background", metrics.bytes.clone());
-        let help = "Blobs found in the background that were damaged or could not be read";
+        let help = "Blobs read in the background that were damaged or unreadable";
         collector.register("scrub_damaged", help, metrics.damaged.clone());
-        let help = "When all blobs of this store had been read for the last time, in seconds since 1970; 0 if never";
+        let help = "When all blobs had last been read in the background, in seconds since 1970; 0 if never";
         collector.register("scrub_last_success_timestamp_seconds", help, metrics.last.clone());
         metrics
     }

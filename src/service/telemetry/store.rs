@@ -1,4 +1,4 @@
-//! How the store does, as metrics.
+//! The state of the store, as metrics.
 
 use crate::{files::Syncing, storage::Health};
 use prometheus_client::{
@@ -23,7 +23,6 @@ struct What {
     what: &'static str,
 }
 
-/// What is told of the store.
 pub(super) struct Store {
     state: Family<State, Gauge>,
     durability: Family<Mode, Gauge>,
@@ -39,12 +38,12 @@ impl Store {
             syncs: Family::default(),
             shared: Counter::default(),
         };
-        let help = "1 for the state the store is in; degraded: nothing is written";
+        let help = "1 for the state of the store; degraded: writes are refused";
         collector.register("store_state", help, store.state.clone());
-        let help = "1 for the mode in force (storage.durability)";
+        let help = "1 for the active durability (storage.durability)";
         collector.register("store_durability", help, store.durability.clone());
         collector.register("store_syncs", "Syncs of files and of directories", store.syncs.clone());
-        let help = "Directory syncs asked for and done along with another's";
+        let help = "Directory syncs that several requests shared";
         collector.register("store_syncs_shared", help, store.shared.clone());
         store
     }
