@@ -13,7 +13,10 @@ use aws_lc_rs::{hmac, rand};
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
@@ -45,6 +48,7 @@ pub struct Passwords {
     threads: Lane,
     suspects: Lane,
     failures: Mutex<HashMap<IpAddr, (u32, Instant)>>,
+    failed: AtomicU64,
 }
 
 struct Lane {
@@ -82,6 +86,7 @@ impl Default for Passwords {
             threads: Lane::new((cores / 2).max(1), MOST_WAITING),
             suspects: Lane::new(1, MOST_SUSPECTS_WAITING),
             failures: Mutex::default(),
+            failed: AtomicU64::new(0),
         }
     }
 }
@@ -121,10 +126,16 @@ impl Passwords {
             self.remembered.insert(key, Instant::now() + REMEMBERED);
             return Ok(subject());
         }
+        self.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(from) = from {
             self.count_failure(from);
         }
         Err(Refusal::Wrong)
+    }
+
+    /// Logins so far with a wrong user name or password.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// The key under which these credentials are remembered, as long as the stored hash is this.

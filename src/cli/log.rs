@@ -3,37 +3,39 @@
 mod line;
 mod out;
 
-pub(super) use out::before_waiting;
+pub(super) use out::{before_waiting, flush, lines_dropped};
 
-use crate::config::{LogFormat, LogLevel};
+use crate::config::{Live, LogFormat, LogLevel};
 use line::{Json, Plain};
-use out::Out;
+use out::{Out, set_most_bytes, start_writer};
 use std::io::{self, IsTerminal};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{fmt, layer::SubscriberExt, reload};
 
-/// Changes what is logged while running.
-pub(super) type SetLevel = Box<dyn Fn(LogLevel) + Send + Sync>;
+/// Lets the log follow the configuration.
+pub(super) type ConfigureLog = Box<dyn Fn(&Live) + Send + Sync>;
 
 /// Log lines go to stdout; what keeps the program from starting goes to stderr.
-pub(super) fn start_log(format: LogFormat, level: LogLevel) -> SetLevel {
-    let (level, handle) = reload::Layer::new(filter(level));
+pub(super) fn start_log(format: LogFormat, live: &Live) -> ConfigureLog {
+    let (level, handle) = reload::Layer::new(filter(live.log_level));
     let log = tracing_subscriber::registry().with(level);
     let lines = fmt::layer().with_writer(Out);
+    let has_colours = io::stdout().is_terminal();
     // The log may be set only once in a process; a second attempt (in a test) keeps the first.
     let _ = match format {
-        LogFormat::Pretty if io::stdout().is_terminal() => {
-            tracing::subscriber::set_global_default(log.with(lines.with_target(false)))
-        }
         LogFormat::Pretty => {
-            tracing::subscriber::set_global_default(log.with(lines.with_ansi(false).event_format(Plain)))
+            tracing::subscriber::set_global_default(log.with(lines.event_format(Plain { has_colours })))
         }
-        LogFormat::Json => tracing::subscriber::set_global_default(log.with(lines.with_ansi(false).event_format(Json))),
+        LogFormat::Json => tracing::subscriber::set_global_default(log.with(lines.event_format(Json))),
     };
-    Box::new(move |level| {
+    let configure = Box::new(move |live: &Live| {
+        set_most_bytes(live.log_queue_bytes);
         // Fails only when the log is gone.
-        let _ = handle.reload(filter(level));
-    })
+        let _ = handle.reload(filter(live.log_level));
+    });
+    configure(live);
+    start_writer();
+    configure
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

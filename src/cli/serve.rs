@@ -2,7 +2,7 @@
 
 use super::{
     cause,
-    log::{SetLevel, before_waiting, start_log},
+    log::{self, ConfigureLog, before_waiting, start_log},
     upkeep,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use arc_swap::ArcSwap;
-use std::{io, num::NonZero, process::ExitCode, sync::Arc, thread};
+use std::{io, num::NonZero, process::ExitCode, sync::Arc, thread, time::Duration};
 use tokio::{
     net::TcpListener,
     runtime::{self, Runtime},
@@ -34,10 +34,19 @@ const LEAST_BLOCKING_THREADS: usize = 16;
 /// Freed memory that is kept for what is allocated next: as much as a few parts of uploads.
 const KEPT_FREE: usize = 2 << 20;
 
+/// How long the last log lines may take: nobody may read them.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Serves until a signal ends it; `warnings` are repeated in the log.
 pub(super) fn serve(env: Env, live: &Live, warnings: &[Warning], pending: Pending) -> ExitCode {
     keep_freed_memory();
-    let set_level = start_log(env.log_format, live.log_level);
+    let configure_log = start_log(env.log_format, live);
+    let code = serve_logged(env, configure_log, warnings, pending);
+    log::flush(LAST_LINES);
+    code
+}
+
+fn serve_logged(env: Env, configure_log: ConfigureLog, warnings: &[Warning], pending: Pending) -> ExitCode {
     for line in env.decisions() {
         info!("{line}");
     }
@@ -51,7 +60,7 @@ pub(super) fn serve(env: Env, live: &Live, warnings: &[Warning], pending: Pendin
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(env, set_level, pending, &reactors)) {
+    match runtime.block_on(run(env, configure_log, pending, &reactors)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             error!("{reason}");
@@ -70,7 +79,7 @@ fn threads() -> io::Result<(Reactors, Runtime)> {
     Ok((reactors, runtime))
 }
 
-async fn run(env: Env, set_level: SetLevel, pending: Pending, reactors: &Reactors) -> Result<(), String> {
+async fn run(env: Env, configure_log: ConfigureLog, pending: Pending, reactors: &Reactors) -> Result<(), String> {
     if let Some(files) = server::raise_descriptor_limit() {
         info!("open file limit: {files}");
     }
@@ -104,7 +113,7 @@ async fn run(env: Env, set_level: SetLevel, pending: Pending, reactors: &Reactor
     let applied = {
         let (tls, store) = (tls.clone(), store.clone());
         move |live: &Live| {
-            set_level(live.log_level);
+            configure_log(live);
             if live.durability != store.health().syncing {
                 let (store, durability) = (store.clone(), live.durability);
                 tokio::spawn(async move { keep(&store, durability).await });
@@ -124,7 +133,7 @@ async fn run(env: Env, set_level: SetLevel, pending: Pending, reactors: &Reactor
     tokio::spawn(upkeep::write_pulls(registry.clone(), generation.clone()));
     tokio::spawn(upkeep::flush(store.clone()));
 
-    let telemetry = Arc::new(Telemetry::default());
+    let telemetry = Arc::new(Telemetry::new(log::lines_dropped));
     let state = |face| {
         Arc::new(State {
             registry: registry.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::env::Env;
+use super::expiry::Expiries;
 use super::live::{Live, Stale};
 use super::problems::{Problem, Problems, Warning};
 use super::snapshot::{Signs, Snapshot};
@@ -87,7 +88,9 @@ impl Live {
         live.tokens = part(problems, last.map(|last| &last.tokens), |problems| {
             tokens::load(env, files, last.is_none(), problems, warnings)
         });
+        live.expiries = Expiries::of(env, files, &live, last);
         let now = SystemTime::now();
+        live.reloaded = now;
         live.number = last.map_or(0, |last| last.number + 1);
         let wrong = &problems.0[found..];
         (live.since, live.stale) = match (wrong.is_empty(), last) {

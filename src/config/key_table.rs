@@ -59,6 +59,10 @@ pub static KEYS: &[Key] = &[
     Key::word("logging", "level", "\"info\"", LEVELS, |live, index| live.log_level = level(index))
         .help("Least severe level that is logged.")
         .locked_by("REGISTRY_LOG_LEVEL"),
+    Key::number("logging", "queue_bytes", "\"4 MiB\"", Unit::Bytes, 64 * KIB, 1024 * MIB, |live, n| {
+        live.log_queue_bytes = size(n);
+    })
+    .help("Most bytes of log lines that wait while nobody reads stdout; more lines are dropped and counted (`wharfinger_log_lines_dropped_total`)."),
     Key::number("reload", "poll_seconds", "10", Unit::Seconds, 1, 3600, |live, n| {
         live.poll = Duration::from_secs(n);
     })

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::expiry::Expiries;
 use super::limits::Limits;
 use super::problems::Problems;
 use super::values::{ForwardedHeaders, LogLevel};
@@ -37,10 +38,16 @@ pub struct Live {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Least important lines logged.
     pub log_level: LogLevel,
+    /// Most bytes of log lines that wait to be written.
+    pub log_queue_bytes: usize,
     /// Time between two looks at what the files hold.
     pub poll: Duration,
-    /// Counts the generations, from 0 at the start.
+    /// When the certificates in force expire.
+    pub expiries: Expiries,
+    /// How often what is in force has changed since the start.
     pub number: u64,
+    /// When the files were last reloaded, with or without problems.
+    pub reloaded: SystemTime,
     /// When everything could be used for the last time.
     pub since: SystemTime,
     /// Set while some files cannot be used, and what they said before goes on.
@@ -102,8 +109,11 @@ impl Default for Live {
             forwarded_headers: ForwardedHeaders::default(),
             tls: None,
             log_level: LogLevel::Info,
+            log_queue_bytes: 4 << 20,
             poll: Duration::from_secs(10),
+            expiries: Expiries::default(),
             number: 0,
+            reloaded: SystemTime::UNIX_EPOCH,
             since: SystemTime::UNIX_EPOCH,
             stale: None,
         }

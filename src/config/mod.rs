@@ -10,6 +10,7 @@ mod decisions;
 mod distribution;
 mod dotenv;
 mod env;
+mod expiry;
 mod key_table;
 mod keys;
 mod limits;
@@ -36,6 +37,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub use env::{Env, Place, htpasswd_path, of_process};
+pub use expiry::Expiries;
 pub use key_table::KEYS;
 pub use keys::{Key, Unit};
 pub use limits::Limits;

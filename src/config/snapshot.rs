@@ -12,6 +12,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use super::problems::Problems;
+
 /// Longer files are somebody's mistake.
 const LONGEST: u64 = 16 << 20;
 
@@ -142,6 +144,22 @@ impl Snapshot {
                 1 + self.bytes(path).unwrap_or_default()[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
             format!("is not UTF-8 text (line {line})")
         })
+    }
+
+    /// Takes over the contents that are in force now: those of all files without a problem. The files of a group are
+    /// in force together or not at all. Whether any of them is another than before.
+    pub(super) fn take_over(&mut self, files: &Self, problems: &Problems, group: &[&Path]) -> bool {
+        let has_problem = |path: &Path| problems.0.iter().any(|problem| problem.file.as_deref() == Some(path));
+        let group_has_problem = group.iter().any(|path| has_problem(path));
+        let mut has_changed = false;
+        for (path, content) in &files.0 {
+            let is_rejected = has_problem(path) || (group_has_problem && group.contains(&path.as_path()));
+            if !is_rejected && self.0.get(path) != Some(content) {
+                self.0.insert(path.clone(), content.clone());
+                has_changed = true;
+            }
+        }
+        has_changed
     }
 
     /// Whether everybody may write to a file, and whether everybody may read it.

@@ -16,6 +16,7 @@ use super::env::Env;
 use super::live::Live;
 use super::problems::Problems;
 use super::snapshot::{Signs, Snapshot};
+use super::tls;
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -33,6 +34,8 @@ pub struct Watch {
     files: Files,
     live: Arc<ArcSwap<Live>>,
     seen: Snapshot,
+    /// The contents in force: of a file that was rejected, those before.
+    in_force: Snapshot,
     signs: Signs,
     read: Instant,
     told: Option<(Problems, Instant)>,
@@ -50,7 +53,7 @@ impl Watch {
         // Warnings have been told by whoever read the environment.
         let live = Live::compile(&env, &seen, None, &mut problems, &mut Vec::new());
         let live = problems.or(Arc::new(ArcSwap::from_pointee(live)))?;
-        Ok(Self { env, files, live, seen, signs, read: Instant::now(), told: None })
+        Ok(Self { env, files, live, in_force: seen.clone(), seen, signs, read: Instant::now(), told: None })
     }
 
     /// The generation in force, now and later.
@@ -118,14 +121,18 @@ impl Watch {
         }
         let last = self.live.load_full();
         let (mut problems, mut warnings) = (Problems::default(), Vec::new());
-        let live = Live::compile(&self.env, &files, Some((&last, &self.seen)), &mut problems, &mut warnings);
+        let mut live = Live::compile(&self.env, &files, Some((&last, &self.seen)), &mut problems, &mut warnings);
+        if !self.in_force.take_over(&files, &problems, &tls::files(&self.env)) {
+            live.number = last.number;
+        }
+        let generation = live.number;
         self.seen = files;
         self.live.store(Arc::new(live));
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
         if problems.is_empty() {
-            tracing::info!(generation = last.number + 1, "the configuration was read again and is in force");
+            tracing::info!(generation, "the configuration was read again and is in force");
             self.told = None;
         } else if self.told.as_ref().is_none_or(|(told, _)| *told != problems) {
             self.tell(problems);

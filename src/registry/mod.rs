@@ -48,6 +48,7 @@ pub use referrer::Referrers;
 pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
 pub use scrub::{Scrub, ScrubPass, Scrubbed};
 pub use settings::{MissingReferences, Settings};
+pub use space::Room;
 pub use upload::{Chunk, Upload};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Whether the store answers, asked often and found out seldom.
 
-use super::{Registry, Result};
+use super::{Error, Registry, Result};
 use crate::storage;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -13,7 +13,16 @@ pub struct Readiness {
     /// The store can be written, and has room.
     pub push: bool,
     /// What keeps one of them from being.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
+}
+
+/// Why something cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// For everyone: one of a few sentences.
+    pub summary: &'static str,
+    /// For the operator: may name paths.
+    pub detail: String,
 }
 
 /// The last answer and when it was had. Held while asking, so that many askers are one.
@@ -39,10 +48,10 @@ impl Registry {
             self.core.store.try_write().await?;
             self.admit(0).await
         };
-        let readiness = match within(reads).await {
+        let readiness = match within(reads, "the storage cannot be read").await {
             Err(reason) => Readiness { pull: false, push: false, reason: Some(reason) },
             Ok(()) => {
-                let reason = within(writes).await.err();
+                let reason = within(writes, "the storage cannot be written").await.err();
                 Readiness { pull: true, push: reason.is_none(), reason }
             }
         };
@@ -57,9 +66,17 @@ impl Registry {
 }
 
 /// What keeps `asked` from being done in time.
-async fn within(asked: impl Future<Output = Result<()>>) -> Result<(), String> {
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(_) => Err("the storage does not answer".to_owned()),
-    }
+async fn within(asked: impl Future<Output = Result<()>>, otherwise: &'static str) -> Result<(), Reason> {
+    let Ok(done) = tokio::time::timeout(PATIENCE, asked).await else {
+        let summary = "the storage does not answer";
+        return Err(Reason { summary, detail: summary.to_owned() });
+    };
+    done.map_err(|error| {
+        let summary = match &error {
+            Error::Storage(storage::Error::Full { .. }) => "the storage is full",
+            Error::Storage(storage::Error::ReadOnly { .. }) => "the storage is read-only",
+            _ => otherwise,
+        };
+        Reason { summary, detail: error.to_string() }
+    })
 }

@@ -236,6 +236,32 @@ impl Endpoint {
         }
     }
 
+    /// The tag or digest in question, if it is about one.
+    pub fn reference(&self) -> Option<Reference> {
+        match self {
+            Self::ManifestRead(_, reference)
+            | Self::ManifestPush(_, reference, _)
+            | Self::ManifestDelete(_, reference) => Some(reference.clone()),
+            Self::Referrers { subject: digest, .. }
+            | Self::BlobRead(_, digest)
+            | Self::BlobDelete(_, digest)
+            | Self::BlobPush(_, digest)
+            | Self::BlobMount { digest, .. }
+            | Self::UploadFinish(_, _, digest) => Some(Reference::Digest(digest.clone())),
+            Self::Ping
+            | Self::Catalog(_)
+            | Self::Tags(..)
+            | Self::UploadBegin(..)
+            | Self::UploadAppend(..)
+            | Self::UploadStatus(..)
+            | Self::UploadCancel(..)
+            | Self::Token
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics => None,
+        }
+    }
+
     /// What the caller must be allowed to do. A mount's source is judged apart: not being allowed
     /// to pull it means an ordinary upload.
     pub fn needs(&self) -> Need<'_> {

@@ -10,7 +10,7 @@ use super::{
     error::Error,
     login::{Fault, Login, identify},
     path,
-    routed::{Routed, Who},
+    routed::{Routed, Sight, Who},
 };
 use crate::{
     access::{Ceiling, Facts, Rights},
@@ -28,12 +28,19 @@ pub(super) struct Authenticated {
     who: Who,
 }
 
+impl Authenticated {
+    /// Who asks.
+    pub(super) fn who(&self) -> &Who {
+        &self.who
+    }
+}
+
 /// A request that may be served.
 pub(super) struct Granted {
     pub(super) request: Routed,
     who: Who,
-    /// The caller may be told about the inside.
-    pub(super) sees_inside: bool,
+    /// How much of the daemon's inside the caller may see.
+    pub(super) sight: Sight,
     /// Kept private so that nobody else makes one.
     _sealed: (),
 }
@@ -121,7 +128,10 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
     let Authenticated { routed, who } = authenticated;
     let rights = &routed.live.rights;
     let is_known = who.by_token || who.subject != Subject::Anonymous || routed.state.login.is_none();
-    let sees_inside = routed.sees_inside(&who);
+    let sight = match routed.endpoint {
+        Endpoint::Ready | Endpoint::Metrics => routed.sight(&who),
+        _ => Sight::Word,
+    };
     let not_logged_in = || Some("nobody is logged in".to_owned());
     let refusal = match routed.endpoint.needs() {
         Need::Nothing => None,
@@ -130,7 +140,8 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
         Need::List if !who.ceiling.allows_listing() => Some("the token is not good for the catalog".to_owned()),
         Need::List if is_known || rights.speaks_of_anonymous() => None,
         Need::List => not_logged_in(),
-        Need::Operate => (!sees_inside).then(|| "only for administrators, and from this machine".to_owned()),
+        Need::Operate => (sight == Sight::Word)
+            .then(|| "only for administrators, on the admin address or from this machine".to_owned()),
         Need::Repository(name, action) => {
             let verdict = rights.decide(&who.subject, &who.ceiling, name, action, Facts);
             (!verdict.allowed)
@@ -142,7 +153,7 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
     let Some(reason) = refusal else {
         routed.endpoint.switched_off(&routed.live.operator)?;
         let registry = routed.registry.asked_by(who.subject.clone());
-        return Ok(Granted { request: Routed { registry, ..routed }, who, sees_inside, _sealed: () });
+        return Ok(Granted { request: Routed { registry, ..routed }, who, sight, _sealed: () });
     };
     let login = &routed.state.login;
     // A token is never the last word: its bearer may get one that is good for more.

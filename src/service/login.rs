@@ -297,9 +297,19 @@ pub(super) async fn verified(
 ) -> Result<Option<Subject>, Error> {
     match passwords.verify(users, credentials, from).await {
         Ok(subject) => Ok(Some(subject)),
-        Err(Refusal::Wrong) => Ok(None),
+        Err(Refusal::Wrong) => {
+            let client = from.map(tracing::field::display);
+            tracing::warn!(user = beginning(&credentials.user), client, "login failed: wrong user name or password");
+            Ok(None)
+        }
         Err(Refusal::Busy(seconds)) => Err(Error::LoginBusy(seconds)),
     }
+}
+
+/// The beginning of a name that may be anything: the log is no place for kilobytes of it.
+fn beginning(name: &str) -> &str {
+    const LONGEST: usize = 128;
+    name.char_indices().nth(LONGEST).map_or(name, |(end, _)| &name[..end])
 }
 
 fn believed(live: &Live, token: &str) -> Result<Bearer, String> {

@@ -28,13 +28,60 @@ pub(super) struct Who {
     pub(super) by_token: bool,
 }
 
+/// How much of the daemon's inside a caller may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Whether it is ready.
+    Word,
+    /// How it does, without names of files or users: where there is nothing to log in to.
+    State,
+    /// Everything: on the admin address, from this machine without a proxy, or as an administrator.
+    Inside,
+}
+
+impl Who {
+    /// How they proved who they are.
+    pub(super) fn proof(&self) -> Proof {
+        match (self.by_token, &self.subject) {
+            (true, _) => Proof::Token,
+            (false, Subject::User(_)) => Proof::Basic,
+            (false, Subject::Anonymous) => Proof::None,
+        }
+    }
+}
+
+/// How a caller proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Not at all.
+    None,
+    /// By a password.
+    Basic,
+    /// By a token.
+    Token,
+}
+
+impl Proof {
+    /// As the log and metrics name it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic => "basic",
+            Self::Token => "token",
+        }
+    }
+}
+
 impl Routed {
-    /// Whether a caller may look inside the daemon: on the admin address, from this machine without a
-    /// proxy, as an administrator, or where there is nothing to log in to.
-    pub(super) fn sees_inside(&self, who: &Who) -> bool {
-        self.state.face == Face::Admin
-            || self.state.login.is_none()
+    /// How much of the daemon's inside a caller may see.
+    pub(super) fn sight(&self, who: &Who) -> Sight {
+        let is_insider = self.state.face == Face::Admin
             || client::is_local(self.conn.as_ref().map(|conn| conn.peer), &self.head.headers)
-            || (who.ceiling == Ceiling::None && self.live.rights.is_admin(&who.subject))
+            || (who.ceiling == Ceiling::None && self.live.rights.is_admin(&who.subject));
+        match (is_insider, self.state.login.is_none()) {
+            (true, _) => Sight::Inside,
+            (false, true) => Sight::State,
+            (false, false) => Sight::Word,
+        }
     }
 }

@@ -67,18 +67,21 @@ async fn handle(
 ) -> Result<Response<Body>, Error> {
     // A silent client must not hold a session, a descriptor and memory for ever.
     let allowed = state.limits.upload_stall;
-    let telemetry = state.telemetry.clone();
-    let count = move |frame: Frame<Bytes>| {
-        telemetry.received(frame.data_ref().map_or(0, Bytes::len));
-        frame
-    };
     let request = request.map(|body| match body.is_end_stream() {
         true => body,
-        false => StallBody::new(body, allowed).map_frame(count).boxed_unsync(),
+        false => {
+            let count = observation.receiving();
+            let count = move |frame: Frame<Bytes>| {
+                count(frame.data_ref().map_or(0, Bytes::len));
+                frame
+            };
+            StallBody::new(body, allowed).map_frame(count).boxed_unsync()
+        }
     });
     let routed = route(state, live, observation.client(), request)?;
     observation.routed(&routed.endpoint);
     let authenticated = authenticate(routed).await?;
+    observation.authenticated(authenticated.who());
     let granted = authorize(authenticated).await?;
     dispatch(granted).await
 }

@@ -1,34 +1,27 @@
-//! One log line and a few counters per request, taken when its last byte is gone.
+//! The daemon's counters, as metrics.
 
 mod collection;
+mod config;
+mod request;
+mod room;
 mod scrub;
 mod store;
 
-use super::{State, body::Body, body::BoxError, conn::Conn, endpoint::Endpoint};
+pub(super) use request::{Observation, Observed};
+
 use crate::{
     config::Live,
-    registry::{Collected, Registry, Scrubbed},
+    registry::{Collected, Readiness, Registry, Room, Scrubbed},
 };
-use bytes::Bytes;
 use collection::CollectionMetrics;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
+use config::ConfigMetrics;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry as Collector,
 };
+use room::RoomMetrics;
 use scrub::ScrubMetrics;
-use std::{
-    net::IpAddr,
-    pin::Pin,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
-    time::{Instant, UNIX_EPOCH},
-};
 use store::Store;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -36,11 +29,18 @@ struct Served {
     endpoint: &'static str,
     method: &'static str,
     code: u16,
+    auth: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Of {
     endpoint: &'static str,
+}
+
+/// The code of an error, as the client reads it.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Refused {
+    error: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -51,17 +51,21 @@ struct Direction {
 /// The daemon's counters. No label names a repository or a user: metrics are read by many.
 pub struct Telemetry {
     requests: Family<Served, Counter>,
+    errors: Family<Refused, Counter>,
+    failed_logins: Counter,
     seconds: Family<Of, Histogram>,
     in_flight: Gauge,
     bytes_in: Counter,
     bytes_out: Counter,
     panics: Counter,
     uploads: Gauge,
+    /// Log lines dropped so far, counted by the log.
+    dropped: fn() -> u64,
+    log_lines_dropped: Counter,
     store: Store,
+    room: RoomMetrics,
     ready: Gauge,
-    generation: Gauge,
-    reloaded: Gauge,
-    since: Gauge,
+    config: ConfigMetrics,
     collection: CollectionMetrics,
     scrub: ScrubMetrics,
     collector: Collector,
@@ -69,6 +73,13 @@ pub struct Telemetry {
 
 impl Default for Telemetry {
     fn default() -> Self {
+        Self::new(|| 0)
+    }
+}
+
+impl Telemetry {
+    /// Counters at zero. `dropped` says how many log lines have been dropped so far.
+    pub fn new(dropped: fn() -> u64) -> Self {
         let mut collector = Collector::with_prefix("wharfinger");
         let requests = Family::<Served, Counter>::default();
         let seconds = Family::<Of, Histogram>::new_with_constructor(|| {
@@ -78,31 +89,24 @@ impl Default for Telemetry {
         let bytes_in = bytes.get_or_create_owned(&Direction { direction: "in" });
         let bytes_out = bytes.get_or_create_owned(&Direction { direction: "out" });
         let (in_flight, uploads, ready) = (Gauge::default(), Gauge::default(), Gauge::default());
-        let panics = Counter::default();
+        let (panics, failed_logins, log_lines_dropped) = (Counter::default(), Counter::default(), Counter::default());
+        let errors = Family::<Refused, Counter>::default();
         collector.register("http_requests", "Requests answered", requests.clone());
         collector.register(
             "http_request_seconds",
-            "From a request's head to its response's last byte",
+            "Time from the head of a request to the last byte of its response",
             seconds.clone(),
         );
-        collector.register("http_requests_in_flight", "Requests being served", in_flight.clone());
-        collector.register("http_body_bytes", "Bytes of bodies, of requests in and of responses out", bytes);
+        collector.register("http_requests_in_flight", "Requests in progress", in_flight.clone());
+        collector.register("http_body_bytes", "Bytes of request bodies (in) and of response bodies (out)", bytes);
         collector.register("http_panics", "Requests whose handler panicked", panics.clone());
-        collector.register("upload_sessions", "Upload sessions open", uploads.clone());
+        collector.register("upload_sessions", "Open upload sessions", uploads.clone());
         collector.register("ready", "1 if images can be pulled", ready.clone());
-        let (generation, reloaded, since) = (Gauge::default(), Gauge::default(), Gauge::default());
-        collector.register(
-            "config_last_reload_success",
-            "0 while some configuration files cannot be used and what they said before goes on",
-            reloaded.clone(),
-        );
-        let help = "When all configuration files could be used for the last time, in seconds since 1970";
-        collector.register("config_last_reload_success_timestamp_seconds", help, since.clone());
-        collector.register(
-            "config_generation",
-            "Times the configuration has changed since the start",
-            generation.clone(),
-        );
+        collector.register("http_errors", "Requests answered with an error, by its code", errors.clone());
+        let help = "Logins with a wrong user name or password";
+        collector.register("login_failures", help, failed_logins.clone());
+        let help = "Log lines dropped because nobody read the log fast enough";
+        collector.register("log_lines_dropped", help, log_lines_dropped.clone());
         let collection = CollectionMetrics::register(&mut collector);
         let scrub = ScrubMetrics::register(&mut collector);
         let build = Family::<Vec<(&'static str, &'static str)>, Gauge>::default();
@@ -110,17 +114,20 @@ impl Default for Telemetry {
         collector.register("build_info", "The version that is running", build);
         Self {
             requests,
+            errors,
+            failed_logins,
             seconds,
             in_flight,
             bytes_in,
             bytes_out,
             panics,
             uploads,
+            dropped,
+            log_lines_dropped,
             store: Store::register(&mut collector),
+            room: RoomMetrics::register(&mut collector),
             ready,
-            generation,
-            reloaded,
-            since,
+            config: ConfigMetrics::register(&mut collector),
             collection,
             scrub,
             collector,
@@ -128,30 +135,44 @@ impl Default for Telemetry {
     }
 }
 
+/// What the daemon is like at this moment, beside what is counted here.
+pub(super) struct Current<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) live: &'a Live,
+    /// `/health/ready` says 200.
+    pub(super) ready: bool,
+    pub(super) readiness: &'a Readiness,
+    pub(super) room: Option<Room>,
+    pub(super) collected: &'a Collected,
+    pub(super) scrubbed: &'a Scrubbed,
+    pub(super) failed_logins: u64,
+}
+
 impl Telemetry {
-    /// Bytes of a request's body have come.
-    pub(super) fn received(&self, bytes: usize) {
-        self.bytes_in.inc_by(bytes as u64);
+    /// A request was answered, to its last byte or not.
+    fn served(&self, served: &Served, seconds: f64, sent: u64) {
+        self.in_flight.dec();
+        self.bytes_out.inc_by(sent);
+        self.requests.get_or_create(served).inc();
+        self.seconds.get_or_create(&Of { endpoint: served.endpoint }).observe(seconds);
+    }
+
+    /// A request was answered with this error.
+    fn refused(&self, error: &'static str) {
+        self.errors.get_or_create(&Refused { error }).inc();
     }
 
     /// Everything in the Prometheus text format.
-    pub(super) fn render(
-        &self,
-        registry: &Registry,
-        ready: bool,
-        collected: &Collected,
-        scrubbed: &Scrubbed,
-        live: &Live,
-    ) -> String {
-        self.collection.follow(collected);
-        self.scrub.follow(scrubbed);
-        self.uploads.set(i64::try_from(registry.open_uploads()).unwrap_or(i64::MAX));
-        self.store.set(&registry.store_health());
-        self.generation.set(i64::try_from(live.number).unwrap_or(i64::MAX));
-        self.reloaded.set(i64::from(live.stale.is_none()));
-        let since = live.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.since.set(i64::try_from(since).unwrap_or(i64::MAX));
-        self.ready.set(i64::from(ready));
+    pub(super) fn render(&self, current: &Current<'_>) -> String {
+        self.collection.follow(current.collected);
+        self.scrub.follow(current.scrubbed);
+        self.uploads.set(gauge(current.registry.open_uploads() as u64));
+        self.store.set(&current.registry.store_health());
+        self.room.set(current);
+        self.config.set(current.live);
+        self.ready.set(i64::from(current.ready));
+        follow(&self.failed_logins, current.failed_logins);
+        follow(&self.log_lines_dropped, (self.dropped)());
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.collector);
@@ -159,171 +180,12 @@ impl Telemetry {
     }
 }
 
-/// What is known of a request so far; says so when it is dropped.
-pub(super) struct Observation {
-    telemetry: Arc<Telemetry>,
-    id: String,
-    client: Option<IpAddr>,
-    method: Method,
-    endpoint: &'static str,
-    repository: Option<String>,
-    status: Option<StatusCode>,
-    sent: u64,
-    expected: u64,
-    started: Instant,
-}
-
-/// The longest request id taken over from a client.
-const LONGEST_ID: usize = 64;
-
-impl Observation {
-    /// A request has come.
-    pub(super) fn begin<B>(state: &State, live: &Live, request: &Request<B>) -> Self {
-        let peer = request.extensions().get::<Conn>().map(|conn| conn.peer);
-        state.telemetry.in_flight.inc();
-        Self {
-            telemetry: state.telemetry.clone(),
-            id: request_id(request.headers()),
-            client: state.proxies(live).client(peer, request.headers()),
-            method: request.method().clone(),
-            endpoint: "unknown",
-            repository: None,
-            status: None,
-            sent: 0,
-            expected: 0,
-            started: Instant::now(),
-        }
-    }
-
-    /// Where it came from, as far as that can be believed.
-    pub(super) fn client(&self) -> Option<IpAddr> {
-        self.client
-    }
-
-    /// What it asks for is known.
-    pub(super) fn routed(&mut self, endpoint: &Endpoint) {
-        self.endpoint = endpoint.name();
-        self.repository = endpoint.repository().map(ToString::to_string);
-    }
-
-    /// It failed through a fault of ours: the log gets what the client does not.
-    pub(super) fn failed(&self, error: &super::error::Error) {
-        let status = error.row().status;
-        if status.is_server_error() {
-            tracing::error!(id = self.id, endpoint = self.endpoint, repository = self.repository, %error, "request failed");
-        } else {
-            tracing::info!(id = self.id, endpoint = self.endpoint, repository = self.repository, %error, "request refused");
-        }
-    }
-
-    /// Its handler panicked.
-    pub(super) fn panicked(&self) {
-        self.telemetry.panics.inc();
-        tracing::error!(id = self.id, endpoint = self.endpoint, "request handler panicked");
-    }
-
-    /// The id, for the response.
-    pub(super) fn id(&self) -> HeaderValue {
-        super::headers::value(&self.id)
-    }
-
-    /// It is answered; the rest is told when the body is gone.
-    pub(super) fn answered(mut self, response: Response<Body>) -> Response<Observed> {
-        self.status = Some(response.status());
-        self.expected = response.body().len();
-        response.map(|body| Observed { body, observation: self })
-    }
-}
-
-impl Drop for Observation {
-    fn drop(&mut self) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        // As nginx counts a client that did not wait for its answer.
-        let code = self.status.map_or(499, |status| status.as_u16());
-        let telemetry = &self.telemetry;
-        telemetry.in_flight.dec();
-        telemetry.bytes_out.inc_by(self.sent);
-        let method = match self.method {
-            Method::GET => "GET",
-            Method::HEAD => "HEAD",
-            Method::POST => "POST",
-            Method::PUT => "PUT",
-            Method::PATCH => "PATCH",
-            Method::DELETE => "DELETE",
-            _ => "other",
-        };
-        telemetry.requests.get_or_create(&Served { endpoint: self.endpoint, method, code }).inc();
-        telemetry.seconds.get_or_create(&Of { endpoint: self.endpoint }).observe(seconds);
-        tracing::info!(
-            id = self.id,
-            client = self.client.map(tracing::field::display),
-            method,
-            endpoint = self.endpoint,
-            repository = self.repository,
-            status = code,
-            bytes = self.sent,
-            cut = (self.status.is_none() || self.sent < self.expected).then_some(true),
-            ms = (seconds * 1e5).round() / 1e2,
-            "request"
-        );
-    }
+/// A gauge's number.
+fn gauge(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// Brings a counter to what somebody else counted.
 fn follow(counter: &Counter, n: u64) {
     counter.inc_by(n.saturating_sub(counter.get()));
-}
-
-/// The id a client or proxy gave the request, if it is harmless, else a fresh one.
-fn request_id(headers: &HeaderMap) -> String {
-    let harmless = |id: &&str| {
-        !id.is_empty()
-            && id.len() <= LONGEST_ID
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    };
-    let given = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(harmless);
-    given.map_or_else(fresh_id, str::to_owned)
-}
-
-/// An id no other request of this run has, and hardly one of another run. It is no secret.
-fn fresh_id() -> String {
-    static START: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
-    static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    /// Odd, so that all multiples differ, and large, so that two in a row do not look alike.
-    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-    let n = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    format!("{:016x}", START.wrapping_add(n.wrapping_mul(STEP)))
-}
-
-/// A response's body, counted.
-pub struct Observed {
-    body: Body,
-    observation: Observation,
-}
-
-impl http_body::Body for Observed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.observation.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
-            }
-            Poll::Ready(Some(Err(error))) => {
-                tracing::error!(id = self.observation.id, %error, "response cut short");
-            }
-            _ => {}
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

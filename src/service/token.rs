@@ -9,7 +9,7 @@ use super::{
     gate::Granted,
     login::{Login, basic, presented, verified},
     query::Query,
-    routed::Routed,
+    routed::{Routed, Who},
 };
 use crate::{
     access::{Ceiling, Facts, Scope},
@@ -35,6 +35,8 @@ const MOST_SCOPES: usize = 100;
 struct Asked {
     subject: Subject,
     scopes: Vec<String>,
+    /// The caller brought a refresh token, not a password.
+    by_token: bool,
     /// A refresh token is wanted too.
     offline: bool,
 }
@@ -70,7 +72,11 @@ pub(super) async fn serve(mut granted: Granted) -> Result<Response<Body>, Error>
         Method::POST => desk.of_form(incoming).await?,
         _ => desk.of_query().await?,
     };
-    desk.hand_out(&asked)
+    let mut response = desk.hand_out(&asked)?;
+    // For the log: this service identifies its callers by itself.
+    let Asked { subject, by_token, .. } = asked;
+    response.extensions_mut().insert(Who { subject, ceiling: Ceiling::None, by_token });
+    Ok(response)
 }
 
 impl Desk {
@@ -133,7 +139,7 @@ impl Desk {
             }
         };
         let offline = query.first("offline_token") == Some("true");
-        Ok(Asked { subject, scopes: query.all("scope").map(str::to_owned).collect(), offline })
+        Ok(Asked { subject, scopes: query.all("scope").map(str::to_owned).collect(), by_token: false, offline })
     }
 
     /// `POST`: a form (RFC 6749 §4.3, §6).
@@ -175,7 +181,8 @@ impl Desk {
             _ => return Err(Error::TokenRequest("grant_type is password or refresh_token")),
         };
         let offline = form.first("access_type") == Some("offline");
-        Ok(Asked { subject, scopes: form.all("scope").map(str::to_owned).collect(), offline })
+        let by_token = form.first("grant_type") == Some("refresh_token");
+        Ok(Asked { subject, scopes: form.all("scope").map(str::to_owned).collect(), by_token, offline })
     }
 
     /// Whose name and password these are.

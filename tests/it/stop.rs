@@ -159,7 +159,9 @@ async fn the_admin_address_takes_metrics_and_detail_away_from_strangers() {
     let inside = Client::new(admin);
     let metrics = String::from_utf8(inside.get("/metrics").await.body.to_vec()).unwrap();
     assert!(
-        metrics.contains(r#"wharfinger_http_requests_total{endpoint="manifest_push",method="PUT",code="201"} 1"#),
+        metrics.contains(
+            r#"wharfinger_http_requests_total{endpoint="manifest_push",method="PUT",code="201",auth="none"} 1"#
+        ),
         "{metrics}"
     );
     assert!(!metrics.contains("app"), "no label names a repository");

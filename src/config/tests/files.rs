@@ -40,11 +40,11 @@ fn settings_reach_the_generation() {
 fn every_key_writes_its_default_and_keeps_its_bounds() {
     let settings = |live: &Live| {
         // What is not of the settings is as it comes.
-        let Live { registry, operator, token_lives, durability, limits, log_level, poll, forwarded_headers, .. } = live;
-        format!(
-            "{registry:?} {operator:?} {token_lives:?} {durability:?} {limits:?} {log_level:?} {poll:?} \
-             {forwarded_headers:?}"
-        )
+        let Live { registry, operator, token_lives, durability, limits, log_level, poll, .. } = live;
+        let Live { log_queue_bytes, forwarded_headers, .. } = live;
+        let texts =
+            format!("{registry:?} {operator:?} {token_lives:?} {durability:?} {limits:?} {log_level:?} {poll:?}");
+        format!("{texts} {log_queue_bytes} {forwarded_headers:?}")
     };
     let untouched = settings(&Live::default());
     for key in KEYS {

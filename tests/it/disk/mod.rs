@@ -5,7 +5,7 @@ mod phases;
 use crate::{daemon::Daemon, registry::Registry, session::*};
 use bytes::Bytes;
 use http::StatusCode;
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
 /// A small file system of its own; `None` where none can be mounted.
 struct Small(tempfile::TempDir);
@@ -112,6 +112,15 @@ async fn with_no_byte_left_nothing_is_half_written_and_deleting_works() {
     assert_eq!(daemon.get(&open).await.header("range"), "0-299999", "what did not fit was taken back");
     assert_eq!(daemon.get("/health/ready").await.json()["push"], false);
     assert_eq!(daemon.get("/health/ready").await.status, StatusCode::OK, "images can be pulled");
+    let metrics = async || String::from_utf8(daemon.get("/metrics").await.body.to_vec()).unwrap();
+    assert!(metrics().await.contains("wharfinger_push_allowed 0\n"), "{}", metrics().await);
+    assert!(metrics().await.contains("wharfinger_storage_reserve_bytes 0\n"), "{}", metrics().await);
+    let free = async || {
+        metrics().await.lines().find_map(|line| line.strip_prefix("wharfinger_storage_free_bytes ")?.parse().ok())
+    };
+    daemon
+        .until(Duration::from_secs(5), "free space", async || free().await.is_some_and(|free: u64| free < 300_000))
+        .await;
     // Who deletes to make room must succeed.
     assert_eq!(daemon.delete(&open).await.status, StatusCode::NO_CONTENT);
     small.free();

@@ -1,0 +1,251 @@
+//! One log line and a few counters for each request, when the last byte of its response is gone.
+
+use super::{Served, Telemetry};
+use crate::{
+    config::Live,
+    oci::{Reference, RepositoryName},
+    service::{
+        State,
+        body::{Body, BoxError},
+        conn::Conn,
+        endpoint::Endpoint,
+        error::Error,
+        routed::{Proof, Who},
+    },
+    who::Subject,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::{Frame, SizeHint};
+use std::{
+    net::IpAddr,
+    pin::Pin,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Instant,
+};
+use tracing::field::display;
+
+/// The longest request id taken over from a client.
+const LONGEST_ID: usize = 64;
+
+/// The longest user agent that is logged, in bytes.
+const LONGEST_AGENT: usize = 256;
+
+/// What is known of a request so far; logs it when it is dropped.
+pub(in crate::service) struct Observation {
+    telemetry: Arc<Telemetry>,
+    id: Box<str>,
+    client: Option<IpAddr>,
+    caller: Subject,
+    auth: Proof,
+    /// The beginning of what the client calls itself. A copy: the header would keep the whole head in memory.
+    agent: Option<Box<str>>,
+    method: &'static str,
+    endpoint: &'static str,
+    repository: Option<RepositoryName>,
+    reference: Option<Reference>,
+    /// Bytes of the request's body; unset if it has none.
+    received: Option<Arc<AtomicU64>>,
+    status: Option<StatusCode>,
+    /// Why it was refused.
+    reason: Option<Box<str>>,
+    sent: u64,
+    expected: u64,
+    started: Instant,
+}
+
+impl Observation {
+    /// A request has come.
+    pub(in crate::service) fn begin<B>(state: &State, live: &Live, request: &Request<B>) -> Self {
+        let peer = request.extensions().get::<Conn>().map(|conn| conn.peer);
+        state.telemetry.in_flight.inc();
+        Self {
+            telemetry: state.telemetry.clone(),
+            id: request_id(request.headers()),
+            client: state.proxies(live).client(peer, request.headers()),
+            caller: Subject::Anonymous,
+            auth: Proof::None,
+            agent: request.headers().get(header::USER_AGENT).map(agent),
+            method: method(request.method()),
+            endpoint: "unknown",
+            repository: None,
+            reference: None,
+            received: None,
+            status: None,
+            reason: None,
+            sent: 0,
+            expected: 0,
+            started: Instant::now(),
+        }
+    }
+
+    /// Where it came from, as far as that can be believed.
+    pub(in crate::service) fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
+    /// Counts the bytes of its body from now on.
+    pub(in crate::service) fn receiving(&mut self) -> impl Fn(usize) + Send + use<> {
+        let (telemetry, received) = (self.telemetry.clone(), Arc::<AtomicU64>::default());
+        self.received = Some(received.clone());
+        move |bytes| {
+            telemetry.bytes_in.inc_by(bytes as u64);
+            received.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// What it asks for is known.
+    pub(in crate::service) fn routed(&mut self, endpoint: &Endpoint) {
+        self.endpoint = endpoint.name();
+        self.repository = endpoint.repository().cloned();
+        self.reference = endpoint.reference();
+    }
+
+    /// Who sent it is known.
+    pub(in crate::service) fn authenticated(&mut self, who: &Who) {
+        self.caller = who.subject.clone();
+        self.auth = who.proof();
+    }
+
+    /// It was refused, or failed through a fault of ours; then the log has what the client does not.
+    pub(in crate::service) fn failed(&mut self, error: &Error) {
+        let row = error.row();
+        self.telemetry.refused(row.code);
+        let (id, endpoint) = (&self.id, self.endpoint);
+        let (repository, reference) = (self.repository.as_ref().map(display), self.reference.as_ref().map(display));
+        if row.status.is_server_error() {
+            tracing::error!(id, endpoint, repository, reference, %error, "request failed");
+        } else {
+            tracing::debug!(id, endpoint, repository, reference, %error, "request refused");
+            self.reason = Some(error.to_string().into());
+        }
+    }
+
+    /// Its handler panicked.
+    pub(in crate::service) fn panicked(&self) {
+        self.telemetry.panics.inc();
+        tracing::error!(id = self.id, endpoint = self.endpoint, "request handler panicked");
+    }
+
+    /// The id, for the response.
+    pub(in crate::service) fn id(&self) -> HeaderValue {
+        crate::service::headers::value(&self.id)
+    }
+
+    /// It is answered; the rest is logged when the body is gone.
+    pub(in crate::service) fn answered(mut self, mut response: Response<Body>) -> Response<Observed> {
+        // The token service identifies its callers by itself.
+        if let Some(who) = response.extensions_mut().remove::<Who>() {
+            self.authenticated(&who);
+        }
+        self.status = Some(response.status());
+        self.expected = response.body().len();
+        response.map(|body| Observed { body, observation: self })
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        // As nginx counts a client that did not wait for its answer.
+        let code = self.status.map_or(499, |status| status.as_u16());
+        let (method, auth) = (self.method, self.auth.as_str());
+        let served = Served { endpoint: self.endpoint, method, code, auth };
+        self.telemetry.served(&served, seconds, self.sent);
+        tracing::info!(
+            id = self.id,
+            client = self.client.map(display),
+            user = self.caller.name().unwrap_or("anonymous"),
+            auth,
+            method,
+            endpoint = self.endpoint,
+            repository = self.repository.as_ref().map(RepositoryName::as_str),
+            reference = self.reference.as_ref().map(Reference::as_str),
+            status = code,
+            bytes_in = self.received.as_ref().map_or(0, |received| received.load(Ordering::Relaxed)),
+            bytes_out = self.sent,
+            cut = (self.status.is_none() || self.sent < self.expected).then_some(true),
+            ms = (seconds * 1e5).round() / 1e2,
+            agent = self.agent.as_deref(),
+            reason = self.reason.as_deref(),
+            "request"
+        );
+    }
+}
+
+/// The beginning of what a client calls itself.
+fn agent(value: &HeaderValue) -> Box<str> {
+    let bytes = value.as_bytes();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_AGENT)]).into()
+}
+
+/// The method, as the log and metrics name it.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+/// The id a client or proxy gave the request, if it is harmless, else a fresh one.
+fn request_id(headers: &HeaderMap) -> Box<str> {
+    let harmless = |id: &&str| {
+        !id.is_empty()
+            && id.len() <= LONGEST_ID
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    let given = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(harmless);
+    given.map_or_else(fresh_id, Box::from)
+}
+
+/// An id no other request of this run has, and hardly one of another run. It is no secret.
+fn fresh_id() -> Box<str> {
+    static START: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    /// Odd, so that all multiples differ, and large, so that two in a row do not look alike.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let n = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}", START.wrapping_add(n.wrapping_mul(STEP))).into()
+}
+
+/// A response's body, counted.
+pub struct Observed {
+    body: Body,
+    observation: Observation,
+}
+
+impl http_body::Body for Observed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.observation.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::error!(id = self.observation.id, %error, "response ended before its last byte");
+            }
+            _ => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
