@@ -145,9 +145,8 @@ fn explain_tells_what_decides_and_answers_by_its_exit_code() {
     assert_eq!(
         text(&out.stdout),
         "alice pull team/app: allowed (rules.json)\n  \
-           ceiling  silent: the credential does not forbid it\n  \
-           admin    silent: not an administrator\n  \
-           rules    allows: rule 1 (line 2, \"team/**\") is the first that matches, and lists it\n"
+           admin    -        not an administrator\n  \
+           rules    allowed  rule 1 (line 2: \"team/**\" for \"alice\") is the first that matches; it lists pull\n"
     );
     let out = run(dir.path(), &["explain", "alice", "push", "team/app", "--json"], &PEOPLE);
     assert_eq!(out.status.code(), Some(1));
@@ -157,6 +156,38 @@ fn explain_tells_what_decides_and_answers_by_its_exit_code() {
     for args in [["explain", "alice", "fly", "team/app"], ["explain", "alice", "pull", "Team"]] {
         assert_eq!(run(dir.path(), &args, &PEOPLE).status.code(), Some(2), "{args:?}");
     }
+}
+
+#[test]
+fn explain_names_the_group_that_matched_and_a_user_who_does_not_exist() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("htpasswd"), format!("alice:{HASH}\n")).unwrap();
+    let rules = r#"{
+        "groups": {"devs": {"members": ["alice", "bob"], "roles": ["reader"]}},
+        "roles": {"reader": {"permissions": ["PULL:IMAGE"], "repositories": ["lib/**"]}},
+        "rules": [{"repository": "team/**", "users": ["@devs"], "permissions": ["push"]}]}"#;
+    std::fs::write(dir.path().join("rules.json"), rules).unwrap();
+    let explain = |args: &[&str]| text(&run(dir.path(), &[&["explain"], args].concat(), &PEOPLE).stdout);
+    let told = explain(&["alice", "push", "team/app"]);
+    assert!(
+        told.contains("rule 1 (line 4: \"team/**\" for \"@devs\") is the first that matches; it lists push"),
+        "{told}"
+    );
+    let told = explain(&["alice", "pull", "lib/x"]);
+    assert!(told.contains("roles    allowed  role \"reader\" of group \"devs\" grants it"), "{told}");
+    assert!(!told.contains("note"), "{told}");
+    let told = explain(&["bob", "pull", "team/app"]);
+    assert!(told.starts_with("bob pull team/app: denied (rules.json)\n"), "{told}");
+    assert!(told.contains("it does not list pull\n"), "{told}");
+    let note = "there is no user \"bob\" in htpasswd, so nobody can log in under this name";
+    assert!(told.ends_with(&format!("  note: {note}\n")), "{told}");
+    let json: serde_json::Value = serde_json::from_str(&explain(&["bob", "pull", "team/app", "--json"])).unwrap();
+    assert_eq!(json["note"], note);
+    for jargon in ["silent", "ceiling", "credential", "facts"] {
+        assert!(!told.contains(jargon), "{told}");
+    }
+    let open = run(dir.path(), &["explain", "alice", "pull", "a"], &[]);
+    assert!(text(&open.stdout).ends_with("note: authentication is off, so every caller is anonymous\n"));
 }
 
 #[test]

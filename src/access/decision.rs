@@ -85,13 +85,22 @@ pub enum Reason {
         line: usize,
         /// Its pattern.
         pattern: Pattern,
+        /// The entry of its users that the caller is among.
+        by: String,
+        /// What is asked for.
+        action: Action,
         /// The permission is listed.
         listed: bool,
     },
     /// No rule matched.
     NoRule,
     /// This role has the permission here.
-    Role(String),
+    Role {
+        /// Its name.
+        name: String,
+        /// The group the caller has it by.
+        group: String,
+    },
     /// No role has.
     NoRole,
     /// Nothing is recorded of the repository.
@@ -165,7 +174,9 @@ impl Rights {
                 Some((rule, pattern)) => {
                     let listed = rule.permissions.contains(&action);
                     let (number, line, pattern) = (rule.number, rule.line, pattern.clone());
-                    (Some(listed), Reason::Rule { number, line, pattern, listed })
+                    let by = policy.and_then(|policy| policy.concerns_by(rule, subject));
+                    let by = by.map(ToString::to_string).unwrap_or_default();
+                    (Some(listed), Reason::Rule { number, line, pattern, by, action, listed })
                 }
                 None => (None, Reason::NoRule),
             },
@@ -174,8 +185,10 @@ impl Rights {
                 let grants = |role: &super::policy::Role| {
                     role.actions.contains(&action) && role.repositories.matches(repository, user)
                 };
-                match policy.and_then(|policy| policy.roles_of(subject).find(|(_, role)| grants(role))) {
-                    Some((name, _)) => (Some(true), Reason::Role(name.to_owned())),
+                match policy.and_then(|policy| policy.roles_of(subject).find(|held| grants(held.role))) {
+                    Some(held) => {
+                        (Some(true), Reason::Role { name: held.name.to_owned(), group: held.group.to_owned() })
+                    }
                     None => (None, Reason::NoRole),
                 }
             }
@@ -207,16 +220,16 @@ impl Rights {
 
     fn default_for(&self, subject: &Subject, ceiling: &Ceiling) -> (bool, &'static str) {
         match (self, subject) {
-            (Self::Open, _) => (true, "there is no authentication and there are no rules"),
-            (Self::Users, Subject::User(_)) => (true, "without rules users may do everything"),
-            (Self::Users, Subject::Anonymous) => (false, "without rules nobody is served who is not logged in"),
+            (Self::Open, _) => (true, "without authentication and rules everyone may do everything"),
+            (Self::Users, Subject::User(_)) => (true, "without rules every user may do everything"),
+            (Self::Users, Subject::Anonymous) => (false, "a login is required; no rules are set"),
             (Self::Tokens, _) => match ceiling {
-                Ceiling::Scopes(_) => (true, "without rules a token may do what it says"),
-                Ceiling::None => (false, "without rules nobody is served who brings no token"),
+                Ceiling::Scopes(_) => (true, "without rules a token may do what it lists"),
+                Ceiling::None => (false, "a token is required; no rules are set"),
             },
             (Self::Rules { policy, authenticated }, subject) => match (policy.default_allow, subject, authenticated) {
                 (false, ..) => (false, "defaultPolicy is deny"),
-                (true, Subject::Anonymous, true) => (false, "defaultPolicy is for those who are logged in"),
+                (true, Subject::Anonymous, true) => (false, "defaultPolicy applies only to users who are logged in"),
                 (true, ..) => (true, "defaultPolicy is allow"),
             },
         }
@@ -240,8 +253,8 @@ impl Rights {
         let user = subject.name();
         let by_rule = || policy.rule_reaches(subject, prefix, Action::Pull);
         let by_role = || {
-            policy.roles_of(subject).any(|(_, role)| {
-                role.actions.contains(&Action::Pull) && role.repositories.reach(prefix, user, |_| true)
+            policy.roles_of(subject).any(|held| {
+                held.role.actions.contains(&Action::Pull) && held.role.repositories.reach(prefix, user, |_| true)
             })
         };
         self.default_for(subject, ceiling).0 || policy.admin_by(subject).is_some() || by_rule() || by_role()
@@ -264,18 +277,21 @@ impl fmt::Display for Step {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AboveCeiling => f.write_str("the credential is not good for this"),
-            Self::BelowCeiling => f.write_str("the credential does not forbid it"),
-            Self::Admin(by) => write!(f, "administrator by {by}"),
+            Self::AboveCeiling => f.write_str("the token does not include this"),
+            Self::BelowCeiling => f.write_str("the credentials set no limit here"),
+            Self::Admin(by) => write!(f, "an administrator, by {by}"),
             Self::NoAdmin => f.write_str("not an administrator"),
-            Self::Rule { number, line, pattern, listed } => {
-                let listed = if *listed { "lists" } else { "does not list" };
-                write!(f, "rule {number} (line {line}, {pattern:?}) is the first that matches, and {listed} it")
+            Self::Rule { number, line, pattern, by, action, listed } => {
+                let lists = if *listed { "lists" } else { "does not list" };
+                write!(
+                    f,
+                    "rule {number} (line {line}: {pattern:?} for {by:?}) is the first that matches; it {lists} {action}"
+                )
             }
-            Self::NoRule => f.write_str("no rule matches"),
-            Self::Role(name) => write!(f, "role {name:?} has it here"),
-            Self::NoRole => f.write_str("no role has it here"),
-            Self::NoFacts => f.write_str("nothing is recorded of this repository"),
+            Self::NoRule => f.write_str("no rule matches this user and repository"),
+            Self::Role { name, group } => write!(f, "role {name:?} of group {group:?} grants it"),
+            Self::NoRole => f.write_str("no role grants it"),
+            Self::NoFacts => f.write_str("the repository has no owner and is not public"),
             Self::Default(why) => f.write_str(why),
         }
     }

@@ -1,100 +1,19 @@
 //! `access-control.json` into a [`Policy`]: every problem at once, each with its line and key.
 //!
-//! The file is read in two passes. The first finds the pieces (rules, groups, roles) and where
-//! they stand, the second reads each for itself, so that one wrong rule does not hide the next.
+//! Rules, groups, roles and their entries are read each for itself ([`super::json`]), so that one mistake does not hide
+//! the next, and each is reported on its own line.
 
-use super::policy::{Group, Policy, Problem, Role, Rule, Who};
+use super::{
+    json,
+    policy::{Group, Policy, Problem, Role, Rule, Who},
+    unreachable,
+};
 use crate::{
-    oci::{Pattern, Patterns},
+    oci::Pattern,
     who::{Action, Subject},
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, DeserializeOwned, MapAccess, Visitor},
-};
 use serde_json::value::RawValue;
-use std::{
-    collections::{BTreeSet, HashSet},
-    fmt,
-    marker::PhantomData,
-};
-
-/// The whole file, its pieces unread.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Whole<'a> {
-    #[serde(borrow, default)]
-    default_policy: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    admin_users: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    rules: Vec<&'a RawValue>,
-    #[serde(borrow, default)]
-    groups: Named<'a>,
-    #[serde(borrow, default)]
-    roles: Named<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleText {
-    repository: String,
-    users: Vec<String>,
-    permissions: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GroupText {
-    #[serde(default)]
-    #[allow(dead_code, reason = "for people; read so that it is a string")]
-    description: String,
-    #[serde(default)]
-    members: Vec<String>,
-    #[serde(default)]
-    roles: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RoleText {
-    #[serde(default)]
-    #[allow(dead_code, reason = "for people; read so that it is a string")]
-    description: String,
-    #[serde(default)]
-    permissions: Vec<String>,
-    #[serde(default)]
-    repositories: Vec<String>,
-}
-
-/// An object whose keys are names, in order; a name that comes twice is an error.
-#[derive(Default)]
-struct Named<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Named<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs<'a>(PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for Pairs<'a> {
-            type Value = Named<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of names")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<'a>, A::Error> {
-                let (mut pairs, mut known) = (Vec::new(), HashSet::new());
-                while let Some(name) = map.next_key::<String>()? {
-                    if !known.insert(name.clone()) {
-                        return Err(de::Error::custom(format_args!("duplicate key {name:?}")));
-                    }
-                    pairs.push((name, map.next_value()?));
-                }
-                Ok(Named(pairs))
-            }
-        }
-        deserializer.deserialize_map(Pairs(PhantomData))
-    }
-}
+use std::collections::{BTreeSet, HashSet};
 
 const ACTIONS: [&str; 12] =
     ["VIEW", "CREATE", "UPDATE", "DELETE", "PUSH", "PULL", "ADMIN", "LOGIN", "LOGOUT", "MIGRATE", "UPLOAD", "DOWNLOAD"];
@@ -114,11 +33,16 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse_after(text: &str, last: Option<&Self>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut reader = Reader::new(text);
-        let mut policy = reader.read();
+        let lines = json::Lines::of(text);
+        let mut reader = Reader { lines, patterns: Vec::new(), problems: Vec::new(), warnings: Vec::new() };
+        let mut policy = match json::whole(text) {
+            Ok(whole) => reader.policy(whole),
+            Err((line, message)) => return Err(vec![Problem { line, key: String::new(), message }]),
+        };
         if !reader.problems.is_empty() {
             return Err(reader.problems);
         }
+        reader.warnings.extend(unreachable::warnings(&policy, &reader.patterns));
         policy.patterns = match last.filter(|last| last.patterns.as_slice() == reader.patterns) {
             Some(last) => last.patterns.clone(),
             None => reader.patterns.into(),
@@ -128,67 +52,36 @@ impl Policy {
 }
 
 struct Reader<'t> {
-    text: &'t str,
-    /// Where each line but the first begins.
-    lines: Vec<usize>,
+    lines: json::Lines<'t>,
     /// Those of the rules read so far.
     patterns: Vec<Pattern>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
-impl<'t> Reader<'t> {
-    fn new(text: &'t str) -> Self {
-        let lines = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1).collect();
-        Self { text, lines, patterns: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
-    }
-
-    fn read(&mut self) -> Policy {
+impl Reader<'_> {
+    fn policy(&mut self, whole: &RawValue) -> Policy {
         let mut policy = Policy::default();
-        let whole: Whole<'t> = match serde_json::from_str(self.text) {
-            Ok(whole) => whole,
-            Err(error) => {
-                self.problems.push(Problem { line: error.line(), key: String::new(), message: plain(&error) });
-                return policy;
-            }
-        };
-        policy.default_allow = match whole.default_policy {
-            None => false,
-            Some(raw) => match self.piece::<String>(raw, "defaultPolicy").as_deref() {
-                Some("allow") => true,
-                Some("deny") | None => false,
-                Some(_) => {
-                    self.wrong(raw, "defaultPolicy", "must be \"allow\" or \"deny\"");
-                    false
-                }
-            },
-        };
-        if let Some(raw) = whole.admin_users {
-            let names = self.piece::<Vec<String>>(raw, "adminUsers").unwrap_or_default();
-            policy.admins = self.names(names, raw, "adminUsers");
-        }
-        for (name, raw) in whole.roles.0 {
-            let key = format!("roles.{name}");
-            if let Some(role) = self.piece::<RoleText>(raw, &key) {
-                let role = self.role(role, raw, &key);
-                policy.roles.insert(name, role);
+        let known = ["defaultPolicy", "adminUsers", "rules", "groups", "roles"];
+        let Some([default, admins, rules, groups, roles]) = self.fields(whole, "", known) else { return policy };
+        if let Some(default) = default {
+            match json::string(default).as_deref() {
+                Some("allow") => policy.default_allow = true,
+                Some("deny") => {}
+                _ => self.wrong(default, "defaultPolicy", "must be \"allow\" or \"deny\""),
             }
         }
-        for (name, raw) in whole.groups.0 {
-            let key = format!("groups.{name}");
-            if let Some(group) = self.piece::<GroupText>(raw, &key) {
-                for role in group.roles.iter().filter(|role| !policy.roles.contains_key(*role)) {
-                    self.wrong(raw, &format!("{key}.roles"), format!("there is no role {role:?}"));
-                }
-                let members = self.names(group.members, raw, &format!("{key}.members"));
-                policy.groups.insert(name, Group { line: self.line(raw), members, roles: group.roles });
-            }
+        policy.admins = self.names(admins, "adminUsers", &mut policy);
+        for (name, piece) in self.named(roles, "roles") {
+            let role = self.role(piece, &path("roles", &name));
+            policy.roles.insert(name, role);
         }
-        for (i, raw) in whole.rules.into_iter().enumerate() {
-            let key = format!("rules[{i}]");
-            if let Some(rule) = self.piece::<RuleText>(raw, &key)
-                && let Some((rule, pattern)) = self.rule(i + 1, rule, raw, &key, &policy)
-            {
+        for (name, piece) in self.named(groups, "groups") {
+            let group = self.group(piece, &path("groups", &name), &mut policy);
+            policy.groups.insert(name, group);
+        }
+        for (i, piece) in self.list(rules, "rules", "rules").into_iter().enumerate() {
+            if let Some((rule, pattern)) = self.rule(i + 1, piece, &format!("rules[{i}]"), &mut policy) {
                 policy.rules.push(rule);
                 self.patterns.push(pattern);
             }
@@ -196,112 +89,183 @@ impl<'t> Reader<'t> {
         policy
     }
 
-    fn rule(
-        &mut self,
-        number: usize,
-        rule: RuleText,
-        raw: &RawValue,
-        key: &str,
-        policy: &Policy,
-    ) -> Option<(Rule, Pattern)> {
-        let pattern = self.pattern(&rule.repository, raw, &format!("{key}.repository"));
-        let users = rule.users.into_iter().filter_map(|user| self.who(user, raw, &format!("{key}.users"), policy));
-        let users = users.collect();
-        let permissions = rule.permissions.iter().filter_map(|permission| match permission.parse::<Action>() {
-            Ok(action) => Some(action),
-            Err(why) => {
-                self.wrong(raw, &format!("{key}.permissions"), format!("{permission:?}: {why}"));
-                None
-            }
+    fn rule(&mut self, number: usize, piece: &RawValue, key: &str, policy: &mut Policy) -> Option<(Rule, Pattern)> {
+        let known = ["repository", "users", "permissions"];
+        let fields = self.fields(piece, key, known)?;
+        for (name, _) in known.iter().zip(fields).filter(|(_, value)| value.is_none()) {
+            self.wrong(piece, &format!("{key}.{name}"), "is missing");
+        }
+        let [repository, users, permissions] = fields;
+        let key = |name: &str| format!("{key}.{name}");
+        let repository = repository.and_then(|repository| self.pattern(repository, &key("repository")));
+        let users = self.list(users, &key("users"), "user names");
+        let users = users.into_iter().filter_map(|user| self.who(user, &key("users"), policy)).collect();
+        let permissions = self.list(permissions, &key("permissions"), "permissions");
+        let permissions = permissions.into_iter().filter_map(|permission| {
+            let text = self.text(permission, &key("permissions"))?;
+            let wrong = |why: &str| self.wrong(permission, &key("permissions"), format!("{text:?}: {why}"));
+            text.parse::<Action>().map_err(wrong).ok()
         });
         let permissions = permissions.collect();
-        Some((Rule { number, line: self.line(raw), users, permissions }, pattern?))
+        Some((Rule { number, line: self.lines.line(piece), users, permissions }, repository?))
     }
 
-    fn who(&mut self, user: String, raw: &RawValue, key: &str, policy: &Policy) -> Option<Who> {
+    fn who(&mut self, piece: &RawValue, key: &str, policy: &mut Policy) -> Option<Who> {
+        let user = self.text(piece, key)?;
         match user.strip_prefix('@') {
             _ if user == "*" => Some(Who::Users),
             _ if user == "anonymous" => Some(Who::Anonymous),
             Some(group) if policy.groups.contains_key(group) => Some(Who::Group(group.to_owned())),
             Some(group) => {
-                self.wrong(raw, key, format!("there is no group {group:?}"));
+                self.wrong(piece, key, format!("there is no group {group:?}"));
                 None
             }
-            None if Subject::is_user_name(&user) => Some(Who::User(user)),
-            None => {
-                self.wrong(raw, key, format!("{user:?} cannot be a user's name"));
-                None
-            }
+            None => self.name(piece, user, key, policy).map(Who::User),
         }
     }
 
-    fn role(&mut self, role: RoleText, raw: &RawValue, key: &str) -> Role {
-        let mut read = Role { line: self.line(raw), ..Role::default() };
-        for permission in &role.permissions {
-            let known = permission.split_once(':').filter(|(a, r)| ACTIONS.contains(a) && RESOURCES.contains(r));
-            match known {
-                None => {
-                    self.wrong(raw, &format!("{key}.permissions"), format!("there is no permission {permission:?}"))
-                }
-                Some(("ADMIN", "SYSTEM")) => read.admin = true,
-                Some(("PULL", "IMAGE")) => read.actions.push(Action::Pull),
-                Some(("PUSH", "IMAGE")) => read.actions.push(Action::Push),
-                Some(("DELETE", "IMAGE")) => read.actions.push(Action::Delete),
+    fn group(&mut self, piece: &RawValue, key: &str, policy: &mut Policy) -> Group {
+        let Some([description, members, roles]) = self.fields(piece, key, ["description", "members", "roles"]) else {
+            return Group::default();
+        };
+        description.and_then(|description| self.text(description, &format!("{key}.description")));
+        let members = self.names(members, &format!("{key}.members"), policy);
+        let key = format!("{key}.roles");
+        let roles = self.list(roles, &key, "roles").into_iter().filter_map(|piece| {
+            let role = self.text(piece, &key)?;
+            if !policy.roles.contains_key(&role) {
+                self.wrong(piece, &key, format!("there is no role {role:?}"));
+            }
+            Some(role)
+        });
+        Group { roles: roles.collect(), members }
+    }
+
+    fn role(&mut self, piece: &RawValue, key: &str) -> Role {
+        let mut role = Role::default();
+        let known = ["description", "permissions", "repositories"];
+        let Some([description, permissions, repositories]) = self.fields(piece, key, known) else { return role };
+        description.and_then(|description| self.text(description, &format!("{key}.description")));
+        let of_permissions = format!("{key}.permissions");
+        for permission in self.list(permissions, &of_permissions, "permissions") {
+            let Some(text) = self.text(permission, &of_permissions) else { continue };
+            match text.split_once(':').filter(|(a, r)| ACTIONS.contains(a) && RESOURCES.contains(r)) {
+                None => self.wrong(permission, &of_permissions, format!("there is no permission {text:?}")),
+                Some(("ADMIN", "SYSTEM")) => role.admin = true,
+                Some(("PULL", "IMAGE")) => role.actions.push(Action::Pull),
+                Some(("PUSH", "IMAGE")) => role.actions.push(Action::Push),
+                Some(("DELETE", "IMAGE")) => role.actions.push(Action::Delete),
                 // For the management API.
                 Some(_) => {}
             }
         }
-        let patterns = role.repositories.iter();
-        let patterns: Patterns =
-            patterns.filter_map(|text| self.pattern(text, raw, &format!("{key}.repositories"))).collect();
-        read.repositories = patterns;
-        if !read.actions.is_empty() && role.repositories.is_empty() {
-            let message = "has permissions on images and lists no repositories, so it grants none of them".to_owned();
-            self.warnings.push(Problem { line: read.line, key: key.to_owned(), message });
+        let of_repositories = format!("{key}.repositories");
+        let listed = self.list(repositories, &of_repositories, "repository patterns");
+        let is_empty = listed.is_empty();
+        role.repositories = listed.into_iter().filter_map(|piece| self.pattern(piece, &of_repositories)).collect();
+        if !role.actions.is_empty() && is_empty {
+            let message = "grants permissions on images but lists no repositories, so it has no effect".to_owned();
+            self.warnings.push(Problem { line: self.lines.line(piece), key: key.to_owned(), message });
         }
-        read
+        role
     }
 
-    fn pattern(&mut self, text: &str, raw: &RawValue, key: &str) -> Option<Pattern> {
-        text.parse().map_err(|why| self.wrong(raw, key, format!("{text:?}: {why}"))).ok()
+    fn pattern(&mut self, piece: &RawValue, key: &str) -> Option<Pattern> {
+        let text = self.text(piece, key)?;
+        text.parse().map_err(|why| self.wrong(piece, key, format!("{text:?}: {why}"))).ok()
     }
 
-    fn names(&mut self, names: Vec<String>, raw: &RawValue, key: &str) -> BTreeSet<String> {
-        let mut read = BTreeSet::new();
-        for name in names {
-            match Subject::is_user_name(&name) {
-                true => drop(read.insert(name)),
-                false => self.wrong(raw, key, format!("{name:?} cannot be a user's name")),
+    /// A list of users' names.
+    fn names(&mut self, piece: Option<&RawValue>, key: &str, policy: &mut Policy) -> BTreeSet<String> {
+        let pieces = self.list(piece, key, "user names");
+        let named = pieces.into_iter().filter_map(|piece| {
+            let name = self.text(piece, key)?;
+            self.name(piece, name, key, policy)
+        });
+        named.collect()
+    }
+
+    fn name(&mut self, piece: &RawValue, name: String, key: &str, policy: &mut Policy) -> Option<String> {
+        if !Subject::is_user_name(&name) {
+            self.wrong(piece, key, format!("{name:?} cannot be a user's name"));
+            return None;
+        }
+        policy.mentioned.entry(name.clone()).or_insert_with(|| self.lines.line(piece));
+        Some(name)
+    }
+
+    /// The values of an object's keys. Other keys, and keys that stand there twice, are reported.
+    fn fields<'p, const N: usize>(
+        &mut self,
+        piece: &'p RawValue,
+        key: &str,
+        known: [&str; N],
+    ) -> Option<[Option<&'p RawValue>; N]> {
+        let Some(entries) = json::entries(piece) else {
+            self.wrong_kind(piece, key, "an object");
+            return None;
+        };
+        let mut fields = [None; N];
+        for (name, value) in entries {
+            let full = path(key, &name);
+            match known.iter().position(|known| *known == name).map(|at| &mut fields[at]) {
+                None => self.wrong(value, &full, format!("unknown key; known keys: {}", known.join(", "))),
+                Some(Some(_)) => self.wrong(value, &full, "this key is given twice"),
+                Some(field) => *field = Some(value),
             }
         }
-        read
+        Some(fields)
     }
 
-    /// Reads one piece; a problem of its own does not touch the others.
-    fn piece<T: DeserializeOwned>(&mut self, raw: &RawValue, key: &str) -> Option<T> {
-        match serde_json::from_str(raw.get()) {
-            Ok(read) => Some(read),
-            Err(error) => {
-                let line = self.line(raw) + error.line().saturating_sub(1);
-                self.problems.push(Problem { line, key: key.to_owned(), message: plain(&error) });
-                None
+    /// The entries of an object whose keys are names.
+    fn named<'p>(&mut self, piece: Option<&'p RawValue>, key: &str) -> Vec<(String, &'p RawValue)> {
+        let Some(piece) = piece else { return Vec::new() };
+        let Some(entries) = json::entries(piece) else {
+            self.wrong_kind(piece, key, "an object");
+            return Vec::new();
+        };
+        let mut seen = HashSet::new();
+        for (name, value) in &entries {
+            if !seen.insert(name) {
+                self.wrong(value, &path(key, name), "this key is given twice");
             }
         }
+        entries
     }
 
-    fn wrong(&mut self, raw: &RawValue, key: &str, message: impl Into<String>) {
-        self.problems.push(Problem { line: self.line(raw), key: key.to_owned(), message: message.into() });
+    /// The pieces of a list of `what`; none if it is left out.
+    fn list<'p>(&mut self, piece: Option<&'p RawValue>, key: &str, what: &str) -> Vec<&'p RawValue> {
+        let Some(piece) = piece else { return Vec::new() };
+        json::items(piece).unwrap_or_else(|| {
+            self.wrong_kind(piece, key, &format!("a list of {what}"));
+            Vec::new()
+        })
     }
 
-    /// The line a piece begins on. It is a slice of the text, so its address tells.
-    fn line(&self, raw: &RawValue) -> usize {
-        let offset = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        self.lines.partition_point(|&begin| begin <= offset) + 1
+    fn text(&mut self, piece: &RawValue, key: &str) -> Option<String> {
+        let text = json::string(piece);
+        match &text {
+            None if json::kind(piece) == "a string" => {
+                self.wrong(piece, key, "holds an escape sequence that is no text")
+            }
+            None => self.wrong_kind(piece, key, "a string"),
+            Some(_) => {}
+        }
+        text
+    }
+
+    fn wrong_kind(&mut self, piece: &RawValue, key: &str, wanted: &str) {
+        self.wrong(piece, key, format!("must be {wanted}, not {}", json::kind(piece)));
+    }
+
+    fn wrong(&mut self, piece: &RawValue, key: &str, message: impl Into<String>) {
+        let line = self.lines.line(piece);
+        self.problems.push(Problem { line, key: key.to_owned(), message: message.into() });
     }
 }
 
-/// The parser's words without its own idea of the place.
-fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+/// A key below another one, as one line.
+fn path(above: &str, key: &str) -> String {
+    let key = key.escape_debug();
+    if above.is_empty() { key.to_string() } else { format!("{above}.{key}") }
 }

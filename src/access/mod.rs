@@ -3,10 +3,12 @@
 
 mod decision;
 mod file;
+mod json;
 mod policy;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod unreachable;
 
 pub use decision::{Facts, Reason, Rights, Step, Verdict};
 pub use policy::{Policy, Problem, Rule};

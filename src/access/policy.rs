@@ -4,7 +4,10 @@ use crate::{
     oci::{Pattern, Patterns, RepositoryName},
     who::{Action, Subject},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// Everything `access-control.json` says, ready to be asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Policy {
     pub(super) groups: BTreeMap<String, Group>,
     /// `roles`.
     pub(super) roles: BTreeMap<String, Role>,
+    /// The users named anywhere in the file, and the line that names each of them first.
+    pub(super) mentioned: BTreeMap<String, usize>,
 }
 
 /// One rule, first match decides.
@@ -37,7 +42,7 @@ pub struct Rule {
 }
 
 /// An entry of a rule's `users`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Who {
     /// `*`: everybody who is logged in.
     Users,
@@ -52,7 +57,6 @@ pub(super) enum Who {
 /// Users who share roles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Group {
-    pub(super) line: usize,
     pub(super) members: BTreeSet<String>,
     pub(super) roles: Vec<String>,
 }
@@ -60,12 +64,18 @@ pub(super) struct Group {
 /// Permissions that only ever add, in some repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Role {
-    pub(super) line: usize,
     /// `ADMIN:SYSTEM`: everything, everywhere.
     pub(super) admin: bool,
     /// What of `PULL:IMAGE`, `PUSH:IMAGE` and `DELETE:IMAGE` it has.
     pub(super) actions: Vec<Action>,
     pub(super) repositories: Patterns,
+}
+
+/// A role that a caller has by a group.
+pub(super) struct Held<'p> {
+    pub(super) group: &'p str,
+    pub(super) name: &'p str,
+    pub(super) role: &'p Role,
 }
 
 /// Something wrong with, or odd about, the file.
@@ -82,7 +92,12 @@ pub struct Problem {
 impl Policy {
     /// Whether a rule is about this caller.
     pub(super) fn concerns(&self, rule: &Rule, subject: &Subject) -> bool {
-        rule.users.iter().any(|who| match (who, subject) {
+        self.concerns_by(rule, subject).is_some()
+    }
+
+    /// The entry of a rule's users that a caller is among.
+    pub(super) fn concerns_by<'r>(&self, rule: &'r Rule, subject: &Subject) -> Option<&'r Who> {
+        rule.users.iter().find(|who| match (who, subject) {
             (Who::Anonymous, Subject::Anonymous) | (Who::Users, Subject::User(_)) => true,
             (Who::User(name), Subject::User(user)) => **name == **user,
             (Who::Group(group), Subject::User(user)) => {
@@ -107,14 +122,14 @@ impl Policy {
         })
     }
 
-    /// The roles a caller has, each with its name.
-    pub(super) fn roles_of<'p>(&'p self, subject: &'p Subject) -> impl Iterator<Item = (&'p str, &'p Role)> {
+    /// The roles a caller has.
+    pub(super) fn roles_of<'p>(&'p self, subject: &'p Subject) -> impl Iterator<Item = Held<'p>> {
         let groups = subject
             .name()
             .into_iter()
-            .flat_map(|user| self.groups.values().filter(move |group| group.members.contains(user)));
-        let names = groups.flat_map(|group| &group.roles);
-        names.filter_map(|name| self.roles.get(name).map(|role| (name.as_str(), role)))
+            .flat_map(|user| self.groups.iter().filter(move |(_, group)| group.members.contains(user)));
+        let names = groups.flat_map(|(group, of)| of.roles.iter().map(move |name| (group, name)));
+        names.filter_map(|(group, name)| self.roles.get(name).map(|role| Held { group, name, role }))
     }
 
     /// Whether a caller may do everything: by name, or by a role.
@@ -123,24 +138,29 @@ impl Policy {
         if self.admins.contains(user) {
             return Some("adminUsers".to_owned());
         }
-        let role = self.roles_of(subject).find(|(_, role)| role.admin);
-        role.map(|(name, _)| format!("role {name:?} with ADMIN:SYSTEM"))
+        let held = self.roles_of(subject).find(|held| held.role.admin);
+        held.map(|held| format!("role {:?} of group {:?}, which has ADMIN:SYSTEM", held.name, held.group))
     }
 
-    /// The names the file speaks of, with their lines: to be held against the users there are.
-    pub fn users(&self) -> Vec<(&str, usize)> {
-        let of_rules = self.rules.iter().flat_map(|rule| {
-            rule.users.iter().filter_map(|who| match who {
-                Who::User(name) => Some((name.as_str(), rule.line)),
-                _ => None,
-            })
-        });
-        let of_groups = self.groups.values().flat_map(|g| g.members.iter().map(move |name| (name.as_str(), g.line)));
-        of_rules.chain(of_groups).chain(self.admins.iter().map(|name| (name.as_str(), 1))).collect()
+    /// The users named in the file, each with the line that names it first: to be held against the users there are.
+    pub fn users(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.mentioned.iter().map(|(name, line)| (name.as_str(), *line))
     }
 
     /// Whether some rule is about callers who are not logged in.
     pub fn speaks_of_anonymous(&self) -> bool {
         self.rules.iter().any(|rule| rule.users.contains(&Who::Anonymous))
+    }
+}
+
+/// As the file writes it.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Users => f.write_str("*"),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Group(name) => write!(f, "@{name}"),
+            Self::User(name) => f.write_str(name),
+        }
     }
 }

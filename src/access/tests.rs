@@ -156,23 +156,100 @@ fn every_problem_is_told_with_its_line_and_key() {
         "8: rules[1].users: there is no group \"nobody\"",
         "8: rules[1].users: \"\" cannot be",
         "8: rules[1].permissions: \"admin\"",
-        "10: rules[2]: unknown field `user`",
-        "11: rules[3]: missing field `users`",
+        "9: rules[2].users: is missing",
+        "10: rules[2].user: unknown key; known keys: repository, users, permissions",
+        "11: rules[3].users: is missing",
     ] {
         assert!(told.iter().any(|line| line.starts_with(expected)), "{expected} in {told:#?}");
     }
-    assert_eq!(told.len(), 12, "{told:#?}");
+    assert_eq!(told.len(), 13, "{told:#?}");
+}
+
+#[test]
+fn a_problem_names_the_line_of_the_entry_it_is_in() {
+    let text = r#"{
+  "rules": [
+    {
+      "repository": "a",
+      "users": [
+        "alice",
+        "@nobody",
+        7
+      ],
+      "permissions": [
+        "pull",
+        "fly"
+      ]
+    }
+  ],
+  "adminUsers": [
+    "admin",
+    ""
+  ],
+  "comment": "an unknown key does not hide what follows",
+  "groups": {
+    "g": {
+      "members": "bob"
+    }
+  },
+  "roles": [
+  ]
+}"#;
+    let problems = Policy::parse(text).unwrap_err();
+    let told: Vec<_> = problems.iter().map(|p| format!("{}: {}: {}", p.line, p.key, p.message)).collect();
+    assert_eq!(
+        told,
+        [
+            "20: comment: unknown key; known keys: defaultPolicy, adminUsers, rules, groups, roles",
+            "18: adminUsers: \"\" cannot be a user's name",
+            "26: roles: must be an object, not a list",
+            "23: groups.g.members: must be a list of user names, not a string",
+            "7: rules[0].users: there is no group \"nobody\"",
+            "8: rules[0].users: must be a string, not a number",
+            "12: rules[0].permissions: \"fly\": a permission is pull, push or delete",
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_json_is_said_in_plain_words() {
+    for (text, expected) in [
+        ("{\n\"rules\": [\n", "3: the file ends in the middle: a bracket or a quotation mark is not closed"),
+        (
+            "{\n\"rules\": [],\n}",
+            "3: is not valid JSON: a key is expected here; keys stand in quotation marks, and no comma stands before a closing bracket",
+        ),
+        ("{\n\"rules\": [1\n2]}", "3: is not valid JSON: expected `,` or `]`"),
+        (
+            "{\n rules: []}",
+            "2: is not valid JSON: a key is expected here; keys stand in quotation marks, and no comma stands before a closing bracket",
+        ),
+        (
+            "{\"rules\":\n # none\n}",
+            "2: is not valid JSON: a value is expected here; strings stand in quotation marks, and no comma stands before a closing bracket",
+        ),
+        ("{\"defaultPolicy\": \"all\now\"}", "1: is not valid JSON: a string ends on the line on which it begins"),
+        ("{}\n{}", "2: is not valid JSON: there is more text after the end"),
+        ("[\"allow\", [\"alice\"]]", "1: must be an object, not a list"),
+        ("{\"rules\": [[\"**\", [\"*\"], [\"pull\"]]]}", "1: must be an object, not a list"),
+        ("{\"defaultPolicy\": null}", "1: must be \"allow\" or \"deny\""),
+        ("{\"adminUsers\": [\"\\ud800\"]}", "1: holds an escape sequence that is no text"),
+    ] {
+        let problems = Policy::parse(text).unwrap_err();
+        let told: Vec<_> = problems.iter().map(|p| format!("{}: {}", p.line, p.message)).collect();
+        assert_eq!(told, [expected], "{text}");
+    }
 }
 
 #[test]
 fn unknown_and_repeated_keys_are_refused() {
     for (text, why) in [
-        (r#"{"rule": []}"#, "unknown field"),
-        (r#"{"rules": [], "rules": []}"#, "duplicate field"),
-        (r#"{"groups": {"a": {}, "a": {}}}"#, "duplicate key"),
-        (r#"{"rules": [{"repository": "a", "repository": "b", "users": [], "permissions": []}]}"#, "duplicate field"),
-        ("", "EOF"),
-        ("{} {}", "trailing"),
+        (r#"{"rule": []}"#, "unknown key"),
+        (r#"{"rules": [], "rules": []}"#, "given twice"),
+        (r#"{"groups": {"a": {}, "a": {}}}"#, "given twice"),
+        (r#"{"rules": [{"repository": "a", "repository": "b", "users": [], "permissions": []}]}"#, "given twice"),
+        ("", "ends in the middle"),
+        ("{} {}", "more text after the end"),
     ] {
         let problems = Policy::parse(text).unwrap_err();
         assert!(problems[0].message.contains(why), "{text}: {problems:?}");
@@ -192,7 +269,10 @@ fn an_explanation_ends_with_the_step_that_decided() {
     let told = rights.explain(&user("alice"), &Ceiling::None, &"team-a/app".parse().unwrap(), Action::Push, Facts);
     let (step, spoken, reason) = told.last().unwrap();
     assert_eq!((*step, *spoken), (Step::Rule, Some(true)));
-    assert_eq!(reason.to_string(), "rule 2 (line 6, \"team-a/*\") is the first that matches, and lists it");
+    assert_eq!(
+        reason.to_string(),
+        "rule 2 (line 6: \"team-a/*\" for \"alice\") is the first that matches; it lists push"
+    );
     assert!(told[..told.len() - 1].iter().all(|(_, spoken, _)| spoken.is_none()));
 }
 

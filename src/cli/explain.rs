@@ -1,8 +1,8 @@
 //! `wharfinger explain USER ACTION REPOSITORY`: what would be decided, and by what.
 
 use crate::{
-    access::{Ceiling, Facts},
-    config::{Problem, Problems, Report},
+    access::{Ceiling, Facts, Step},
+    config::{AuthType, Env, Live, Problem, Problems, Report},
     oci::RepositoryName,
     who::{Action, Subject},
 };
@@ -27,6 +27,7 @@ pub(super) fn explain(
     let steps = rights.explain(&subject, &ceiling, repository, action, Facts);
     let verdict = rights.decide(&subject, &ceiling, repository, action, Facts);
     let word = if verdict.allowed { "allowed" } else { "denied" };
+    let note = note(&env, &live, &subject);
     let file = env.access_control_config.map(|path| path.display().to_string());
     let mut out = std::io::stdout().lock();
     // Nobody is left to tell when the reader is gone.
@@ -37,20 +38,36 @@ pub(super) fn explain(
         let told = json!({
             "user": subject.to_string(), "action": action.to_string(), "repository": repository.as_str(),
             "allowed": verdict.allowed, "decidedBy": verdict.step.to_string(), "reason": verdict.reason.to_string(),
-            "file": file, "steps": steps.collect::<Vec<_>>(),
+            "file": file, "steps": steps.collect::<Vec<_>>(), "note": note,
         });
         writeln!(out, "{told:#}")
     } else {
-        let told = steps.iter().map(|(step, spoken, reason)| {
+        // What does not concern a decision by the files alone is left out: tokens, and facts nobody records yet.
+        let steps =
+            steps.iter().filter(|(step, spoken, _)| spoken.is_some() || !matches!(step, Step::Ceiling | Step::Facts));
+        let told = steps.map(|(step, spoken, reason)| {
             let spoken = match spoken {
-                Some(true) => "allows",
-                Some(false) => "denies",
-                None => "silent",
+                Some(true) => "allowed",
+                Some(false) => "denied",
+                None => "-",
             };
-            format!("  {:<8} {spoken}: {reason}\n", step.to_string())
+            format!("  {:<8} {spoken:<8} {reason}\n", step.to_string())
         });
         let file = file.map_or(String::new(), |file| format!(" ({file})"));
-        writeln!(out, "{subject} {action} {repository}: {word}{file}\n{}", told.collect::<String>().trim_end())
+        let note = note.map_or(String::new(), |note| format!("  note: {note}\n"));
+        write!(out, "{subject} {action} {repository}: {word}{file}\n{}{note}", told.collect::<String>())
     };
     Ok(if verdict.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Why the answer may not be what a client sees.
+fn note(env: &Env, live: &Live, subject: &Subject) -> Option<String> {
+    let name = subject.name()?;
+    match (env.auth_type, &env.auth_htpasswd) {
+        (AuthType::None, _) => Some("authentication is off, so every caller is anonymous".to_owned()),
+        (AuthType::Basic, Some(path)) if !live.users.contains(name) => {
+            Some(format!("there is no user {name:?} in {}, so nobody can log in under this name", path.display()))
+        }
+        _ => None,
+    }
 }

@@ -75,7 +75,7 @@ impl Live {
         let pem = tls::files(env);
         live.tls = match last {
             Some((last, seen)) if files.same(seen, &pem) && !last.lacks(&pem) => last.tls.clone(),
-            _ => part(problems, last.map(|(last, _)| &last.tls), |problems| tls::load(env, files, problems)),
+            _ => part(problems, last.map(|(last, _)| &last.tls), |problems| tls::load(env, files, problems, warnings)),
         };
         let last = last.map(|(last, _)| last);
         let users = |problems: &mut Problems| Arc::new(people::users(env, files, problems));
@@ -121,7 +121,7 @@ impl Live {
 
     fn read_settings(&mut self, env: &Env, files: &Snapshot, problems: &mut Problems, warnings: &mut Vec<Warning>) {
         let Some(path) = &env.settings else { return };
-        let text = match files.text(path) {
+        let text = match files.text(path, "# comment") {
             Ok(text) => text,
             Err(why) => {
                 problems.push(Problem::of_file(path, why).at_key("REGISTRY_SETTINGS"));

@@ -12,7 +12,7 @@ pub(super) fn users(env: &Env, files: &Snapshot, problems: &mut Problems) -> Use
     let Some(path) = env.auth_htpasswd.as_deref().filter(|_| env.auth_type == AuthType::Basic) else {
         return Users::default();
     };
-    let text = match guarded(files, path) {
+    let text = match guarded(files, path, "# no users") {
         Ok(text) => text,
         Err(why) => {
             problems.push(Problem::of_file(path, why).at_key("REGISTRY_AUTH_HTPASSWD"));
@@ -47,7 +47,7 @@ pub(super) fn rights(
     let authenticated = env.auth_type != AuthType::None;
     let closed = Rights::Rules { policy: Policy::default(), authenticated: true };
     let Some(path) = &env.access_control_config else { return closed };
-    let text = match guarded(files, path) {
+    let text = match guarded(files, path, r#"{"rules": []}"#) {
         Ok(text) => text,
         Err(why) => {
             problems.push(Problem::of_file(path, why).at_key("REGISTRY_ACCESS_CONTROL_CONFIG"));
@@ -76,7 +76,7 @@ pub(super) fn rights(
     }
     if env.auth_type == AuthType::Basic {
         // Secrets and rules may arrive minutes apart, so this is no problem.
-        for (name, line) in policy.users().into_iter().filter(|(name, _)| !users.contains(name)) {
+        for (name, line) in policy.users().filter(|(name, _)| !users.contains(name)) {
             let message = format!("user {name:?} is not in the htpasswd file");
             warnings.push(Warning(Problem::of_file(path, message).at_line(line)));
         }
@@ -85,8 +85,8 @@ pub(super) fn rights(
 }
 
 /// A file's text, unless everybody may write to it: whoever can would decide who may do what.
-fn guarded<'f>(files: &'f Snapshot, path: &std::path::Path) -> Result<&'f str, String> {
-    let text = files.text(path)?;
+fn guarded<'f>(files: &'f Snapshot, path: &std::path::Path, nothing: &str) -> Result<&'f str, String> {
+    let text = files.text(path, nothing)?;
     match files.open_to_all(path).0 {
         true => Err("is writable by every user of this machine; run chmod o-w on it".to_owned()),
         false => Ok(text),

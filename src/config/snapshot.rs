@@ -126,22 +126,24 @@ impl Snapshot {
     /// Why there are none, in a sentence for the operator; a file without any text is such a case,
     /// because that is what a write that was cut off leaves behind.
     pub(super) fn bytes(&self, path: &Path) -> Result<&[u8], String> {
-        let content = match self.0.get(path) {
-            Some(Ok(content)) => content,
-            Some(Err(why)) => return Err(format!("cannot be read: {why}")),
-            None => return Err("cannot be read: nobody looked at it".to_owned()),
-        };
-        if content.bytes.trim_ascii().is_empty() {
-            return Err("is empty; if nothing is meant to be in it, write a comment".to_owned());
+        let bytes = self.raw(path)?;
+        if bytes.trim_ascii().is_empty() {
+            return Err("is empty".to_owned());
         }
-        Ok(&content.bytes)
+        Ok(bytes)
     }
 
-    /// A file's text; see [`Snapshot::bytes`].
-    pub(super) fn text(&self, path: &Path) -> Result<&str, String> {
-        std::str::from_utf8(self.bytes(path)?).map_err(|error| {
-            let line =
-                1 + self.bytes(path).unwrap_or_default()[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+    /// A file's text. `nothing` is what to write into a file that is empty on purpose.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::bytes`].
+    pub(super) fn text(&self, path: &Path, nothing: &str) -> Result<&str, String> {
+        let bytes = self.raw(path)?;
+        if bytes.trim_ascii().is_empty() {
+            return Err(format!("is empty; if that is meant, write: {nothing}"));
+        }
+        std::str::from_utf8(bytes).map_err(|error| {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
             format!("is not UTF-8 text (line {line})")
         })
     }
@@ -160,6 +162,14 @@ impl Snapshot {
             }
         }
         has_changed
+    }
+
+    fn raw(&self, path: &Path) -> Result<&[u8], String> {
+        match self.0.get(path) {
+            Some(Ok(content)) => Ok(&content.bytes),
+            Some(Err(why)) => Err(format!("cannot be read: {why}")),
+            None => Err("cannot be read: nobody looked at it".to_owned()),
+        }
     }
 
     /// Whether everybody may write to a file, and whether everybody may read it.
@@ -270,7 +280,7 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         let paths = ["link/file", "link/up", "absolute", "real/../link/./file", "loop", "absent", "real"].map(path);
         let snapshot = Snapshot::take(&paths);
-        let text = |name: &str| snapshot.text(&path(name));
+        let text = |name: &str| snapshot.text(&path(name), "# none");
         assert_eq!(text("link/file"), Ok("one"));
         assert_eq!(text("link/up"), Ok("two"));
         assert_eq!(text("absolute"), Ok("one"));
@@ -287,11 +297,11 @@ mod tests {
         fs::File::create(dir.path().join("huge")).unwrap().set_len(100 << 20).unwrap();
         let paths = ["empty", "blank", "comment", "binary", "huge"].map(|name| dir.path().join(name));
         let snapshot = Snapshot::take(&paths);
-        assert!(snapshot.text(&paths[0]).unwrap_err().contains("is empty"));
-        assert!(snapshot.text(&paths[1]).unwrap_err().contains("is empty"));
-        assert_eq!(snapshot.text(&paths[2]), Ok("# none\n"));
-        assert_eq!(snapshot.text(&paths[3]), Err("is not UTF-8 text (line 2)".to_owned()));
-        assert!(snapshot.text(&paths[4]).unwrap_err().contains("more than"));
+        assert!(snapshot.text(&paths[0], "# none").unwrap_err().contains("is empty"));
+        assert!(snapshot.text(&paths[1], "# none").unwrap_err().contains("is empty"));
+        assert_eq!(snapshot.text(&paths[2], "# none"), Ok("# none\n"));
+        assert_eq!(snapshot.text(&paths[3], "# none"), Err("is not UTF-8 text (line 2)".to_owned()));
+        assert!(snapshot.text(&paths[4], "# none").unwrap_err().contains("more than"));
         assert_eq!(format!("{snapshot:?}").matches("none").count(), 0, "contents are not for logs");
     }
 
@@ -337,7 +347,7 @@ mod tests {
             });
             for _ in 0..200 {
                 let (snapshot, _) = Snapshot::once(&paths);
-                assert_eq!(snapshot.text(&paths[0]).ok(), snapshot.text(&paths[1]).ok());
+                assert_eq!(snapshot.text(&paths[0], "# none").ok(), snapshot.text(&paths[1], "# none").ok());
             }
             done.store(true, std::sync::atomic::Ordering::Relaxed);
         });

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use webpki::{EndEntityCert, KeyUsage};
 
 use super::env::Env;
-use super::problems::{Problem, Problems};
+use super::problems::{Problem, Problems, Warning};
 use super::snapshot::Snapshot;
 
 /// The files it is made of.
@@ -18,7 +20,12 @@ pub(super) fn files(env: &Env) -> Vec<&Path> {
 }
 
 /// The TLS side of a generation; `None` when TLS is off or something is wrong.
-pub(super) fn load(env: &Env, files: &Snapshot, problems: &mut Problems) -> Option<Arc<ServerConfig>> {
+pub(super) fn load(
+    env: &Env,
+    files: &Snapshot,
+    problems: &mut Problems,
+    warnings: &mut Vec<Warning>,
+) -> Option<Arc<ServerConfig>> {
     let cert = env.tls_cert.as_deref().map(|path| (path, certificates(path, files)));
     let key = env.tls_key.as_deref().map(|path| (path, key(path, files)));
     let roots = env.tls_client_ca.as_deref().map(|path| (path, roots(path, files)));
@@ -28,17 +35,61 @@ pub(super) fn load(env: &Env, files: &Snapshot, problems: &mut Problems) -> Opti
     let key = key.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
     let roots = roots.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
     // Set without its companion: already reported by the environment.
-    let ((cert_path, cert), (_, key)) = cert.zip(key)?;
+    let ((cert_path, cert), (key_path, key)) = cert.zip(key)?;
     let roots = match roots {
         None => None,
         Some((_, roots)) => Some(roots?),
     };
-    match build(cert?, key?, roots) {
+    let cert = cert?;
+    let dated = cert.iter().filter_map(out_of_date).map(|message| Warning(Problem::of_file(cert_path, message)));
+    warnings.extend(dated);
+    match build(cert, key?, roots) {
         Ok(config) => Some(Arc::new(config)),
         Err(error) => {
-            take(cert_path, format!("certificate and REGISTRY_TLS_KEY cannot be used: {error}"));
+            let (path, message) = refused(&error, cert_path, key_path);
+            take(path, message);
             None
         }
+    }
+}
+
+/// What is wrong with certificate and key as they are, and with which of them.
+fn refused<'p>(error: &rustls::Error, cert: &'p Path, key: &'p Path) -> (&'p Path, String) {
+    match error {
+        rustls::Error::InconsistentKeys(_) => (
+            cert,
+            format!("the certificate belongs to another key than {}: use the key it was issued for", key.display()),
+        ),
+        rustls::Error::InvalidCertificate(_) => (cert, "the first certificate is damaged".to_owned()),
+        _ => (key, "the private key is damaged or of an unsupported kind: use RSA, ECDSA or Ed25519".to_owned()),
+    }
+}
+
+/// How long before its end a certificate is warned about.
+const SOON: Duration = Duration::from_secs(14 * 86_400);
+
+/// What clients will say about the time in which a certificate is valid, now or soon.
+fn out_of_date(cert: &CertificateDer<'_>) -> Option<String> {
+    let cert = EndEntityCert::try_from(cert).ok()?;
+    let now = UnixTime::now();
+    let soon = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + SOON);
+    let date = |time: UnixTime| {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_second(seconds).map_or_else(|_| "an unknown time".to_owned(), |time| time.to_string())
+    };
+    // The time is judged before trust, and nobody is trusted here.
+    let judge = |at| cert.verify_for_usage(&[], &[], &[], at, KeyUsage::server_auth(), None, None).err();
+    match (judge(now), judge(soon)) {
+        (Some(webpki::Error::CertExpired { not_after, .. }), _) => {
+            Some(format!("the certificate expired on {}: clients refuse it; renew it", date(not_after)))
+        }
+        (Some(webpki::Error::CertNotValidYet { not_before, .. }), _) => {
+            Some(format!("the certificate is not valid before {}: clients refuse it until then", date(not_before)))
+        }
+        (_, Some(webpki::Error::CertExpired { not_after, .. })) => {
+            Some(format!("the certificate expires on {}: renew it", date(not_after)))
+        }
+        _ => None,
     }
 }
 
@@ -46,19 +97,19 @@ fn build(
     cert: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     roots: Option<RootCertStore>,
-) -> Result<ServerConfig, String> {
+) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = match roots {
         None => builder.with_no_client_auth(),
         Some(roots) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| error.to_string())?)
+            // Only without any authority, and then the file has been refused.
+            let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
+            builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_single_cert(cert, key).map_err(|error| error.to_string())?;
+    let mut config = builder.with_single_cert(cert, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -73,13 +124,23 @@ fn certificates(path: &Path, files: &Snapshot) -> Result<Vec<CertificateDer<'sta
 }
 
 fn key(path: &Path, files: &Snapshot) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(files.bytes(path)?).map_err(|error| explain(&error, "private key"))
+    let bytes = files.bytes(path)?;
+    let encrypted = |line: &[u8]| {
+        line.starts_with(b"-----BEGIN ENCRYPTED") || (line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED"))
+    };
+    if bytes.split(|byte| *byte == b'\n').any(|line| encrypted(line.trim_ascii_end())) {
+        let path = path.display();
+        return Err(format!("the private key is encrypted; store it without a passphrase: openssl pkey -in {path}"));
+    }
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|error| explain(&error, "private key"))
 }
 
 fn roots(path: &Path, files: &Snapshot) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for cert in certificates(path, files)? {
-        roots.add(cert).map_err(|error| format!("holds a certificate that cannot be an authority: {error}"))?;
+    for (i, cert) in certificates(path, files)?.into_iter().enumerate() {
+        roots
+            .add(cert)
+            .map_err(|_| format!("certificate {} of the file is damaged or cannot be an authority", i + 1))?;
     }
     Ok(roots)
 }
@@ -88,6 +149,6 @@ fn roots(path: &Path, files: &Snapshot) -> Result<RootCertStore, String> {
 fn explain(error: &pem::Error, what: &str) -> String {
     match error {
         pem::Error::NoItemsFound => format!("holds no {what} in PEM form"),
-        _ => format!("is not a sound PEM file with a {what}"),
+        _ => format!("is damaged, or not a PEM file with a {what}"),
     }
 }

@@ -269,8 +269,79 @@ fn certificates_are_compiled_and_checked() {
     let config = tls(&cert, &key, None).unwrap();
     assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
     assert!(tls(&cert, &key, Some(&cert)).is_ok());
-    assert!(tls(&cert, &other, None).unwrap_err().contains("cannot be used"));
+    let told = tls(&cert, &other, None).unwrap_err();
+    assert!(told.contains("a.crt: the certificate belongs to another key than "), "{told}");
+    assert!(told.ends_with("b.key: use the key it was issued for"), "{told}");
     assert!(tls(&key, &cert, None).unwrap_err().contains("holds no certificate in PEM form"));
     let all = tls(&key, &cert, Some(&dir.path().join("none"))).unwrap_err();
     assert_eq!(all.lines().count(), 3, "{all}");
+}
+
+#[test]
+fn an_encrypted_key_is_said_to_be_encrypted() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let cert = write(dir.path(), "tls.crt", &made.cert.pem());
+    let plain = made.signing_key.serialize_pem();
+    for text in [
+        plain.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
+        plain.replace("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n"),
+    ] {
+        let key = write(dir.path(), "tls.key", &text);
+        let flags = [("REGISTRY_TLS_CERT", &cert), ("REGISTRY_TLS_KEY", &key)];
+        let flags = flags.map(|(name, path)| (name, path.clone().into_os_string()));
+        let told = Live::load(&Env::load([], None, flags).unwrap().0).unwrap_err().to_string();
+        let expected = format!(
+            "tls.key: the private key is encrypted; store it without a passphrase: openssl pkey -in {}",
+            key.display()
+        );
+        assert!(told.ends_with(&expected), "{told}");
+    }
+}
+
+#[test]
+fn a_certificate_out_of_its_time_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = jiff::Zoned::now();
+    let day = |days: i64| {
+        let date = now.date().checked_add(jiff::Span::new().days(days)).unwrap();
+        rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+    };
+    let warned = |from: i64, to: i64| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
+        (params.not_before, params.not_after) = (day(from), day(to));
+        let cert = write(dir.path(), "tls.crt", &params.self_signed(&key).unwrap().pem());
+        let key = write(dir.path(), "tls.key", &key.serialize_pem());
+        let flags = [("REGISTRY_TLS_CERT", cert.into_os_string()), ("REGISTRY_TLS_KEY", key.into_os_string())];
+        let (_, warnings) = Live::load(&Env::load([], None, flags).unwrap().0).unwrap();
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(warned(-30, 30), "");
+    let told = warned(-30, -3);
+    assert!(told.contains("tls.crt: the certificate expired on ") && told.ends_with("renew it"), "{told}");
+    assert!(warned(-30, 7).contains("the certificate expires on "));
+    assert!(warned(3, 30).contains("the certificate is not valid before "));
+}
+
+#[test]
+fn the_advice_for_an_empty_file_is_right_for_its_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = ["settings.toml", "htpasswd", "rules.json"];
+    let [settings, users, rules] = names.map(|name| write(dir.path(), name, " \n"));
+    let flags = [
+        ("REGISTRY_SETTINGS", settings.into_os_string()),
+        ("REGISTRY_AUTH_TYPE", "basic".into()),
+        ("REGISTRY_AUTH_HTPASSWD", users.into_os_string()),
+        ("REGISTRY_ACCESS_CONTROL_ENABLED", "true".into()),
+        ("REGISTRY_ACCESS_CONTROL_CONFIG", rules.into_os_string()),
+    ];
+    let (env, _) = Env::load([], None, flags).unwrap();
+    let problems = Live::load(&env).unwrap_err();
+    assert_eq!(problems.0.len(), 3);
+    for problem in &problems.0 {
+        let advice = problem.message.strip_prefix("is empty; if that is meant, write: ").unwrap();
+        std::fs::write(problem.file.as_ref().unwrap(), advice).unwrap();
+    }
+    assert!(Live::load(&env).is_ok(), "whoever follows the advice gets what they want");
 }
