@@ -12,7 +12,7 @@ use std::process::Command;
 /// Packages in Cargo.lock, ours and those for tests included. Each is code that somebody has to
 /// trust and wait for. To raise it: say in the commit what the new ones are for and what was
 /// tried without them, and set this to the new count.
-const MOST_PACKAGES: usize = 258;
+const MOST_PACKAGES: usize = 264;
 
 /// The only files of `src/` that may mention the lint: two raise the fence, the others are gates.
 const GATES: &[(&str, &str)] = &[

@@ -1,6 +1,7 @@
 //! From files to a generation: the one path for the start, `check`, tests and reloading. It
 //! changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +10,7 @@ use super::env::Env;
 use super::expiry::Expiries;
 use super::live::{Live, Stale};
 use super::problems::{Problem, Problems, Warning};
-use super::snapshot::{Signs, Snapshot};
+use super::snapshot::{self, FileId, Signs, Snapshot};
 use super::values::AuthType;
 use super::{people, settings, tls, tokens};
 
@@ -39,6 +40,11 @@ impl Files {
 
     pub(super) fn signs(&self) -> Signs {
         Signs::of(&self.0)
+    }
+
+    /// Where their changes show.
+    pub(super) fn places(&self) -> BTreeMap<PathBuf, FileId> {
+        snapshot::places(&self.0)
     }
 }
 

@@ -30,6 +30,7 @@ mod tokens;
 mod values;
 mod variables;
 mod vars;
+mod wake;
 mod watch;
 
 use compile::Files;

@@ -38,6 +38,16 @@ impl Problem {
         self.key = Some(key.into()).filter(|key| !key.is_empty());
         self
     }
+
+    /// The message as one line; that of a library may span several.
+    pub fn one_line(&self) -> String {
+        self.message.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether both say the same, perhaps on another line.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.file, &self.key, &self.message) == (&other.file, &other.key, &other.message)
+    }
 }
 
 /// `file:line: key: message`, leaving out what is not known; always one line.
@@ -53,10 +63,7 @@ impl fmt::Display for Problem {
         if let Some(key) = &self.key {
             write!(f, "{key}: ")?;
         }
-        // A library's message may span lines; one problem is one line.
-        let mut lines = self.message.lines().map(str::trim);
-        f.write_str(lines.next().unwrap_or_default())?;
-        lines.try_for_each(|line| write!(f, " {line}"))
+        f.write_str(&self.one_line())
     }
 }
 

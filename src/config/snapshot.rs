@@ -47,7 +47,7 @@ pub(super) struct Signs(Vec<Option<(PathBuf, Sign)>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sign {
-    file: (u64, u64),
+    file: FileId,
     len: u64,
     modified: (i64, i64),
     changed: (i64, i64),
@@ -75,6 +75,28 @@ impl Signs {
         };
         Self(paths.iter().map(look).collect())
     }
+}
+
+/// Tells a file from any other that takes its place.
+pub(super) type FileId = (u64, u64);
+
+/// Where changes of files show: each file, its directory, and the directory of every symbolic link on the way to it. Of
+/// what is not there, the directory above.
+pub(super) fn places(paths: &[PathBuf]) -> BTreeMap<PathBuf, FileId> {
+    let mut links = Links::default();
+    let mut places: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let Ok(real) = links.resolve(path) else { continue };
+        places.extend(real.parent().and_then(|parent| parent.ancestors().find(|dir| dir.is_dir())).map(Path::to_owned));
+        places.push(real);
+    }
+    let links = links.0.into_iter().filter(|(_, target)| target.is_some());
+    places.extend(links.filter_map(|(link, _)| link.parent().map(Path::to_owned)));
+    let identified = places.into_iter().filter_map(|path| {
+        let meta = fs::metadata(&path).ok()?;
+        Some((path, (meta.dev(), meta.ino())))
+    });
+    identified.collect()
 }
 
 impl Snapshot {

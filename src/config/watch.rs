@@ -1,8 +1,8 @@
 //! Following the configuration files: when they change, a new generation takes over.
 //!
-//! The files are looked at twice a second without reading them, which sees whatever an editor, Git
-//! or Kubernetes does, on any file system, and cannot go deaf. In longer intervals they are read
-//! and compared, for what does not show in a file's metadata; and at once when somebody says so.
+//! The system reports most changes ([`super::wake`]), and then the files are looked at. They are also looked at without
+//! a report, which sees whatever an editor, Git or Kubernetes does, on any file system. In longer intervals they are
+//! read and compared, for what does not show in a file's metadata; and at once on request.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,18 +14,25 @@ use tokio::task::spawn_blocking;
 use super::compile::Files;
 use super::env::Env;
 use super::live::Live;
-use super::problems::Problems;
+use super::problems::{Problems, Warning};
 use super::snapshot::{Signs, Snapshot};
 use super::tls;
+use super::wake::Wake;
 
-/// Time between two looks.
-const LOOK: Duration = Duration::from_millis(500);
+/// Time between two looks where all changes are reported, and where some may not be.
+const LOOK: Duration = Duration::from_secs(2);
+const LOOK_UNREPORTED: Duration = Duration::from_millis(500);
 
-/// Files are read when they have been left alone for so long, or after so long in any case.
-const CALM: Duration = Duration::from_millis(100);
+/// Files are read when they have been left alone for so long, or after so long in any case. Where changes are reported
+/// it is known that a writer has closed its file, so the wait only keeps together what is written together.
+const CALM: Duration = Duration::from_millis(40);
+const CALM_UNREPORTED: Duration = Duration::from_millis(100);
 const IMPATIENT: Duration = Duration::from_millis(500);
 
-/// How often the same problem is told again.
+/// Between two looks there is at least this time: files beside ours may change all the time.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often the same problem is reported again.
 const REMIND: Duration = Duration::from_secs(300);
 
 /// Follows the files of one environment.
@@ -39,6 +46,17 @@ pub struct Watch {
     signs: Signs,
     read: Instant,
     told: Option<(Problems, Instant)>,
+    /// The warnings of the last generation, which are not repeated.
+    warned: Vec<Warning>,
+    wake: Wake,
+}
+
+/// What came of looking at the files.
+struct Looked {
+    /// They were read, so there may be more to read already.
+    has_read: bool,
+    /// A new generation took over.
+    has_changed: bool,
 }
 
 impl Watch {
@@ -49,11 +67,12 @@ impl Watch {
     pub fn new(env: Env) -> Result<Self, Problems> {
         let files = Files::of(&env);
         let (signs, seen) = (files.signs(), files.read());
-        let mut problems = Problems::default();
-        // Warnings have been told by whoever read the environment.
-        let live = Live::compile(&env, &seen, None, &mut problems, &mut Vec::new());
+        // Whoever read the environment has reported the warnings.
+        let (mut problems, mut warned) = (Problems::default(), Vec::new());
+        let live = Live::compile(&env, &seen, None, &mut problems, &mut warned);
         let live = problems.or(Arc::new(ArcSwap::from_pointee(live)))?;
-        Ok(Self { env, files, live, in_force: seen.clone(), seen, signs, read: Instant::now(), told: None })
+        let (in_force, read, wake) = (seen.clone(), Instant::now(), Wake::new());
+        Ok(Self { env, files, live, in_force, seen, signs, read, told: None, warned, wake })
     }
 
     /// The generation in force, now and later.
@@ -64,50 +83,61 @@ impl Watch {
     /// Follows the files for ever. `nudge` makes it read them at once; `applied` hears of every
     /// new generation, after it took over.
     pub async fn run(mut self, nudge: Arc<Notify>, applied: impl Fn(&Live)) {
-        let mut ticks = tokio::time::interval(LOOK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let heard = self.wake.heard();
+        let mut told = false;
         loop {
-            let told = tokio::select! {
-                _ = ticks.tick() => false,
-                () = nudge.notified() => true,
-            };
             let turn = spawn_blocking(move || {
-                let changed = self.turn(told);
-                (self, changed)
+                let looked = self.look(told);
+                (self, looked)
             });
-            let Ok((watch, changed)) = turn.await else {
-                return tracing::error!("the configuration is not followed any more: reading it panicked");
+            let Ok((watch, looked)) = turn.await else {
+                return tracing::error!("configuration files are no longer followed: reading them panicked");
             };
             self = watch;
-            if changed {
+            if looked.has_changed {
                 applied(&self.live.load());
+            }
+            told = false;
+            if looked.has_read {
+                continue;
+            }
+            tokio::time::sleep(PAUSE).await;
+            let look = if self.wake.is_complete() { LOOK } else { LOOK_UNREPORTED };
+            tokio::select! {
+                () = tokio::time::sleep(look.min(self.live.load().poll)) => {}
+                () = heard.notified() => {}
+                () = nudge.notified() => told = true,
             }
         }
     }
 
-    /// Looks, and reads if there may be something new; whether a new generation took over.
-    fn turn(&mut self, told: bool) -> bool {
+    /// Looks, and reads if there may be something new.
+    fn look(&mut self, told: bool) -> Looked {
         let due = told || self.read.elapsed() >= self.live.load().poll;
+        // What changes after this is reported, and what changed before shows below.
+        self.wake.watch(&self.files.places());
         let signs = self.files.signs();
         if signs == self.signs && !due {
             self.remind();
-            return false;
+            return Looked { has_read: false, has_changed: false };
         }
         self.signs = self.settle(signs);
-        self.reload()
+        Looked { has_read: true, has_changed: self.reload() }
     }
 
     /// Waits until nobody writes any more, but not for ever.
     fn settle(&self, mut signs: Signs) -> Signs {
         let begun = Instant::now();
-        while signs != self.signs && begun.elapsed() < IMPATIENT {
-            std::thread::sleep(CALM);
+        let calm = if self.wake.is_complete() { CALM } else { CALM_UNREPORTED };
+        while (signs != self.signs || self.wake.is_being_written()) && begun.elapsed() < IMPATIENT {
+            std::thread::sleep(calm);
             let next = self.files.signs();
-            if next == signs {
+            if next == signs && !self.wake.is_being_written() {
                 break;
             }
             signs = next;
         }
+        self.wake.forget_writers();
         signs
     }
 
@@ -128,31 +158,40 @@ impl Watch {
         let generation = live.number;
         self.seen = files;
         self.live.store(Arc::new(live));
-        for warning in &warnings {
+        let is_new = |warning: &&Warning| !self.warned.iter().any(|known| known.0.is_like(&warning.0));
+        for warning in warnings.iter().filter(is_new) {
             tracing::warn!("{warning}");
         }
+        self.warned = warnings;
         if problems.is_empty() {
-            tracing::info!(generation, "the configuration was read again and is in force");
+            tracing::info!(generation, "configuration reloaded");
             self.told = None;
         } else if self.told.as_ref().is_none_or(|(told, _)| *told != problems) {
-            self.tell(problems);
+            self.report(problems);
         }
         true
     }
 
-    fn tell(&mut self, problems: Problems) {
+    fn report(&mut self, problems: Problems) {
         let stale = self.live.load().stale.clone();
-        let seconds = stale.and_then(|stale| stale.since.elapsed().ok()).unwrap_or_default().as_secs();
+        let stale_seconds = stale.and_then(|stale| stale.since.elapsed().ok()).unwrap_or_default().as_secs();
         for problem in &problems.0 {
-            tracing::error!(seconds, "what it said before stays in force: {problem}");
+            tracing::error!(
+                file = problem.file.as_ref().map(|file| display(file.display())),
+                line = problem.line,
+                key = problem.key,
+                problem = %problem.one_line(),
+                stale_seconds,
+                "configuration reload rejected; previous version still active"
+            );
         }
         self.told = Some((problems, Instant::now()));
     }
 
-    /// Tells again what is still wrong.
+    /// Reports again what is still wrong.
     fn remind(&mut self) {
         if let Some((problems, _)) = self.told.take_if(|(_, at)| at.elapsed() >= REMIND) {
-            self.tell(problems);
+            self.report(problems);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{Kind, Real, Sys, atomic::TEMPORARY, world};
 use bytes::Bytes;
 use std::{
     io,
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -71,6 +72,20 @@ pub fn attempt(sys: &Real) -> io::Result<Vec<Finding>> {
     ];
     probe.tidy();
     Ok(findings.into())
+}
+
+/// Whether what lies at a path may be changed by others without this system hearing of it: another machine, or a
+/// program behind a file system of its own.
+#[cfg(not(portable))]
+pub fn is_seen_by_others(path: &Path) -> bool {
+    const SHARED: [u64; 7] = [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x517b, 0x00c3_6400, 0x0102_1997, 0x6573_5546];
+    rustix::fs::statfs(path).is_ok_and(|stat| SHARED.contains(&u64::from(stat.f_type as u32)))
+}
+
+/// Where the system cannot tell, it is taken not to be so.
+#[cfg(portable)]
+pub fn is_seen_by_others(_: &Path) -> bool {
+    false
 }
 
 struct Probe<'a> {
@@ -237,7 +252,6 @@ fn kind_of(number: u64) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn names(dir: &Path) -> usize {
         std::fs::read_dir(dir.join(TEMPORARY)).unwrap().count()
