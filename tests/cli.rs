@@ -65,7 +65,7 @@ fn check_tries_what_the_file_system_of_a_store_can_do_and_leaves_nothing() {
 fn problems_end_check_with_1_and_serve_with_78() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(".env"), "REGISTRY_PORT=many\n").unwrap();
-    let vars = [("REGISTRY_STORAGE_PATH", "/nowhere"), ("REGISTRY_PROT", "1")];
+    let vars = [("REGISTRY_STORAGE_PATH", "/nowhere"), ("REGISTRY_STORAGE_INIT", "never"), ("REGISTRY_PROT", "1")];
     let out = run(dir.path(), &["check"], &vars);
     assert_eq!(out.status.code(), Some(1));
     assert_eq!(

@@ -235,12 +235,13 @@ async fn open_storage(env: &Env) -> Result<Fs, String> {
     let path = env.storage_path.display();
     match opened {
         Opened::Existing => info!("storage: {path} holds a store; using it"),
-        Opened::Initialised if env.storage_is_explicit() => {
-            warn!(
-                "storage: {path} WAS EMPTY AND IS A NEW STORE NOW; if a volume should be mounted there, stop and mount it"
-            );
+        Opened::Created if env.storage_is_explicit() => {
+            warn!("storage: CREATED {path} AND A NEW STORE IN IT; if a volume belongs there, stop and mount it");
         }
-        Opened::Initialised => info!("storage: {path} is a new store"),
+        Opened::Initialised if env.storage_is_explicit() => {
+            warn!("storage: {path} WAS EMPTY AND IS A NEW STORE NOW; if a volume belongs there, stop and mount it");
+        }
+        Opened::Created | Opened::Initialised => info!("storage: {path} is a new store"),
     }
     Ok(store)
 }

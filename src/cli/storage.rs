@@ -10,12 +10,10 @@ use crate::{
 };
 use std::{io, os::unix::fs::MetadataExt};
 
-/// Whether the root may be made: a named directory that is absent may be a mount that failed, so
-/// only the default is.
+/// Whether the root may be made.
 pub(super) fn init(env: &Env) -> Init {
     match env.storage_init {
         StorageInit::Never => Init::Never,
-        StorageInit::Auto if env.storage_is_explicit() => Init::EmptyDirectory,
         StorageInit::Auto => Init::CreateDirectory,
     }
 }

@@ -164,7 +164,7 @@ pub static VARS: &[Var] = &[
         takes: "auto|never",
         default: Some("auto"),
         example: "never",
-        help: "Whether to initialise an empty storage directory. With `never`, an empty directory (an unmounted volume, say) is an error.",
+        help: "Whether to create and initialise a missing or empty storage directory. With `never`, such a directory (an unmounted volume, say) is an error.",
         applies: Applies::Restart,
     },
     Var {

@@ -8,7 +8,7 @@ use super::{
     commit::Directories,
     health::Health,
     path::parent,
-    sys::{Kind, Meta, Space, Stamp, Sys},
+    sys::{Kind, Meta, Space, Stamp, Sys, Unsuitable},
     world,
 };
 use bytes::Bytes;
@@ -237,6 +237,10 @@ impl<S: Sys> Sys for Guarded<S> {
 
     fn tells_moves(&self, stamp: &Stamp) -> bool {
         self.sys.tells_moves(stamp)
+    }
+
+    fn unsuitable(&self, path: &str, to_write: bool) -> Option<Unsuitable> {
+        self.sys.unsuitable(path, to_write)
     }
 
     fn read_now(&self, file: &Self::File, buffer: &mut [u8]) -> usize {

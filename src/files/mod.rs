@@ -27,4 +27,4 @@ pub use read::{descriptor_limit, read_aside, read_now, warm};
 pub use real::Real;
 pub use size::Size;
 pub(crate) use sys::absent;
-pub use sys::{Entry, Kind, Meta, Space, Stamp, Sys};
+pub use sys::{Entry, Kind, Meta, Space, Stamp, Sys, Unsuitable};

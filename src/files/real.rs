@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the calls that make files appear; everyone else goes by `atomic`")]
 
+mod root;
 mod stat;
 
 #[cfg(not(portable))]
@@ -9,7 +10,7 @@ use super::sys::Stamp;
 use super::{
     absent,
     read::{read_aside, read_at, read_now},
-    sys::{Kind, Meta, Space, Sys},
+    sys::{Kind, Meta, Space, Sys, Unsuitable},
 };
 use bytes::Bytes;
 use rustix::{
@@ -75,17 +76,6 @@ impl Real {
             root,
             resolves,
         })
-    }
-
-    /// Makes the root directory itself if it is not there; its parent must be.
-    ///
-    /// # Errors
-    /// As `mkdir(2)` gives them.
-    pub fn make_root(path: &Path) -> io::Result<()> {
-        match fs::mkdir(path, Mode::RWXU | Mode::RGRP | Mode::XGRP) {
-            Err(Errno::EXIST) => Ok(()),
-            made => Ok(made?),
-        }
     }
 
     /// The root's descriptor, for locking it.
@@ -202,6 +192,25 @@ impl Sys for Real {
     #[cfg(not(portable))]
     fn tells_moves(&self, stamp: &Stamp) -> bool {
         self.tells_moves_on == Some(stamp.device)
+    }
+
+    fn unsuitable(&self, path: &str, to_write: bool) -> Option<Unsuitable> {
+        // What cannot be looked at is told by whoever uses it.
+        let stat = fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            return Some(Unsuitable::NotADirectory);
+        }
+        if fs::fstat(&self.root).is_ok_and(|root| root.st_dev != stat.st_dev) {
+            return Some(Unsuitable::Elsewhere);
+        }
+        let access = fs::Access::WRITE_OK | fs::Access::EXEC_OK;
+        match to_write.then(|| fs::accessat(&self.root, path, access, AtFlags::EACCESS)) {
+            Some(Err(Errno::ACCESS | Errno::PERM)) => {
+                Some(Unsuitable::NotWritable(rustix::process::geteuid().as_raw()))
+            }
+            Some(Err(Errno::ROFS)) => Some(Unsuitable::ReadOnly),
+            _ => None,
+        }
     }
 
     fn read_now(&self, file: &Self::File, buffer: &mut [u8]) -> usize {

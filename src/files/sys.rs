@@ -84,6 +84,19 @@ impl Stamp {
     }
 }
 
+/// Why a directory cannot be used as one of the root's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsuitable {
+    /// It is a symbolic link, or something else.
+    NotADirectory,
+    /// It is on another file system than the root.
+    Elsewhere,
+    /// This user may not write to it.
+    NotWritable(u32),
+    /// Nobody may.
+    ReadOnly,
+}
+
 /// Room left on the file system.
 #[derive(Clone, Copy, Debug)]
 pub struct Space {
@@ -179,6 +192,10 @@ pub trait Sys: Send + Sync + 'static {
     /// Locks an existing file for as long as what is returned lives; `None` if somebody else has
     /// it locked, in this process or another.
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn Send + Sync>>>;
+    /// Why a directory cannot be used, to write if so asked; `None` also where it is not there, or where nothing is known.
+    fn unsuitable(&self, _path: &str, _to_write: bool) -> Option<Unsuitable> {
+        None
+    }
     /// Room left.
     fn space(&self) -> io::Result<Space>;
     /// The file as the standard library's, for handing its pages to a socket; `None` where there

@@ -1,6 +1,6 @@
 //! The life cycle of items as renames between the live tree and the graveyard.
 
-use super::{Fs, Inner, root::MARK, spare};
+use super::{Fs, Inner, root::MARK, skeleton, spare};
 use crate::{
     files::{Kind, Meta, Sys, absent, atomic, path::parent, world},
     oci::{Algorithm, Digest, RepositoryName, UploadId},
@@ -51,6 +51,9 @@ impl<S: Sys> Lifecycle for Fs<S> {
 
     async fn try_write(&self) -> Result<()> {
         self.run(|inner| {
+            if let Some(why) = skeleton::fault(inner.sys(), true) {
+                return Err(Error::ReadOnly { why });
+            }
             // Not empty: an empty file fits a full disk.
             let staged = inner.files.stage(&Bytes::from_static(b"now\n"), None, false);
             staged.map(|staged| inner.files.discard(staged)).map_err(|e| Error::io("write to", "the file system", e))

@@ -8,6 +8,7 @@
 mod aside;
 mod content;
 mod facts;
+mod foreign;
 mod graveyard;
 mod identity;
 mod instance;
@@ -15,9 +16,11 @@ mod lifecycle;
 mod listing;
 mod recent;
 pub mod root;
+mod skeleton;
 mod spare;
 mod survey;
 
+pub use foreign::Layout;
 pub use root::{Init, OpenError, Opened};
 pub use survey::Survey;
 
@@ -60,7 +63,7 @@ const STRIPES: usize = 1024;
 impl<S: Sys> Fs<S> {
     /// Storage below a root which [`root`] has made or checked.
     pub fn new(files: Files<S>) -> Self {
-        files.assume_durable(root::skeleton());
+        files.assume_durable(skeleton::directories());
         let instance = InstanceId::fresh();
         let alive = instance::announce(&files, instance);
         if let Err(error) = &alive {
@@ -73,7 +76,7 @@ impl<S: Sys> Fs<S> {
     /// Storage below a root that a daemon may be serving.
     pub(crate) fn beside(sys: S) -> Self {
         let files = Files::new(sys);
-        files.assume_durable(root::skeleton());
+        files.assume_durable(skeleton::directories());
         Self::over(files, true, InstanceId::fresh(), None)
     }
 

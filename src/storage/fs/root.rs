@@ -3,11 +3,12 @@
 //! `ROOT.json` is written last when a root is made, so a directory without it is not a store: an
 //! unmounted volume never looks like an empty registry.
 
-use super::Fs;
-use crate::{
-    files::{Files, Kind, Real, Sys, world},
-    oci::Algorithm,
+use super::{
+    Fs,
+    foreign::{self, Layout},
+    skeleton,
 };
+use crate::files::{Files, Kind, Real, Sys, world};
 use bytes::Bytes;
 use rustix::{fs::FlockOperation, io::Errno};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ pub enum Opened {
     Existing,
     /// The directory was empty, and is a store now.
     Initialised,
+    /// The directory was not there.
+    Created,
 }
 
 /// Why a directory cannot be used as a store.
@@ -56,13 +59,39 @@ pub enum OpenError {
     NoStore(String),
     /// It holds something else.
     #[error(
-        "storage directory {path} has no ROOT.json, yet holds {found:?}: not a store of ours; refusing to touch it"
+        "storage directory {path} holds {found:?} but no ROOT.json, so it is not a wharfinger store: choose an empty directory"
     )]
     NotAStore {
         /// The directory.
         path: String,
         /// One of the names in it.
         found: String,
+    },
+    /// It holds data of a known layout.
+    #[error("storage directory {path} {layout}")]
+    OtherData {
+        /// The directory.
+        path: String,
+        /// The layout.
+        layout: Layout,
+    },
+    /// Its directories are not as a store needs them.
+    #[error("storage directory {path}: {why}")]
+    Unsuitable {
+        /// The directory.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// It cannot be made.
+    #[error("cannot create storage directory {path}: {source} (running as uid {uid})")]
+    Create {
+        /// The directory.
+        path: String,
+        /// Who tried.
+        uid: u32,
+        /// What the system said.
+        source: io::Error,
     },
     /// `ROOT.json` is not of a format this build reads.
     #[error("{path}/ROOT.json: {why}")]
@@ -97,17 +126,6 @@ struct Root {
     features: Vec<String>,
 }
 
-/// The directories every store has from the start, parents first.
-pub(super) fn skeleton() -> impl Iterator<Item = String> {
-    let plain = ["blobs", "graveyard", "identity", "quarantine", "repositories", "state", "state/tmp", "uploads"];
-    let pools = Algorithm::ALL.into_iter().flat_map(|a| {
-        let pool = format!("blobs/{a}");
-        let shards = (0..=255u8).map(move |shard| format!("blobs/{a}/{shard:02x}"));
-        std::iter::once(pool).chain(shards)
-    });
-    plain.into_iter().map(str::to_owned).chain(pools)
-}
-
 /// What is in a directory that might become a store.
 enum State {
     Store(Root),
@@ -123,16 +141,36 @@ pub fn inspect(path: &Path, init: Init) -> Result<bool, OpenError> {
     let shown = path.display().to_string();
     let sys = match Real::open_root(path) {
         Ok(sys) => sys,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return if init == Init::CreateDirectory { Ok(false) } else { Err(OpenError::Absent(shown)) };
+        Err(e) if e.kind() == io::ErrorKind::NotFound && init == Init::CreateDirectory => {
+            return Real::may_make_root(path).map(|()| false).map_err(|source| OpenError::create(shown, source));
         }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(OpenError::Absent(shown)),
         Err(source) => return Err(OpenError::Io { path: shown, source }),
     };
-    match state(&sys, &shown)? {
-        State::Store(_) => Ok(true),
-        State::Empty if init == Init::Never => Err(OpenError::Empty(shown)),
-        State::Empty => Ok(false),
-        State::Foreign(found) => Err(OpenError::NotAStore { path: shown, found }),
+    let is_store = match state(&sys, &shown)? {
+        State::Store(_) => true,
+        State::Empty if init == Init::Never => return Err(OpenError::Empty(shown)),
+        State::Empty => false,
+        State::Foreign(found) => return Err(foreign(&sys, shown, found)),
+    };
+    match skeleton::fault(&sys, true) {
+        Some(why) => Err(OpenError::Unsuitable { path: shown, why }),
+        None => Ok(is_store),
+    }
+}
+
+/// What else a directory holds.
+fn foreign(sys: &impl Sys, path: String, found: String) -> OpenError {
+    match foreign::recognise(sys) {
+        Ok(Some(layout)) => OpenError::OtherData { path, layout },
+        Ok(None) => OpenError::NotAStore { path, found },
+        Err(source) => OpenError::Io { path, source },
+    }
+}
+
+impl OpenError {
+    fn create(path: String, source: io::Error) -> Self {
+        Self::Create { path, uid: rustix::process::geteuid().as_raw(), source }
     }
 }
 
@@ -146,14 +184,15 @@ impl Fs<Real> {
         let shown = path.display().to_string();
         let failed = |source| OpenError::Io { path: shown.clone(), source };
         inspect(path, init)?;
+        let mut has_made = false;
         if init == Init::CreateDirectory {
-            Real::make_root(path).map_err(failed)?;
+            has_made = Real::make_root(path).map_err(|source| OpenError::create(shown.clone(), source))?;
         }
         let sys = Real::open_root(path).map_err(failed)?;
         lock(&sys, &shown)?;
-        let opened = Self::mount(sys, &shown)?;
-        opened.0.inner.keep_room();
-        Ok(opened)
+        let (store, opened) = Self::mount(sys, &shown)?;
+        store.inner.keep_room();
+        Ok((store, if has_made { Opened::Created } else { opened }))
     }
 
     /// Opens the store in a directory beside a daemon that may be serving it: takes no lock, and
@@ -169,9 +208,12 @@ impl Fs<Real> {
             _ => OpenError::Io { path: shown.clone(), source },
         })?;
         match state(&sys, &shown)? {
-            State::Store(_) => Ok(Self::beside(sys)),
+            State::Store(_) => match skeleton::fault(&sys, false) {
+                Some(why) => Err(OpenError::Unsuitable { path: shown, why }),
+                None => Ok(Self::beside(sys)),
+            },
             State::Empty => Err(OpenError::NoStore(shown)),
-            State::Foreign(found) => Err(OpenError::NotAStore { path: shown, found }),
+            State::Foreign(found) => Err(foreign(&sys, shown, found)),
         }
     }
 }
@@ -195,7 +237,7 @@ impl<S: Sys> Fs<S> {
                 initialise(&files).map_err(|source| OpenError::Io { path: shown.to_owned(), source })?;
                 Opened::Initialised
             }
-            State::Foreign(found) => return Err(OpenError::NotAStore { path: shown.to_owned(), found }),
+            State::Foreign(found) => return Err(foreign(files.sys(), shown.to_owned(), found)),
         };
         Ok((Self::new(files), opened))
     }
@@ -208,7 +250,8 @@ fn state(sys: &impl Sys, shown: &str) -> Result<State, OpenError> {
             let mut buffer = vec![0; 64 << 10];
             let read = sys.read_at(&file, &mut buffer, 0).map_err(failed)?;
             let wrong = |why: String| OpenError::Format { path: shown.to_owned(), why };
-            let root: Root = serde_json::from_slice(&buffer[..read]).map_err(|e| wrong(e.to_string()))?;
+            let root: Root = serde_json::from_slice(&buffer[..read])
+                .map_err(|_| wrong("is damaged; restore it from a backup of this store".to_owned()))?;
             if root.format > FORMAT {
                 return Err(wrong(format!(
                     "format {} was written by a newer wharfinger; this one reads {FORMAT}",
@@ -221,7 +264,7 @@ fn state(sys: &impl Sys, shown: &str) -> Result<State, OpenError> {
         Err(e) => return Err(failed(e)),
     }
     // What an interrupted initialisation leaves is still empty: its directories, and nothing in them.
-    let ours: Vec<String> = skeleton().filter(|path| !path.contains('/')).collect();
+    let ours: Vec<String> = skeleton::directories().filter(|path| !path.contains('/')).collect();
     let mut foreign = None;
     sys.read_dir(".", &mut |name, kind| {
         let expected = kind == Kind::Directory && (name == "lost+found" || ours.iter().any(|o| o == name));
@@ -242,7 +285,7 @@ fn state(sys: &impl Sys, shown: &str) -> Result<State, OpenError> {
 }
 
 fn initialise(files: &Files<impl Sys>) -> io::Result<()> {
-    files.ensure_dirs(skeleton())?;
+    files.ensure_dirs(skeleton::directories())?;
     let root = Root { format: FORMAT, id: world::uuid(), features: Vec::new() };
     let mut json = serde_json::to_vec(&root)?;
     json.push(b'\n');
@@ -290,13 +333,31 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_directory_is_made_only_where_it_is_the_default() {
+    fn an_absent_directory_is_made_with_its_parents_unless_that_is_forbidden() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("data");
+        let path = dir.path().join("srv/registry/data");
         assert!(matches!(open(&path, Init::EmptyDirectory), Err(OpenError::Absent(_))));
         assert!(matches!(open(&path, Init::Never), Err(OpenError::Absent(_))));
-        assert!(!path.exists());
-        assert_eq!(open(&path, Init::CreateDirectory).unwrap(), Opened::Initialised);
+        assert!(!dir.path().join("srv").exists());
+        assert!(!inspect(&path, Init::CreateDirectory).unwrap());
+        assert!(!dir.path().join("srv").exists(), "looking makes nothing");
+        assert_eq!(open(&path, Init::CreateDirectory).unwrap(), Opened::Created);
+        assert_eq!(open(&path, Init::CreateDirectory).unwrap(), Opened::Existing);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_told_with_who_tried() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        for looked in [inspect(&dir.path().join("file/data"), Init::CreateDirectory).unwrap_err()] {
+            assert!(
+                looked.to_string().contains("not a directory") || looked.to_string().contains("Not a directory"),
+                "{looked}"
+            );
+        }
+        std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
+        let looked = inspect(&dir.path().join("link/data"), Init::CreateDirectory).unwrap_err();
+        assert!(looked.to_string().contains("(running as uid "), "{looked}");
     }
 
     #[test]
@@ -330,7 +391,9 @@ mod tests {
     fn a_newer_format_and_garbage_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path(), Init::EmptyDirectory).unwrap();
-        for (json, why) in [(r#"{"format":99,"id":"67e55044-10b1-426f-9247-bb680e5fe0c8"}"#, "newer"), ("{", "EOF")] {
+        for (json, why) in
+            [(r#"{"format":99,"id":"67e55044-10b1-426f-9247-bb680e5fe0c8"}"#, "newer"), ("{", "is damaged")]
+        {
             std::fs::write(dir.path().join("ROOT.json"), json).unwrap();
             assert!(open(dir.path(), Init::CreateDirectory).unwrap_err().to_string().contains(why));
         }
