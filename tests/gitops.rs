@@ -276,7 +276,11 @@ fn what_gets_past_the_check_is_told_by_the_registry_and_put_right_by_the_next_ro
     let config = registry.soon("it sees the broken file", |it| Some(it.config()).filter(|c| c["current"] == false));
     assert!(config["problems"][0].as_str().unwrap().contains("config/current/access-control.json:"), "{config}");
     assert_eq!(metric(), "0");
-    assert!(fs::read_to_string(&registry.log).unwrap().contains("configuration reload rejected; previous version still active"));
+    assert!(
+        fs::read_to_string(&registry.log)
+            .unwrap()
+            .contains("configuration reload rejected; previous version still active")
+    );
     assert_eq!((registry.push("alice"), registry.push("bob")), (202, 403));
 
     place.pulled(&good);
