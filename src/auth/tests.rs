@@ -76,6 +76,14 @@ mod own {
         assert_eq!(issuer(&new).verify(&users, &of_old, now), Err(Refused::Signature));
     }
 
+    /// Tokens given out before an update name the key by it.
+    #[test]
+    fn the_id_of_a_key_is_a_hash_of_its_public_half() {
+        // RFC 8410 §10.3; the id by: openssl pkey -pubout -outform DER, sha256, the first 12 bytes in base64url.
+        let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+        assert_eq!(format!("{:?}", issuer(key)), r#"Issuer(keys ["oekVYFTgT6yJmuny"], for "registry")"#);
+    }
+
     #[test]
     fn keys_made_by_openssl_are_read_and_others_refused() {
         for (args, good) in [

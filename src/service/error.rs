@@ -57,8 +57,8 @@ pub enum Error {
     },
     /// A login is needed, and there is no address known to which a client could send a password safely.
     #[error(
-        "a login is needed, but not by plain HTTP as {}: set REGISTRY_PUBLIC_URL to the https address that clients \
-         use, or REGISTRY_TRUSTED_PROXIES to the address of the proxy that terminates TLS",
+        "no login by plain HTTP as {}: set REGISTRY_PUBLIC_URL to the https address that clients use, or name the TLS \
+         proxy in REGISTRY_TRUSTED_PROXIES",
         .0.as_ref().map_or("an unknown host", |host| host.as_str())
     )]
     LoginUnsafe(Option<Authority>),
