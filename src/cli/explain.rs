@@ -1,4 +1,4 @@
-//! `wharfinger explain USER ACTION REPOSITORY`: what would be decided, and by what.
+//! `wharfinger explain USER ACTION REPOSITORY`: whether a user may do something, and why.
 
 use crate::{
     access::{Ceiling, Facts, Step},

@@ -1,4 +1,4 @@
-//! One flag for each row of the table of variables; clap is told about them from that table.
+//! One flag for each row of the table of variables, from which clap gets them.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use crate::config::{VARS, Var};
 
-/// The flags given: the variable each stands for and its text, not yet judged.
+/// The flags that were given: the variable of each and its text, not yet checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub Vec<(&'static str, OsString)>);
 
@@ -39,7 +39,7 @@ pub(super) fn after_own_options(subcommand: Command) -> Command {
     if subcommand.get_name() == "serve" {
         return subcommand;
     }
-    // clap leaves out of a subcommand what it has under the same id.
+    // clap does not pass a global flag on to a subcommand that has its own under the same id.
     let flags = VARS.iter().map(|var| arg(var).help_heading(HEADING).hide_short_help(true));
     subcommand.help_template(TEMPLATE).args(flags).mut_subcommands(after_own_options)
 }

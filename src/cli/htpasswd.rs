@@ -1,10 +1,10 @@
 //! `wharfinger htpasswd`: edits the users of an htpasswd file.
 
-use super::{EX_CONFIG, cause, password, print_problems};
+use super::{EX_CONFIG, password, print_problems};
 use crate::{
     auth::{self, COSTS, Password, USUAL_COST, Unedited, Users},
     config::{Problem, Problems},
-    files::replace,
+    files::{cause, replace},
 };
 use clap::{Args, Subcommand, ValueHint};
 use serde_json::json;
@@ -105,19 +105,19 @@ fn cost(text: &str) -> Result<u32, String> {
     number.ok_or_else(|| format!("the cost must be a number from {} to {}", COSTS.start(), COSTS.end()))
 }
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 enum Failure {
-    /// It was understood and refused.
+    /// It was refused.
     Refused(String),
     /// There is nothing to read a password from.
     Usage(String),
     /// The file cannot be replaced.
     Unwritten(io::Error),
-    /// The file is not named, cannot be read, or has lines that cannot be used.
+    /// The file is not set, cannot be read, or has invalid lines.
     Configuration(Problems),
 }
 
-/// Does it; `configured` tells the file of the configuration.
+/// Runs the command; `configured` returns the file from the configuration.
 pub(super) fn htpasswd(asked: Htpasswd, configured: impl FnOnce() -> Result<PathBuf, Problems>) -> ExitCode {
     let path = match asked.file.map_or_else(configured, Ok) {
         Ok(path) => path,
@@ -151,7 +151,7 @@ pub(super) fn htpasswd(asked: Htpasswd, configured: impl FnOnce() -> Result<Path
 }
 
 fn add(path: &Path, name: &str, source: Source, hashing: Hashing) -> Result<(), Failure> {
-    // Before anybody is asked for a password.
+    // Before asking for a password.
     let before = match replace::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => text(path, read)?,
@@ -208,7 +208,7 @@ fn new_hash(name: &str, source: Source, hashing: Hashing) -> Result<String, Fail
     password.hash(hashing.cost).map_err(|unhashed| refused(&unhashed))
 }
 
-/// Changes the file by what `change` makes of it as it is by then.
+/// Changes the file, from the content that it has under the lock.
 fn edit(path: &Path, change: impl Fn(&auth::Htpasswd) -> Result<String, Unedited>) -> Result<(), Failure> {
     replace::replace(path, |old| {
         let old = text(path, Ok(old.unwrap_or_default().to_vec()))?;
@@ -216,7 +216,7 @@ fn edit(path: &Path, change: impl Fn(&auth::Htpasswd) -> Result<String, Unedited
     })
 }
 
-/// The same for a file that has to be there.
+/// The same for a file that must exist.
 fn edit_existing(path: &Path, change: impl Fn(&auth::Htpasswd) -> Result<String, Unedited>) -> Result<(), Failure> {
     text(path, replace::read(path))?;
     edit(path, change)
@@ -237,7 +237,7 @@ fn malformed(path: &Path, wrong: Vec<auth::Problem>) -> Failure {
     Failure::Configuration(Problems(wrong.into_iter().map(place).collect()))
 }
 
-/// Prints to stdout; a reader that is gone changes nothing about what was done.
+/// Prints to stdout. A closed stdout does not undo what was done.
 fn say(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     auth::{Issuer, new_signing_key},
-    files::replace,
+    files::{cause, replace},
 };
 use clap::{Subcommand, ValueHint};
 use std::{
@@ -42,7 +42,8 @@ pub(super) fn key(Key::New { path, rotate }: Key) -> ExitCode {
         }
         Err(why) => {
             // A closed stderr must not turn a clear exit code into a panic.
-            let _ = writeln!(io::stderr().lock(), "wharfinger: cannot create a key in {}: {why}", path.display());
+            let _ =
+                writeln!(io::stderr().lock(), "wharfinger: cannot create a key in {}: {}", path.display(), cause(&why));
             ExitCode::FAILURE
         }
     }
@@ -59,7 +60,7 @@ fn new(path: &Path, rotate: bool) -> io::Result<String> {
             Err(io::Error::other("the file exists; add --rotate to put a new key in front of the existing ones"))
         }
         (Some(old), true) => {
-            // What is kept has to be of use.
+            // The keys that are kept must be usable.
             Issuer::parse(old, "", "").map_err(io::Error::other)?;
             Ok([key.as_bytes(), old].concat())
         }

@@ -192,15 +192,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The cause of an I/O error as it ends a sentence: `address already in use`.
-fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_ascii_lowercase());
-    first.into_iter().chain(chars).collect()
-}
-
 /// Prints to stderr, one line for each problem.
 fn print_problems(problems: &Problems) {
     let count = problems.0.len();

@@ -1,5 +1,5 @@
-//! Where the commands get a password from: the terminal, without showing it, or one line of stdin.
-//! Never from the arguments, which every user of the machine can read.
+//! Reads passwords from the terminal, without showing them, or from one line of stdin. Never from
+//! the arguments, which every user of the machine can read.
 
 use rustix::{
     io::Errno,
@@ -7,7 +7,7 @@ use rustix::{
 };
 use std::io::{self, IsTerminal, Read, Stdin, Write};
 
-/// The longest line a terminal gives; no password is nearly as long.
+/// The longest line that a terminal returns; no password is nearly as long.
 const LONGEST: usize = 4096;
 
 /// Why there is no password.
@@ -29,8 +29,8 @@ pub(super) enum NoPassword {
     Io(#[from] io::Error),
 }
 
-/// Asks for what `questions` say, which has to be the same each time; from a stdin that is no
-/// terminal one line is taken if that is `allowed`. Only the line's end is cut.
+/// Asks each of the `questions`, whose answers must be the same. If stdin is not a terminal, reads
+/// one line from it, if that is `allowed`. Only the line break is removed.
 pub(super) fn get(questions: &[String], allowed: bool) -> Result<String, NoPassword> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
@@ -60,7 +60,7 @@ fn one_line(stdin: Stdin) -> Result<String, NoPassword> {
 struct Quiet {
     stdin: Stdin,
     before: Termios,
-    /// The key that gives up.
+    /// The interrupt key, which cancels.
     interrupt: u8,
 }
 
@@ -69,7 +69,7 @@ impl Quiet {
         let before = tcgetattr(&stdin)?;
         let interrupt = before.special_codes[SpecialCodeIndex::VINTR];
         let mut quiet = before.clone();
-        // Keys make no signals, which would end us with the terminal still quiet. The interrupt
+        // No signals from keys: one would end the process with the terminal still quiet. The interrupt
         // key ends the line instead.
         quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
         quiet.local_modes.insert(LocalModes::ICANON);
@@ -79,7 +79,7 @@ impl Quiet {
     }
 
     fn ask(&self, question: &str) -> Result<String, NoPassword> {
-        // Not on stdout, which may go into a file. If stderr is gone nobody waits for the question.
+        // Not on stdout, which may be redirected. If stderr is closed there is nobody to ask.
         let _ = write!(io::stderr(), "{question}: ");
         let answer = self.line();
         let _ = writeln!(io::stderr());
@@ -90,7 +90,7 @@ impl Quiet {
         }
     }
 
-    /// One line as it is typed. Past all buffers, as only the terminal knows where it ends.
+    /// One line as it is typed, unbuffered, since only the terminal knows where it ends.
     fn line(&self) -> Result<Vec<u8>, NoPassword> {
         let mut line = vec![0; LONGEST];
         let len = loop {
@@ -112,7 +112,7 @@ impl Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        // A terminal that is gone shows nothing either.
+        // If the terminal is gone there is nothing to restore.
         let _ = tcsetattr(&self.stdin, OptionalActions::Now, &self.before);
     }
 }

@@ -1,4 +1,4 @@
-//! How far a long command is: a line on the terminal, nothing in a pipe.
+//! Progress of a long command: a line on a terminal, nothing in a pipe.
 
 use crate::registry::{CollectionStep, Follow};
 use async_trait::async_trait;
@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Time between two changes of the line.
+/// Time between two updates of the line.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// A line on stderr that says what is being done. It is wiped out at the end.
+/// A line on stderr with the current step. It is cleared at the end.
 pub(super) struct Progress {
     is_shown: bool,
     last: Mutex<Option<Instant>>,
@@ -22,14 +22,14 @@ impl Progress {
         Self { is_shown: io::stderr().is_terminal(), last: Mutex::new(None) }
     }
 
-    /// Shows `what` and how much of it is done, unless the line has only just changed.
+    /// Shows `what` and how much of it is done, unless the line has just been updated.
     pub(super) fn show(&self, what: &str, done: u64) {
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !self.is_shown || last.is_some_and(|last| last.elapsed() < EVERY) {
             return;
         }
         *last = Some(Instant::now());
-        // A terminal that is gone is told nothing.
+        // If the terminal is gone there is nobody to show it to.
         let _ = write!(io::stderr(), "\r\x1b[K{what} {done}");
     }
 }

@@ -1,14 +1,13 @@
 //! `wharfinger serve`: listen, open the storage, serve until a signal ends it.
 
 use super::{
-    cause,
     log::{self, ConfigureLog, before_waiting, start_log},
     upkeep,
 };
 use crate::{
     auth::new_signing_key,
     config::{AuthType, Env, Live, Pending, SigningKey, Warning, Watch},
-    files::Syncing,
+    files::{Syncing, cause},
     registry::Registry,
     server::{self, Options, Reactors, Shutdown, Tls, Trigger},
     service::{Face, Login, Realm, State, Telemetry, app},
@@ -26,12 +25,12 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-/// Threads for what may block; more than this wait their turn. Those who serve connections share them out, but each has
-/// some: a disk that stands still for a moment must not hold back what needs another.
+/// Threads for blocking work; more work than this waits. The reactors share them, but each has a minimum: a disk that
+/// hangs for a moment must not hold up work on another.
 const BLOCKING_THREADS: usize = 128;
 const LEAST_BLOCKING_THREADS: usize = 16;
 
-/// Freed memory that is kept for what is allocated next: as much as a few parts of uploads.
+/// Freed memory that the allocator keeps: a few parts of uploads.
 const KEPT_FREE: usize = 2 << 20;
 
 /// How long the last log lines may take: nobody may read them.
@@ -69,8 +68,8 @@ fn serve_logged(env: Env, configure_log: ConfigureLog, warnings: &[Warning], pen
     }
 }
 
-/// Threads that serve connections, one for each core, and a runtime for everything else: accepting them, and what the
-/// daemon does by itself.
+/// Threads that serve connections, one for each core, and a runtime for everything else: accepting connections, and
+/// the background tasks of the daemon.
 fn threads() -> io::Result<(Reactors, Runtime)> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let blocking = (BLOCKING_THREADS / cores).max(LEAST_BLOCKING_THREADS);
@@ -83,7 +82,7 @@ async fn run(env: Env, configure_log: ConfigureLog, pending: Pending, reactors: 
     if let Some(files) = server::raise_descriptor_limit() {
         info!("open file limit: {files}");
     }
-    // First of all: whoever starts us learns at once if the address is taken.
+    // First, so that an address in use is reported at once.
     let listener = listen(env.listen()).await?;
     let admin = match env.admin_addr {
         Some(address) => Some(listen(address).await?),
@@ -150,7 +149,7 @@ async fn run(env: Env, configure_log: ConfigureLog, pending: Pending, reactors: 
     let face = if admin.is_some() { Face::Registry } else { Face::Everything };
     let options = |tls| Options { limits: first.limits.clone(), tls, reactors: reactors.clone() };
     let main = server::run(listener, app(state(face)), options(tls), shutdown.clone());
-    // Probes and scrapers come by an address of the operator's own: no TLS there.
+    // Probes and scrapers use an address of the operator's own, without TLS.
     let inside =
         admin.map(|listener| server::run(listener, app(state(Face::Admin)), options(None), Shutdown::clone(&shutdown)));
     match inside {
@@ -191,7 +190,7 @@ async fn report_pending(pending: Pending, generation: Arc<ArcSwap<Live>>, hangup
     }
 }
 
-/// Makes the key of the token service unless there is one.
+/// Creates the key of the token service unless there is one.
 async fn make_signing_key(store: &Fs) -> Result<(), String> {
     let key = new_signing_key().map_err(|_| "cannot create a signing key: the system provides no random numbers")?;
     match store.ensure_signing_key(key.into()).await {
@@ -202,7 +201,7 @@ async fn make_signing_key(store: &Fs) -> Result<(), String> {
     Ok(())
 }
 
-/// How callers prove who they are: decided here, once.
+/// How callers prove who they are; decided once.
 fn login(env: &Env) -> Result<Login, String> {
     Ok(match (env.auth_type, &env.auth_token_signingkey) {
         (AuthType::None, _) => Login::None,
@@ -218,7 +217,7 @@ fn login(env: &Env) -> Result<Login, String> {
             (Some(realm), Some(service)) => {
                 Login::Elsewhere { realm: realm.clone(), service: service.clone(), told: Arc::default() }
             }
-            // Refused before this; never to be served as if it were none.
+            // The configuration was refused before this; it must never be served as if it were `none`.
             _ => return Err("REGISTRY_AUTH_TYPE=token needs REGISTRY_AUTH_TOKEN_REALM and _SERVICE".to_owned()),
         },
     })
@@ -272,7 +271,7 @@ fn keep_freed_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT_FREE)));
 }
 
-/// Says where we are and how to push.
+/// Logs the address and how to push.
 fn greet(env: &Env, listener: &TcpListener) {
     let address = listener.local_addr().map_or(env.listen(), |address| address);
     info!("listening on {address}");

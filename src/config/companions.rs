@@ -5,7 +5,7 @@ use super::problems::{Problem, Problems, Warning};
 use super::safety;
 use super::values::{AuthType, is_loopback};
 
-/// Adds what is missing beside what was given.
+/// Reports what is missing beside what was set.
 pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
     let mut needs = |name: &str, needed: &str| {
         if !env.is_given(needed) {
@@ -25,7 +25,7 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
         AuthType::None => {}
         AuthType::Basic => {
             needs("REGISTRY_AUTH_TYPE=basic", "REGISTRY_AUTH_HTPASSWD");
-            // Clients are sent to an address for their tokens, which must be one they can reach.
+            // Clients are sent to the token service, so its address must be one that they can reach.
             let known = env.public_url.is_some() || env.tls_cert.is_some() || !env.trusted_proxies.is_empty();
             if env.auth_token_signingkey.is_some() && !known && !env.host.is_loopback() {
                 needs("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "REGISTRY_PUBLIC_URL");
@@ -40,7 +40,7 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
     if env.access_control_enabled {
         needs("REGISTRY_ACCESS_CONTROL_ENABLED", "REGISTRY_ACCESS_CONTROL_CONFIG");
     }
-    // Whoever writes a list of rules believes that it rules.
+    // An operator who configures rules expects that they apply.
     if env.is_given("REGISTRY_ACCESS_CONTROL_CONFIG") && !env.access_control_enabled {
         let message = "needs REGISTRY_ACCESS_CONTROL_ENABLED=true; otherwise the rules are not applied";
         problems.push(Problem::of_key("REGISTRY_ACCESS_CONTROL_CONFIG", message));
@@ -90,7 +90,7 @@ fn login_in_clear_text(env: &Env, warnings: &mut Vec<Warning>) {
 fn auth_without_effect(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
     let basic =
         ["REGISTRY_AUTH_HTPASSWD", "REGISTRY_AUTH_TOKEN_SIGNINGKEY"].map(|name| (name, AuthType::Basic, "basic"));
-    // Who issues and for whom is a matter of our own tokens too.
+    // The built-in token service uses these two as well.
     let own = env.auth_type == AuthType::Basic && env.auth_token_signingkey.is_some();
     let of_both = ["REGISTRY_AUTH_TOKEN_SERVICE", "REGISTRY_AUTH_TOKEN_ISSUER"];
     let token = TOKEN.iter().filter(|name| !(own && of_both.contains(name)));
@@ -99,7 +99,7 @@ fn auth_without_effect(env: &Env, problems: &mut Problems, warnings: &mut Vec<Wa
     for (name, _, word) in idle {
         let message = format!("has no effect without REGISTRY_AUTH_TYPE={word}");
         let problem = Problem::of_key(name, message);
-        // Whoever chose a type knows what is off; whoever chose none may believe that a user file protects.
+        // An operator who chose a type knows what is off. One who chose none may believe that a user file protects.
         if env.is_given("REGISTRY_AUTH_TYPE") {
             warnings.push(Warning(problem));
         } else {
@@ -115,7 +115,7 @@ fn auth_without_effect(env: &Env, problems: &mut Problems, warnings: &mut Vec<Wa
 fn pages(env: &Env, problems: &mut Problems) {
     let (default, max) = (env.pagination_default_limit, env.pagination_max_limit);
     let both = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT") && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");
-    // With a settings file the other half may be there: then `Live` compares.
+    // The settings file may set the other one; then `Live` compares them.
     if default > max && (both || env.settings.is_none()) {
         let message = format!("{default} is more than REGISTRY_PAGINATION_MAX_LIMIT ({max})");
         problems.push(Problem::of_key("REGISTRY_PAGINATION_DEFAULT_LIMIT", message));

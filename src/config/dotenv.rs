@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::problems::{Problem, Problems};
+use crate::files::cause;
 
 /// One assignment of a `.env` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) struct Assignment {
     pub(super) line: usize,
 }
 
-/// Hands out one line at a time, so that whoever asks knows how far the parser has read.
+/// Returns one line at a time, so that the caller knows how far the parser has read.
 struct Lines<'a> {
     left: &'a [u8],
     taken: Rc<Cell<usize>>,
@@ -49,7 +50,7 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<Assignment> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            problems.push(Problem::of_file(path, format!("cannot be read: {error}")));
+            problems.push(Problem::of_file(path, format!("cannot read the file: {}", cause(&error))));
             return Vec::new();
         }
     };

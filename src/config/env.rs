@@ -1,4 +1,4 @@
-//! The boot environment: flags, variables and `.env` become one typed, flat value that never changes while running.
+//! The boot settings: flags, variables and `.env` become one typed, flat value that does not change while running.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -41,34 +41,34 @@ impl Place {
     }
 }
 
-/// Everything decided before the start; one field per row of [`VARS`].
+/// The boot settings; one field for each row of [`VARS`].
 #[derive(Clone, Debug)]
 pub struct Env {
     /// Address to listen on.
     pub host: IpAddr,
     /// Port to listen on; 0 = any free port.
     pub port: u16,
-    /// Address for metrics and readiness, if not the main one.
+    /// Address for metrics and health details, if not the main one.
     pub admin_addr: Option<SocketAddr>,
-    /// The address clients use.
+    /// The URL that clients use.
     pub public_url: Option<PublicUrl>,
-    /// Peers whose forwarding headers are believed.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// PEM certificate chain; set if and only if `tls_key` is.
     pub tls_cert: Option<PathBuf>,
     /// PEM private key.
     pub tls_key: Option<PathBuf>,
-    /// PEM authorities that client certificates must come from; only with `tls_cert`.
+    /// PEM CA certificates that must have signed client certificates; only with `tls_cert`.
     pub tls_client_ca: Option<PathBuf>,
-    /// Root of the data.
+    /// The storage directory.
     pub storage_path: PathBuf,
-    /// Whether an empty root may be initialised.
+    /// Whether an empty storage directory may be initialised.
     pub storage_init: StorageInit,
-    /// How long an unfinished upload outlives its last byte.
+    /// How long an unfinished upload is kept after its last byte.
     pub upload_timeout: Duration,
     /// Time between two searches for expired uploads.
     pub upload_cleanup_interval: Duration,
-    /// Who a caller has to be.
+    /// How callers prove who they are.
     pub auth_type: AuthType,
     /// Realm of the password challenge.
     pub auth_realm: String,
@@ -82,21 +82,21 @@ pub struct Env {
     pub auth_token_issuer: Option<String>,
     /// Key, certificate or JWKS that its tokens are verified with.
     pub auth_token_publickey: Option<PathBuf>,
-    /// Signing key of the own token service.
+    /// Signing key of the built-in token service.
     pub auth_token_signingkey: Option<SigningKey>,
-    /// Whether the rules decide.
+    /// Whether access rules apply.
     pub access_control_enabled: bool,
-    /// The file of rules.
+    /// The file with the access rules.
     pub access_control_config: Option<PathBuf>,
-    /// The file of settings.
+    /// The settings file.
     pub settings: Option<PathBuf>,
-    /// Names on a catalog page by default.
+    /// Names on a page of the catalog by default.
     pub pagination_default_limit: usize,
     /// Most names on a page.
     pub pagination_max_limit: usize,
-    /// Least important lines logged.
+    /// Least severe level that is logged.
     pub log_level: LogLevel,
-    /// Look of the log.
+    /// Format of the log.
     pub log_format: LogFormat,
     given: BTreeMap<&'static str, Place>,
 }
@@ -110,7 +110,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Judges the variables of Distribution by the settings that are in force beside them.
+    /// Reports the variables of Distribution, whose harm depends on the settings in force.
     pub(super) fn judged_by(mut self, live: &Live) -> Self {
         for foreign in &self.distribution {
             foreign.judge(live, &mut self.problems, &mut self.warnings);
@@ -158,11 +158,11 @@ impl Default for Env {
 impl Env {
     /// Reads variables, the `.env` file (if it exists) and flags (variable name and value).
     ///
-    /// A flag beats the environment, the environment beats `.env`, `.env` beats the default.
-    /// Nothing else is looked at, except that `$NAME` inside `.env` means the process environment.
+    /// A flag overrides the environment, which overrides `.env`, which overrides the default.
+    /// Nothing else is read, except that `$NAME` inside `.env` means the process environment.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All problems at once.
     pub fn load(
         vars: impl IntoIterator<Item = (OsString, OsString)>,
         dotenv: Option<&Path>,
@@ -172,7 +172,7 @@ impl Env {
         reading.problems.or((reading.env, reading.warnings))
     }
 
-    /// Whether someone set this variable, as opposed to its default being in force.
+    /// Whether this variable was set, rather than being at its default.
     pub fn is_given(&self, name: &str) -> bool {
         self.given.contains_key(name)
     }
@@ -182,7 +182,7 @@ impl Env {
         self.given.get(name)
     }
 
-    /// Whether the operator named the storage root (an unasked `./data` is treated more freely).
+    /// Whether the operator set the storage directory.
     pub fn storage_is_explicit(&self) -> bool {
         self.is_given("REGISTRY_STORAGE_PATH")
     }
@@ -193,7 +193,7 @@ impl Env {
     }
 }
 
-/// The variables of this process: the only place that asks for them.
+/// The environment variables of this process; nothing else reads them.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn of_process() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
@@ -217,11 +217,11 @@ pub(super) fn values(
     gather(vars, dotenv, flags).values.into_iter().map(|(name, (value, _))| (name, value)).collect()
 }
 
-/// The path of the htpasswd file alone, for the commands that edit it: what is wrong or missing
-/// beside it is no reason not to make the first user.
+/// Only the path of the htpasswd file, for the commands that edit it: the first user can be added
+/// before the rest of the configuration is complete.
 ///
 /// # Errors
-/// What is wrong with the variable; where nobody set it, also everything that may be why.
+/// What is wrong with the variable; if it is not set, also every problem that may explain why.
 pub fn htpasswd_path(
     vars: impl IntoIterator<Item = (OsString, OsString)>,
     dotenv: Option<&Path>,
@@ -264,7 +264,7 @@ fn gather(
     gathered
 }
 
-/// Values by variable, stronger places having replaced weaker ones.
+/// The value of each variable from the place that takes precedence.
 #[derive(Default)]
 struct Gathered {
     values: BTreeMap<&'static str, (OsString, Place)>,
@@ -290,7 +290,7 @@ impl Gathered {
         }
     }
 
-    /// Reads the values into `env`; what is wrong with them, in the order of the table.
+    /// Reads the values into `env` and returns their problems, in the order of the table.
     fn read_into(&self, env: &mut Env) -> Problems {
         let text = |(value, _): &(OsString, Place)| value.to_str().map(str::to_owned);
         let texts = self.values.iter().filter_map(|(name, given)| Some((*name, text(given)?)));

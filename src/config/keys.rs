@@ -1,4 +1,4 @@
-//! What a key of `settings.toml` is and how its value is judged; the keys are in [`super::key_table`].
+//! What a key of `settings.toml` is and how its value is checked; the keys are in [`super::key_table`].
 
 use super::live::Live;
 use super::values;
@@ -16,7 +16,7 @@ pub enum Unit {
     Seconds,
 }
 
-/// How a value reaches the generation.
+/// How a value is put into the generation.
 #[derive(Debug)]
 pub(super) enum Set {
     Number(fn(&mut Live, u64)),
@@ -49,7 +49,7 @@ pub struct Key {
     pub help: &'static str,
     /// When a change takes effect.
     pub applies: Applies,
-    /// The variable that wins over this key when it is set.
+    /// The variable that overrides this key when it is set.
     pub locked_by: Option<&'static str>,
     pub(super) set: Set,
 }
@@ -129,7 +129,7 @@ impl Key {
         Self { applies: Applies::Restart, ..self }
     }
 
-    /// This variable wins over the key.
+    /// This variable overrides the key.
     pub(super) const fn locked_by(self, variable: &'static str) -> Self {
         Self { locked_by: Some(variable), ..self }
     }
@@ -155,6 +155,17 @@ impl Key {
             Set::Line(_) => format!("a line of at most {} characters", self.max),
             Set::Word(words, _) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
         }
+    }
+
+    /// The accepted values, for a problem: "must be …".
+    pub(super) fn wanted(&self) -> String {
+        let kind = match (&self.set, self.unit) {
+            (Set::Number(_) | Set::OrAuto(_), Unit::Bytes) => "a size from ",
+            (Set::Number(_) | Set::OrAuto(_), Unit::Count | Unit::Seconds) => "a number from ",
+            (Set::Word(..), _) => "one of ",
+            (Set::Switch(_) | Set::Line(_), _) => "",
+        };
+        format!("{kind}{}", self.range())
     }
 
     /// Applies a word to the generation.
@@ -184,7 +195,7 @@ impl Key {
         match &self.set {
             Set::Number(set) => set(live, number),
             Set::OrAuto(set) => set(live, Some(number)),
-            Set::Word(..) | Set::Switch(_) | Set::Line(_) => return Err(format!("must be {}", self.range())),
+            Set::Word(..) | Set::Switch(_) | Set::Line(_) => return Err(format!("must be {}", self.wanted())),
         }
         Ok(())
     }
@@ -196,7 +207,7 @@ impl Key {
                 set(live, on);
                 Ok(())
             }
-            _ => Err(format!("must be {}, not a boolean", self.range())),
+            _ => Err(format!("must be {}, not a boolean", self.wanted())),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Bounds on what a connection may take, and how long a stop may last.
+//! Limits of connections and of the shutdown.
 
 use std::time::Duration;
 
-/// Bounds of the listener and its connections.
+/// Limits of the listener and its connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest request head in bytes.
@@ -15,17 +15,17 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Longest pause inside a request body.
     pub upload_stall: Duration,
-    /// Longest time a client may take nothing of a response.
+    /// Longest time in which a client reads nothing of a response.
     pub download_stall: Duration,
     /// Length of the TLS handshake.
     pub tls_handshake: Duration,
-    /// Most connections at once; one more waits in the kernel's backlog.
+    /// Most connections at once; further ones wait in the kernel's backlog.
     pub connections: usize,
     /// Most concurrent streams of one HTTP/2 connection.
     pub h2_streams: u32,
     /// After the first signal: how long the listener still accepts, so that load balancers notice.
     pub shutdown_lag: Duration,
-    /// After the lag: how long requests in flight may take.
+    /// After that: how long requests in progress may take.
     pub drain: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The tables of `settings.toml` that come any number of times (`[[retention]]`): one row for each
+//! The tables of `settings.toml` that may be repeated (`[[retention]]`): one row for each
 //! key, from which the reader and the reference are made.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::registry::settings::{ImmutableTags, RetentionRule};
 const MOST_TAGS: u64 = 1_000_000;
 const MOST_DAYS: u64 = 36_500;
 
-/// A table that comes any number of times.
+/// A table that may be repeated.
 #[derive(Debug)]
 pub struct List {
     /// The name of the table.
@@ -25,7 +25,7 @@ pub struct List {
     pub(super) add: fn(&mut Live, Draft),
 }
 
-/// A key of a table that comes any number of times.
+/// A key of a table that may be repeated.
 #[derive(Debug)]
 pub struct ListKey {
     /// Its name in the table.
@@ -50,7 +50,7 @@ pub(super) enum SetItem {
     Number(u64, u64, fn(&mut Draft, u64)),
 }
 
-/// A table as far as it is read: the values of whatever table it is.
+/// A table while it is read; holds the values of any kind of table.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     repositories: Patterns,
@@ -74,7 +74,8 @@ impl ListKey {
 
     /// The accepted values with an example, for a problem.
     pub(super) fn wanted(&self) -> String {
-        format!("{}, such as {}", self.range(), self.example)
+        let number = if matches!(self.set, SetItem::Number(..)) { "a number from " } else { "" };
+        format!("{number}{}, such as {}", self.range(), self.example)
     }
 
     pub(super) fn set_text(&self, draft: &mut Draft, text: &str) -> Value<()> {
@@ -202,7 +203,7 @@ pub static LISTS: &[List] = &[
             },
         ],
         add: |live, draft| {
-            // Required: without it there is a problem, and nothing is added.
+            // Required: without it there is a problem, and the table is not added.
             if let Some(tags) = draft.tags {
                 let tags = ImmutableTags { repositories: draft.repositories, tags };
                 Arc::make_mut(&mut live.registry).immutable.push(tags);

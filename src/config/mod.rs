@@ -1,4 +1,4 @@
-//! Configuration: the boot environment and the files it names become an [`Env`] and a [`Live`] generation.
+//! Configuration: the boot settings and the files they name become an [`Env`] and a [`Live`] generation.
 //!
 //! Nothing here serves, prints or exits; what is wrong comes back as [`Problems`], all at once.
 //! The tables [`VARS`] and [`KEYS`] are the only description of what can be configured: the
@@ -55,13 +55,13 @@ pub use watch::Watch;
 /// Everything that was read, right or wrong.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What does not change while running; a value that is wrong stands at its default here.
+    /// What does not change while running; a wrong value is at its default here.
     pub env: Env,
-    /// The first generation, under the same condition.
+    /// The first generation; here too a wrong value is at its default.
     pub live: Live,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
-    /// What is wrong; unless empty, nothing may be served from this report.
+    /// What is wrong; unless this is empty, nothing may be served from this report.
     pub problems: Problems,
 }
 
@@ -75,8 +75,8 @@ impl Report {
     }
 }
 
-/// Reads the environment (see [`Env::load`]) and then every file it names, even if something is
-/// wrong on the way, so that one start tells all.
+/// Reads the environment (see [`Env::load`]) and then every file it names, even after a problem, so
+/// that one start reports all of them.
 pub fn read(
     vars: impl IntoIterator<Item = (OsString, OsString)>,
     dotenv: Option<&Path>,

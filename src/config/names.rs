@@ -1,4 +1,4 @@
-//! Whose variable a name is: ours, a mistake for ours, CNCF Distribution's, or somebody else's altogether.
+//! Whose variable a name is: ours, a misspelling of ours, CNCF Distribution's, or some other program's.
 
 use std::ffi::OsStr;
 
@@ -10,21 +10,21 @@ use super::vars::{VARS, Var, var};
 pub(super) enum Name {
     /// A row of the table.
     Ours(&'static Var),
-    /// One of CNCF Distribution; what is said about it depends on its value.
+    /// One of CNCF Distribution; whether it matters depends on its value.
     Distribution,
-    /// A mistake for this one of ours.
+    /// A misspelling of this one of ours.
     Misspelt(&'static Var),
-    /// Begins like ours but belongs to someone else.
+    /// Begins like ours but belongs to another program.
     Ignored,
     /// Nothing to do with us.
     Foreign,
 }
 
-/// Variables of other programs which would otherwise look like mistakes.
+/// Variables of other programs that would otherwise look like misspellings.
 const OTHERS: &[&str] = &[
     // podman, buildah, skopeo: the client's credentials file.
     "REGISTRY_AUTH_FILE",
-    // CI jobs which log in.
+    // CI jobs that log in.
     "REGISTRY_USERNAME",
     "REGISTRY_USER",
     "REGISTRY_PASSWORD",
@@ -85,7 +85,7 @@ fn near_miss(upper: &str) -> Option<&'static Var> {
         return Some(var);
     }
     let allowed = |var: &Var| {
-        // Within two letters of PORT or HOST lie REGISTRY_CERT and REGISTRY_TEST, which are other people's.
+        // REGISTRY_CERT and REGISTRY_TEST, which other programs use, are two letters away from PORT and HOST.
         let short = var.name.len() <= "REGISTRY_".len() + 5;
         if short && upper.starts_with("REGISTRY_") { 1 } else { 2 }
     };

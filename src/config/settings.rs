@@ -35,7 +35,7 @@ pub(super) fn apply(
             None => problem,
         });
     }
-    // What follows a syntax error is guesswork; its problems would mislead.
+    // Problems found after a syntax error would mislead.
     if !errors.is_empty() {
         return;
     }
@@ -64,7 +64,7 @@ pub(super) fn apply(
                 continue;
             };
             let winner = row.locked_by.filter(|variable| env.is_given(variable));
-            // A locked key must still be valid: it comes into force when the variable goes away.
+            // A locked key must still be valid: it applies once the variable is unset.
             let mut unused = Live::default();
             let target = if winner.is_some() { &mut unused } else { &mut *live };
             match set(row, target, value.get_ref()) {
@@ -77,7 +77,7 @@ pub(super) fn apply(
     }
 }
 
-/// Reads the tables of a list. One with a problem is not added; the others keep their places.
+/// Reads the tables of a list. A table with a problem is not added.
 fn read_list(
     list: &List,
     value: &Spanned<DeValue<'_>>,
@@ -144,7 +144,7 @@ fn set(row: &Key, live: &mut Live, value: &DeValue<'_>) -> Result<(), String> {
             Err(_) => Err(format!("{integer} is not in the range {}", row.range())),
         },
         DeValue::Boolean(on) => row.set_switch(live, *on),
-        other => Err(format!("must be {}, not {}", row.range(), a_type(other))),
+        other => Err(format!("must be {}, not {}", row.wanted(), a_type(other))),
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::problems::Problems;
+use crate::files::cause;
 
 /// Longer files are somebody's mistake.
 const LONGEST: u64 = 16 << 20;
@@ -125,7 +126,7 @@ impl Snapshot {
             let read = match read {
                 Ok((content, true)) => Ok(content),
                 Ok((_, false)) => Err("changes while it is read".to_owned()),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(cause(&error)),
             };
             files.insert(path.clone(), read);
         }

@@ -1,4 +1,4 @@
-//! The keys of tokens: of a service elsewhere, or of our own.
+//! The keys of tokens: those of an external service, or those of the built-in one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::values::{AuthType, SigningKey};
 use crate::auth::{Issuer, Verifier};
 use crate::storage::SIGNING_KEY;
 
-/// What tokens of ours say of who made them, unless the operator names somebody.
+/// The issuer in our own tokens, unless the operator sets another.
 const ISSUER: &str = "wharfinger";
 
-/// The file of the own token service's keys, if there is such a service.
+/// The file with the keys of the built-in token service, if it is on.
 pub(super) fn signing_key(env: &Env) -> Option<PathBuf> {
     let key = env.auth_token_signingkey.as_ref().filter(|_| env.auth_type == AuthType::Basic)?;
     Some(match key {
@@ -23,7 +23,7 @@ pub(super) fn signing_key(env: &Env) -> Option<PathBuf> {
     })
 }
 
-/// Whom to believe. At the `first` time a key that is to be made may not be there yet.
+/// Reads the keys. At the `first` time the key that a start creates may not exist yet.
 pub(super) fn load(
     env: &Env,
     files: &Snapshot,
@@ -72,7 +72,7 @@ pub(super) fn load(
 }
 
 impl Env {
-    /// What challenges call this registry, and tokens are for.
+    /// The service name in challenges, which is the audience of tokens.
     pub fn token_service(&self) -> String {
         let public = || self.public_url.as_ref().map(|url| url.authority.to_string());
         self.auth_token_service.clone().or_else(public).unwrap_or_else(|| ISSUER.to_owned())

@@ -64,7 +64,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which headers of trusted proxies are believed.
+/// Which headers of trusted proxies are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedHeaders {
     /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
@@ -83,21 +83,21 @@ pub enum StorageInit {
     Never,
 }
 
-/// Who a caller has to be.
+/// How callers prove who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthType {
-    /// Anyone.
+    /// Not at all.
     None,
-    /// A user of the htpasswd file.
+    /// With a password from the htpasswd file.
     Basic,
-    /// The bearer of a token of an external service.
+    /// With a token from an external service.
     Token,
 }
 
-/// Where the own token service keeps its signing keys.
+/// Where the built-in token service keeps its signing keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SigningKey {
-    /// Below the storage root, made when absent.
+    /// In the storage directory; created if missing.
     Auto,
     /// In this file.
     Path(PathBuf),
@@ -126,7 +126,7 @@ pub fn is_loopback(host: &str) -> bool {
     is_name || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// One of the words listed, in any case of letters.
+/// One of these words, in upper or lower case.
 pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Value<T> {
     let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
     found.map(|(_, value)| *value).ok_or_else(|| {
@@ -148,7 +148,7 @@ pub(super) fn number(text: &str, min: u64, max: u64) -> Value<u64> {
 
 /// A number of things.
 pub(super) fn count(text: &str, min: u64, max: u64) -> Value<usize> {
-    // The bounds given fit everywhere; saturating keeps the type right on small machines.
+    // The bounds in use fit into every `usize`.
     number(text, min, max).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
@@ -192,7 +192,7 @@ pub(super) fn signing_key(text: &str) -> Value<SigningKey> {
     }
 }
 
-/// Text which is sent in a header between quotation marks.
+/// Text that is sent in a header between quotation marks.
 pub(super) fn quotable(text: &str) -> Value<String> {
     if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
         return Err("must not contain quotation marks, backslashes or control characters".into());
@@ -200,7 +200,7 @@ pub(super) fn quotable(text: &str) -> Value<String> {
     Ok(text.to_owned())
 }
 
-/// An absolute http or https URL; the value is not shown, it may hold a password.
+/// An absolute http or https URL. Errors do not show it, since it may contain a password.
 pub(super) fn url(text: &str) -> Value<http::Uri> {
     let refuse = || "is not a URL such as https://registry.example.com".to_owned();
     let uri: http::Uri = text.parse().map_err(|_| refuse())?;
@@ -227,7 +227,7 @@ pub(super) fn url_text(text: &str) -> Value<String> {
     url(text).and_then(|_| quotable(text))
 }
 
-/// The public address; clients always ask below `/v2/` of a host, so a path cannot work.
+/// The public URL. Clients always request `/v2/` of a host, so a path cannot work.
 pub(super) fn public_url(text: &str) -> Value<PublicUrl> {
     let uri = url(text)?;
     if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
@@ -238,7 +238,7 @@ pub(super) fn public_url(text: &str) -> Value<PublicUrl> {
     authority.map(|authority| PublicUrl { https, authority }).ok_or_else(|| "has no host".into())
 }
 
-/// IP addresses and networks between commas.
+/// Comma-separated IP addresses and networks.
 pub(super) fn networks(text: &str) -> Value<Vec<IpNet>> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let one = |item: &str| match item.parse::<IpAddr>() {

@@ -6,6 +6,7 @@
 //! configuration, which lie anywhere. [`world`] is what `Sys` is, for time, chance and threads.
 
 pub mod atomic;
+mod cause;
 mod commit;
 pub mod guard;
 mod health;
@@ -21,6 +22,7 @@ pub mod sys;
 pub mod world;
 
 pub use atomic::{Files, Staged};
+pub use cause::cause;
 pub use guard::{Guarded, Syncing, Syncs};
 pub use health::Refused;
 pub use read::{descriptor_limit, read_aside, read_now, warm};

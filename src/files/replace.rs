@@ -7,7 +7,7 @@
 //! again if not. Where there is no file yet there is nothing to lock; then the name is taken only
 //! if it is still free.
 
-use super::{Real, Sys};
+use super::{Real, Sys, cause};
 use bytes::Bytes;
 use std::{
     fs::{File, Permissions, TryLockError},
@@ -179,7 +179,7 @@ fn read_whole(file: &File) -> io::Result<Vec<u8>> {
 
 /// The same error, saying what was not possible because of it.
 fn because(what: &str) -> impl FnOnce(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
+    move |error| io::Error::new(error.kind(), format!("{what}: {}", cause(&error)))
 }
 
 fn explain_busy(error: io::Error) -> io::Error {

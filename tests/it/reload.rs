@@ -247,7 +247,7 @@ async fn the_level_of_the_log_follows_and_what_needs_a_restart_is_told() {
         .await;
     let log = place.daemon.log();
     assert!(log.contains("rule") || log.contains("default"), "the reason is told: {log}");
-    assert!(log.contains("they apply after a restart"), "{log}");
+    assert!(log.contains("settings under [server] have changed; restart to apply them"), "{log}");
 }
 
 #[tokio::test]

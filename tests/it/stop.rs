@@ -155,7 +155,7 @@ async fn the_admin_address_takes_metrics_and_detail_away_from_strangers() {
     daemon.push_image("app", "v1", "x").await;
     daemon.get("/metrics").await.refused(404, "UNSUPPORTED");
     daemon.get("/m%65trics").await.refused(404, "UNSUPPORTED");
-    assert_eq!(daemon.get("/health/ready").await.body, Bytes::from(r#"{"status":"ready"}"#));
+    assert_eq!(daemon.get("/health/ready").await.body, Bytes::from("{\"status\":\"ready\"}\n"));
     let inside = Client::new(admin);
     let metrics = String::from_utf8(inside.get("/metrics").await.body.to_vec()).unwrap();
     assert!(

@@ -291,7 +291,7 @@ fn all_problems_are_listed_at_once_each_with_its_place() {
         "REGISTRY_TLS_CERT: needs REGISTRY_TLS_KEY, which is not set",
         "settings.toml:2: uploads.max_opens: is not a setting; did you mean max_open?",
         "settings.toml:4: server.header_bytes: 1 is not in the range 16 KiB to 1 MiB",
-        "/nowhere.crt: cannot be read: No such file or directory (os error 2)",
+        "/nowhere.crt: cannot be read: no such file or directory",
         "REGISTRY_HTTP_ADDR: is a variable of CNCF Distribution: use REGISTRY_HOST and REGISTRY_PORT",
     ];
     assert_eq!(told.lines().collect::<Vec<_>>(), expected);

@@ -111,7 +111,10 @@ fn mistakes_in_settings_are_named_with_their_line() {
             "settings.toml:2: reads.max_ranges: 99999999999999999999 is not",
         ),
         ("[uploads]\nmax_blob_bytes = \"4 MB\"", "settings.toml:2: uploads.max_blob_bytes: \"4 MB\" is not a size"),
-        ("[reads]\nmax_ranges = [1]", "settings.toml:2: reads.max_ranges: must be 1 to 1024, not an array"),
+        (
+            "[reads]\nmax_ranges = [1]",
+            "settings.toml:2: reads.max_ranges: must be a number from 1 to 1024, not an array",
+        ),
         ("[reads]\nmax_ranges = 1\nmax_ranges = 2", "settings.toml:3: duplicate key"),
         ("[reads\n", "settings.toml:1: "),
     ];
@@ -200,9 +203,12 @@ fn mistakes_in_tables_that_are_repeated_are_named_with_their_place() {
         ("[[retention]]\nkeep_last = \"5\"", "settings.toml:2: retention[0].keep_last: must be a number without"),
         (
             "[[retention]]\nkeep_last = 1.5",
-            "settings.toml:2: retention[0].keep_last: must be 1 to 1000000, such as 10, not",
+            "settings.toml:2: retention[0].keep_last: must be a number from 1 to 1000000, such as 10, not a float",
         ),
-        ("[[retention]]\nkeep_last = [1]", "settings.toml:2: retention[0].keep_last: must be 1 to 1000000"),
+        (
+            "[[retention]]\nkeep_last = [1]",
+            "settings.toml:2: retention[0].keep_last: must be a number from 1 to 1000000",
+        ),
         ("[[retention]]\nkeep_last = 1\nkeep_last = 2", "settings.toml:3: duplicate key"),
         (
             "[[immutable]]\nrepositories = [\"**\"]\ntags = \".*\"\n[[immutable]]\ntags = \"\"",
