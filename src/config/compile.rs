@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::env::Env;
 use super::expiry::Expiries;
 use super::live::{Live, Stale};
+use super::origins::Origins;
 use super::problems::{Problem, Problems, Warning};
 use super::snapshot::{self, FileId, Signs, Snapshot};
 use super::values::AuthType;
@@ -135,6 +136,11 @@ impl Live {
             }
         };
         settings::apply(path, text, env, self, problems, warnings);
+        if self.cors_origins == Origins::Any && env.auth_type == AuthType::None {
+            let message = "without authentication, any web page that somebody opens in this network can push and delete; \
+                           list the origins of the pages instead of \"*\"";
+            warnings.push(Warning(Problem::of_file(path, message).at_key("server.cors_origins")));
+        }
         let (default, max) = (self.registry.page_default, self.registry.page_max);
         // Set in the environment alone, the pair has been compared there.
         let in_env = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT") && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");

@@ -214,6 +214,8 @@ pub static KEYS: &[Key] = &[
         live.forwarded_headers = if index == 0 { ForwardedHeaders::XForwarded } else { ForwardedHeaders::Forwarded };
     })
     .help("Which headers of the proxies in REGISTRY_TRUSTED_PROXIES are trusted: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded` (RFC 7239). The others are ignored."),
+    Key::origins("server", "cors_origins", |live, origins| live.cors_origins = origins)
+        .help("Web pages that may use the registry from a browser (CORS): their origins, or \"*\" for any page, then without the browser's own login."),
     Key::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_default = size(n);
     })

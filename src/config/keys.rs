@@ -1,6 +1,7 @@
 //! What a key of `settings.toml` is and how its value is checked; the keys are in [`super::key_table`].
 
 use super::live::Live;
+use super::origins::Origins;
 use super::values;
 use super::vars::Applies;
 use crate::files::Size;
@@ -28,6 +29,8 @@ pub(super) enum Set {
     Switch(fn(&mut Live, bool)),
     /// A line for people, of at most `max` characters.
     Line(fn(&mut Live, &str)),
+    /// A list of origins of web pages.
+    Origins(fn(&mut Live, Origins)),
 }
 
 /// One key of `settings.toml`.
@@ -119,6 +122,11 @@ impl Key {
         Self { max, ..Self::row(section, key, default, Set::Line(set)) }
     }
 
+    /// A list of origins of web pages; none unless set.
+    pub(super) const fn origins(section: &'static str, key: &'static str, set: fn(&mut Live, Origins)) -> Self {
+        Self::row(section, key, "[]", Set::Origins(set))
+    }
+
     /// What the setting does.
     pub(super) const fn help(self, help: &'static str) -> Self {
         Self { help, ..self }
@@ -152,6 +160,9 @@ impl Key {
             Set::Number(_) => numbers,
             Set::OrAuto(_) => format!("{numbers}, or \"auto\""),
             Set::Switch(_) => "true or false".to_owned(),
+            Set::Origins(_) => {
+                format!("at most {} origins such as \"https://ui.example.com\", or only \"*\"", Origins::MOST)
+            }
             Set::Line(_) => format!("a line of at most {} characters", self.max),
             Set::Word(words, _) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
         }
@@ -163,6 +174,7 @@ impl Key {
             (Set::Number(_) | Set::OrAuto(_), Unit::Bytes) => "a size from ",
             (Set::Number(_) | Set::OrAuto(_), Unit::Count | Unit::Seconds) => "a number from ",
             (Set::Word(..), _) => "one of ",
+            (Set::Origins(_), _) => "an array of ",
             (Set::Switch(_) | Set::Line(_), _) => "",
         };
         format!("{kind}{}", self.range())
@@ -181,6 +193,7 @@ impl Key {
             }
             Set::Line(set) => line(text, self.max).map(|()| set(live, text)),
             Set::Switch(_) => Err("must be true or false, without quotation marks".to_owned()),
+            Set::Origins(_) => Err(format!("must be an array: [{text:?}]")),
             _ if self.unit == Unit::Bytes => values::size(text).and_then(|number| self.set_number(live, number)),
             _ => Err(format!("must be a number without quotation marks: {}", self.range())),
         }
@@ -195,9 +208,24 @@ impl Key {
         match &self.set {
             Set::Number(set) => set(live, number),
             Set::OrAuto(set) => set(live, Some(number)),
-            Set::Word(..) | Set::Switch(_) | Set::Line(_) => return Err(format!("must be {}", self.wanted())),
+            Set::Word(..) | Set::Switch(_) | Set::Line(_) | Set::Origins(_) => {
+                return Err(format!("must be {}", self.wanted()));
+            }
         }
         Ok(())
+    }
+
+    /// Whether its value is an array.
+    pub(super) fn takes_list(&self) -> bool {
+        matches!(self.set, Set::Origins(_))
+    }
+
+    /// Applies a list of texts to the generation.
+    pub(super) fn set_list(&self, live: &mut Live, texts: &[&str]) -> values::Value<()> {
+        match &self.set {
+            Set::Origins(set) => Origins::parse(texts).map(|origins| set(live, origins)),
+            _ => Err(format!("must be {}, not an array", self.wanted())),
+        }
     }
 
     /// Applies a switch to the generation.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::expiry::Expiries;
 use super::limits::Limits;
+use super::origins::Origins;
 use super::problems::Problems;
 use super::values::{ForwardedHeaders, LogLevel};
 use crate::access::Rights;
@@ -34,6 +35,8 @@ pub struct Live {
     pub limits: Limits,
     /// Which headers of trusted proxies are believed.
     pub forwarded_headers: ForwardedHeaders,
+    /// Web pages that may use the registry from a browser.
+    pub cors_origins: Origins,
     /// Certificate, key and client authorities, ready to accept with; `None` is plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Least important lines logged.
@@ -107,6 +110,7 @@ impl Default for Live {
             durability: Syncing::default(),
             limits: Limits::default(),
             forwarded_headers: ForwardedHeaders::default(),
+            cors_origins: Origins::None,
             tls: None,
             log_level: LogLevel::Info,
             log_queue_bytes: 4 << 20,

@@ -17,6 +17,7 @@ mod limits;
 mod list_table;
 mod live;
 mod names;
+mod origins;
 mod pending;
 mod people;
 mod problems;
@@ -44,6 +45,7 @@ pub use keys::{Key, Unit};
 pub use limits::Limits;
 pub use list_table::{LISTS, List, ListKey};
 pub use live::{Live, Operator, Stale, TokenLives, Tokens};
+pub use origins::Origins;
 pub use pending::Pending;
 pub use problems::{Problem, Problems, Warning};
 pub use values::{

@@ -144,6 +144,13 @@ fn set(row: &Key, live: &mut Live, value: &DeValue<'_>) -> Result<(), String> {
             Err(_) => Err(format!("{integer} is not in the range {}", row.range())),
         },
         DeValue::Boolean(on) => row.set_switch(live, *on),
+        DeValue::Array(items) if row.takes_list() => {
+            let texts = items.iter().map(|item| match item.get_ref() {
+                DeValue::String(text) => Ok(text.as_ref()),
+                other => Err(format!("must hold only strings, not {}", a_type(other))),
+            });
+            row.set_list(live, &texts.collect::<Result<Vec<_>, _>>()?)
+        }
         other => Err(format!("must be {}, not {}", row.wanted(), a_type(other))),
     }
 }

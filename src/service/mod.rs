@@ -9,6 +9,7 @@ mod asked;
 pub mod body;
 mod client;
 pub mod conn;
+mod cors;
 mod distribution;
 pub mod endpoint;
 pub mod error;

@@ -3,6 +3,7 @@
 use super::{
     Body, RequestBody, State,
     conn::Conn,
+    cors::Cors,
     distribution::dispatch,
     error::Error,
     gate::{authenticate, authorize, route},
@@ -33,9 +34,38 @@ async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Respo
     let mut observation = Observation::begin(&state, &live, &request);
     let is_head = request.method() == Method::HEAD;
     let tls = request.extensions().get::<Conn>().is_some_and(|conn| conn.tls);
+    let cors = Cors::of(&state, &live, &request);
+    let mut response = match cors.as_ref().and_then(Cors::preflight) {
+        Some(allowed) => {
+            observation.is_preflight();
+            allowed
+        }
+        None => answer(state, live.clone(), request, &mut observation).await,
+    };
+    if is_head {
+        without_body(&mut response);
+    }
+    // After errors were rendered: these belong on every answer.
+    common_headers(response.headers_mut(), observation.id(), tls);
+    if let Some(cors) = cors {
+        cors.sign(response.headers_mut());
+    }
+    if !live.operator.message.is_empty() {
+        // distribution-spec, "Warnings".
+        response.headers_mut().insert(header::WARNING, value(format!("299 - \"{}\"", live.operator.message)));
+    }
+    Ok(observation.answered(response))
+}
+
+/// From the request to its answer, whatever goes wrong.
+async fn answer(
+    state: Arc<State>,
+    live: Arc<Live>,
+    request: Request<RequestBody>,
+    observation: &mut Observation,
+) -> Response<Body> {
     // A panic ends one request, answered like any other failure of ours.
-    let handled = AssertUnwindSafe(handle(state, live.clone(), request, &mut observation)).catch_unwind().await;
-    let mut response = match handled {
+    match AssertUnwindSafe(handle(state, live, request, observation)).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             observation.failed(&error);
@@ -45,17 +75,7 @@ async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Respo
             observation.panicked();
             Error::Panicked.response()
         }
-    };
-    if is_head {
-        without_body(&mut response);
     }
-    // After errors were rendered: these belong on every answer.
-    common_headers(response.headers_mut(), observation.id(), tls);
-    if !live.operator.message.is_empty() {
-        // distribution-spec, "Warnings".
-        response.headers_mut().insert(header::WARNING, value(format!("299 - \"{}\"", live.operator.message)));
-    }
-    Ok(observation.answered(response))
 }
 
 /// From the request to its answer or its error; the gates' types leave no other order.

@@ -28,7 +28,8 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc, time::SystemTime};
 /// The longest form read, in bytes; refresh tokens are a few hundred.
 const LONGEST_FORM: usize = 64 << 10;
 
-/// Scopes looked at in one request.
+/// Scopes looked at in one request: each is decided by the rules, once for each of three actions.
+/// A name is bounded by its own grammar.
 const MOST_SCOPES: usize = 100;
 
 /// What is asked for, in either form.

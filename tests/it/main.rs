@@ -13,6 +13,7 @@ mod background;
 mod boot;
 mod collection;
 mod conformance;
+mod cors;
 mod disk;
 mod door;
 mod drain;

@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use wharfinger::{
     access::{Policy, Rights},
     auth::{Issuer, Users, Verifier},
-    config::{Limits, Live, Operator, Tokens},
+    config::{Limits, Live, Operator, Origins, Tokens},
     registry::{self, Settings},
     server::{self, Options, Reactors, Tls, Trigger},
     service::{Face, Login, Realm, State, Telemetry, app},
@@ -44,6 +44,8 @@ pub struct Setup {
     pub elsewhere: Option<Arc<Verifier>>,
     /// What the operator has switched off.
     pub operator: Option<Operator>,
+    /// Web pages that may use it from a browser.
+    pub cors_origins: Origins,
 }
 
 impl Setup {
@@ -100,7 +102,7 @@ impl Registry {
         };
         let live = Live { registry: settings, rights: rights.into(), users: users.into(), tokens, ..Live::default() };
         let operator = setup.operator.unwrap_or(live.operator.clone());
-        let live = Live { operator, ..live };
+        let live = Live { operator, cors_origins: setup.cors_origins, ..live };
         let (trigger, shutdown) = Trigger::new();
         let state = State {
             registry: registry.clone(),

@@ -265,6 +265,23 @@ async fn many_scopes_give_a_token_that_is_accepted_and_the_answer_says_for_what(
     }
 }
 
+/// Each scope is decided by the rules, so their number is bounded, as a name's length is.
+#[tokio::test]
+async fn a_hundred_scopes_are_looked_at_and_the_next_one_is_not() {
+    let service = Service::start(&[]);
+    let after = |others: usize| {
+        let others = (0..others).map(|i| format!("repository:elsewhere/{i}:pull"));
+        let scopes: Vec<_> = others.chain(["repository:team/a:pull".to_owned()]).collect();
+        format!("scope={}", scopes.join("+"))
+    };
+    let granted = async |query: &str| service.ask("alice", query).await.is(200).json()["scope"].clone();
+    assert_eq!(granted(&after(99)).await, "repository:team/a:pull");
+    assert_eq!(granted(&after(100)).await, "");
+    let deep = |len: usize| format!("scope=repository:team/{}:pull", vec!["a"; len].join("/"));
+    assert_eq!(granted(&deep(125)).await, format!("repository:team/{}:pull", vec!["a"; 125].join("/")));
+    assert_eq!(granted(&deep(126)).await, "", "a name has at most 255 bytes, so at most 128 components");
+}
+
 #[tokio::test]
 async fn what_is_no_password_is_refused_by_the_token_service_with_the_reason() {
     let service = Service::start(&[]);

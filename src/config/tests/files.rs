@@ -41,10 +41,10 @@ fn every_key_writes_its_default_and_keeps_its_bounds() {
     let settings = |live: &Live| {
         // What is not of the settings is as it comes.
         let Live { registry, operator, token_lives, durability, limits, log_level, poll, .. } = live;
-        let Live { log_queue_bytes, forwarded_headers, .. } = live;
+        let Live { log_queue_bytes, forwarded_headers, cors_origins, .. } = live;
         let texts =
             format!("{registry:?} {operator:?} {token_lives:?} {durability:?} {limits:?} {log_level:?} {poll:?}");
-        format!("{texts} {log_queue_bytes} {forwarded_headers:?}")
+        format!("{texts} {log_queue_bytes} {forwarded_headers:?} {cors_origins:?}")
     };
     let untouched = settings(&Live::default());
     for key in KEYS {
@@ -66,6 +66,16 @@ fn every_key_writes_its_default_and_keeps_its_bounds() {
             assert_ne!(settings(&live(&file(other), &[]).unwrap().0), untouched);
             for bad in ["1", "\"true\""] {
                 assert!(live(&file(bad), &[]).unwrap_err().contains("true or false"));
+            }
+            continue;
+        }
+        if let crate::config::keys::Set::Origins(_) = &key.set {
+            for good in ["[\"https://ui.example.com\"]", "[\"*\"]"] {
+                assert_ne!(settings(&live(&file(good), &[]).unwrap().0), untouched);
+            }
+            for bad in ["1", "true", "\"*\"", "[1]", "[\"ui.example.com\"]"] {
+                let told = live(&file(bad), &[]).unwrap_err();
+                assert!(told.starts_with("settings.toml:2: server.cors_origins: "), "{told}");
             }
             continue;
         }
@@ -350,4 +360,14 @@ fn the_advice_for_an_empty_file_is_right_for_its_kind() {
         std::fs::write(problem.file.as_ref().unwrap(), advice).unwrap();
     }
     assert!(Live::load(&env).is_ok(), "whoever follows the advice gets what they want");
+}
+
+#[test]
+fn any_web_page_is_a_warning_where_nobody_logs_in() {
+    let text = "[server]\ncors_origins = [\"*\"]\n";
+    let (found, warnings) = live(text, &[]).unwrap();
+    assert_eq!(found.cors_origins, Origins::Any);
+    assert!(warnings.contains("server.cors_origins: without authentication, any web page"), "{warnings}");
+    let (_, warnings) = live("[server]\ncors_origins = [\"https://ui.example.com\"]\n", &[]).unwrap();
+    assert_eq!(warnings, "");
 }

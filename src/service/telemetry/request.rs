@@ -105,6 +105,11 @@ impl Observation {
         self.reference = endpoint.reference();
     }
 
+    /// A browser asks whether a page may send a request.
+    pub(in crate::service) fn is_preflight(&mut self) {
+        self.endpoint = "preflight";
+    }
+
     /// Who sent it is known.
     pub(in crate::service) fn authenticated(&mut self, who: &Who) {
         self.caller = who.subject.clone();
