@@ -88,10 +88,10 @@ fn places(endpoint: &Endpoint, name: &RepositoryName) -> Vec<String> {
         },
         Endpoint::BlobRead(_, digest) | Endpoint::BlobDelete(_, digest) | Endpoint::BlobPush(_, digest) => blob(digest),
         Endpoint::BlobMount { digest, .. } => blob(digest),
-        Endpoint::UploadAppend(_, id)
-        | Endpoint::UploadFinish(_, id, _)
-        | Endpoint::UploadStatus(_, id)
-        | Endpoint::UploadCancel(_, id) => vec![Item::Upload(*id).path()],
+        Endpoint::UploadAppend(_, place)
+        | Endpoint::UploadFinish(_, place, _)
+        | Endpoint::UploadStatus(_, place)
+        | Endpoint::UploadCancel(_, place) => vec![Item::Upload(place.id).path()],
         _ => Vec::new(),
     }
 }
@@ -143,13 +143,13 @@ fn render(endpoint: &Endpoint) -> (String, String) {
             pairs.extend(from.iter().map(|from| ("from", from.to_string())));
             format!("/v2/{repository}/blobs/uploads/")
         }
-        Endpoint::UploadFinish(name, id, digest) => {
+        Endpoint::UploadFinish(name, place, digest) => {
             pairs.push(("digest", digest.to_string()));
-            format!("/v2/{name}/blobs/uploads/{id}")
+            format!("/v2/{name}/blobs/uploads/{place}")
         }
-        Endpoint::UploadAppend(name, id) | Endpoint::UploadStatus(name, id) | Endpoint::UploadCancel(name, id) => {
-            format!("/v2/{name}/blobs/uploads/{id}")
-        }
+        Endpoint::UploadAppend(name, place)
+        | Endpoint::UploadStatus(name, place)
+        | Endpoint::UploadCancel(name, place) => format!("/v2/{name}/blobs/uploads/{place}"),
     };
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     (path, query)

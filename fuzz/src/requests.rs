@@ -156,18 +156,27 @@ impl Client {
             let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
             assert_eq!(range, Some(format!("0-{}", sent.len().saturating_sub(1)).as_str()));
         };
+        let brings_nothing = asked.get(header::CONTENT_LENGTH).is_some_and(|len| len == "0");
+        let comes_back = !asked.contains_key(header::CONTENT_RANGE) && !brings_nothing;
+        // All that was taken was told, so nothing of it is cut off by whoever comes back to an earlier place.
+        let keeps = |offset: Option<u64>, sent: &[u8]| {
+            if let Some(offset) = offset.filter(|_| comes_back) {
+                assert_eq!(offset, sent.len() as u64, "a request goes on where it says");
+            }
+        };
         match endpoint {
             Endpoint::UploadBegin(..) | Endpoint::BlobMount { .. } if status == StatusCode::ACCEPTED => {
                 let id: UploadId = headers["docker-upload-uuid"].to_str().unwrap().parse().unwrap();
                 self.upload = Some(id);
                 self.sessions.insert(id, Vec::new());
             }
-            Endpoint::UploadStatus(_, id) if status == StatusCode::NO_CONTENT => {
-                self.sessions.get(id).into_iter().for_each(|sent| stands(sent));
+            Endpoint::UploadStatus(_, place) if status == StatusCode::NO_CONTENT => {
+                self.sessions.get(&place.id).into_iter().for_each(|sent| stands(sent));
             }
-            Endpoint::UploadAppend(_, id) => match status {
+            Endpoint::UploadAppend(_, place) => match status {
                 StatusCode::ACCEPTED => {
-                    if let Some(sent) = self.sessions.get_mut(id) {
+                    if let Some(sent) = self.sessions.get_mut(&place.id) {
+                        keeps(place.offset, sent);
                         if let Some(range) = asked.get(header::CONTENT_RANGE) {
                             let expected = format!("{}-{}", sent.len(), sent.len() + body.len() - 1);
                             let digits = |text: &str| {
@@ -181,19 +190,20 @@ impl Client {
                 }
                 StatusCode::RANGE_NOT_SATISFIABLE => {}
                 // How much of the body was taken before it was refused is not known here.
-                _ => drop(self.sessions.remove(id)),
+                _ => drop(self.sessions.remove(&place.id)),
             },
-            Endpoint::UploadFinish(_, id, digest) => {
+            Endpoint::UploadFinish(_, place, digest) => {
                 let sent = match status {
                     StatusCode::RANGE_NOT_SATISFIABLE => None,
-                    _ => self.sessions.remove(id),
+                    _ => self.sessions.remove(&place.id),
                 };
                 if let (StatusCode::CREATED, Some(mut sent)) = (status, sent) {
+                    keeps(place.offset, &sent);
                     sent.extend_from_slice(body);
                     assert_eq!(Hasher::digest(digest.algorithm(), &sent), *digest, "what is named was sent");
                 }
             }
-            Endpoint::UploadCancel(_, id) if status.is_success() => drop(self.sessions.remove(id)),
+            Endpoint::UploadCancel(_, place) if status.is_success() => drop(self.sessions.remove(&place.id)),
             Endpoint::BlobPush(_, digest) if status == StatusCode::CREATED => {
                 assert_eq!(Hasher::digest(digest.algorithm(), body), *digest);
             }

@@ -1,4 +1,4 @@
-//! The id of an upload session.
+//! The id of an upload session, and the place in it that a `Location` names.
 
 use std::{fmt, str::FromStr};
 
@@ -51,6 +51,41 @@ impl fmt::Debug for UploadId {
     }
 }
 
+/// The last segment of an upload's `Location`: which session, and how many bytes the client was told that it has. A
+/// client may leave the number out.
+///
+/// It is part of the path and not of the query, so that it survives clients that set a query of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadPlace {
+    /// The session.
+    pub id: UploadId,
+    /// The bytes it had when the `Location` was handed out.
+    pub offset: Option<u64>,
+}
+
+impl FromStr for UploadPlace {
+    type Err = InvalidUploadId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUploadId> {
+        let Some((id, digits)) = text.split_once('.') else { return Ok(Self { id: text.parse()?, offset: None }) };
+        let offset: u64 = digits.parse().map_err(|_| InvalidUploadId)?;
+        // Only the spelling we hand out here too.
+        match offset.to_string() == digits {
+            true => Ok(Self { id: id.parse()?, offset: Some(offset) }),
+            false => Err(InvalidUploadId),
+        }
+    }
+}
+
+impl fmt::Display for UploadPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset {
+            Some(offset) => write!(f, "{}.{offset}", self.id),
+            None => self.id.fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +96,21 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         for bad in [id.to_string().to_uppercase(), id.to_string().replace('-', ""), "..".into(), String::new()] {
             assert_eq!(bad.parse::<UploadId>(), Err(InvalidUploadId), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_a_session_has_one_spelling_too() {
+        let id = UploadId::random();
+        for offset in [None, Some(0), Some(7), Some(u64::MAX)] {
+            let place = UploadPlace { id, offset };
+            assert_eq!(place.to_string().parse(), Ok(place));
+        }
+        for bad in ["", ".", ".0", "..", "5"] {
+            assert_eq!(bad.parse::<UploadPlace>(), Err(InvalidUploadId), "{bad}");
+        }
+        for bad in ["", "00", "07", "+7", "-1", " 7", "7 ", "7.", "7.0", "18446744073709551616"] {
+            assert_eq!(format!("{id}.{bad}").parse::<UploadPlace>(), Err(InvalidUploadId), "{bad}");
         }
     }
 }

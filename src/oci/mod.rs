@@ -19,7 +19,7 @@ mod reference;
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use expression::{Expression, InvalidExpression};
 pub use hasher::{Hasher, SavedHash};
-pub use id::{InvalidUploadId, UploadId};
+pub use id::{InvalidUploadId, UploadId, UploadPlace};
 pub use json::Object;
 pub use manifest::{Bounds, Descriptor, Field, InvalidManifest, Manifest, ReferencedDigest};
 pub use media_type::ManifestType;

@@ -1,6 +1,6 @@
-//! How many upload sessions are open, whose they are and what they hold.
+//! How many upload sessions are open, whose they are, what they hold, and whose turn it is at each.
 
-use crate::oci::UploadId;
+use crate::{oci::UploadId, storage::Turn};
 use std::{
     collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,8 +15,15 @@ pub(super) struct Ledger(Mutex<Book>);
 
 #[derive(Default)]
 struct Book {
-    sessions: HashMap<UploadId, (Owner, u64)>,
+    sessions: HashMap<UploadId, Entry>,
     owners: HashMap<Owner, Total>,
+}
+
+struct Entry {
+    owner: Owner,
+    bytes: u64,
+    /// The first turn, from which all others are made.
+    turn: Turn,
 }
 
 /// What one owner has open.
@@ -51,9 +58,25 @@ impl Ledger {
         true
     }
 
-    /// A session holds this many bytes now.
-    pub(super) fn holds(&self, id: UploadId, owner: &Owner, bytes: u64) {
+    /// Enters a session of an earlier process, or how many bytes it holds now.
+    pub(super) fn meet(&self, id: UploadId, owner: &Owner, bytes: u64) {
         self.book().set(id, owner, bytes);
+    }
+
+    /// An entered session holds this many bytes now. One that is over stays over.
+    pub(super) fn holds(&self, id: &UploadId, bytes: u64) {
+        let Book { sessions, owners } = &mut *self.book();
+        if let Some(entry) = sessions.get_mut(id)
+            && let Some(total) = owners.get_mut(&entry.owner)
+        {
+            total.bytes = total.bytes - entry.bytes + bytes;
+            entry.bytes = bytes;
+        }
+    }
+
+    /// The latest turn at a session; `None` if it is not entered yet.
+    pub(super) fn turn(&self, id: &UploadId) -> Option<Turn> {
+        self.book().sessions.get(id).map(|entry| entry.turn.latest())
     }
 
     /// A session is over.
@@ -68,15 +91,15 @@ impl Ledger {
 
 impl Book {
     fn set(&mut self, id: UploadId, owner: &Owner, bytes: u64) {
-        self.remove(&id);
-        self.sessions.insert(id, (owner.clone(), bytes));
+        let turn = self.remove(&id).unwrap_or_default();
+        self.sessions.insert(id, Entry { owner: owner.clone(), bytes, turn });
         let total = self.owners.entry(owner.clone()).or_default();
         total.sessions += 1;
         total.bytes += bytes;
     }
 
-    fn remove(&mut self, id: &UploadId) {
-        let Some((owner, bytes)) = self.sessions.remove(id) else { return };
+    fn remove(&mut self, id: &UploadId) -> Option<Turn> {
+        let Entry { owner, bytes, turn } = self.sessions.remove(id)?;
         if let Some(total) = self.owners.get_mut(&owner) {
             total.sessions -= 1;
             total.bytes -= bytes;
@@ -84,6 +107,7 @@ impl Book {
                 self.owners.remove(&owner);
             }
         }
+        Some(turn)
     }
 }
 
@@ -99,11 +123,12 @@ mod tests {
         assert!(ledger.open(a, &alice, |all, own| all == 1 && own.sessions == 1));
         assert!(ledger.open(b, &None, |all, own| all == 2 && own.sessions == 1));
         assert!(!ledger.open(UploadId::random(), &None, |_, own| own.sessions < 2));
-        ledger.holds(a, &alice, 10);
-        ledger.holds(a, &alice, 7);
+        ledger.holds(&a, 10);
+        ledger.holds(&a, 7);
         assert_eq!(ledger.of(&alice), Total { sessions: 1, bytes: 7 });
         ledger.close(&a);
         ledger.close(&a);
+        ledger.holds(&a, 9);
         assert_eq!((ledger.of(&alice), ledger.len()), (Total::default(), 1));
     }
 }

@@ -1,17 +1,18 @@
-//! Short-lived order between requests that touch the same manifest or tag. One daemon serves a
+//! Short-lived order between requests that touch the same manifest, tag or upload. One daemon serves a
 //! store, so memory is the place for it.
 
-use crate::oci::{Digest, RepositoryName, Tag};
+use crate::oci::{Digest, RepositoryName, Tag, UploadId};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Enough that strangers seldom wait for each other.
 const STRIPES: usize = 512;
 
-/// The locks. Always taken in this order: tags, then the manifest.
+/// The locks. Always taken in this order: tags, then the manifest. That of an upload is taken alone.
 pub(super) struct Locks {
     tags: Vec<Mutex<()>>,
     manifests: Vec<RwLock<()>>,
+    uploads: Vec<RwLock<()>>,
 }
 
 impl Default for Locks {
@@ -19,6 +20,7 @@ impl Default for Locks {
         Self {
             tags: (0..STRIPES).map(|_| Mutex::default()).collect(),
             manifests: (0..STRIPES).map(|_| RwLock::default()).collect(),
+            uploads: (0..STRIPES).map(|_| RwLock::default()).collect(),
         }
     }
 }
@@ -51,5 +53,15 @@ impl Locks {
     /// deletion could take the tag that a push in the middle of it set and answered for.
     pub(super) async fn deleting(&self, repository: &RepositoryName, digest: &Digest) -> RwLockWriteGuard<'_, ()> {
         self.manifests[stripe((repository, digest))].write().await
+    }
+
+    /// Whoever makes this upload a blob, from before it stops being an upload until the repository has the blob.
+    pub(super) async fn finishing(&self, id: &UploadId) -> RwLockReadGuard<'_, ()> {
+        self.uploads[stripe(id)].read().await
+    }
+
+    /// Waits for everybody who is finishing this upload.
+    pub(super) async fn finished(&self, id: &UploadId) {
+        drop(self.uploads[stripe(id)].write().await);
     }
 }

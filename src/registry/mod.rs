@@ -25,6 +25,7 @@ mod referrer;
 mod retention;
 mod revision;
 mod scrub;
+mod session;
 pub mod settings;
 mod space;
 mod sweep;

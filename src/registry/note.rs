@@ -1,4 +1,4 @@
-//! What is kept with an upload session: whose it is, and the hash so far.
+//! What is kept with an upload session: whose it is, how much of it its client knows of, and the hash so far.
 
 use super::ledger::Owner;
 use crate::{
@@ -16,8 +16,14 @@ pub(super) struct Note {
     pub(super) owner: Owner,
     started: String,
     algorithm: String,
-    /// The hash of the first bytes.
-    hash: Option<HashMark>,
+    /// So many bytes the client was told that the session has. Those after them may be cut off if the request that
+    /// brought them is repeated.
+    #[serde(default)]
+    pub(super) told: u64,
+    /// The hash of the first bytes, at most twice: at the last length that stays even if a request is repeated, and at
+    /// the last length of all.
+    #[serde(default)]
+    hashes: Vec<HashMark>,
 }
 
 /// The hash of the first `len` bytes of a session.
@@ -37,7 +43,8 @@ impl Note {
             owner: owner(subject),
             started: timestamp(),
             algorithm: algorithm.to_string(),
-            hash: None,
+            told: 0,
+            hashes: Vec::new(),
         }
     }
 
@@ -55,15 +62,22 @@ impl Note {
         self.repository == repository.as_str() && self.owner == owner(subject)
     }
 
-    /// Notes the hash of the first `len` bytes.
+    /// Notes the hash of the first `len` bytes, which is all there are.
     pub(super) fn mark(&mut self, len: u64, hasher: &Hasher) {
-        self.hash = Some(HashMark { len, boot: world::boot(), state: hasher.save() });
+        self.cut(self.told.min(len.saturating_sub(1)));
+        self.hashes.push(HashMark { len, boot: world::boot(), state: hasher.save() });
+    }
+
+    /// Forgets every hash but that of the most bytes up to `len`: the others are of bytes that are, or may be, cut off.
+    pub(super) fn cut(&mut self, len: u64) {
+        self.hashes.retain(|mark| mark.len <= len);
+        self.hashes.drain(..self.hashes.len().saturating_sub(1));
     }
 
     /// The hasher of the first of `len` bytes, and how many it has seen; a fresh one if what is
     /// noted cannot be relied on.
     pub(super) fn hasher(&self, len: u64) -> (Hasher, u64) {
-        let mark = self.hash.as_ref().filter(|mark| mark.boot == world::boot() && mark.len <= len);
+        let mark = self.hashes.iter().rfind(|mark| mark.boot == world::boot() && mark.len <= len);
         match mark.and_then(|mark| Some((Hasher::resume(&mark.state)?, mark.len))) {
             Some(resumed) => resumed,
             None => (Hasher::new(self.algorithm.parse().unwrap_or_default()), 0),
@@ -101,5 +115,39 @@ mod tests {
         let text = String::from_utf8(note.bytes().to_vec()).unwrap().replace(&world::boot(), "another-boot");
         assert_eq!(Note::read(text.as_bytes()).unwrap().hasher(15).1, 0, "what was not durable may differ");
         assert!(Note::read(b"{\"repository\":").is_none());
+    }
+
+    #[test]
+    fn the_hash_of_what_the_client_knows_of_outlives_that_of_what_may_be_cut_off() {
+        let mut note = Note::new(&"app".parse().unwrap(), &Subject::Anonymous, Algorithm::Sha256);
+        let hasher = Hasher::new(Algorithm::Sha256);
+        let lengths = |note: &Note| note.hashes.iter().map(|mark| mark.len).collect::<Vec<_>>();
+        for (len, is_told, noted) in [
+            (10, false, vec![10]),
+            (20, true, vec![20]),
+            (30, false, vec![20, 30]),
+            (40, false, vec![20, 40]),
+            (40, true, vec![20, 40]),
+            (50, true, vec![40, 50]),
+            (60, false, vec![50, 60]),
+        ] {
+            note.mark(len, &hasher);
+            note.told = if is_told { len } else { note.told };
+            assert_eq!(lengths(&note), noted, "{len}");
+        }
+        assert_eq!((note.hasher(60).1, note.hasher(59).1, note.hasher(50).1, note.hasher(49).1), (60, 50, 50, 0));
+        note.cut(50);
+        assert_eq!((lengths(&note), note.hasher(60).1), (vec![50], 50), "what comes after the cut is other bytes");
+        note.cut(49);
+        assert_eq!(lengths(&note), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn a_session_of_before_goes_on_without_what_its_note_lacks() {
+        let text =
+            r#"{"repository":"app","owner":null,"started":"2026-11-29T12:00:00Z","algorithm":"sha256","hash":null}"#;
+        let note = Note::read(text.as_bytes()).unwrap();
+        assert!(note.belongs_to(&"app".parse().unwrap(), &Subject::Anonymous));
+        assert_eq!((note.told, note.hasher(9).1), (0, 0));
     }
 }

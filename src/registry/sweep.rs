@@ -4,7 +4,7 @@ use super::{Registry, Result};
 use crate::{
     files::world,
     oci::UploadId,
-    storage::{Item, ItemKind, Verdict},
+    storage::{Item, ItemKind, Turn, Verdict},
 };
 use std::time::{Duration, SystemTime};
 
@@ -60,7 +60,7 @@ impl Registry {
 
     /// Whether a session was ended; it is in the ledger as it stands.
     async fn sweep_one(&self, id: &UploadId, len: u64) -> Result<bool> {
-        match self.core.store.abandon(id, self.upload_idle()).await? {
+        match self.core.store.abandon(id, &Turn::default(), self.upload_idle()).await? {
             Verdict::Renewed => self.meet(id, len).await.map(|()| false),
             Verdict::Condemned => {
                 self.core.ledger.close(id);

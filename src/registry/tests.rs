@@ -4,6 +4,7 @@
 mod clock;
 mod collect;
 mod faults;
+mod repeated;
 mod resume;
 mod sim;
 

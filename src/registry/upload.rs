@@ -1,8 +1,8 @@
 //! Upload sessions: bytes on their way to becoming a blob.
 //!
 //! A session outlives its connections and the process. Its truth is on disk: the length of what
-//! arrived, and a note of whose it is and of the hash so far. Of two writers at one offset one
-//! wins; the other is told where the session stands.
+//! arrived, and a note of whose it is, of what its client was told and of the hash so far. Of two writers at one offset
+//! one wins; the other is told where the session stands.
 
 use super::{
     Error, Registry, Result,
@@ -14,9 +14,10 @@ use super::{
 use crate::{
     files::world,
     oci::{Algorithm, ChunkRange, Digest, Hasher, RepositoryName, UploadId},
-    storage::{Appended, Item, Presence, Progress, Published},
+    storage::{Appended, Item, Presence, Published, Turn, Verdict},
     who::Subject,
 };
+use bytes::Bytes;
 use futures_util::future::{Either, select};
 use std::{pin::pin, time::Duration};
 
@@ -39,6 +40,8 @@ pub struct Chunk {
     pub range: Option<ChunkRange>,
     /// How many they are, if it says so.
     pub length: Option<u64>,
+    /// Where its client was told that the session stands, if it says so.
+    pub offset: Option<u64>,
 }
 
 /// What becomes of a session when a request has brought its bytes.
@@ -51,12 +54,15 @@ enum Then {
 }
 
 /// A session being written by this request.
-struct Writer {
-    id: UploadId,
-    note: Note,
-    hasher: Hasher,
-    len: u64,
-    noted: u64,
+pub(super) struct Writer {
+    pub(super) id: UploadId,
+    pub(super) turn: Turn,
+    pub(super) note: Note,
+    /// The note as it is stored.
+    pub(super) facts: Bytes,
+    pub(super) hasher: Hasher,
+    pub(super) len: u64,
+    pub(super) noted: u64,
 }
 
 impl Registry {
@@ -84,21 +90,14 @@ impl Registry {
         if !self.core.ledger.open(id, &owner, allows) {
             return Err(Error::TooManyUploads);
         }
+        let turn = self.core.ledger.turn(&id).unwrap_or_default();
         let note = Note::new(repository, subject, algorithm);
-        if let Err(e) = self.core.store.begin(&id, note.bytes()).await {
+        let facts = note.bytes();
+        if let Err(e) = self.core.store.begin(&id, facts.clone()).await {
             self.core.ledger.close(&id);
             return Err(e.into());
         }
-        Ok(Writer { id, note, hasher: Hasher::new(algorithm), len: 0, noted: 0 })
-    }
-
-    /// Where a session stands.
-    ///
-    /// # Errors
-    /// [`Error::UploadUnknown`].
-    pub async fn upload(&self, repository: &RepositoryName, subject: &Subject, id: &UploadId) -> Result<Upload> {
-        let (_, progress) = self.session(repository, subject, id).await?;
-        Ok(Upload { id: *id, len: progress.len })
+        Ok(Writer { id, turn, note, facts, hasher: Hasher::new(algorithm), len: 0, noted: 0 })
     }
 
     /// Ends a session and drops its bytes.
@@ -107,10 +106,11 @@ impl Registry {
     /// [`Error::UploadUnknown`].
     pub async fn cancel_upload(&self, repository: &RepositoryName, subject: &Subject, id: &UploadId) -> Result<()> {
         self.session(repository, subject, id).await?;
-        self.discard(id).await
+        // Whoever is writing to it has no say.
+        self.discard(id, &Turn::default()).await
     }
 
-    /// Adds bytes to a session. Whatever arrived before an early end stays.
+    /// Adds bytes to a session. Whatever arrived before an early end stays until the request is repeated.
     ///
     /// # Errors
     /// [`Error::UploadUnknown`]; [`Error::OutOfOrder`] and the session is as it was;
@@ -123,7 +123,7 @@ impl Registry {
         chunk: Chunk,
         bytes: impl Incoming,
     ) -> Result<Upload> {
-        let mut writer = self.resume(repository, subject, id, chunk.range).await?;
+        let mut writer = self.resume(repository, subject, id, chunk).await?;
         self.take_in(repository, &mut writer, chunk, bytes, Then::Open).await?;
         Ok(Upload { id: *id, len: writer.len })
     }
@@ -143,20 +143,24 @@ impl Registry {
         chunk: Chunk,
         bytes: impl Incoming,
     ) -> Result<()> {
-        let mut writer = match self.resume(repository, subject, id, chunk.range).await {
+        let finish = async {
+            let mut writer = self.resume(repository, subject, id, chunk).await?;
+            self.take_in(repository, &mut writer, chunk, bytes, Then::Closed).await?;
+            self.publish(repository, writer, digest).await
+        };
+        match finish.await {
             Err(e @ Error::UploadUnknown(_)) => {
                 // Finished before, perhaps; whoever did so may not have come to the durable end of it.
+                self.core.locks.finished(id).await;
                 let link = Item::Link(repository.clone(), digest.clone());
                 let known = self.linked(repository, digest).await?.is_some();
-                return match known && self.core.store.ensure(&[link]).await? != [Presence::Missing] {
+                match known && self.core.store.ensure(&[link]).await? != [Presence::Missing] {
                     true => Ok(()),
                     false => Err(e),
-                };
+                }
             }
-            other => other?,
-        };
-        self.take_in(repository, &mut writer, chunk, bytes, Then::Closed).await?;
-        self.publish(repository, writer, digest).await
+            finished => finished,
+        }
     }
 
     /// Makes the blob `digest` of bytes that come in one go.
@@ -175,47 +179,10 @@ impl Registry {
         let id = writer.id;
         if let Err(e) = self.take_in(repository, &mut writer, chunk, bytes, Then::Closed).await {
             // Nobody was told of this session.
-            self.discard(&id).await?;
+            self.discard(&id, &writer.turn).await?;
             return Err(e);
         }
         self.publish(repository, writer, digest).await
-    }
-
-    /// The session of that id, if it is this repository's and this caller's.
-    async fn session(&self, repository: &RepositoryName, subject: &Subject, id: &UploadId) -> Result<(Note, Progress)> {
-        let unknown = || Error::UploadUnknown(*id);
-        let progress = self.core.store.progress(id).await?.ok_or_else(unknown)?;
-        match Note::read(&progress.facts) {
-            Some(note) if note.belongs_to(repository, subject) => Ok((note, progress)),
-            _ => Err(unknown()),
-        }
-    }
-
-    /// Takes up a session where it stands, its hash in step with its bytes.
-    async fn resume(
-        &self,
-        repository: &RepositoryName,
-        subject: &Subject,
-        id: &UploadId,
-        range: Option<ChunkRange>,
-    ) -> Result<Writer> {
-        let (note, progress) = self.session(repository, subject, id).await?;
-        let len = progress.len;
-        let in_order = |len| match range.is_none_or(|range| range.start == len) {
-            true => Ok(()),
-            false => Err(Error::OutOfOrder { repository: repository.clone(), id: *id, len }),
-        };
-        in_order(len)?;
-        self.core.ledger.holds(*id, &note.owner, len);
-        let (mut hasher, mut at) = note.hasher(len);
-        if at < len {
-            let blob = self.core.store.read_upload(id).await?.ok_or(Error::UploadUnknown(*id))?;
-            hasher = verify::catch_up(&blob, hasher, at).await?;
-            at = blob.len();
-            // Another writer may have added to it since.
-            in_order(at)?;
-        }
-        Ok(Writer { id: *id, note, hasher, len: at, noted: at })
     }
 
     /// Reads a request's bytes into a session: a batch is written and hashed while the next one
@@ -247,9 +214,10 @@ impl Registry {
             // Bytes that were not announced are counted as they come, and others write meanwhile.
             self.check_room(writer, batch.len).await?;
             if end - writer.noted >= NOTE_EVERY {
-                self.note(writer).await?;
+                self.note(repository, writer, false).await?;
             }
-            let append = self.core.store.append(&writer.id, writer.len, batch.parts, writer.hasher.clone());
+            let hasher = writer.hasher.clone();
+            let append = self.core.store.append(&writer.id, &writer.turn, writer.len, batch.parts, hasher);
             let mut next = Batch { ended: batch.ended, ..Batch::default() };
             let appended = {
                 let (append, gather) = (pin!(append), pin!(next.fill(&mut bytes, receiver.most())));
@@ -263,12 +231,11 @@ impl Registry {
                 Appended::To(len) => {
                     self.spent(len - writer.len);
                     (writer.len, writer.hasher) = (len, hasher);
-                    self.core.ledger.holds(writer.id, &writer.note.owner, len);
+                    self.core.ledger.holds(&writer.id, len);
                 }
                 // Another writer came in between, and won.
-                Appended::At(len) => {
-                    return Err(Error::OutOfOrder { repository: repository.clone(), id: writer.id, len });
-                }
+                Appended::At(_) => return Err(self.out_of_order(repository, &writer.id).await),
+                Appended::Gone if writer.turn.is_over() => return Err(self.superseded(repository, &writer.id).await),
                 Appended::Gone => return Err(Error::UploadUnknown(writer.id)),
             }
             next.fill(&mut bytes, receiver.least()).await;
@@ -280,8 +247,13 @@ impl Registry {
             _ => Ok(()),
         };
         // What is a blob in a moment needs no note; if that fails, the bytes are read again.
-        if writer.len > writer.noted && (then == Then::Open || taken.is_err()) {
-            self.note(writer).await?;
+        let is_told = then == Then::Open && taken.is_ok();
+        let is_noted = match is_told {
+            true => writer.note.told == writer.len && writer.noted == writer.len,
+            false => writer.noted == writer.len || taken.is_ok(),
+        };
+        if !is_noted {
+            self.note(repository, writer, is_told).await?;
         }
         taken
     }
@@ -302,34 +274,37 @@ impl Registry {
         Ok(())
     }
 
-    async fn note(&self, writer: &mut Writer) -> Result<()> {
-        writer.note.mark(writer.len, &writer.hasher);
-        self.core.store.note(&writer.id, writer.note.bytes()).await?;
-        writer.noted = writer.len;
-        Ok(())
-    }
-
     /// Verifies, publishes and links, to the end.
     async fn publish(&self, repository: &RepositoryName, writer: Writer, digest: &Digest) -> Result<()> {
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
         self.shielded(async move {
-            let id = writer.id;
+            let (id, turn) = (writer.id, writer.turn.clone());
+            let _finishing = registry.core.locks.finishing(&id).await;
             let published = match verify::appended(&digest, &writer.hasher, writer.len) {
-                Some(verified) => registry.core.store.publish(&id, &verified).await?,
+                Some(verified) => registry.core.store.publish(&id, &turn, &verified).await?,
                 None => Published::Differs,
             };
             let published = match published {
-                Published::Differs => registry.publish_sealed(writer, &digest).await?,
+                Published::Differs => match registry.publish_sealed(writer, &digest).await {
+                    // What was read was not this request's any more.
+                    Err(_) if turn.is_over() => Published::Gone,
+                    published => published?,
+                },
                 published => published,
             };
             // Another closing request published the same bytes in between, perhaps not to the durable end of
             // it; or somebody cancelled.
             let blob = Item::Blob(digest.clone());
             if published == Published::Gone && registry.ensure(&[blob]).await? == [Presence::Missing] {
-                return Err(Error::UploadUnknown(id));
+                return match turn.is_over() {
+                    true => Err(registry.superseded(&repository, &id).await),
+                    false => Err(Error::UploadUnknown(id)),
+                };
             }
             registry.link(&repository, &digest).await?;
-            registry.core.ledger.close(&id);
+            if !turn.is_over() {
+                registry.core.ledger.close(&id);
+            }
             Ok(())
         })
         .await
@@ -339,26 +314,27 @@ impl Registry {
     /// read (again).
     async fn publish_sealed(&self, writer: Writer, digest: &Digest) -> Result<Published> {
         let (store, id) = (&self.core.store, writer.id);
-        let sealed = store.seal(&id).await?.ok_or(Error::UploadUnknown(id))?;
+        let sealed = store.seal(&id, &writer.turn).await?.ok_or(Error::UploadUnknown(id))?;
         let (hasher, at) = match writer.hasher.algorithm() == digest.algorithm() && writer.len <= sealed.len() {
             true => (writer.hasher, writer.len),
             false => (Hasher::new(digest.algorithm()), 0),
         };
         match verify::sealed(digest, &sealed, hasher, at).await {
-            Ok(verified) => Ok(store.publish(&id, &verified).await?),
+            Ok(verified) => Ok(store.publish(&id, &writer.turn, &verified).await?),
             Err(error) => {
                 if matches!(error, Error::DigestMismatch { .. }) {
-                    self.discard(&id).await?;
+                    self.discard(&id, &writer.turn).await?;
                 }
                 Err(error)
             }
         }
     }
 
-    /// Ends a session and removes its bytes.
-    async fn discard(&self, id: &UploadId) -> Result<()> {
-        self.core.store.abandon(id, Duration::ZERO).await?;
-        self.core.ledger.close(id);
+    /// Ends a session and removes its bytes, unless another request has taken it over.
+    async fn discard(&self, id: &UploadId, turn: &Turn) -> Result<()> {
+        if self.core.store.abandon(id, turn, Duration::ZERO).await? != Verdict::Renewed {
+            self.core.ledger.close(id);
+        }
         Ok(())
     }
 
@@ -367,7 +343,7 @@ impl Registry {
         if let Some(progress) = self.core.store.progress(id).await?
             && let Some(note) = Note::read(&progress.facts)
         {
-            self.core.ledger.holds(*id, &note.owner, len);
+            self.core.ledger.meet(*id, &note.owner, len);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{
     body::Body,
     headers::{CONTENT_DIGEST, UPLOAD_UUID, value},
 };
-use crate::oci::{Digest, RepositoryName, UploadId};
+use crate::oci::{Digest, RepositoryName, UploadId, UploadPlace};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 /// A response with a whole JSON body. It ends with a newline, so that a terminal's prompt stands on a line of its own.
@@ -61,7 +61,8 @@ pub(super) enum Standing {
     Refused,
 }
 
-/// Where a session is and what it has. `Range` cannot say "nothing": `0-0` is what clients expect
+/// Where a session is and what it has. `Location` names the place the client is told of, so that a request that is sent
+/// there again starts there again (`registry::session`). `Range` cannot say "nothing": `0-0` is what clients expect
 /// of an empty session, but a refusal leaves it out, or one byte would be skipped.
 pub(super) fn session_headers(
     name: &RepositoryName,
@@ -69,7 +70,9 @@ pub(super) fn session_headers(
     len: u64,
     standing: Standing,
 ) -> Vec<(HeaderName, String)> {
-    let mut headers = vec![(header::LOCATION, format!("/v2/{name}/blobs/uploads/{id}")), (UPLOAD_UUID, id.to_string())];
+    let place = UploadPlace { id: *id, offset: Some(len) };
+    let location = format!("/v2/{name}/blobs/uploads/{place}");
+    let mut headers = vec![(header::LOCATION, location), (UPLOAD_UUID, id.to_string())];
     if len > 0 || standing == Standing::Told {
         headers.push((header::RANGE, format!("0-{}", len.saturating_sub(1))));
     }

@@ -9,6 +9,7 @@ use crate::{
     registry::{Chunk, Condition},
 };
 use http::{HeaderMap, header};
+use http_body::Body;
 
 /// The condition of a push.
 ///
@@ -44,15 +45,17 @@ pub(super) fn uncompressed(headers: &HeaderMap) -> Result<(), Error> {
     }
 }
 
-/// What a request says of the bytes it brings.
+/// What a request says of the bytes it brings to a place in an upload.
 ///
 /// # Errors
 /// [`Error::ChunkRangeInvalid`].
-pub(super) fn chunk(headers: &HeaderMap) -> Result<Chunk, Error> {
+pub(super) fn chunk(headers: &HeaderMap, body: &impl Body, offset: Option<u64>) -> Result<Chunk, Error> {
     let range = match headers.get(header::CONTENT_RANGE) {
         None => None,
         Some(range) => Some(range.to_str().unwrap_or_default().parse::<ChunkRange>()?),
     };
     let length = text(headers, &header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    Ok(Chunk { range, length })
+    // A body that is not there has no header that says so.
+    let length = length.or_else(|| body.size_hint().exact());
+    Ok(Chunk { range, length, offset })
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     access::Scope,
     config::Operator,
-    oci::{Algorithm, Digest, Reference, RepositoryName, Tag, UploadId},
+    oci::{Algorithm, Digest, Reference, RepositoryName, Tag, UploadPlace},
     who::Action,
 };
 use http::Method;
@@ -61,13 +61,13 @@ pub enum Endpoint {
         from: Option<RepositoryName>,
     },
     /// `PATCH <upload>` (end-5).
-    UploadAppend(RepositoryName, UploadId),
+    UploadAppend(RepositoryName, UploadPlace),
     /// `PUT <upload>?digest=…` (end-6).
-    UploadFinish(RepositoryName, UploadId, Digest),
+    UploadFinish(RepositoryName, UploadPlace, Digest),
     /// `GET <upload>` (end-13).
-    UploadStatus(RepositoryName, UploadId),
+    UploadStatus(RepositoryName, UploadPlace),
     /// `DELETE <upload>` (end-14).
-    UploadCancel(RepositoryName, UploadId),
+    UploadCancel(RepositoryName, UploadPlace),
     /// `GET` and `POST /auth/token`: the token service (the Docker registry's token specification).
     Token,
     /// `GET /health`.
@@ -150,12 +150,12 @@ impl Endpoint {
                 if !matches!(*method, Method::GET | Method::HEAD | Method::PATCH | Method::PUT | Method::DELETE) {
                     return wrong("GET, HEAD, PATCH, PUT, DELETE");
                 }
-                let id = id.parse().map_err(|_| Error::UploadIdInvalid)?;
+                let place = id.parse::<UploadPlace>().map_err(|_| Error::UploadIdInvalid)?;
                 match *method {
-                    Method::PATCH => Self::UploadAppend(name, id),
-                    Method::DELETE => Self::UploadCancel(name, id),
-                    Method::PUT => Self::UploadFinish(name, id, Query::parse(query).digest("digest")?),
-                    _ => Self::UploadStatus(name, id),
+                    Method::PATCH => Self::UploadAppend(name, place),
+                    Method::DELETE => Self::UploadCancel(name, place),
+                    Method::PUT => Self::UploadFinish(name, place, Query::parse(query).digest("digest")?),
+                    _ => Self::UploadStatus(name, place),
                 }
             }
             ["v2", name @ .., "blobs", blob] if !name.is_empty() => {

@@ -4,7 +4,7 @@
 use super::{
     Aged, Appended, Blob, Capabilities, Check, Child, Condemned, Content, Dir, Durability, Error, Examined, Exclusive,
     Expect, Fact, Facts, Grave, Health, InstanceId, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress,
-    Published, Put, Result, RunId, Storage, Verdict, Verified, Why,
+    Published, Put, Result, RunId, Storage, TakenOver, Turn, Verdict, Verified, Why,
 };
 use crate::{
     files::{Kind, Meta, Space, Sys},
@@ -105,11 +105,21 @@ impl Content for Faulty {
     async fn begin(&self, id: &UploadId, facts: Bytes) -> Result<()> {
         self.step(self.inner.begin(id, facts)).await
     }
-    async fn note(&self, id: &UploadId, facts: Bytes) -> Result<bool> {
-        self.step(self.inner.note(id, facts)).await
+    async fn note(&self, id: &UploadId, turn: &Turn, was: &Bytes, facts: Bytes) -> Result<bool> {
+        self.step(self.inner.note(id, turn, was, facts)).await
     }
-    async fn append(&self, id: &UploadId, at: u64, bytes: Vec<Bytes>, hash: Hasher) -> Result<(Appended, Hasher)> {
-        self.step(self.inner.append(id, at, bytes, hash)).await
+    async fn append(
+        &self,
+        id: &UploadId,
+        turn: &Turn,
+        at: u64,
+        bytes: Vec<Bytes>,
+        hash: Hasher,
+    ) -> Result<(Appended, Hasher)> {
+        self.step(self.inner.append(id, turn, at, bytes, hash)).await
+    }
+    async fn take_over(&self, id: &UploadId, turn: &Turn, to: u64, was: &Bytes, facts: Bytes) -> Result<TakenOver> {
+        self.step(self.inner.take_over(id, turn, to, was, facts)).await
     }
     async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
         self.step(self.inner.progress(id)).await
@@ -117,17 +127,17 @@ impl Content for Faulty {
     async fn read_upload(&self, id: &UploadId) -> Result<Option<Blob>> {
         self.step(self.inner.read_upload(id)).await
     }
-    async fn seal(&self, id: &UploadId) -> Result<Option<Blob>> {
-        self.step(self.inner.seal(id)).await
+    async fn seal(&self, id: &UploadId, turn: &Turn) -> Result<Option<Blob>> {
+        self.step(self.inner.seal(id, turn)).await
     }
-    async fn publish(&self, id: &UploadId, verified: &Verified) -> Result<Published> {
-        self.step(self.inner.publish(id, verified)).await
+    async fn publish(&self, id: &UploadId, turn: &Turn, verified: &Verified) -> Result<Published> {
+        self.step(self.inner.publish(id, turn, verified)).await
     }
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published> {
         self.step(self.inner.put_blob(verified, bytes)).await
     }
-    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict> {
-        self.step(self.inner.abandon(id, idle)).await
+    async fn abandon(&self, id: &UploadId, turn: &Turn, idle: Duration) -> Result<Verdict> {
+        self.step(self.inner.abandon(id, turn, idle)).await
     }
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
         self.step(self.inner.open(digest)).await

@@ -4,7 +4,7 @@ mod lifecycle;
 
 use super::{
     Appended, Blob, Child, Condemned, Content, Dir, Durability, Expect, Fact, Facts, InstanceId, Item, Key, Outcome,
-    Page, Progress, Published, Put, Result, Verdict, Verified, Why,
+    Page, Progress, Published, Put, Result, TakenOver, Turn, Verdict, Verified, Why,
 };
 use crate::oci::{Digest, Hasher, UploadId};
 use async_trait::async_trait;
@@ -208,19 +208,22 @@ impl Content for Mem {
         Ok(())
     }
 
-    async fn note(&self, id: &UploadId, facts: Bytes) -> Result<bool> {
-        Ok(self.state().uploads.get_mut(id).map(|session| session.facts = facts).is_some())
+    async fn note(&self, id: &UploadId, turn: &Turn, was: &Bytes, facts: Bytes) -> Result<bool> {
+        let mut state = self.state();
+        let session = state.uploads.get_mut(id).filter(|session| !turn.is_over() && session.facts == *was);
+        Ok(session.map(|session| session.facts = facts).is_some())
     }
 
     async fn append(
         &self,
         id: &UploadId,
+        turn: &Turn,
         at: u64,
         bytes: Vec<Bytes>,
         mut hasher: Hasher,
     ) -> Result<(Appended, Hasher)> {
         let mut state = self.state();
-        let Some(session) = state.uploads.get_mut(id).filter(|session| !session.sealed) else {
+        let Some(session) = state.uploads.get_mut(id).filter(|session| !session.sealed && !turn.is_over()) else {
             return Ok((Appended::Gone, hasher));
         };
         if session.data.len() as u64 != at {
@@ -232,6 +235,25 @@ impl Content for Mem {
         }
         session.touched = SystemTime::now();
         Ok((Appended::To(session.data.len() as u64), hasher))
+    }
+
+    async fn take_over(&self, id: &UploadId, turn: &Turn, to: u64, was: &Bytes, facts: Bytes) -> Result<TakenOver> {
+        let mut state = self.state();
+        let Some(session) = state.uploads.get_mut(id) else { return Ok(TakenOver::Gone) };
+        let len = session.data.len() as u64;
+        if len < to {
+            return Ok(TakenOver::At(len));
+        }
+        if len > to && session.facts != *was {
+            return Ok(TakenOver::Changed);
+        }
+        if len > to {
+            session.data.truncate(to as usize);
+            session.facts = facts;
+            session.touched = SystemTime::now();
+        }
+        session.sealed = false;
+        Ok(TakenOver::Yes(turn.next()))
     }
 
     async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
@@ -247,15 +269,19 @@ impl Content for Mem {
         Ok(self.state().uploads.get(id).map(|session| Blob::memory(session.data.clone().into())))
     }
 
-    async fn seal(&self, id: &UploadId) -> Result<Option<Blob>> {
-        Ok(self.state().uploads.get_mut(id).map(|session| {
+    async fn seal(&self, id: &UploadId, turn: &Turn) -> Result<Option<Blob>> {
+        let mut state = self.state();
+        Ok(state.uploads.get_mut(id).filter(|_| !turn.is_over()).map(|session| {
             session.sealed = true;
             Blob::memory(session.data.clone().into())
         }))
     }
 
-    async fn publish(&self, id: &UploadId, verified: &Verified) -> Result<Published> {
+    async fn publish(&self, id: &UploadId, turn: &Turn, verified: &Verified) -> Result<Published> {
         let mut state = self.state();
+        if turn.is_over() {
+            return Ok(Published::Gone);
+        }
         let is_verified = |session: &Session| session.sealed || session.data.len() as u64 == verified.len();
         if state.uploads.get(id).is_some_and(|session| !is_verified(session)) {
             return Ok(Published::Differs);
@@ -270,11 +296,11 @@ impl Content for Mem {
         Ok(self.state().publish(verified, bytes))
     }
 
-    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict> {
+    async fn abandon(&self, id: &UploadId, turn: &Turn, idle: Duration) -> Result<Verdict> {
         let mut state = self.state();
         match state.uploads.get(id) {
             None => Ok(Verdict::Gone),
-            Some(session) if !idle_for(session.touched, idle) => Ok(Verdict::Renewed),
+            Some(session) if turn.is_over() || !idle_for(session.touched, idle) => Ok(Verdict::Renewed),
             Some(_) => {
                 state.uploads.remove(id);
                 Ok(Verdict::Condemned)

@@ -25,7 +25,7 @@ mod suite;
 
 pub use blob::{Blob, BlobData};
 pub(crate) use blob::{blocking, work_on};
-pub use content::{Appended, Check, Content, Progress, Published, Verified};
+pub use content::{Appended, Check, Content, Progress, Published, TakenOver, Turn, Verified};
 pub use error::Error;
 pub use facts::{Child, Durability, Expect, Fact, Facts, Outcome, Page, Put, Version};
 pub use key::{Dir, Item, ItemKind, Key};

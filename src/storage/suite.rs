@@ -5,7 +5,7 @@ mod lifecycle;
 
 use super::{
     Appended, Condemned, Dir, Durability, Examined, Expect, Item, ItemKind, Key, Lifecycle, Mem, Outcome, Page,
-    Presence, Published, Put, Result, RunId, Storage, Verdict, Verified, Version, Why, fs::Fs,
+    Presence, Published, Put, Result, RunId, Storage, TakenOver, Turn, Verdict, Verified, Version, Why, fs::Fs,
 };
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName, Span, Tag, UploadId};
 use bytes::Bytes;
@@ -49,9 +49,9 @@ async fn text(store: &Arc<dyn Storage>, key: &Key) -> Result<Option<String>> {
 pub(super) async fn upload(store: &Arc<dyn Storage>, bytes: &'static [u8]) -> Result<Published> {
     let id = UploadId::random();
     store.begin(&id, Bytes::new()).await?;
-    store.append(&id, 0, vec![Bytes::from_static(bytes)], hasher()).await?;
-    store.seal(&id).await?;
-    store.publish(&id, &verified(bytes)).await
+    store.append(&id, &Turn::default(), 0, vec![Bytes::from_static(bytes)], hasher()).await?;
+    store.seal(&id, &Turn::default()).await?;
+    store.publish(&id, &Turn::default(), &verified(bytes)).await
 }
 
 async fn content(store: &Arc<dyn Storage>, digest: &Digest) -> Result<Option<Bytes>> {

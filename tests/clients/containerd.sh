@@ -8,6 +8,7 @@ STORIES=(
   'push to another repository|90|copy'
   'multi-arch pull and push|120|multi'
   'pull through hosts.toml|90|hosts'
+  'push over a line that stalls|150|stalled'
 )
 version() { containerd --version | awk '{ print $3 }'; }
 c() { ctr --address "$BOX/containerd.sock" --namespace test "$@"; }
@@ -76,4 +77,18 @@ hosts() {
   printf 'server = "http://%s"\n[host."http://%s"]\n  capabilities = ["pull", "resolve"]\n' "$REG" "$REG" > "certs.d/$REG/hosts.toml"
   forget
   i pull --hosts-dir "$BOX/certs.d" --snapshotter native "$REG/$NS/app:v1"
+}
+stalled() {
+  # longer than the registry waits: it answers 408, and containerd sends the same PUT again
+  local relay name
+  spawn stall.log python3 "$HERE/stall.py" "$REG" 1000000
+  until_true 10 test -s stall.log || die 'the relay did not start'
+  relay=127.0.0.1:$(head -n 1 stall.log)
+  forget
+  c images import --no-unpack "$WORK/images/image.tar"
+  name=$(c images ls -q | head -n 1)
+  c images tag "$name" "$relay/$NS/stalled:v1"
+  i push --plain-http "$relay/$NS/stalled:v1"
+  contains 'the relay' "$(tail -n 1 stall.log)" stalled
+  same digest "$(layout_digest "$WORK/images/image")" "$(remote_digest "$NS/stalled" v1)"
 }

@@ -89,8 +89,15 @@ impl Client {
         self.ask(Method::PATCH, target).body(body).send().await
     }
 
-    /// Opens an upload session; its location.
+    /// Opens an upload session; its path, made of its id as some clients do: it names no place in the session.
     pub async fn begin(&self, name: &str) -> String {
+        let reply = self.post(format!("/v2/{name}/blobs/uploads/"), "").await;
+        assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+        format!("/v2/{name}/blobs/uploads/{}", reply.header("docker-upload-uuid"))
+    }
+
+    /// Opens an upload session; its `Location`, which names the place where it begins.
+    pub async fn locate(&self, name: &str) -> String {
         let reply = self.post(format!("/v2/{name}/blobs/uploads/"), "").await;
         assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
         reply.header("location").to_owned()

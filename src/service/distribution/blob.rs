@@ -94,7 +94,7 @@ pub(super) async fn delete(granted: Granted, name: RepositoryName, digest: Diges
 }
 
 pub(super) async fn push(mut granted: Granted, name: RepositoryName, digest: Digest) -> Result<Response<Body>, Error> {
-    let chunk = asked::chunk(&granted.request.head.headers)?;
+    let chunk = asked::chunk(&granted.request.head.headers, &granted.request.body, None)?;
     let incoming = granted.incoming();
     granted.registry().push_blob(&name, granted.subject(), &digest, chunk, incoming).await?;
     Ok(created(blob_location(&name, &digest), &digest))

@@ -71,7 +71,7 @@ pub(super) async fn push(
 async fn read_whole(granted: &mut Granted) -> Result<Bytes, Error> {
     let most = granted.registry().settings().manifest_bytes;
     let too_large = || Error::Registry(registry::Error::ManifestTooLarge(most));
-    let announced = asked::chunk(&granted.request.head.headers)?.length;
+    let announced = asked::chunk(&granted.request.head.headers, &granted.request.body, None)?.length;
     if announced.is_some_and(|length| length > most) {
         return Err(too_large());
     }

@@ -8,7 +8,7 @@ use super::super::{
     gate::Granted,
     headers::value,
 };
-use crate::oci::{Algorithm, Digest, RepositoryName, UploadId};
+use crate::oci::{Algorithm, Digest, RepositoryName, UploadId, UploadPlace};
 use crate::registry::Upload;
 use http::{Response, StatusCode};
 
@@ -29,22 +29,26 @@ pub(super) async fn begin(
     Ok(told(StatusCode::ACCEPTED, &name, &upload))
 }
 
-pub(super) async fn append(mut granted: Granted, name: RepositoryName, id: UploadId) -> Result<Response<Body>, Error> {
-    let chunk = asked::chunk(&granted.request.head.headers)?;
+pub(super) async fn append(
+    mut granted: Granted,
+    name: RepositoryName,
+    place: UploadPlace,
+) -> Result<Response<Body>, Error> {
+    let chunk = asked::chunk(&granted.request.head.headers, &granted.request.body, place.offset)?;
     let incoming = granted.incoming();
-    let upload = granted.registry().append_upload(&name, granted.subject(), &id, chunk, incoming).await?;
+    let upload = granted.registry().append_upload(&name, granted.subject(), &place.id, chunk, incoming).await?;
     Ok(told(StatusCode::ACCEPTED, &name, &upload))
 }
 
 pub(super) async fn finish(
     mut granted: Granted,
     name: RepositoryName,
-    id: UploadId,
+    place: UploadPlace,
     digest: Digest,
 ) -> Result<Response<Body>, Error> {
-    let chunk = asked::chunk(&granted.request.head.headers)?;
+    let chunk = asked::chunk(&granted.request.head.headers, &granted.request.body, place.offset)?;
     let incoming = granted.incoming();
-    granted.registry().finish_upload(&name, granted.subject(), &id, &digest, chunk, incoming).await?;
+    granted.registry().finish_upload(&name, granted.subject(), &place.id, &digest, chunk, incoming).await?;
     Ok(created(blob_location(&name, &digest), &digest))
 }
 

@@ -1,16 +1,16 @@
-//! Blobs and uploads as files.
-//!
-//! An upload is a directory: `session.json` (what is noted with it) and `data`, which sealing
-//! renames to `sealed`, so that nothing can be added to bytes that were verified, not even after
-//! a restart.
+//! Blobs and uploads as files: the calls of [`Content`].
 
-use super::{Fs, Inner, lifecycle::older_than};
+use super::{
+    Fs, Inner,
+    lifecycle::older_than,
+    upload::{data, sealed, session},
+};
 use crate::{
     files::{Kind, Sys, absent},
     oci::{Digest, Hasher, UploadId},
     storage::{
-        Appended, Blob, Check, Content, Error, Item, Progress, Published, Result, Verdict, Verified, blocking,
-        content::read_whole, key,
+        Appended, Blob, Check, Content, Error, Item, Progress, Published, Result, TakenOver, Turn, Verdict, Verified,
+        blocking, content::read_whole, key,
     },
 };
 use async_trait::async_trait;
@@ -40,13 +40,13 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn note(&self, id: &UploadId, facts: Bytes) -> Result<bool> {
-        let (id, dir) = (*id, key::upload(id));
+    async fn note(&self, id: &UploadId, turn: &Turn, was: &Bytes, facts: Bytes) -> Result<bool> {
+        let (id, dir, turn, was) = (*id, key::upload(id), turn.clone(), was.clone());
         self.run(move |inner| {
             let failed = |e| Error::io("note", &dir, e);
             let _lock = inner.lock(&id);
-            // Not to make the directory of a session that has ended.
-            if absent(inner.sys().meta(&dir)).map_err(failed)?.is_none() {
+            // A session that has ended has no note, and its directory is not made again.
+            if turn.is_over() || inner.noted(&dir).map_err(failed)? != Some(was) {
                 return Ok(false);
             }
             inner.place_note(&dir, &facts).map_err(failed)?;
@@ -55,14 +55,21 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn append(&self, id: &UploadId, at: u64, bytes: Vec<Bytes>, hasher: Hasher) -> Result<(Appended, Hasher)> {
-        let (id, path) = (*id, data(&key::upload(id)));
+    async fn append(
+        &self,
+        id: &UploadId,
+        turn: &Turn,
+        at: u64,
+        bytes: Vec<Bytes>,
+        hasher: Hasher,
+    ) -> Result<(Appended, Hasher)> {
+        let (id, turn, path) = (*id, turn.clone(), data(&key::upload(id)));
         let hash = |mut hasher: Hasher, bytes: &[Bytes]| {
             bytes.iter().for_each(|part| hasher.update(part));
             hasher
         };
         let write = move |inner: &Inner<S>, bytes: &[Bytes]| {
-            inner.append(&id, &path, at, bytes).map_err(|e| Error::io("append to", &path, e))
+            inner.append(&id, &turn, &path, at, bytes).map_err(|e| Error::io("append to", &path, e))
         };
         if bytes.iter().map(Bytes::len).sum::<usize>() < HASHED_APART {
             return self
@@ -78,6 +85,15 @@ impl<S: Sys> Content for Fs<S> {
             (Ok(appended @ Appended::To(_)), hashed) => Ok((appended, hashed?)),
             (appended, _) => Ok((appended?, hasher)),
         }
+    }
+
+    async fn take_over(&self, id: &UploadId, turn: &Turn, to: u64, was: &Bytes, facts: Bytes) -> Result<TakenOver> {
+        let (id, dir, turn, was) = (*id, key::upload(id), turn.clone(), was.clone());
+        self.run(move |inner| {
+            let _lock = inner.lock(&id);
+            inner.take_over(&dir, &turn, to, &was, &facts).map_err(|e| Error::io("take over", &dir, e))
+        })
+        .await
     }
 
     async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
@@ -100,11 +116,14 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn seal(&self, id: &UploadId) -> Result<Option<Blob>> {
-        let (id, dir) = (*id, key::upload(id));
+    async fn seal(&self, id: &UploadId, turn: &Turn) -> Result<Option<Blob>> {
+        let (id, turn, dir) = (*id, turn.clone(), key::upload(id));
         self.run(move |inner| {
             let failed = |e| Error::io("seal", &dir, e);
             let _lock = inner.lock(&id);
+            if turn.is_over() {
+                return Ok(None);
+            }
             if let Some(blob) = inner.read_blob(&sealed(&dir)).map_err(failed)? {
                 return Ok(Some(blob));
             }
@@ -116,10 +135,15 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn publish(&self, id: &UploadId, verified: &Verified) -> Result<Published> {
-        let (id, dir, verified) = (*id, key::upload(id), verified.clone());
+    async fn publish(&self, id: &UploadId, turn: &Turn, verified: &Verified) -> Result<Published> {
+        let (id, turn, dir, verified) = (*id, turn.clone(), key::upload(id), verified.clone());
         self.run(move |inner| {
-            let published = inner.publish(&id, &dir, &verified)?;
+            // No append comes in between, and nobody takes over what is about to be removed.
+            let _lock = inner.lock(&id);
+            if turn.is_over() {
+                return Ok(Published::Gone);
+            }
+            let published = inner.publish(&dir, &verified)?;
             if !matches!(published, Published::Gone | Published::Differs) {
                 inner.remove_session(&dir);
             }
@@ -159,13 +183,13 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn abandon(&self, id: &UploadId, idle: Duration) -> Result<Verdict> {
-        let (id, dir) = (*id, key::upload(id));
+    async fn abandon(&self, id: &UploadId, turn: &Turn, idle: Duration) -> Result<Verdict> {
+        let (id, turn, dir) = (*id, turn.clone(), key::upload(id));
         self.run(move |inner| {
             let failed = |e| Error::io("end", &dir, e);
             let _lock = inner.lock(&id);
             let Some((touched, _)) = absent(inner.age(&dir)).map_err(failed)? else { return Ok(Verdict::Gone) };
-            if !idle.is_zero() && !older_than(touched, idle) {
+            if turn.is_over() || (!idle.is_zero() && !older_than(touched, idle)) {
                 return Ok(Verdict::Renewed);
             }
             inner.remove_session(&dir);
@@ -194,65 +218,7 @@ impl<S: Sys> Content for Fs<S> {
     }
 }
 
-fn data(dir: &str) -> String {
-    format!("{dir}/data")
-}
-
-fn sealed(dir: &str) -> String {
-    format!("{dir}/sealed")
-}
-
-fn session(dir: &str) -> String {
-    format!("{dir}/session.json")
-}
-
 impl<S: Sys> Inner<S> {
-    fn place_note(&self, dir: &str, facts: &Bytes) -> io::Result<()> {
-        let staged = self.files.stage(facts, None, false)?;
-        let placed = self.sys().rename(staged.path(), &session(dir));
-        placed.inspect_err(|_| self.files.discard(staged))
-    }
-
-    fn append(&self, id: &UploadId, path: &str, at: u64, bytes: &[Bytes]) -> io::Result<Appended> {
-        let _lock = self.lock(id);
-        let Some(file) = absent(self.sys().open_rw(path))? else { return Ok(Appended::Gone) };
-        let len = self.sys().file_meta(&file)?.len;
-        if len != at {
-            return Ok(Appended::At(len));
-        }
-        if let Err(e) = self.sys().write_at(&file, bytes, at) {
-            // What did go in was not hashed and not answered for; without it the client's idea
-            // of the length holds.
-            self.sys().truncate(&file, at)?;
-            return Err(e);
-        }
-        Ok(Appended::To(at + bytes.iter().map(|part| part.len() as u64).sum::<u64>()))
-    }
-
-    /// Where an open session stands, if that can be had without waiting: clients go on where they have just been.
-    fn progress_now(&self, dir: &str) -> Option<Progress> {
-        let (note, about, _) = self.sys().open_now(&session(dir))?;
-        let mut facts = vec![0; about.len as usize];
-        if self.sys().read_now(&note, &mut facts) != facts.len() {
-            return None;
-        }
-        let (_, data, _) = self.sys().open_now(&data(dir))?;
-        Some(Progress { len: data.len, facts: facts.into(), sealed: false, touched: data.modified })
-    }
-
-    fn progress(&self, dir: &str) -> io::Result<Option<Progress>> {
-        let (path, is_sealed) = match absent(self.sys().meta(&data(dir)))? {
-            Some(_) => (data(dir), false),
-            None => (sealed(dir), true),
-        };
-        let Some(meta) = absent(self.sys().meta(&path))? else { return Ok(None) };
-        let Some(note) = absent(self.sys().open(&session(dir)))? else { return Ok(None) };
-        let mut facts = vec![0; self.sys().file_meta(&note)?.len as usize];
-        let read = self.sys().read_at(&note, &mut facts, 0)?;
-        facts.truncate(read);
-        Ok(Some(Progress { len: meta.len, facts: facts.into(), sealed: is_sealed, touched: meta.modified }))
-    }
-
     /// A blob that can be opened without waiting for anything.
     fn blob_now(&self, path: &str) -> Option<Blob> {
         let (file, meta, _) = self.sys().open_now(path)?;
@@ -273,11 +239,9 @@ impl<S: Sys> Inner<S> {
         }
     }
 
-    fn publish(&self, id: &UploadId, dir: &str, verified: &Verified) -> Result<Published> {
+    fn publish(&self, dir: &str, verified: &Verified) -> Result<Published> {
         let path = key::blob(verified.digest());
         let failed = |e| Error::io("publish", &path, e);
-        // No append comes in between.
-        let _lock = self.lock(id);
         let (from, file) = match absent(self.sys().open(&data(dir))).map_err(failed)? {
             Some(file) => (data(dir), file),
             None => match absent(self.sys().open(&sealed(dir))).map_err(failed)? {
@@ -333,14 +297,5 @@ impl<S: Sys> Inner<S> {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.already(path, verified),
             Err(e) => Err(Error::io("publish", path, e)),
         }
-    }
-
-    /// Removes a session, its bytes first: without them it is none any more, and nothing can be
-    /// added. What stays after a crash is swept as an expired session.
-    pub(super) fn remove_session(&self, dir: &str) {
-        for path in [data(dir), sealed(dir), session(dir)] {
-            let _ = self.sys().unlink(&path);
-        }
-        let _ = self.sys().rmdir(dir);
     }
 }

@@ -19,6 +19,7 @@ pub mod root;
 mod skeleton;
 mod spare;
 mod survey;
+mod upload;
 
 pub use foreign::Layout;
 pub use root::{Init, OpenError, Opened};

@@ -8,27 +8,28 @@ async fn an_upload_grows_is_sealed_and_becomes_a_blob() {
         let id = UploadId::random();
         assert_eq!(store.progress(&id).await?, None);
         store.begin(&id, "facts".into()).await?;
-        let (appended, hash) = store.append(&id, 0, vec!["ab".into(), "c".into()], hasher()).await?;
+        let (appended, hash) = store.append(&id, &Turn::default(), 0, vec!["ab".into(), "c".into()], hasher()).await?;
         assert_eq!(appended, Appended::To(3));
         let so_far = store.read_upload(&id).await?.expect("an upload");
         assert_eq!(so_far.read(Span::whole(3)).await?, "abc");
-        let (appended, hash) = store.append(&id, 3, vec!["def".into()], hash).await?;
+        let (appended, hash) = store.append(&id, &Turn::default(), 3, vec!["def".into()], hash).await?;
         assert_eq!((appended, hash.finish()), (Appended::To(6), digest(b"abcdef")));
-        assert!(store.note(&id, "more".into()).await?);
+        assert!(store.note(&id, &Turn::default(), &"facts".into(), "more".into()).await?);
+        assert!(!store.note(&id, &Turn::default(), &"facts".into(), "other".into()).await?, "it is not that any more");
         let progress = store.progress(&id).await?.expect("an upload");
         assert_eq!((progress.len, progress.facts.as_ref(), progress.sealed), (6, b"more".as_ref(), false));
-        assert_eq!(store.publish(&id, &verified(b"abcde")).await?, Published::Differs);
-        let sealed = store.seal(&id).await?.expect("an upload");
+        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abcde")).await?, Published::Differs);
+        let sealed = store.seal(&id, &Turn::default()).await?.expect("an upload");
         assert_eq!(sealed.read(Span { start: 2, len: 3 }).await?, "cde");
-        assert!(store.seal(&id).await?.is_some(), "asked again it answers again");
+        assert!(store.seal(&id, &Turn::default()).await?.is_some(), "asked again it answers again");
         assert!(store.progress(&id).await?.expect("an upload").sealed);
-        let (appended, _) = store.append(&id, 6, vec!["g".into()], hasher()).await?;
+        let (appended, _) = store.append(&id, &Turn::default(), 6, vec!["g".into()], hasher()).await?;
         assert_eq!(appended, Appended::Gone, "nothing is added to what may have been verified");
-        assert_eq!(store.publish(&id, &verified(b"abcdef")).await?, Published::New);
+        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abcdef")).await?, Published::New);
         assert_eq!(store.progress(&id).await?, None);
-        assert_eq!(store.publish(&id, &verified(b"abcdef")).await?, Published::Gone);
-        assert!(!store.note(&id, "late".into()).await?);
-        assert!(store.seal(&id).await?.is_none());
+        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abcdef")).await?, Published::Gone);
+        assert!(!store.note(&id, &Turn::default(), &"more".into(), "late".into()).await?);
+        assert!(store.seal(&id, &Turn::default()).await?.is_none());
         assert_eq!(content(&store, &digest(b"abcdef")).await?.as_deref(), Some(b"abcdef".as_ref()));
         Ok(())
     })
@@ -40,11 +41,11 @@ async fn an_upload_that_was_hashed_on_its_way_becomes_a_blob_at_once() {
     each(|store| async move {
         let id = UploadId::random();
         store.begin(&id, Bytes::new()).await?;
-        store.append(&id, 0, vec!["abc".into()], hasher()).await?;
-        assert_eq!(store.publish(&id, &verified(b"ab")).await?, Published::Differs);
-        let (appended, _) = store.append(&id, 3, vec!["def".into()], hasher()).await?;
+        store.append(&id, &Turn::default(), 0, vec!["abc".into()], hasher()).await?;
+        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"ab")).await?, Published::Differs);
+        let (appended, _) = store.append(&id, &Turn::default(), 3, vec!["def".into()], hasher()).await?;
         assert_eq!(appended, Appended::To(6), "it goes on as if nothing had been asked");
-        assert_eq!(store.publish(&id, &verified(b"abcdef")).await?, Published::New);
+        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abcdef")).await?, Published::New);
         assert_eq!(store.progress(&id).await?, None);
         assert_eq!(content(&store, &digest(b"abcdef")).await?.as_deref(), Some(b"abcdef".as_ref()));
         Ok(())
@@ -63,7 +64,7 @@ async fn of_two_appends_at_one_offset_one_wins_and_bytes_never_interleave() {
                 .map(|i| {
                     let store = store.clone();
                     let bytes = vec![Bytes::from(vec![i; 500]), Bytes::from(vec![i; 500])];
-                    tokio::spawn(async move { store.append(&id, at, bytes, hasher()).await })
+                    tokio::spawn(async move { store.append(&id, &Turn::default(), at, bytes, hasher()).await })
                 })
                 .collect();
             let mut won = 0;
@@ -78,7 +79,7 @@ async fn of_two_appends_at_one_offset_one_wins_and_bytes_never_interleave() {
             }
             assert_eq!(won, 1);
         }
-        let sealed = store.seal(&id).await?.expect("an upload");
+        let sealed = store.seal(&id, &Turn::default()).await?.expect("an upload");
         let bytes = sealed.read(Span::whole(20_000)).await?;
         assert!(bytes.chunks(1000).all(|chunk| chunk.iter().all(|b| *b == chunk[0])));
         Ok(())
@@ -93,12 +94,145 @@ async fn a_hasher_sees_what_was_taken_and_nothing_else_however_long_it_is() {
         store.begin(&id, Bytes::new()).await?;
         let parts: Vec<Bytes> = (0..9u8).map(|i| vec![i; 128 << 10].into()).collect();
         let len = 9 * (128 << 10);
-        let (appended, hash) = store.append(&id, 0, parts.clone(), hasher()).await?;
+        let (appended, hash) = store.append(&id, &Turn::default(), 0, parts.clone(), hasher()).await?;
         assert_eq!((appended, hash.clone().finish()), (Appended::To(len), digest(&parts.concat())));
-        let (appended, refused) = store.append(&id, 0, parts.clone(), hash.clone()).await?;
+        let (appended, refused) = store.append(&id, &Turn::default(), 0, parts.clone(), hash.clone()).await?;
         assert_eq!((appended, refused.finish()), (Appended::At(len), hash.finish()));
-        let sealed = store.seal(&id).await?.expect("an upload");
+        let sealed = store.seal(&id, &Turn::default()).await?.expect("an upload");
         assert_eq!(sealed.read(Span::whole(len)).await?, parts.concat());
+        Ok(())
+    })
+    .await;
+}
+
+/// Takes an upload over that holds `facts`, and leaves `less`.
+async fn taken_over(store: &Arc<dyn Storage>, id: &UploadId, turn: &Turn, to: u64) -> Result<Turn> {
+    match store.take_over(id, turn, to, &"facts".into(), "less".into()).await? {
+        TakenOver::Yes(turn) => Ok(turn),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_cut_to_what_stays_and_goes_on_from_there() {
+    each(|store| async move {
+        let (id, first) = (UploadId::random(), Turn::default());
+        store.begin(&id, "facts".into()).await?;
+        store.append(&id, &first, 0, vec!["abcdef".into()], hasher()).await?;
+        let longer = store.take_over(&id, &first, 7, &"facts".into(), "less".into()).await?;
+        assert!(matches!(longer, TakenOver::At(6)), "{longer:?}");
+        let other = store.take_over(&id, &first, 4, &"other".into(), "less".into()).await?;
+        assert!(matches!(other, TakenOver::Changed), "{other:?}");
+        assert!(!first.is_over(), "nothing was done");
+        let second = taken_over(&store, &id, &first, 4).await?;
+        let progress = store.progress(&id).await?.expect("an upload");
+        assert_eq!((progress.len, progress.facts.as_ref()), (4, b"less".as_ref()));
+        let (appended, _) = store.append(&id, &second, 4, vec!["EF".into()], hasher()).await?;
+        assert_eq!(appended, Appended::To(6));
+        assert_eq!(store.publish(&id, &second, &verified(b"abcdEF")).await?, Published::New);
+        assert_eq!(content(&store, &digest(b"abcdEF")).await?.as_deref(), Some(b"abcdEF".as_ref()));
+        let gone = store.take_over(&id, &second, 0, &"less".into(), "none".into()).await?;
+        assert!(matches!(gone, TakenOver::Gone), "{gone:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_nothing_is_cut_off_what_is_noted_stays_whatever_it_is() {
+    each(|store| async move {
+        let (id, first) = (UploadId::random(), Turn::default());
+        store.begin(&id, "facts".into()).await?;
+        store.append(&id, &first, 0, vec!["abc".into()], hasher()).await?;
+        let taken = store.take_over(&id, &first, 3, &"other".into(), "less".into()).await?;
+        assert!(matches!(taken, TakenOver::Yes(_)) && first.is_over(), "{taken:?}");
+        assert_eq!(store.progress(&id).await?.expect("an upload").facts, "facts");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whose_turn_is_over_changes_nothing_any_more() {
+    each(|store| async move {
+        let (id, first) = (UploadId::random(), Turn::default());
+        store.begin(&id, "facts".into()).await?;
+        store.append(&id, &first, 0, vec!["abc".into()], hasher()).await?;
+        let second = taken_over(&store, &id, &first, 3).await?;
+        assert!(first.is_over() && !second.is_over() && !first.latest().is_over());
+        let (appended, _) = store.append(&id, &first, 3, vec!["x".into()], hasher()).await?;
+        assert_eq!(appended, Appended::Gone);
+        assert!(!store.note(&id, &first, &"facts".into(), "late".into()).await?);
+        assert!(store.seal(&id, &first).await?.is_none());
+        assert_eq!(store.publish(&id, &first, &verified(b"abc")).await?, Published::Gone);
+        assert_eq!(store.abandon(&id, &first, Duration::ZERO).await?, Verdict::Renewed);
+        let progress = store.progress(&id).await?.expect("an upload");
+        assert_eq!((progress.len, progress.facts.as_ref(), progress.sealed), (3, b"facts".as_ref(), false));
+        assert_eq!(store.publish(&id, &second, &verified(b"abc")).await?, Published::New);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sealed_upload_that_is_taken_over_is_open_again() {
+    each(|store| async move {
+        for to in [6, 2] {
+            let (id, first) = (UploadId::random(), Turn::default());
+            store.begin(&id, "facts".into()).await?;
+            store.append(&id, &first, 0, vec!["abcdef".into()], hasher()).await?;
+            store.seal(&id, &first).await?.expect("an upload");
+            let longer = store.take_over(&id, &first, 7, &"facts".into(), "less".into()).await?;
+            assert!(matches!(longer, TakenOver::At(6)), "{longer:?}");
+            assert!(store.progress(&id).await?.expect("an upload").sealed, "nothing was done");
+            let second = taken_over(&store, &id, &first, to).await?;
+            let progress = store.progress(&id).await?.expect("an upload");
+            assert_eq!((progress.len, progress.sealed), (to, false));
+            assert_eq!(store.publish(&id, &first, &verified(b"abcdef")).await?, Published::Gone);
+            let (appended, _) = store.append(&id, &second, to, vec!["g".into()], hasher()).await?;
+            assert_eq!(appended, Appended::To(to + 1));
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_requests_for_one_place_only_the_last_to_come_is_heard() {
+    each(|store| async move {
+        let id = UploadId::random();
+        let mut latest = Turn::default();
+        store.begin(&id, "facts".into()).await?;
+        for round in 0..20u8 {
+            let racers: Vec<_> = (0..4u8)
+                .map(|i| {
+                    let (store, turn) = (store.clone(), latest.latest());
+                    tokio::spawn(async move {
+                        let facts = store.progress(&id).await?.expect("an upload").facts;
+                        let noted = Bytes::from(vec![round, i]);
+                        let TakenOver::Yes(turn) = store.take_over(&id, &turn, 0, &facts, noted).await? else {
+                            return Ok(None);
+                        };
+                        for at in (0..2000).step_by(500) {
+                            let parts = vec![Bytes::from(vec![i; 250]), Bytes::from(vec![i; 250])];
+                            if store.append(&id, &turn, at, parts, hasher()).await?.0 != Appended::To(at + 500) {
+                                return Ok(None);
+                            }
+                        }
+                        Result::Ok(Some(turn))
+                    })
+                })
+                .collect();
+            let mut turns = Vec::new();
+            for racer in racers {
+                turns.extend(racer.await.expect("no panic")?);
+            }
+            turns.retain(|turn| !turn.is_over());
+            latest = turns.pop().expect("whoever came last was not disturbed");
+            assert!(turns.is_empty(), "round {round}");
+            let bytes = store.read_upload(&id).await?.expect("an upload").read(Span::whole(2000)).await?;
+            assert!(bytes.iter().all(|b| *b == bytes[0]), "round {round}");
+        }
         Ok(())
     })
     .await;

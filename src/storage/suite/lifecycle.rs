@@ -137,12 +137,12 @@ async fn an_idle_upload_is_condemned_whole() {
     each(|store| async move {
         let id = UploadId::random();
         store.begin(&id, Bytes::new()).await?;
-        store.append(&id, 0, vec!["abc".into()], hasher()).await?;
+        store.append(&id, &Turn::default(), 0, vec!["abc".into()], hasher()).await?;
         let run = RunId::fresh();
         assert_eq!(store.condemn(&Item::Upload(id), run, Why::Unreferenced, Duration::MAX).await?, Verdict::Renewed);
         assert_eq!(store.condemn(&Item::Upload(id), run, Why::Unreferenced, Duration::ZERO).await?, Verdict::Condemned);
         assert_eq!(store.progress(&id).await?, None);
-        assert_eq!(store.append(&id, 3, vec!["d".into()], hasher()).await?.0, Appended::Gone);
+        assert_eq!(store.append(&id, &Turn::default(), 3, vec!["d".into()], hasher()).await?.0, Appended::Gone);
         let entry = Condemned { run, item: Item::Upload(id), why: Why::Unreferenced };
         let lie: Vec<_> = store.condemned(None, 9).await?.entries.into_iter().map(|grave| grave.entry).collect();
         assert_eq!(lie, std::slice::from_ref(&entry));
@@ -157,13 +157,13 @@ async fn an_idle_upload_is_condemned_whole() {
 async fn an_abandoned_upload_is_gone_with_its_bytes() {
     each(|store| async move {
         let id = UploadId::random();
-        assert_eq!(store.abandon(&id, Duration::ZERO).await?, Verdict::Gone);
+        assert_eq!(store.abandon(&id, &Turn::default(), Duration::ZERO).await?, Verdict::Gone);
         store.begin(&id, Bytes::new()).await?;
-        store.append(&id, 0, vec!["abc".into()], hasher()).await?;
-        assert_eq!(store.abandon(&id, Duration::from_secs(3600)).await?, Verdict::Renewed);
-        store.seal(&id).await?;
-        assert_eq!(store.abandon(&id, Duration::ZERO).await?, Verdict::Condemned);
-        assert_eq!(store.publish(&id, &verified(b"abc")).await?, Published::Gone);
+        store.append(&id, &Turn::default(), 0, vec!["abc".into()], hasher()).await?;
+        assert_eq!(store.abandon(&id, &Turn::default(), Duration::from_secs(3600)).await?, Verdict::Renewed);
+        store.seal(&id, &Turn::default()).await?;
+        assert_eq!(store.abandon(&id, &Turn::default(), Duration::ZERO).await?, Verdict::Condemned);
+        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abc")).await?, Published::Gone);
         assert!(store.items(&ItemKind::Uploads, None, 9).await?.entries.is_empty());
         assert!(store.condemned(None, 9).await?.entries.is_empty());
         Ok(())

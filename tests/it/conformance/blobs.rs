@@ -51,7 +51,7 @@ async fn a_blob_is_streamed_in_one_patch_without_a_length() {
     for naming in NAMINGS {
         let content = noise(512, 3);
         let digest = naming(&content);
-        let location = registry.begin(REPO).await;
+        let location = registry.locate(REPO).await;
         let patched = registry.ask(Method::PATCH, &location).stream(vec![content.clone()]).send().await.is(202);
         assert_eq!(patched.header("range"), "0-511");
         let put = registry.put(with_digest(patched.header("location"), &digest), "").await;
@@ -68,7 +68,7 @@ async fn a_blob_is_pushed_in_chunks_and_the_last_may_come_with_the_put() {
         for (len, last_in_put) in [(512, false), (THREE, false), (THREE, true)] {
             let content = noise(len, 4);
             let digest = naming(&content);
-            let mut location = registry.begin(REPO).await;
+            let mut location = registry.locate(REPO).await;
             let mut at = 0;
             while len - at > if last_in_put { CHUNK } else { 0 } {
                 let chunk = content.slice(at..len.min(at + CHUNK));
@@ -99,7 +99,7 @@ async fn chunks_out_of_order_are_refused_and_the_session_goes_on() {
         for last_in_put in [false, true] {
             let content = noise(THREE, 5);
             let digest = naming(&content);
-            let mut location = registry.begin(REPO).await;
+            let mut location = registry.locate(REPO).await;
             for (at, wrong) in [(0, CHUNK), (CHUNK, 2 * CHUNK), (2 * CHUNK, 0)] {
                 let bad = content.slice(wrong..THREE.min(wrong + CHUNK));
                 let last = at == 2 * CHUNK && last_in_put;
@@ -171,7 +171,7 @@ async fn a_mount_of_what_is_absent_begins_an_upload() {
 #[tokio::test]
 async fn an_upload_is_cancelled() {
     let registry = Registry::start().await;
-    let location = registry.begin(REPO).await;
+    let location = registry.locate(REPO).await;
     let cancelled = registry.delete(&location).await.is(204);
     assert!(cancelled.body.is_empty());
     registry.get(&location).await.refused(404, "BLOB_UPLOAD_UNKNOWN");
@@ -215,7 +215,7 @@ async fn a_digest_that_does_not_fit_is_refused_however_the_blob_came() {
         registry.post(target, wrong.clone()).await.refused(400, "DIGEST_INVALID");
         post_and_put(&registry, REPO, &digest, wrong.clone()).await.refused(400, "DIGEST_INVALID");
         for (chunk, ranged) in [(CHUNK, true), (wrong.len(), true), (wrong.len(), false)] {
-            let location = registry.begin(REPO).await;
+            let location = registry.locate(REPO).await;
             for start in (0..wrong.len()).step_by(chunk) {
                 let part = wrong.slice(start..wrong.len().min(start + chunk));
                 match ranged {

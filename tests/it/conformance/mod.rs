@@ -49,7 +49,7 @@ fn with_digest(location: &str, digest: &str) -> String {
 
 /// Opens a session and finishes it with one body, sent without a length, as Go does for an empty one.
 async fn post_and_put(client: &Client, name: &str, digest: &str, content: Bytes) -> Reply {
-    let location = client.begin(name).await;
+    let location = client.locate(name).await;
     let put = client.ask(Method::PUT, with_digest(&location, digest));
     put.header("content-type", "application/octet-stream").stream(vec![content]).send().await
 }

@@ -275,27 +275,27 @@ rows! { |site|
             .send("POST", target, Bytes::new(), 201)
     };
 
-    Endpoint::UploadAppend(name, id) => [Endpoint::UploadAppend(site.repository.clone(), site.session)]
+    Endpoint::UploadAppend(name, place) => [Endpoint::UploadAppend(site.repository.clone(), site.place())]
         Row::pushes(&UPLOAD, Effect::Session(Some(site.content().len() as u64)))
             .in_session()
-            .send("PATCH", format!("/v2/{name}/blobs/uploads/{id}"), site.content(), 202);
+            .send("PATCH", format!("/v2/{name}/blobs/uploads/{place}"), site.content(), 202);
 
-    Endpoint::UploadFinish(name, id, digest) => [
-        Endpoint::UploadFinish(site.repository.clone(), site.session, site.digest()),
+    Endpoint::UploadFinish(name, place, digest) => [
+        Endpoint::UploadFinish(site.repository.clone(), site.place(), site.digest()),
     ]
         Row::pushes(&UPLOAD, Effect::Blob(digest.clone(), true))
             .in_session()
-            .send("PUT", format!("/v2/{name}/blobs/uploads/{id}?digest={digest}"), site.content(), 201);
+            .send("PUT", format!("/v2/{name}/blobs/uploads/{place}?digest={digest}"), site.content(), 201);
 
-    Endpoint::UploadStatus(name, id) => [Endpoint::UploadStatus(site.repository.clone(), site.session)]
+    Endpoint::UploadStatus(name, place) => [Endpoint::UploadStatus(site.repository.clone(), site.place())]
         Row::reads(&UPLOAD, Needs::Permission(Permission::Push))
             .in_session()
-            .get(format!("/v2/{name}/blobs/uploads/{id}"), 204);
+            .get(format!("/v2/{name}/blobs/uploads/{place}"), 204);
 
-    Endpoint::UploadCancel(name, id) => [Endpoint::UploadCancel(site.repository.clone(), site.session)]
+    Endpoint::UploadCancel(name, place) => [Endpoint::UploadCancel(site.repository.clone(), site.place())]
         Row::pushes(&UPLOAD, Effect::Session(None))
             .in_session()
-            .send("DELETE", format!("/v2/{name}/blobs/uploads/{id}"), Bytes::new(), 204);
+            .send("DELETE", format!("/v2/{name}/blobs/uploads/{place}"), Bytes::new(), 204);
 
     Endpoint::Token => [Endpoint::Token]
         Row::reads(&TOKEN, Needs::Account)

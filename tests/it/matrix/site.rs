@@ -3,7 +3,7 @@
 use crate::session::{OCI_INDEX, index};
 use bytes::Bytes;
 use serde_json::json;
-use wharfinger::oci::{Algorithm, Digest, Hasher, RepositoryName, Tag, UploadId};
+use wharfinger::oci::{Algorithm, Digest, Hasher, RepositoryName, Tag, UploadId, UploadPlace};
 
 /// Where a mount comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// Where the session to be used stands, as its owner was told.
+    pub fn place(&self) -> UploadPlace {
+        UploadPlace { id: self.session, offset: Some(0) }
+    }
+
     /// What is there all the time.
     pub fn image(&self) -> Bytes {
         index(&[]).to_string().into()

@@ -3,6 +3,7 @@
 mod chunks;
 mod interrupted;
 mod mounts;
+mod repeated;
 mod sessions;
 mod whole;
 mod writers;
@@ -11,8 +12,16 @@ use crate::{registry::Registry, session::*};
 
 /// The bytes a session has on disk.
 fn held(registry: &Registry, location: &str) -> Vec<u8> {
-    let id = location.rsplit('/').next().unwrap();
+    let place = location.rsplit('/').next().unwrap();
+    let id = place.split('.').next().unwrap();
     std::fs::read(registry.root().join("uploads").join(id).join("data")).unwrap()
+}
+
+/// Waits until a session has so many bytes on disk, without asking: then its client would know of them.
+async fn until_arrived(registry: &Registry, location: &str, len: usize) {
+    while held(registry, location).len() != len {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Asks where a session stands until it has at least `least` bytes; how many it has then.

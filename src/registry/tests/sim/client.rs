@@ -7,7 +7,7 @@ use super::{
 use crate::{
     files::sim::{Chance, Sim, block_on},
     oci::{Span, UploadId},
-    registry::{Chunk, CollectionOptions, Condition, Error, Registry, Result},
+    registry::{CollectionOptions, Condition, Error, Registry, Result},
     storage::{Item, fs::Fs},
     who::Subject,
 };
@@ -65,7 +65,7 @@ pub(super) fn once(bytes: Bytes) -> impl crate::registry::Incoming {
 /// The signing key, as the first who makes one makes it.
 pub(super) const KEY: &[u8] = b"a key";
 
-const NOBODY: Subject = Subject::Anonymous;
+pub(super) const NOBODY: Subject = Subject::Anonymous;
 
 impl Client {
     pub(super) fn run(mut self) {
@@ -87,6 +87,7 @@ impl Client {
             7 => self.put(repository, image, vec![tag]).map_or((), drop),
             8 | 9 => self.pull(),
             10 => self.push_blob(repository, blob),
+            11 if self.chance.once_in(3) => self.meddle(blob),
             11 => self.finish_anothers(),
             12 => self.signing_key(),
             13 => {
@@ -103,7 +104,7 @@ impl Client {
     }
 
     /// Enters what came of an operation.
-    fn enter<T>(&self, number: usize, result: Result<T>) -> Option<T> {
+    pub(super) fn enter<T>(&self, number: usize, result: Result<T>) -> Option<T> {
         let mut history = self.shared.history.lock().unwrap();
         match result {
             Ok(done) => {
@@ -118,7 +119,7 @@ impl Client {
         }
     }
 
-    fn begin(&self, op: Op) -> usize {
+    pub(super) fn begin(&self, op: Op) -> usize {
         self.shared.history.lock().unwrap().begin(op)
     }
 
@@ -208,53 +209,12 @@ impl Client {
             }
         }
         let number = self.begin(Op::Blob(repository, blob));
-        let pushed = match self.chance.once_in(3) {
-            false => self.in_one_go(repository, blob),
-            true => self.in_chunks(repository, blob),
+        let pushed = match self.chance.below(6) {
+            0..=3 => self.in_one_go(repository, blob),
+            4 => self.in_chunks(repository, blob),
+            _ => self.again_and_again(repository, blob),
         };
         self.enter(number, pushed);
-    }
-
-    fn in_one_go(&self, repository: usize, blob: usize) -> Result<()> {
-        let (c, content) = (content(), &content().blobs[blob]);
-        let name = &c.repositories[repository];
-        block_on(self.registry.push_blob(name, &NOBODY, &content.digest, Chunk::default(), once(content.bytes.clone())))
-    }
-
-    fn in_chunks(&mut self, repository: usize, blob: usize) -> Result<()> {
-        let (c, content) = (content(), &content().blobs[blob]);
-        let name = &c.repositories[repository];
-        let upload = block_on(self.registry.begin_upload(name, &NOBODY, content.digest.algorithm()))?;
-        let cut = self.chance.below(content.bytes.len() + 1);
-        let first = once(content.bytes.slice(..cut));
-        block_on(self.registry.append_upload(name, &NOBODY, &upload.id, Chunk::default(), first))?;
-        let rest = content.bytes.slice(cut..);
-        block_on(self.registry.append_upload(name, &NOBODY, &upload.id, Chunk::default(), once(rest)))?;
-        self.shared.sessions.lock().unwrap().push((repository, upload.id, blob));
-        self.finish(repository, &upload.id, blob)
-    }
-
-    fn finish(&self, repository: usize, id: &UploadId, blob: usize) -> Result<()> {
-        let (c, content) = (content(), &content().blobs[blob]);
-        let name = &c.repositories[repository];
-        let nothing = once(Bytes::new());
-        block_on(self.registry.finish_upload(name, &NOBODY, id, &content.digest, Chunk::default(), nothing))
-    }
-
-    /// Finishes a session again, as one does whose answer was lost; or one of before a crash.
-    fn finish_anothers(&mut self) {
-        let session = {
-            let sessions = self.shared.sessions.lock().unwrap();
-            if sessions.is_empty() {
-                return;
-            }
-            *self.chance.one_of(&sessions)
-        };
-        let (repository, id, blob) = session;
-        // Where it was finished before, no bytes are brought.
-        let number = self.begin(Op::Mount(repository, blob));
-        let finished = self.finish(repository, &id, blob);
-        self.enter(number, finished);
     }
 
     fn delete(&mut self, op: Op) {

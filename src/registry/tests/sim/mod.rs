@@ -10,6 +10,7 @@ mod content;
 mod history;
 mod mutants;
 mod scenarios;
+mod uploads;
 
 use super::super::{Collection, MissingReferences, Registry, Settings};
 use crate::{
