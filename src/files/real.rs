@@ -34,9 +34,8 @@ pub struct Real {
     /// The kernel resolves a path beneath the root by itself.
     #[cfg_attr(portable, expect(dead_code, reason = "no other system than Linux does"))]
     resolves: bool,
-    /// The root's device, if its file system changes `st_ctime` of what is renamed.
     #[cfg(not(portable))]
-    tells_moves_on: Option<u64>,
+    system: stat::FileSystem,
 }
 
 /// Opens a directory to go on from there, which needs no right to list it where the system can
@@ -72,7 +71,7 @@ impl Real {
         let resolves = false;
         Ok(Self {
             #[cfg(not(portable))]
-            tells_moves_on: stat::tells_moves_on(root.as_fd())?,
+            system: stat::FileSystem::of(root.as_fd())?,
             root,
             resolves,
         })
@@ -179,6 +178,12 @@ impl Sys for Real {
 
     #[cfg(not(portable))]
     fn stamp(&self, path: &str) -> Option<Stamp> {
+        if !self.system.is_local() {
+            // Only by names that are in memory: a server is not asked for them either.
+            let (flags, resolve) = (OFlags::PATH | OFlags::CLOEXEC, BENEATH | fs::ResolveFlags::CACHED);
+            let found = self.resolves.then(|| fs::openat2(&self.root, path, flags, Mode::empty(), resolve));
+            return self.system.stamp_of(found?.ok()?);
+        }
         // A link on the way may be followed: nothing is opened, and what has the stamp of a file that was opened
         // beneath the root is that file.
         fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW).ok().as_ref().map(stamp)
@@ -186,12 +191,12 @@ impl Sys for Real {
 
     #[cfg(not(portable))]
     fn stamp_of(&self, file: &Self::File) -> Option<Stamp> {
-        fs::fstat(file).ok().as_ref().map(stamp)
+        self.system.stamp_of(file)
     }
 
     #[cfg(not(portable))]
     fn tells_moves(&self, stamp: &Stamp) -> bool {
-        self.tells_moves_on == Some(stamp.device)
+        self.system.tells_moves(stamp)
     }
 
     fn unsuitable(&self, path: &str, to_write: bool) -> Option<Unsuitable> {

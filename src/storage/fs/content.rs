@@ -214,6 +214,10 @@ impl<S: Sys> Content for Fs<S> {
         if let Some(small) = self.inner.bytes_now(digest) {
             return small.checked(digest, check).map(Some);
         }
+        let path = key::blob(digest);
+        if let Some(small) = self.run(move |inner| Ok(inner.small_kept(&path))).await? {
+            return small.checked(digest, check).map(Some);
+        }
         read_whole(digest, self.open(digest).await?, check).await
     }
 }

@@ -15,9 +15,15 @@ impl<S: Sys> Facts for Fs<S> {
             return Ok(Some(Fact { bytes: small.bytes.clone(), written: small.modified }));
         }
         let key = key.clone();
-        self.run(move |inner| match key.item() {
-            Some(item) => inner.find(&item, |path| inner.fact(path)),
-            None => inner.fact_within(&key.path(), key.longest()),
+        self.run(move |inner| {
+            let path = key.path();
+            if let Some(small) = inner.small_kept(&path).filter(|small| small.bytes.len() as u64 <= key.longest()) {
+                return Ok(Some(Fact { bytes: small.bytes.clone(), written: small.modified }));
+            }
+            match key.item() {
+                Some(item) => inner.find(&item, |path| inner.fact(path)),
+                None => inner.fact_within(&path, key.longest()),
+            }
         })
         .await
     }

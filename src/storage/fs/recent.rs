@@ -1,5 +1,8 @@
 //! Small files that were read lately, kept in memory.
 //!
+//! What is in the system's memory is read at once. Where the file system cannot say what is (tmpfs, overlayfs, NFS), a
+//! file is read by another thread, once for as long as it is kept here.
+//!
 //! What is kept counts only as long as its path still stands for the very file that was read, unchanged: another
 //! process may have moved, replaced or removed it. That file is held open, so that no other file can have its
 //! number, and so that the kernel keeps the names on the way to it in memory: asking waits for no disk.
@@ -27,7 +30,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// What is longer is not kept, and is read by another thread.
+/// What is longer is not kept, and is read by another thread every time.
 const SMALL: u64 = 64 << 10;
 
 /// What a short file counts for at least, so that not too many are held open.
@@ -132,16 +135,29 @@ impl<S: Sys> Inner<S> {
         if !bytes.is_empty() && self.sys().read_now(&file, &mut bytes) != bytes.len() {
             return None;
         }
-        let small = Arc::new(Small {
-            stamp,
-            bytes: bytes.into(),
-            modified: meta.modified,
-            file,
-            in_place: AtomicU64::new(0),
-            is_checked: AtomicBool::new(false),
-        });
+        Some(self.keep(path, file, stamp, bytes.into(), meta.modified))
+    }
+
+    /// Reads a file and keeps it if it is small, which may have to be waited for. `None` says nothing about what is
+    /// there.
+    pub(super) fn small_kept(&self, path: &str) -> Option<Arc<Small<S::File>>> {
+        // First: whatever changes while it is read shows.
+        let stamp = self.sys().stamp(path)?;
+        let file = self.sys().open(path).ok()?;
+        let meta = self.sys().file_meta(&file).ok()?;
+        if stamp.len > SMALL || self.sys().stamp_of(&file) != Some(stamp) {
+            return None;
+        }
+        let mut bytes = vec![0; stamp.len as usize];
+        let read = self.sys().read_at(&file, &mut bytes, 0).ok()?;
+        (read == bytes.len()).then(|| self.keep(path, file, stamp, bytes.into(), meta.modified))
+    }
+
+    fn keep(&self, path: &str, file: S::File, stamp: Stamp, bytes: Bytes, modified: SystemTime) -> Arc<Small<S::File>> {
+        let (in_place, is_checked) = (AtomicU64::new(0), AtomicBool::new(false));
+        let small = Arc::new(Small { stamp, bytes, modified, file, in_place, is_checked });
         self.recent.0.insert(path.to_owned(), small.clone());
-        Some(small)
+        small
     }
 }
 
@@ -160,15 +176,22 @@ mod tests {
 
     fn now(store: &Fs<Real>) -> Option<Vec<u8>> {
         // Names fall out of the kernel's memory now and then.
-        (0..100).find_map(|_| store.inner.fact_now("state/x").map(|small| small.bytes.to_vec()))
+        let found = (0..100).find_map(|_| store.inner.fact_now("state/x"));
+        found.or_else(|| store.inner.small_kept("state/x")).map(|small| small.bytes.to_vec())
+    }
+
+    /// On a disk, and in memory, where the system does not say what can be read at once.
+    fn directories() -> Vec<tempfile::TempDir> {
+        let memory = tempfile::tempdir_in("/dev/shm").ok();
+        [tempfile::tempdir().ok(), memory].into_iter().flatten().collect()
     }
 
     #[test]
     #[cfg(not(portable))]
     fn what_another_process_did_to_a_file_is_seen() {
         // At once, when the clock of the file system may still stand; and when the path is believed.
-        for pause in [Duration::ZERO, STEP * 2] {
-            let dir = tempfile::tempdir().unwrap();
+        let times = || [Duration::ZERO, STEP * 2];
+        for (dir, pause) in directories().into_iter().zip(times()).chain(directories().into_iter().rev().zip(times())) {
             let store = store(dir.path());
             let path = dir.path().join("state/x");
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -227,6 +250,33 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    #[cfg(not(portable))]
+    async fn what_is_read_often_is_read_once_on_every_file_system() {
+        use crate::{
+            oci::{Algorithm, Hasher},
+            storage::{Content as _, Durability, Facts as _, Key, Put, Verified},
+        };
+        for dir in directories() {
+            let store = store(dir.path());
+            let tag = Key::Tag("app".parse().unwrap(), "v1".parse().unwrap());
+            store.put(vec![Put::any(tag.clone(), "a digest")], Durability::Process).await.unwrap();
+            let digest = Hasher::digest(Algorithm::Sha256, b"a manifest");
+            store.put_blob(&Verified::vouch(digest.clone(), 10), "a manifest".into()).await.unwrap();
+            let read = async || {
+                let fact = store.get(&tag).await.unwrap().unwrap().bytes;
+                (fact, store.read(&digest, |_, bytes| bytes == "a manifest").await.unwrap().unwrap())
+            };
+            let (first, second) = (read().await, read().await);
+            assert_eq!((first.0.as_ptr(), first.1.as_ptr()), (second.0.as_ptr(), second.1.as_ptr()), "{dir:?}");
+            // What is there is asked every time.
+            fs::remove_file(dir.path().join(tag.path())).unwrap();
+            fs::remove_file(dir.path().join(key::blob(&digest))).unwrap();
+            assert!(store.get(&tag).await.unwrap().is_none());
+            assert!(store.read(&digest, |_, _| true).await.unwrap().is_none());
+        }
+    }
+
     #[test]
     fn few_files_are_held_open() {
         let dir = tempfile::tempdir().unwrap();
@@ -235,6 +285,7 @@ mod tests {
         for i in 0..3 * MOST {
             fs::write(dir.path().join(format!("state/{i}")), "x").unwrap();
             store.inner.fact_now(&format!("state/{i}"));
+            store.inner.small_kept(&format!("state/{i}"));
         }
         assert!(store.inner.recent.0.len() <= MOST, "{}", store.inner.recent.0.len());
     }

@@ -80,6 +80,16 @@ pub const WORKLOADS: &[Workload] = &[
         prepare: |setup| small::manifest(setup, true),
     },
     Workload {
+        name: "manifest-tmpfs",
+        what: "manifest by tag on tmpfs, which cannot say what is in memory",
+        clients: 64,
+        place: Place::Tmpfs,
+        sides: &["wharfinger", "nginx", "nginx+cache"],
+        plots: &[Metric::CpuPerRequest, Metric::RequestsPerS],
+        bounds: &[over(Metric::CpuPerRequest, "nginx", AtMost(2.0), "")],
+        prepare: |setup| small::manifest(setup, true),
+    },
+    Workload {
         name: "manifest-basic",
         what: "manifest by tag with Basic, bcrypt of cost 10",
         clients: 64,
