@@ -48,7 +48,7 @@ async fn behind_a_proxy_nobody_is_on_this_machine_whether_it_is_named_or_not() {
         ] {
             let ask = async |target| daemon.ask(Method::GET, target).header(header, value).send().await;
             ask("/metrics").await.refused(401, "UNAUTHORIZED");
-            assert_eq!(ask("/health/ready").await.body, r#"{"status":"ready"}"#, "{name}: {header}: {value}");
+            assert_eq!(ask("/health/ready").await.body, "{\"status\":\"ready\"}\n", "{name}: {header}: {value}");
         }
     }
 }
