@@ -3,7 +3,7 @@
 use super::{
     App, Shared,
     activity::{Activity, Flight},
-    body::{Download, Upload},
+    body::{Download, Fate, Upload},
     clocks::Heads,
     io::Plain,
     pace::Streams,
@@ -14,7 +14,6 @@ use crate::service::{BoxError, RequestBody, conn::Conn, sendfile::Slot};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
-use http_body_util::BodyExt;
 use hyper::{
     body::Incoming,
     rt::{Read, Write},
@@ -27,7 +26,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{net::TcpStream, time::timeout};
@@ -178,7 +177,10 @@ where
     let (app, of) = (shared.app.clone(), activity.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (app, conn, (flight, _)) = (app.clone(), conn.clone(), of.begin());
-        async move { answer(request.map(boxed), conn, flight, app).await }
+        async move {
+            let (request, fate) = watched(request);
+            answer(request, fate.as_deref(), conn, flight, app).await
+        }
     });
     let connection = http2::Builder::new(Streams { stall: limits.download_stall })
         .timer(TokioTimer::new())
@@ -241,12 +243,11 @@ async fn answer_h1<B>(
     let conn = Conn { ambiguous: scan.is_ambiguous(), ..conn };
     // A head that came with the request before it was not looked at; see `head`.
     let unseen = request.headers().contains_key(header::TRANSFER_ENCODING) && !scan.is_complete();
-    let (head, body) = request.into_parts();
-    let (body, ended) = Upload::watched(body);
-    let Ok(mut response) = answer(Request::from_parts(head, body), conn, flight, app).await;
+    let (request, fate) = watched(request);
+    let Ok(mut response) = answer(request, fate.as_deref(), conn, flight, app).await;
     // A body nobody read stands between this request and the next. The client is told not to send
     // one; the rest is thrown away when the answer is out.
-    if unseen || ended.is_some_and(|ended| !ended.load(Ordering::Acquire)) {
+    if unseen || fate.is_some_and(|fate| !fate.has_ended()) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -255,15 +256,23 @@ async fn answer_h1<B>(
 /// One request through the app.
 async fn answer<B>(
     mut request: Request<RequestBody>,
+    fate: Option<&Fate>,
     conn: Conn,
     flight: Flight,
     mut app: App<B>,
 ) -> Result<Response<Download<B>>, Infallible> {
     request.extensions_mut().insert(conn);
+    // A client that asks first sends nothing until it is told to.
+    let asks_first = request.headers().contains_key(header::EXPECT);
     let Ok(response) = app.call(request).await;
+    if let Some(fate) = fate.filter(|_| !asks_first && !response.status().is_success()) {
+        fate.hear().await;
+    }
     Ok(response.map(|body| Download::new(body, flight)))
 }
 
-fn boxed(body: Incoming) -> RequestBody {
-    body.map_err(BoxError::from).boxed_unsync()
+fn watched(request: Request<Incoming>) -> (Request<RequestBody>, Option<Arc<Fate>>) {
+    let (head, body) = request.into_parts();
+    let (body, fate) = Upload::watched(body);
+    (Request::from_parts(head, body), fate)
 }

@@ -8,12 +8,16 @@ LIMIT_STORIES=(
   'upload quota: told at once|90|quota_exceeded'
   'manifest too large: told at once|90|manifest_too_large'
 )
+# docker, podman, skopeo, crane and containerd take no more than this; oras and helm repeat every 5xx for some seconds
+case $CLIENT in oras | helm) PATIENCE_MS=12000 ;; *) PATIENCE_MS=2000 ;; esac
 # more than a blob or an upload may have there, and what is no layout is made of so many random bytes
 BYTES=3000000
 
 # told_at_once REPO WORDS PACK SHIP: the push fails soon and says these words
 told_at_once() {
   local repo=$1 words=$2 rc=0 began took pid
+  # of a chunk regctl shows the status and neither phrase nor message
+  case $CLIENT:$words in regctl:*'1 MiB' | regctl:*quota*) words='Request Entity Too Large' ;; esac
   ! logged_in || login
   "$3" "$repo"
   began=${EPOCHREALTIME/./}
@@ -25,7 +29,7 @@ told_at_once() {
   cat refused.txt
   [ "$rc" != 0 ] || die 'was not refused'
   why=$(tr -d '\r' < refused.txt | grep -F "$words" | tail -n 1) || die "refused without saying '$words': $(tail -n 1 refused.txt)"
-  [ "$took" -le $((2000 * ${CLIENTS_PATIENCE:-1})) ] || die "told only after $took ms: $why"
+  [ "$took" -le $((PATIENCE_MS * ${CLIENTS_PATIENCE:-1})) ] || die "told only after $took ms: $why"
   note "$took ms: ${why//$REG/REGISTRY}"
 }
 storage_full() { REG=$REG_FULL; told_at_once "$NS/full" 'no space left on device' pack ship; }

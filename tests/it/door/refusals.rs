@@ -3,6 +3,7 @@
 use super::wire::{Wire, ms};
 use crate::{registry::Registry, session::*};
 use http::StatusCode;
+use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
 /// Sends a head and, whatever happens, 8 MiB after it; only then reads.
@@ -48,6 +49,25 @@ async fn a_client_that_never_stops_is_not_listened_to_for_ever() {
     });
     let written = written.await.expect("an end");
     assert!(written < 256 << 20, "{written} bytes were taken");
+}
+
+/// containerd 1.6 never returns from a push that is answered before it has begun to send.
+#[tokio::test]
+async fn a_refusal_comes_after_a_small_body_and_soon_where_none_comes() {
+    let registry = Registry::with(|setup| setup.settings.blob_bytes = 1 << 20).await;
+    let line = format!("POST /v2/app/blobs/uploads/?digest={}", sha256(b"x"));
+    let head = format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 2 << 20);
+    let mut sends = Wire::open(registry.address()).await;
+    sends.send(&head).await;
+    assert!(sends.stays(ms(300)).await, "no answer before the body");
+    sends.send([7; 2 << 20]).await;
+    assert_eq!(sends.answer().await.status, 413);
+    assert_eq!(sends.get("/v2/").await.status, 200, "and the connection goes on");
+    let mut waits = Wire::open(registry.address()).await;
+    waits.send(&head).await;
+    let asked = Instant::now();
+    assert_eq!(waits.answer().await.status, 413);
+    assert!(asked.elapsed() >= ms(900) && asked.elapsed() < ms(5000), "{:?}", asked.elapsed());
 }
 
 #[tokio::test]
