@@ -23,13 +23,15 @@ fn text(bytes: &[u8]) -> String {
 fn check_tells_what_was_decided_and_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let vars = [("REGISTRY_PASSWORD", "hunter2"), ("REGISTRY_LOG_FORMAT", "json")];
-    let out = run(dir.path(), &["check", "--port", "5000"], &vars);
+    // One that is free at the moment.
+    let port = std::net::TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let out = run(dir.path(), &["check", "--port", &port.to_string()], &vars);
     let told = text(&out.stdout);
     assert_eq!(out.status.code(), Some(0));
-    assert!(told.contains("address: 0.0.0.0:5000 (host: default; port: flag --port)\n"), "{told}");
+    assert!(told.contains(&format!("address: 0.0.0.0:{port} (host: default; port: flag --port)\n")), "{told}");
     let open = "warning: REGISTRY_AUTH_TYPE: the registry is open: there is no authentication, and anyone who can reach \
-                0.0.0.0:5000 may pull, push and delete; see \"Users and permissions\" in README.md, or ";
-    assert!(told.contains(open), "{told}");
+                0.0.0.0:PORT may pull, push and delete; see \"Users and permissions\" in README.md, or ";
+    assert!(told.contains(&open.replace("PORT", &port.to_string())), "{told}");
     assert!(told.contains("warning: ignored, not variables of Wharfinger: REGISTRY_PASSWORD\n"), "{told}");
     assert!(told.ends_with("no problems\n"), "{told}");
     assert!(!told.contains("hunter2"));
@@ -40,7 +42,7 @@ fn check_tells_what_was_decided_and_writes_nothing() {
 fn check_tries_what_the_file_system_of_a_store_can_do_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("data/state/tmp")).unwrap();
-    let vars = [("REGISTRY_STORAGE_PATH", "data")];
+    let vars = [("REGISTRY_STORAGE_PATH", "data"), ("REGISTRY_PORT", "0")];
     let out = run(dir.path(), &["check"], &vars);
     assert!(
         text(&out.stdout).contains("file system not tested, since the directory is not initialised yet\n"),
@@ -59,6 +61,94 @@ fn check_tries_what_the_file_system_of_a_store_can_do_and_leaves_nothing() {
     std::fs::remove_dir(dir.path().join("data/state/tmp")).unwrap();
     let out = run(dir.path(), &["check"], &vars);
     assert!(text(&out.stdout).contains("file system not tested: "), "{}", text(&out.stdout));
+}
+
+#[test]
+fn check_finds_that_the_port_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let vars = [("REGISTRY_HOST", "127.0.0.1"), ("REGISTRY_PORT", port.as_str())];
+    let out = run(dir.path(), &["check"], &vars);
+    assert_eq!(out.status.code(), Some(1));
+    let told = text(&out.stderr);
+    assert!(
+        told.contains(&format!("REGISTRY_PORT: cannot listen on 127.0.0.1:{port}: address already in use\n")),
+        "{told}"
+    );
+    drop(taken);
+    assert_eq!(run(dir.path(), &["check"], &vars).status.code(), Some(0));
+}
+
+#[test]
+fn check_finds_a_storage_directory_that_this_user_cannot_write_to() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    let locked = dir.path().join("locked");
+    std::fs::create_dir(&locked).unwrap();
+    mode(dir.path(), 0o755);
+    mode(&locked, 0o555);
+    // Where root runs the tests, nobody asks: root may write everywhere.
+    let program = dir.path().join("wharfinger");
+    std::fs::copy(env!("CARGO_BIN_EXE_wharfinger"), &program).unwrap();
+    let check = |args: &[&str], path: &str| {
+        let mut command = Command::new(&program);
+        command.args(args).current_dir(dir.path()).env_clear();
+        command.envs([("REGISTRY_STORAGE_PATH", path), ("REGISTRY_HOST", "127.0.0.1"), ("REGISTRY_PORT", "0")]);
+        if rustix::process::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        command.output().unwrap()
+    };
+    for (path, expected) in [
+        ("locked", "storage directory locked: it cannot be written by this user (uid "),
+        ("locked/a/b", "cannot create storage directory locked/a/b: "),
+    ] {
+        let out = check(&["check"], path);
+        let told = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("REGISTRY_STORAGE_PATH: {expected}")), "{told}");
+        let started = check(&["serve"], path);
+        assert_eq!(started.status.code(), Some(1), "{started:?}");
+        assert!(text(&started.stdout).contains(expected), "{started:?}");
+    }
+}
+
+#[test]
+fn check_fsck_and_a_start_refuse_a_store_with_a_link_in_place_of_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let vars = [("REGISTRY_STORAGE_PATH", "data"), ("REGISTRY_HOST", "127.0.0.1"), ("REGISTRY_PORT", "0")];
+    std::fs::create_dir_all(dir.path().join("data")).unwrap();
+    std::fs::create_dir_all(dir.path().join("large/blobs")).unwrap();
+    let root = "{\"format\":0,\"id\":\"67e55044-10b1-426f-9247-bb680e5fe0c8\"}\n";
+    std::fs::write(dir.path().join("data/ROOT.json"), root).unwrap();
+    std::os::unix::fs::symlink("../large/blobs", dir.path().join("data/blobs")).unwrap();
+    let expected =
+        "storage directory data: blobs is not a real directory (a symbolic link?): put the directory itself there";
+    for (command, code) in [("check", 1), ("fsck", 78), ("serve", 1)] {
+        let out = run(dir.path(), &[command], &vars);
+        let told = text(&out.stdout) + &text(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{command}: {told}");
+        assert!(told.contains(expected), "{command}: {told}");
+    }
+}
+
+#[test]
+fn check_warns_of_a_directory_called_dotenv_and_of_a_rule_that_never_matches() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join(".env")).unwrap();
+    std::fs::write(dir.path().join("htpasswd"), format!("alice:{HASH}\n")).unwrap();
+    let rules = "{\"rules\": [\n\
+                 {\"repository\": \"team/**\", \"users\": [\"*\"], \"permissions\": [\"pull\"]},\n\
+                 {\"repository\": \"team/app\", \"users\": [\"alice\"], \"permissions\": [\"push\"]}]}";
+    std::fs::write(dir.path().join("rules.json"), rules).unwrap();
+    let out = run(dir.path(), &["check", "--port", "0"], &PEOPLE);
+    let told = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(0), "{out:?}");
+    assert!(told.contains("warning: .env: is a directory, so no variables are read from it"), "{told}");
+    let expected = "warning: rules.json:3: rules[1]: can never match: rule 1 (line 2: \"team/**\") comes first";
+    assert!(told.contains(expected), "{told}");
 }
 
 #[test]

@@ -85,6 +85,12 @@ pub fn read(
     flags: impl IntoIterator<Item = (&'static str, OsString)>,
 ) -> Report {
     let mut reading = env::read(vars, dotenv, flags);
+    // Container engines make one where a file is to be mounted that is not there; Python keeps environments in one.
+    if let Some(path) = dotenv.filter(|path| path.is_dir()) {
+        let message =
+            "is a directory, so no variables are read from it; if a file was to be mounted here, create it first";
+        reading.warnings.push(Warning(Problem::of_file(path, message)));
+    }
     let (env, problems, warnings) = (&reading.env, &mut reading.problems, &mut reading.warnings);
     let live = Live::compile(env, &Files::of(env).read(), None, problems, warnings);
     let env::Reading { env, warnings, problems, .. } = reading.judged_by(&live);

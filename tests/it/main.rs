@@ -10,6 +10,7 @@ mod session;
 
 #[cfg(not(portable))]
 mod background;
+mod beside;
 mod boot;
 mod collection;
 mod conformance;

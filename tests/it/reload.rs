@@ -1,5 +1,7 @@
 //! A running daemon follows its files: what an operator does, and what clients then see.
 
+mod saving;
+
 use crate::{
     daemon::Daemon,
     door::certs::{Authority, connect},

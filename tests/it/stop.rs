@@ -108,10 +108,12 @@ fn a_start_that_cannot_be_says_why_and_touches_nothing() {
 
     let free = ("REGISTRY_PORT", "0");
     let missing = dir.path().join("missing");
-    let absent = program(&[], dir.path(), &[("REGISTRY_STORAGE_PATH", missing.to_str().unwrap()), free]);
+    let never = ("REGISTRY_STORAGE_INIT", "never");
+    let absent = program(&[], dir.path(), &[("REGISTRY_STORAGE_PATH", missing.to_str().unwrap()), free, never]);
     assert!(!absent.status.success() && text(&absent).contains("does not exist"), "{}", text(&absent));
-    let never = program(&[], dir.path(), &[storage, free, ("REGISTRY_STORAGE_INIT", "never")]);
-    assert!(!never.status.success() && text(&never).contains("never"), "{}", text(&never));
+    assert!(!missing.exists());
+    let empty = program(&[], dir.path(), &[storage, free, never]);
+    assert!(!empty.status.success() && text(&empty).contains("never"), "{}", text(&empty));
     std::fs::write(root.join("thesis.tex"), "").unwrap();
     let foreign = program(&[], dir.path(), &[storage, free]);
     assert!(!foreign.status.success() && text(&foreign).contains("thesis.tex"), "{}", text(&foreign));
@@ -120,7 +122,8 @@ fn a_start_that_cannot_be_says_why_and_touches_nothing() {
 #[test]
 fn check_judges_and_changes_nothing() {
     let (dir, root) = store();
-    let good = program(&["check"], dir.path(), &[("REGISTRY_STORAGE_PATH", root.to_str().unwrap())]);
+    let vars = [("REGISTRY_STORAGE_PATH", root.to_str().unwrap()), ("REGISTRY_PORT", "0")];
+    let good = program(&["check"], dir.path(), &vars);
     assert_eq!(good.status.code(), Some(0), "{}", text(&good));
     assert!(text(&good).contains("will be initialised"));
     let bad = program(&["check"], dir.path(), &[("REGISTRY_PORT", "high"), ("REGISTRY_TLS_CERT", "/none")]);

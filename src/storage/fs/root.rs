@@ -159,6 +159,13 @@ pub fn inspect(path: &Path, init: Init) -> Result<bool, OpenError> {
     }
 }
 
+/// Whether a daemon serves the store in a directory at the moment.
+pub fn is_served(path: &Path) -> bool {
+    let Ok(sys) = Real::open_root(path) else { return false };
+    // Shared, so that two who ask do not take each other for a daemon.
+    rustix::fs::flock(sys.root(), FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+}
+
 /// What else a directory holds.
 fn foreign(sys: &impl Sys, path: String, found: String) -> OpenError {
     match foreign::recognise(sys) {
