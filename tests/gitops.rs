@@ -230,12 +230,16 @@ fn a_commit_takes_effect_as_one_and_a_broken_one_is_never_in_place() {
     let out = place.pull();
     let told = text(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{told}");
-    assert!(told.starts_with("pull: refused, nothing changes: "), "{told}");
+    assert!(told.starts_with("pull: rejected, previous commit still active: "), "{told}");
     assert!(told.contains(&format!("releases/{broken}/access-control.json:2: ")), "{told}");
     assert_eq!(place.current(), format!("releases/{good}"));
     assert!(!told.contains("$2"), "no hash is told: {told}");
     let again = place.pull();
-    assert_eq!((again.status.code(), text(&again.stderr)), (Some(1), String::new()), "told once, and still refused");
+    assert_eq!(
+        (again.status.code(), text(&again.stderr)),
+        (Some(1), String::new()),
+        "reported once, and still rejected"
+    );
     let broken = place.commit("settings.toml", "[uploads\n");
     assert!(text(&place.pull().stderr).contains(&format!("releases/{broken}/settings.toml:1: ")));
     std::thread::sleep(Duration::from_secs(1));
@@ -326,6 +330,6 @@ fn a_round_changes_nothing_without_the_repository_or_without_the_registrys_envir
     fs::rename(place.at("config.git"), place.at("gone.git")).unwrap();
     let out = place.pull();
     assert_eq!(out.status.code(), Some(1));
-    assert!(text(&out.stderr).ends_with("pull: main cannot be fetched\n"), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).ends_with("pull: cannot fetch main\n"), "{}", text(&out.stderr));
     assert_eq!(place.current(), format!("releases/{good}"));
 }
