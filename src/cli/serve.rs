@@ -233,14 +233,14 @@ async fn open_storage(env: &Env) -> Result<Fs, String> {
     let (store, opened) = opening.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
     let path = env.storage_path.display();
     match opened {
-        Opened::Existing => info!("storage: {path} holds a store; using it"),
+        Opened::Existing => info!("using the storage directory {path}"),
         Opened::Created if env.storage_is_explicit() => {
-            warn!("storage: CREATED {path} AND A NEW STORE IN IT; if a volume belongs there, stop and mount it");
+            warn!("CREATED THE STORAGE DIRECTORY {path}; if a volume belongs there, stop and mount it");
         }
         Opened::Initialised if env.storage_is_explicit() => {
-            warn!("storage: {path} WAS EMPTY AND IS A NEW STORE NOW; if a volume belongs there, stop and mount it");
+            warn!("INITIALISED THE EMPTY STORAGE DIRECTORY {path}; if a volume belongs there, stop and mount it");
         }
-        Opened::Created | Opened::Initialised => info!("storage: {path} is a new store"),
+        Opened::Created | Opened::Initialised => info!("created the storage directory {path}"),
     }
     Ok(store)
 }

@@ -1,4 +1,4 @@
-//! What a start would do with the storage root: use it, make it, or refuse it.
+//! What a start would do with the storage directory: use it, create it, or refuse it.
 
 use crate::{
     config::{Env, Problem, StorageInit, Warning},

@@ -142,7 +142,13 @@ async fn it_says_what_it_decided_and_how_to_push() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let log = daemon.log();
-    for line in ["address:", "storage directory:", "authentication: none", "TLS: off", "WAS EMPTY AND IS A NEW STORE"] {
+    for line in [
+        "address:",
+        "storage directory:",
+        "authentication: none",
+        "TLS: off",
+        "INITIALISED THE EMPTY STORAGE DIRECTORY",
+    ] {
         assert!(log.contains(line), "{line}: {log}");
     }
     assert!(log.contains(&format!("docker push localhost:{port}/IMAGE")), "{log}");
@@ -183,5 +189,5 @@ async fn without_a_word_it_keeps_its_data_in_a_directory_of_its_own() {
     daemon.push_image("app", "v1", "x").await;
     assert!(root.join("ROOT.json").exists());
     assert!(daemon.log().contains("storage directory: ./data (default); initialised if empty"), "{}", daemon.log());
-    assert!(daemon.log().contains("./data is a new store"), "{}", daemon.log());
+    assert!(daemon.log().contains("created the storage directory ./data"), "{}", daemon.log());
 }
