@@ -4,7 +4,8 @@ use crate::{
     files::{Files, State, Steps},
     names::{ACTIVE, GRAVES, Names, TAGS, active, expired, grave, item_of, live, tagged_by, writer_of},
     protocol::{
-        CondemnedManifests, Condemns, Entry, Expiry, Graveyard, Kind, Marks, Protocol, Restores, Runs, Scene, Synced,
+        AttachedTags, CondemnedManifests, Condemns, Entry, Expiry, Graveyard, Kind, Marks, Protocol, Restores, Runs,
+        Scene, Synced,
     },
     step::Who,
 };
@@ -87,6 +88,8 @@ enum At {
     Dropping(Names),
     /// G5.
     Condemning,
+    /// G5: removes tags whose manifests it condemned.
+    Untagging,
     /// G5: removes what it copied.
     Removing(Names),
     /// G5: syncs both directories of what it moved.
@@ -108,6 +111,8 @@ pub(crate) struct Collector {
     condemned: Names,
     /// What may be condemned and was not yet.
     left: Names,
+    /// Tags to be removed after that.
+    tags: Names,
 }
 
 /// The steps collector `c` can take.
@@ -217,6 +222,19 @@ pub(crate) fn steps(steps: &mut Steps<'_>, c: usize) {
                 };
             });
         }
+        At::Untagging => {
+            let Some(tag) = collector.tags.first() else { return };
+            let rest = Collector { tags: collector.tags - tag, ..collector };
+            let item = Some(tagged_by(tag));
+            steps.step(who, "passes over the tag of", item, |next, _| next.collectors[c] = rest.on());
+            if from.attached.meets(tag) || protocol.attached_tags == AttachedTags::WithoutLooking {
+                steps.step(who, "removes the tag of", item, |next, change| {
+                    change(&mut next.store, Names::NONE, tag);
+                    next.attached -= tag;
+                    next.collectors[c] = rest.on();
+                });
+            }
+        }
         At::SyncingMove(place) => steps.step(who, "syncs the move of", Some(item_of(place)), |next, _| {
             next.store.sync(place);
             next.collectors[c] = collector.on();
@@ -245,7 +263,15 @@ impl Collector {
                     self.needed |= model.scene.items[manifest].refers | live(manifest);
                 }
             }
-            Read::Tags(_) => view.each().for_each(|tag| self.needed |= live(tagged_by(tag))),
+            Read::Tags(_) => {
+                let is_there = |tag: &Names| {
+                    from.store.names.meets(live(tagged_by(*tag)))
+                        || model.protocol.attached_tags == AttachedTags::NeverRoots
+                };
+                let attached = (view & from.attached).each().filter(is_there);
+                self.tags = attached.fold(Names::NONE, |all, tag| all | tag);
+                (view - self.tags).each().for_each(|tag| self.needed |= live(tagged_by(tag)));
+            }
             Read::Manifests(_) => self.manifests |= view,
             Read::CondemnedManifests => {
                 let items = view.each().map(item_of).filter(|item| model.is_manifest(*item));
@@ -283,10 +309,11 @@ impl Collector {
 
     /// Goes on to what is left to do.
     fn on(self) -> Self {
-        match (self.entries.is_empty(), self.left.is_empty()) {
-            (false, _) => Self { at: At::Tending, ..self },
-            (true, false) => Self { at: At::Condemning, ..self },
-            (true, true) => Self::default(),
+        match (self.entries.is_empty(), self.left.is_empty(), self.tags.is_empty()) {
+            (false, ..) => Self { at: At::Tending, ..self },
+            (true, false, _) => Self { at: At::Condemning, ..self },
+            (true, true, false) => Self { at: At::Untagging, ..self },
+            (true, true, true) => Self::default(),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     collector::{self, Collector, Read},
-    names::{self, ACTIVE, EXPIRED, GRAVES, Names, active, data, expired, graves_of, live, tag},
+    names::{self, ACTIVE, EXPIRED, GRAVES, Names, TAGS, active, data, expired, graves_of, live, tag},
     protocol::{Expiry, Kind, Protocol, Scene},
     step::{Step, Who},
     store::{Recent, Store},
@@ -49,6 +49,10 @@ pub struct State {
     crashes: u8,
     /// Manifests somebody was told are there, and nobody deleted.
     pub(crate) acknowledged: Names,
+    /// Tags that were put before the manifest was deleted to which they are attached.
+    pub(crate) attached: Names,
+    /// Of the tags that are attached to something, those whose push was answered.
+    pub(crate) answered: Names,
     /// What was there at the beginning or was uploaded: the only links a repository may have.
     pub(crate) had: Names,
 }
@@ -131,10 +135,13 @@ impl Files {
     fn dangles(&self, state: &State) -> bool {
         let points_nowhere = |item: usize| {
             let names = state.store.names;
-            (names.meets(tag(item)) && !self.can_read(state, item))
-                || (names.meets(live(item)) && !self.is_whole(state, item))
+            // Where nothing crashes, the tag of a push that goes on is looked at by that push.
+            let tags = if self.crashes() { names } else { names & state.answered };
+            (tags.meets(tag(item)) && !self.can_read(state, item))
+                || (self.crashes() && names.meets(live(item)) && !self.is_whole(state, item))
         };
-        self.crashes() && (0..self.scene.items.len()).any(|item| self.is_manifest(item) && points_nowhere(item))
+        (self.crashes() || self.scene.attached)
+            && (0..self.scene.items.len()).any(|item| self.is_manifest(item) && points_nowhere(item))
     }
 
     fn leaks(&self, state: &State) -> bool {
@@ -167,6 +174,18 @@ impl Files {
                     change(&mut next.store, Names::NONE, dead);
                 });
             }
+        }
+    }
+
+    /// A client deletes the manifest to which tags are attached: nothing is promised about these any more.
+    fn delete_subject(&self, steps: &mut Steps<'_>) {
+        let tags = steps.from.store.names & TAGS;
+        if self.scene.attached && !(tags - steps.from.attached).is_empty() {
+            steps.step(Who::World, "the image is deleted", None, |next, _| {
+                next.attached = tags;
+                tags.each().for_each(|tag| next.acknowledged -= live(names::tagged_by(tag)));
+                next.writers.iter_mut().for_each(|writer| writer.void |= writer.at.has_tagged());
+            });
         }
     }
 
@@ -209,6 +228,8 @@ impl Model for Files {
             runs: 0,
             crashes: scene.crashes,
             acknowledged: Names::NONE,
+            attached: Names::NONE,
+            answered: Names::NONE,
             had: scene.present,
         }]
     }
@@ -227,6 +248,7 @@ impl Model for Files {
         if from.store.names.meets(ACTIVE | EXPIRED) {
             self.tidy(&mut steps);
         }
+        self.delete_subject(&mut steps);
         self.world(&mut steps);
     }
 

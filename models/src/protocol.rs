@@ -30,6 +30,8 @@ pub struct Protocol {
     pub condemns: Condemns,
     /// G5.
     pub runs: Runs,
+    /// G2 and G5, where tags are attached to manifests that clients delete.
+    pub attached_tags: AttachedTags,
     /// G6.
     pub expiry: Expiry,
     /// The syncs that are left out.
@@ -127,6 +129,18 @@ pub enum Condemns {
     ByCopyAndRemoval,
 }
 
+/// How a collection removes a tag that is attached to a deleted manifest, with the manifest behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachedTags {
+    /// The manifest is condemned first; then the tag is removed unless it was put again. A tag whose manifest
+    /// lies in the graveyard is a root.
+    AfterTheManifest,
+    /// The same, but the tag is removed even if it was put again.
+    WithoutLooking,
+    /// The same, but a tag is no root even if its manifest lies in the graveyard.
+    NeverRoots,
+}
+
 /// How the runs of collections are called in the graveyard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runs {
@@ -186,6 +200,7 @@ impl Protocol {
         entry: Entry::Stays,
         condemns: Condemns::ByMove,
         runs: Runs::Fresh,
+        attached_tags: AttachedTags::AfterTheManifest,
         expiry: Expiry::TwoStepsInTwoDirectories,
         without: &[],
         manifest_before_tag: true,
@@ -243,6 +258,8 @@ pub struct Scene {
     pub runs: usize,
     /// Whether manifests that no tag, push or index needs are condemned too.
     pub policy: bool,
+    /// Whether tags are attached to a manifest that clients delete: a signature's to its image.
+    pub attached: bool,
     /// Whether clients delete what was acknowledged, and push it again.
     pub deletes: bool,
     /// Caches or crashes.

@@ -22,6 +22,7 @@ fn scene(items: Vec<Item>, pushes: Vec<Push>, present: &[usize], collectors: usi
         collectors,
         runs,
         policy: false,
+        attached: false,
         deletes: true,
         recent: Recent::Certain,
         crashes: 0,
@@ -69,6 +70,14 @@ pub fn index(collectors: usize, runs: usize) -> Scene {
     let items = vec![item("a", Kind::Blob, &[]), item("R", Kind::Manifest, &[0]), item("I", Kind::Manifest, &[1])];
     let pushes = vec![Push { tags: true, ..push(2, &[]) }];
     Scene { policy: true, ..scene(items, pushes, &[0, 1], collectors, runs) }
+}
+
+/// A signature `S` with a blob of its own, under a tag that is attached to an image. The image is not modelled:
+/// clients delete it, at any moment and again and again.
+pub fn attached(collectors: usize, runs: usize) -> Scene {
+    let items = vec![item("a", Kind::Blob, &[]), item("S", Kind::Manifest, &[0])];
+    let pushes = vec![Push { tags: true, ..push(1, &[0]) }];
+    Scene { policy: true, attached: true, ..scene(items, pushes, &[0], collectors, runs) }
 }
 
 /// The machine crashes: what is not synced may be lost. Manifests are tagged.

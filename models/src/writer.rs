@@ -52,6 +52,11 @@ pub(crate) enum At {
 }
 
 impl At {
+    /// Whether the tag was put, and the push not answered yet.
+    pub(crate) fn has_tagged(self) -> bool {
+        matches!(self, Self::SyncTag | Self::SyncManifestLate | Self::LookAgainAfterTag | Self::Answer)
+    }
+
     fn has_published(self) -> bool {
         matches!(
             self,
@@ -210,6 +215,9 @@ pub(crate) fn steps(steps: &mut Steps<'_>, w: usize) {
         }
         At::Tag => steps.step(who, "tags", Some(manifest), |next, change| {
             change(&mut next.store, tag(manifest), Names::NONE);
+            next.attached -= tag(manifest);
+            next.answered -= tag(manifest);
+            next.writers[w].void &= !model.scene.attached;
             let is_synced = model.crashes() && !protocol.without.contains(&Synced::Tag);
             go(next, if is_synced { At::SyncTag } else { after_tag(protocol.looks_again) });
         }),
@@ -233,6 +241,9 @@ pub(crate) fn steps(steps: &mut Steps<'_>, w: usize) {
             // Under a policy only tags promise anything.
             if !next.writers[w].void && (push.tags || !model.scene.policy) {
                 next.acknowledged |= live(manifest);
+            }
+            if model.scene.attached && !next.writers[w].void {
+                next.answered |= tag(manifest);
             }
             next.writers[w] = Writer { at: if protocol.withdraws { At::Withdraw } else { At::Answered }, void: false };
         }),

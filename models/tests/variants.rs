@@ -70,6 +70,9 @@ tests! {
     "index-graves-first-renamed-together" two_collections_that_list_condemned_manifests_first_and_restore_by_rename_lose
     "index-graves-first-together" two_collections_that_list_condemned_manifests_first_lose
     "index-no-look-after-tag" not_looking_at_the_intent_after_the_tag_loses
+    "attached" a_signature_is_not_lost_when_its_image_is_deleted_again_and_again
+    "attached-without-looking" removing_a_tag_without_looking_whether_it_was_put_again_loses
+    "attached-never-roots" a_tag_that_is_no_root_while_its_manifest_lies_in_the_graveyard_points_nowhere
     "crash" what_was_acknowledged_survives_a_crash
     "tag-before-manifest-durable" a_tag_before_its_manifest_is_durable_points_nowhere
     "manifest-before-blobs-durable" a_manifest_before_its_blobs_are_durable_points_nowhere

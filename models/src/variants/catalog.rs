@@ -5,8 +5,8 @@ use crate::{
     files::{NOT_DANGLING, NOT_LEAKED, NOT_LOST},
     objects::{Lists, Objects, Purges},
     protocol::{
-        CondemnedManifests, Condemns, Declares, Entry, Expiry, Graveyard, Links, LooksAgain, Marks, Protocol, Restores,
-        Runs, Scene, Synced,
+        AttachedTags, CondemnedManifests, Condemns, Declares, Entry, Expiry, Graveyard, Links, LooksAgain, Marks,
+        Protocol, Restores, Runs, Scene, Synced,
     },
     scenes,
 };
@@ -27,7 +27,7 @@ fn loses(name: &'static str, about: &'static str, scene: Scene, protocol: Protoc
 
 /// The variants of the tests.
 pub fn all() -> Vec<Variant> {
-    [blobs(), images(), links(), index(), crash(), caches(), objects()].concat()
+    [blobs(), images(), links(), index(), attached(), crash(), caches(), objects()].concat()
 }
 
 fn blobs() -> Vec<Variant> {
@@ -206,6 +206,26 @@ fn index() -> Vec<Variant> {
             alone(),
             sound(|p| p.looks_again = LooksAgain::BeforeTheTag),
         ),
+    ]
+}
+
+fn attached() -> Vec<Variant> {
+    let alone = || scenes::attached(1, 3);
+    let dangles = loses(
+        "attached-never-roots",
+        "a tag is no root even if its manifest lies in the graveyard",
+        alone(),
+        sound(|p| p.attached_tags = AttachedTags::NeverRoots),
+    );
+    vec![
+        holds("attached", "1 collection at a time, 3 runs", alone(), Protocol::SOUND),
+        loses(
+            "attached-without-looking",
+            "the tag is removed even if it was put again",
+            alone(),
+            sound(|p| p.attached_tags = AttachedTags::WithoutLooking),
+        ),
+        Variant { expect: Expect::Fails(NOT_DANGLING), ..dangles },
     ]
 }
 
