@@ -175,6 +175,7 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
         dead(Item::Blob(digest.clone()), Why::Damaged),
         Key::Intent(name.clone(), PushId(run.0)).path(),
         Key::ExpiredIntent(name.clone(), PushId(run.0)).path(),
+        Key::Deleted(name.clone(), digest.clone()).path(),
         Key::CollectionReport.path(),
         Key::CollectionMark.path(),
         Key::Scrub.path(),

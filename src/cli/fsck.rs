@@ -109,7 +109,7 @@ impl Told {
             self.line(format_args!("{} repaired", summary.repaired));
         }
         match summary.worst() {
-            None => self.line(format_args!("clean ({notes} notes)")),
+            None => self.line(format_args!("no problems found ({notes} notes)")),
             Some(_) => self.line(format_args!("{damage} damaged, {warnings} warnings, {notes} notes")),
         }
     }

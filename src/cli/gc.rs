@@ -3,18 +3,18 @@
 use super::{background, progress::Progress, storage};
 use crate::{
     config::{Problems, Report as Configuration},
-    registry::{CollectionOptions, CollectionReport, Kinds, Registry, RepositoryReport},
+    registry::{CollectionOptions, CollectionReport, Count, Kinds, Registry, RepositoryReport},
 };
 use std::{fmt::Write as _, io::Write, process::ExitCode, sync::Arc};
 
-/// Collects as the settings say, and prints what was found and done; 0 if it went to its end.
+/// Collects as the settings say, and prints what was found and done; exits 0 if it completed.
 pub(super) fn gc(configuration: Configuration, options: CollectionOptions, json: bool) -> Result<ExitCode, Problems> {
     let (env, live, _) = configuration.usable()?;
     if live.operator.read_only && !options.dry_run {
         eprintln("cannot collect garbage: operator.read_only is on");
         return Ok(ExitCode::FAILURE);
     }
-    // Somebody waits for the room.
+    // With --now somebody is waiting for free space.
     if !options.now {
         background::yield_to_others();
     }
@@ -32,7 +32,7 @@ pub(super) fn gc(configuration: Configuration, options: CollectionOptions, json:
             if report.refused.is_none() && report.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Ok(None) => {
-            eprintln("another collection of this storage directory is running");
+            eprintln("another collection of this storage directory is running; try again when it has ended");
             ExitCode::FAILURE
         }
         Err(reason) => {
@@ -49,32 +49,47 @@ fn eprintln(line: &str) {
 /// The report for people.
 fn told(report: &CollectionReport) -> String {
     let mut text = String::new();
-    let (s, would) = (if report.passes == 1 { "" } else { "es" }, if report.dry_run { " (dry run)" } else { "" });
     let mut line = |args: std::fmt::Arguments<'_>| {
         // Writing to a String cannot fail.
         let _ = text.write_fmt(args);
         text.push('\n');
     };
     line(format_args!(
-        "{} repositories, {} manifests; {} pass{s} in {:.1} s{would}",
-        report.repositories, report.manifests, report.passes, report.seconds
+        "checked {} and {} in {:.1} s ({})",
+        number(report.repositories, "repository", "repositories"),
+        number(report.manifests, "manifest", "manifests"),
+        report.seconds,
+        number(report.passes.into(), "pass", "passes")
     ));
+    if report.dry_run {
+        line(format_args!("dry run: nothing was changed"));
+    }
     if report.resumed {
-        line(format_args!("resumed an interrupted collection"));
+        line(format_args!("continued a collection that was interrupted"));
     }
-    line(format_args!("referenced {:>9} blobs  {:>12}", report.referenced.number, size(report.referenced.bytes)));
-    line(format_args!("orphaned   {:>9} blobs  {:>12}", report.orphaned.number, size(report.orphaned.bytes)));
-    for (word, kinds) in [("condemned", &report.condemned), ("restored", &report.restored), ("purged", &report.purged)]
-    {
-        line(format_args!("{word:<10} {}", kinds_told(kinds)));
+    let [moved, restored, deleted, left, tags] = match report.dry_run {
+        true => ["to move to graveyard", "to restore", "to delete", "would be in graveyard", "tags to delete"],
+        false => ["moved to graveyard", "restored", "deleted", "left in graveyard", "tags deleted"],
+    };
+    line(format_args!("{:<22}{}", "in use", blobs(report.referenced)));
+    line(format_args!("{:<22}{}", "unused, kept for now", blobs(report.unused)));
+    for (word, kinds) in [(moved, &report.condemned), (restored, &report.restored), (deleted, &report.purged)] {
+        line(format_args!("{word:<22}{}", kinds_told(kinds)));
     }
-    line(format_args!("graveyard  {:>9} entries{:>12}", report.graveyard.number, size(report.graveyard.bytes)));
+    line(format_args!("{left:<22}{:>9} entries{:>12}", report.left.number, size(report.left.bytes)));
+    line(format_args!("{tags:<22}{:>9}", report.deleted_tags));
+    if report.waiting_manifests > 0 {
+        line(format_args!(
+            "{} to delete by the plan stay for now: pushed, or lost a tag, less than collection.lease_hours ago",
+            number(report.waiting_manifests, "manifest", "manifests")
+        ));
+    }
     let untagged = &report.untagged;
     if untagged.manifests > 0 {
         line(format_args!(
-            "{} untagged manifests hold {} blobs ({}); {} deletes such manifests",
-            untagged.manifests,
-            untagged.blobs,
+            "{} cannot be reached from a tag and hold {}, {}; to delete such manifests, set {}",
+            number(untagged.manifests, "manifest", "manifests"),
+            number(untagged.blobs, "blob", "blobs"),
             size(untagged.bytes),
             untagged.setting
         ));
@@ -83,10 +98,10 @@ fn told(report: &CollectionReport) -> String {
         line(format_args!("  {}: {}", repository.name, repository_told(repository)));
     }
     for error in &report.errors {
-        line(format_args!("error: {error}"));
+        line(format_args!("error: {error}; the next collection tries again"));
     }
     if let Some(refused) = &report.refused {
-        line(format_args!("nothing was removed: {refused}"));
+        line(format_args!("nothing was moved to the graveyard: {refused}"));
     }
     text.truncate(text.trim_end().len());
     text
@@ -97,26 +112,30 @@ fn repository_told(repository: &RepositoryReport) -> String {
     let mut parts = Vec::new();
     if repository.untagged_manifests > 0 {
         let (of, held) = (repository.manifests, size(repository.untagged_bytes));
-        parts.push(format!("{} of {of} manifests are untagged and hold {held}", repository.untagged_manifests));
+        let untagged = repository.untagged_manifests;
+        parts.push(format!("{untagged} of {of} manifests cannot be reached from a tag and hold {held}"));
     }
     let counts = [
-        (repository.deleted_tags, "tags deleted by retention rules"),
-        (repository.condemned_manifests, "manifests condemned"),
-        (repository.condemned_links, "links condemned"),
+        (repository.deleted_tags, "tag", "tags", "deleted"),
+        (repository.condemned_manifests, "manifest", "manifests", "moved to the graveyard"),
+        (repository.condemned_links, "blob link", "blob links", "moved to the graveyard"),
     ];
-    parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    let counts = counts.iter().filter(|(n, ..)| *n > 0);
+    parts.extend(counts.map(|(n, one, many, done)| format!("{} {done}", number(*n, one, many))));
     parts.join("; ")
 }
 
+fn number(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+fn blobs(count: Count) -> String {
+    format!("{:>9} blobs  {:>12}", count.number, size(count.bytes))
+}
+
 fn kinds_told(kinds: &Kinds) -> String {
-    format!(
-        "{:>9} blobs  {:>12}, {} links, {} manifests, {} uploads",
-        kinds.blobs,
-        size(kinds.bytes),
-        kinds.links,
-        kinds.revisions,
-        kinds.uploads
-    )
+    let blobs = blobs(Count { number: kinds.blobs, bytes: kinds.bytes });
+    format!("{blobs}, {} links, {} manifests, {} uploads", kinds.links, kinds.revisions, kinds.uploads)
 }
 
 /// Bytes in the largest binary unit that leaves a number of at least one.

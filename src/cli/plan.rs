@@ -71,6 +71,7 @@ fn failed(why: &str) -> ExitCode {
 
 async fn print(registry: &Registry, pattern: Option<&Pattern>, as_json: bool) -> Result<(), Stopped> {
     let mut out = io::BufWriter::new(io::stdout());
+    let removed = registry.removed_manifests().await?;
     let (now, mut sums, mut last) = (SystemTime::now(), Sums::default(), None::<String>);
     loop {
         let visible: &dyn Visible = match pattern {
@@ -80,7 +81,7 @@ async fn print(registry: &Registry, pattern: Option<&Pattern>, as_json: bool) ->
         let page = registry.catalog(last.as_deref(), Some(PAGE), visible).await?;
         for name in &page.entries {
             let Ok(name) = name.parse::<RepositoryName>() else { continue };
-            let plan = registry.retention_plan(&name, now).await?;
+            let plan = registry.retention_plan(&name, now, &removed).await?;
             match as_json {
                 true => print_lines(&mut out, &name, &plan)?,
                 false => print_table(&mut out, &name, &plan)?,
@@ -186,8 +187,8 @@ impl std::fmt::Display for Sums {
         let Self { repositories, tags, tags_go, untagged, untagged_go } = self;
         write!(
             f,
-            "repositories: {repositories}; tags: {} keep, {tags_go} delete; \
-             untagged manifests: {} keep, {untagged_go} delete",
+            "repositories: {repositories}; tags: {} to keep, {tags_go} to delete; \
+             manifests without a tag: {} to keep, {untagged_go} to delete",
             tags - tags_go,
             untagged - untagged_go
         )

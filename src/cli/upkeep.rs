@@ -99,6 +99,7 @@ fn log_report(report: &CollectionReport) {
         restored = report.restored.all(),
         purged = report.purged.all(),
         purged_bytes = report.purged.bytes,
+        deleted_tags = report.deleted_tags,
         "garbage collection completed"
     );
     if let Some(refused) = &report.refused {

@@ -71,6 +71,8 @@ pub static KEYS: &[Key] = &[
         registry(live).missing_references = missing(index);
     })
     .help("What a manifest may refer to that is not in its repository: nothing, only the children of an index, or anything."),
+    Key::switch("manifests", "protect_children", "false", |live, on| registry(live).protect_children = on)
+        .help("Refuse to delete a manifest that an index of its repository lists: 403, naming the index. A deletion then reads every index of the repository."),
     Key::number("manifests", "max_bytes", "\"4 MiB\"", Unit::Bytes, 64 * KIB, 64 * MIB, |live, n| {
         registry(live).manifest_bytes = n;
     })

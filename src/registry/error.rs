@@ -67,6 +67,18 @@ pub enum Error {
     /// An immutable tag would come to point elsewhere, or go.
     #[error("tag {0} is immutable in this repository: it cannot be moved or deleted")]
     TagImmutable(Tag),
+    /// An index lists the manifest, and children are protected.
+    #[error(
+        "cannot delete manifest {child}: it is part of the index {}; delete the index first \
+         (manifests.protect_children is on)",
+        .parents.join(", ")
+    )]
+    ChildProtected {
+        /// The manifest that was to be deleted.
+        child: Digest,
+        /// The first of the indexes that list it, with their tags.
+        parents: Vec<String>,
+    },
     /// `If-Match` or `If-None-Match` did not hold.
     #[error("precondition failed: If-Match or If-None-Match does not hold for the current manifest")]
     PreconditionFailed,

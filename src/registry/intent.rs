@@ -94,7 +94,7 @@ impl Registry {
     /// The push failed: nothing refers to what it named.
     pub(super) async fn withdraw(&self, repository: &RepositoryName, push: PushId) {
         if let Err(error) = self.core.store.discard(&Key::Intent(repository.clone(), push)).await {
-            tracing::debug!(%repository, %error, "an intent stays for the next collection");
+            tracing::debug!(%repository, %error, "cannot delete the intent of a push; the next garbage collection does it");
         }
     }
 
@@ -104,7 +104,9 @@ impl Registry {
         let (active, expired) = (Key::Intent(repository.clone(), push), Key::ExpiredIntent(repository.clone(), push));
         match self.core.store.rename(&active, &expired).await {
             Ok(_) => self.core.finished.add(repository, push),
-            Err(error) => tracing::debug!(%repository, %error, "an intent stays for the next collection"),
+            Err(error) => {
+                tracing::debug!(%repository, %error, "cannot delete the intent of a push; the next garbage collection does it")
+            }
         }
     }
 

@@ -1,8 +1,11 @@
 //! Short-lived order between requests that touch the same manifest, tag or upload. One daemon serves a
 //! store, so memory is the place for it.
 
-use crate::oci::{Digest, RepositoryName, Tag, UploadId};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::oci::{Digest, Manifest, ReferencedDigest, RepositoryName, Tag, UploadId};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Enough that strangers seldom wait for each other.
@@ -44,9 +47,24 @@ impl Locks {
         guards
     }
 
-    /// Whoever pushes this manifest, perhaps many; nobody deletes it meanwhile.
-    pub(super) async fn pushing(&self, repository: &RepositoryName, digest: &Digest) -> RwLockReadGuard<'_, ()> {
-        self.manifests[stripe((repository, digest))].read().await
+    /// Whoever pushes this manifest, perhaps many; nobody deletes it meanwhile, nor one that it lists.
+    pub(super) async fn pushing(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        manifest: &Manifest,
+    ) -> Vec<RwLockReadGuard<'_, ()>> {
+        let children = manifest.children.iter().filter_map(|child| match &child.digest {
+            ReferencedDigest::Known(digest) => Some(digest),
+            ReferencedDigest::Foreign(_) => None,
+        });
+        // Each once and in order: between two of one stripe a deletion may wait, which the second would wait for.
+        let stripes: BTreeSet<_> = children.chain([digest]).map(|digest| stripe((repository, digest))).collect();
+        let mut guards = Vec::with_capacity(stripes.len());
+        for i in stripes {
+            guards.push(self.manifests[i].read().await);
+        }
+        guards
     }
 
     /// Whoever deletes this manifest or a tag of it; nobody pushes it meanwhile. Without this a

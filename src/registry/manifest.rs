@@ -71,7 +71,8 @@ impl Registry {
     /// Removes a tag, or a manifest with all its tags.
     ///
     /// # Errors
-    /// [`Error::ManifestUnknown`]; [`Error::TagImmutable`] where such a tag would go.
+    /// [`Error::ManifestUnknown`]; [`Error::TagImmutable`] where such a tag would be deleted;
+    /// [`Error::ChildProtected`].
     pub async fn delete_manifest(&self, repository: &RepositoryName, reference: &Reference) -> Result<()> {
         let (registry, repository, reference) = (self.clone(), repository.clone(), reference.clone());
         self.shielded(async move {
@@ -82,7 +83,7 @@ impl Registry {
                     let digest = registry.tagged(&repository, tag).await?.ok_or_else(unknown)?;
                     registry.may_untag(&repository, tag)?;
                     let _deleting = registry.core.locks.deleting(&repository, &digest).await;
-                    registry.untag(&repository, tag, &digest).await?
+                    registry.untag(&repository, tag, &digest, pointing_to(&digest)).await?
                 }
                 Reference::Digest(digest) => registry.delete_revision(&repository, digest).await?,
             };
@@ -96,12 +97,13 @@ impl Registry {
         let _deleting = self.core.locks.deleting(repository, digest).await;
         let Some(revision) = self.revision(repository, digest).await? else { return Ok(false) };
         self.may_delete(repository, digest).await?;
+        self.may_leave_parents(repository, digest).await?;
         let tagged = Dir::Tagged(repository.clone(), digest.clone());
         loop {
             let page = store.children(&tagged, None, 1000).await?;
             for child in &page.entries {
                 if let Ok(tag) = child.name.parse() {
-                    self.untag(repository, &tag, digest).await?;
+                    self.untag(repository, &tag, digest, pointing_to(digest)).await?;
                 }
             }
             if !page.more {
@@ -125,10 +127,15 @@ impl Registry {
         Ok(verdict == Verdict::Condemned)
     }
 
-    /// Removes a tag if it points to `digest`, and the note that it may. If another process, which no
-    /// lock of ours holds up, pushes the tag again meanwhile, the note is put back.
-    pub(super) async fn untag(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<bool> {
-        let expect = Expect::Is(Version::of(&tag_value(digest)));
+    /// Removes a tag that points to `digest` if it is as expected, and the note that it may. If another process,
+    /// which no lock of ours holds up, pushes the tag again meanwhile, the note is put back.
+    pub(super) async fn untag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+        expect: Expect,
+    ) -> Result<bool> {
         let gone = self.core.store.delete(&Key::Tag(repository.clone(), tag.clone()), expect).await?;
         self.left_by(repository, tag, digest).await?;
         if gone && self.tagged(repository, tag).await?.as_ref() == Some(digest) {
@@ -155,6 +162,11 @@ impl Registry {
             Err(e) => Err(storage::Error::damaged(key.path(), e.to_string()).into()),
         }
     }
+}
+
+/// What is expected of a tag that points to this.
+fn pointing_to(digest: &Digest) -> Expect {
+    Expect::Is(Version::of(&tag_value(digest)))
 }
 
 /// What a tag's file holds.

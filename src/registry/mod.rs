@@ -6,6 +6,7 @@
 mod batch;
 mod blob;
 mod catalog;
+mod children;
 mod clock;
 mod collect;
 mod deletions;
@@ -46,7 +47,7 @@ pub use manifest::StoredManifest;
 pub use push::{Condition, Pushed};
 pub use readiness::Readiness;
 pub use referrer::Referrers;
-pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
+pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, RemovedManifests, Verdict};
 pub use scrub::{Scrub, ScrubPass, Scrubbed};
 pub use settings::{MissingReferences, Settings};
 pub use space::Room;

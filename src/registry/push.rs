@@ -125,7 +125,7 @@ impl Registry {
         let core = &self.core;
         let repository = &push.repository;
         let _tags = core.locks.tags(repository, &push.tags).await;
-        let _manifest = core.locks.pushing(repository, &push.digest).await;
+        let _manifests = core.locks.pushing(repository, &push.digest, &push.manifest).await;
         let mut expect = self.expectation(repository, &push.reference, condition).await?;
         let before = self.tagged_before(repository, &push.tags, &push.digest).await?;
         let intent = Intent::of(&push.digest, &push.manifest, core.store.instance());
@@ -137,7 +137,7 @@ impl Registry {
                     for (tag, old) in before {
                         // The push is whole; what is left is a note that nobody trusts.
                         if let Err(error) = self.left_by(repository, &tag, &old).await {
-                            tracing::warn!(%repository, %tag, %error, "the note of a tag that moved stays");
+                            tracing::warn!(%repository, %tag, %error, "cannot delete the hint of a tag that moved; it is harmless");
                         }
                     }
                     self.hint(&push.digest, repository);
@@ -207,7 +207,7 @@ impl Registry {
             Reference::Digest(digest) => Key::Revision(repository.clone(), digest.clone()),
         };
         let found = self.core.store.get(&key).await?;
-        match expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) {
+        match expect.holds(found.as_ref()) {
             true => Ok(expect),
             false => Err(Error::PreconditionFailed),
         }

@@ -2,6 +2,7 @@
 
 use crate::oci::{Digest, Manifest, ReferencedDigest};
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 
 /// What is kept of a manifest beside its bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -10,7 +11,7 @@ pub(super) struct Revision {
     pub(super) media_type: String,
     pub(super) size: u64,
     /// When it was pushed last.
-    pub(super) pushed: String,
+    pushed: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) subject: Option<Digest>,
     /// What it refers to and was not there: nothing is promised about these.
@@ -37,6 +38,11 @@ impl Revision {
         json
     }
 
+    /// When the manifest was pushed last, if that can be read.
+    pub(super) fn pushed(&self) -> Option<SystemTime> {
+        self.pushed.parse::<jiff::Timestamp>().ok().map(SystemTime::from)
+    }
+
     /// Whether something was not there when the manifest was pushed.
     pub(super) fn was_absent(&self, digest: &ReferencedDigest) -> bool {
         self.absent.iter().any(|absent| absent == digest.as_str())
@@ -54,7 +60,7 @@ impl Revision {
             Some("another subject")
         } else if !self.absent.iter().all(refers_to) {
             Some("other references")
-        } else if self.pushed.parse::<jiff::Timestamp>().is_err() {
+        } else if self.pushed().is_none() {
             Some("another time")
         } else {
             None

@@ -188,22 +188,22 @@ impl Registry {
             Ok(false) => match self.core.store.examine(digest, RunId::fresh()).await {
                 Ok(Examined::Damaged { aside, replaced }) => {
                     let from =
-                        if replaced { "a sound copy took its place" } else { "whoever pushes it brings it again" };
-                    tracing::error!(%digest, ?aside, "a blob is damaged and was taken aside; {from}");
+                        if replaced { "a sound copy took its place" } else { "push an image that contains it again" };
+                    tracing::error!(%digest, ?aside, "a blob is damaged and was moved to quarantine; {from}");
                     true
                 }
                 Ok(Examined::Sound) => {
-                    tracing::warn!(%digest, "a blob read wrong once and right the next time: look after disk and memory");
+                    tracing::warn!(%digest, "a blob was read wrong once and right the next time; check disk and memory");
                     false
                 }
                 Ok(Examined::Gone) => false,
                 Err(error) => {
-                    tracing::error!(%digest, %error, "a blob is damaged and could not be taken aside");
+                    tracing::error!(%digest, %error, "a blob is damaged and cannot be moved to quarantine");
                     true
                 }
             },
             Err(error) => {
-                tracing::error!(%digest, %error, "a blob cannot be read");
+                tracing::error!(%digest, %error, "cannot read a blob");
                 true
             }
         };

@@ -26,6 +26,8 @@ pub enum MissingReferences {
 pub struct Settings {
     /// See [`MissingReferences`].
     pub missing_references: MissingReferences,
+    /// Whether a manifest that an index lists cannot be deleted.
+    pub protect_children: bool,
     /// Largest manifest accepted.
     pub manifest_bytes: u64,
     /// Deepest nesting of a manifest's JSON.
@@ -77,6 +79,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             missing_references: MissingReferences::default(),
+            protect_children: false,
             manifest_bytes: 4 << 20,
             manifest_depth: 32,
             manifest_descriptors: 10_000,

@@ -44,15 +44,18 @@ pub enum Expect {
     Present,
     /// The value is this one.
     Is(Version),
+    /// The value is this one, and has not been put again since.
+    Unchanged(Fact),
 }
 
 impl Expect {
     /// Whether a key with this value, or none, is as expected.
-    pub fn holds(&self, found: Option<&[u8]>) -> bool {
+    pub fn holds(&self, found: Option<&Fact>) -> bool {
         match (self, found) {
             (Self::Any, _) | (Self::Absent, None) | (Self::Present, Some(_)) => true,
-            (Self::Is(version), Some(bytes)) => *version == Version::of(bytes),
-            (Self::Absent | Self::Present | Self::Is(_), _) => false,
+            (Self::Is(version), Some(fact)) => *version == fact.version(),
+            (Self::Unchanged(expected), Some(fact)) => expected == fact,
+            (Self::Absent | Self::Present | Self::Is(_) | Self::Unchanged(_), _) => false,
         }
     }
 }

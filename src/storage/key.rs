@@ -37,6 +37,9 @@ pub enum Key {
     Intent(RepositoryName, PushId),
     /// An intent its push may no longer rely on. Collection still keeps what it names.
     ExpiredIntent(RepositoryName, PushId),
+    /// A client deleted this manifest or blob from a repository, and a manifest of the repository still
+    /// refers to it: what is missing there is missing on purpose. Empty.
+    Deleted(RepositoryName, Digest),
     /// What the last collection did; may be lost.
     CollectionReport,
     /// What a collection under way found to be needed so far; may be lost.
@@ -66,6 +69,8 @@ pub enum Dir {
     /// Pushes under way, and those whose intents have expired: side by side, so that no cache of
     /// names shows an intent in neither place.
     Intents(RepositoryName),
+    /// What clients deleted from a repository although a manifest refers to it, by hexadecimal digest.
+    Deleted(RepositoryName, Algorithm),
     /// Repositories with pull times of digests that begin with this digit, `+` for `/`.
     Pulls(u8),
 }
@@ -132,6 +137,7 @@ impl Key {
             }
             Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
             Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}.expired", id.0),
+            Self::Deleted(name, d) => format!("{}/{}", Dir::Deleted(name.clone(), d.algorithm()).path(), d.hex()),
             Self::CollectionReport => "state/collection.json".into(),
             Self::CollectionMark => "state/collection.mark".into(),
             Self::Scrub => "state/scrub.json".into(),
@@ -174,7 +180,7 @@ impl Key {
     pub(super) fn step(&self) -> usize {
         match self {
             Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) => 0,
-            Self::Intent(..) | Self::ExpiredIntent(..) => 0,
+            Self::Intent(..) | Self::ExpiredIntent(..) | Self::Deleted(..) => 0,
             Self::CollectionReport | Self::CollectionMark | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
             Self::Referrer { .. } => 1,
             Self::Tag(..) => 2,
@@ -191,6 +197,7 @@ impl Key {
             Self::Tagged(..) => "the name of a hint",
             Self::Referrer { .. } => "the name of a referrer",
             Self::Intent(..) | Self::ExpiredIntent(..) => "the name of an intent",
+            Self::Deleted(..) => "the name of a deletion record",
             Self::CollectionReport | Self::CollectionMark | Self::Scrub => "the name of a report",
             Self::PullsSince | Self::Pulls(..) => "the name of pull times",
         }
@@ -201,6 +208,8 @@ impl Key {
     pub(super) fn removal(&self) -> Option<&'static str> {
         match self {
             Self::Tagged(..) => None,
+            // The next collection removes it again.
+            Self::Deleted(..) => None,
             // A push that ends with the machine was not answered.
             Self::Intent(..) | Self::ExpiredIntent(..) => None,
             Self::CollectionReport | Self::CollectionMark | Self::Scrub | Self::PullsSince | Self::Pulls(..) => None,
@@ -224,6 +233,7 @@ impl Dir {
                 format!("{REPOSITORIES}/{name}/_manifests/referrers/{}/{}", d.algorithm(), d.hex())
             }
             Self::Intents(name) => format!("{REPOSITORIES}/{name}/_intents"),
+            Self::Deleted(name, algorithm) => format!("{REPOSITORIES}/{name}/_deleted/{algorithm}"),
             Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
         }
     }
@@ -232,7 +242,9 @@ impl Dir {
     pub fn lists(&self, name: &str) -> bool {
         match self {
             Self::Names(_) => RepositoryName::is_component(name),
-            Self::Revisions(_, algorithm) => format!("{algorithm}:{name}").parse::<Digest>().is_ok(),
+            Self::Revisions(_, algorithm) | Self::Deleted(_, algorithm) => {
+                format!("{algorithm}:{name}").parse::<Digest>().is_ok()
+            }
             Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
             Self::Referrers(..) => referrer(name).is_some(),
             Self::Intents(_) => intent(name).is_some(),
@@ -301,6 +313,7 @@ mod tests {
             (Key::Revision(name.clone(), digest.clone()), format!("_manifests/revisions/sha256/{hex}")),
             (Key::Tag(name.clone(), tag.clone()), "_manifests/tags/v1".into()),
             (Key::Tagged(name.clone(), digest.clone(), tag), format!("_manifests/tagged/sha256/{hex}/v1")),
+            (Key::Deleted(name.clone(), digest.clone()), format!("_deleted/sha256/{hex}")),
             (
                 Key::Referrer { repository: name.clone(), subject: digest.clone(), referrer: digest.clone() },
                 format!("_manifests/referrers/sha256/{hex}/sha256-{hex}"),

@@ -106,6 +106,13 @@ async fn a_deletion_never_removes_a_newer_value() {
         store.put(vec![Put::any(tag("v"), "new")], Durability::Durable).await?;
         assert!(!store.delete(&tag("v"), Expect::Is(old)).await?);
         assert_eq!(text(&store, &tag("v")).await?.as_deref(), Some("new"));
+        let first = store.get(&tag("v")).await?.expect("a value");
+        // The clock of files ticks some hundred times a second.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        store.put(vec![Put::any(tag("v"), "new")], Durability::Durable).await?;
+        assert!(!store.delete(&tag("v"), Expect::Unchanged(first)).await?, "it was put again");
+        let again = store.get(&tag("v")).await?.expect("a value");
+        assert!(store.delete(&tag("v"), Expect::Unchanged(again)).await?);
         Ok(())
     })
     .await;

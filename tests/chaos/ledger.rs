@@ -54,6 +54,10 @@ struct Entry {
     deletions: u32,
     /// A push and a deletion met: nobody can tell which was last.
     met: bool,
+    /// When the push began that was answered last, or goes on.
+    began: Moment,
+    /// When a deletion of it ended last.
+    deleted: Moment,
     /// Where it stands among the live.
     position: Option<usize>,
 }
@@ -88,6 +92,9 @@ impl Ledger {
         let mut book = self.book();
         let (now, id) = (book.tick(), book.enter(spec));
         let entry = &mut book.entries[id];
+        if entry.pushing == 0 {
+            entry.began = now;
+        }
         entry.pushing += 1;
         entry.met |= entry.deleting > 0;
         if entry.fate == Fate::Absent {
@@ -105,8 +112,10 @@ impl Ledger {
         let entry = &mut book.entries[id];
         entry.pushing -= 1;
         let (met, repository) = (entry.met, entry.spec.repository);
+        let may_follow = book.may_follow_its_subject(id);
+        let entry = &book.entries[id];
         let fate = match end {
-            _ if met => Fate::Unknown,
+            _ if met || may_follow => Fate::Unknown,
             End::Done => Fate::Present,
             // What was acknowledged before does not suffer.
             _ if entry.fate == Fate::Present => Fate::Present,
@@ -132,6 +141,7 @@ impl Ledger {
         entry.met |= entry.pushing > 0;
         let repository = entry.spec.repository;
         book.tags.may_lose(repository, id, now);
+        book.referrers_may_follow(id, now);
     }
 
     /// # Errors
@@ -141,6 +151,7 @@ impl Ledger {
         let now = book.tick();
         let entry = &mut book.entries[id];
         entry.deleting -= 1;
+        entry.deleted = now;
         let (repository, was, is_alone) = (entry.spec.repository, entry.fate, !entry.met && entry.deletions == 1);
         let judged = match (was, end) {
             (Fate::Present, End::Missing) if is_alone => Err("an acknowledged manifest is missing".to_owned()),
@@ -256,6 +267,33 @@ impl Ledger {
 }
 
 impl Book {
+    /// Whether a collection may remove a manifest because its subject was deleted after it was pushed, or may be yet.
+    fn may_follow_its_subject(&self, id: Id) -> bool {
+        let Entry { spec, began, .. } = &self.entries[id];
+        let subject = spec.subject.clone().and_then(|subject| self.ids.get(&(spec.repository, subject)));
+        subject
+            .map(|subject| &self.entries[*subject])
+            .is_some_and(|subject| subject.fate == Fate::Unknown || subject.deleting > 0 || subject.deleted >= *began)
+    }
+
+    /// A manifest is being deleted: what refers to it may be removed after it, and what refers to that.
+    fn referrers_may_follow(&mut self, id: Id, now: Moment) {
+        let mut ahead = vec![id];
+        while let Some(subject) = ahead.pop() {
+            let Spec { repository, digest, .. } = &*self.entries[subject].spec.clone();
+            let refers = |entry: &Entry| {
+                entry.spec.repository == *repository
+                    && entry.spec.subject.as_ref() == Some(digest)
+                    && entry.fate == Fate::Present
+            };
+            let referrers: Vec<Id> = (0..self.entries.len()).filter(|id| refers(&self.entries[*id])).collect();
+            for referrer in referrers {
+                self.set(referrer, Fate::Unknown, now);
+                ahead.push(referrer);
+            }
+        }
+    }
+
     fn tick(&mut self) -> Moment {
         self.clock += 1;
         self.clock
@@ -274,6 +312,8 @@ impl Book {
             deleting: 0,
             deletions: 0,
             met: false,
+            began: 0,
+            deleted: 0,
             position: None,
         };
         self.entries.push(entry);

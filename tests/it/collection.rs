@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Runs `wharfinger gc` over a root.
-fn gc(root: &Path, arguments: &[&str]) -> Output {
+pub fn gc(root: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
         command.env_remove(name);
@@ -21,7 +21,7 @@ fn gc(root: &Path, arguments: &[&str]) -> Output {
 }
 
 /// The report of a collection that went to its end.
-fn report(root: &Path, arguments: &[&str]) -> Value {
+pub fn report(root: &Path, arguments: &[&str]) -> Value {
     let output = gc(root, &[arguments, &["--json"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("a report")
@@ -81,7 +81,7 @@ async fn people_read_what_was_done_and_the_exit_code_tells_scripts() {
     let done = gc(&root, &["--now"]);
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success() && done.stderr.is_empty(), "quiet in a pipe: {done:?}");
-    assert!(said.contains("purged             1 blobs           8 B, 1 links"), "{said}");
+    assert!(said.contains("deleted                       1 blobs           8 B, 1 links"), "{said}");
     std::fs::remove_file(root.join("ROOT.json")).unwrap();
     let refused = gc(&root, &["--now"]);
     assert_eq!(refused.status.code(), Some(1), "an unmounted volume is not collected");

@@ -32,6 +32,7 @@ mod log;
 mod login;
 mod manifests;
 mod matrix;
+mod orphans;
 mod reads;
 mod realm;
 mod reload;

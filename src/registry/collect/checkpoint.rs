@@ -7,16 +7,20 @@
 
 use super::{
     Pass, Report, Result,
+    candidates::Candidate,
     marks::{Keys, Marks},
 };
 use crate::{
     files::world,
-    oci::{Digest, RepositoryName},
+    oci::RepositoryName,
     registry::Registry,
     storage::{self, Durability, Key, Put},
 };
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashSet,
+    time::{Duration, SystemTime},
+};
 
 /// Marking for so long is worth being kept.
 const EVERY: Duration = Duration::from_secs(60);
@@ -33,7 +37,8 @@ struct Head {
     began: SystemTime,
     /// The last repository that was marked.
     marked: String,
-    candidates: Vec<(String, Digest)>,
+    candidates: Vec<Candidate>,
+    subjects: HashSet<u64>,
     report: Report,
     /// Keys of each set.
     keys: [usize; 4],
@@ -63,10 +68,10 @@ impl Pass<'_> {
         let Ok(marked) = head.marked.parse() else { return Ok(None) };
         *marks = found;
         self.began = head.began;
-        let candidates = head.candidates.into_iter();
-        self.candidates = candidates.filter_map(|(name, digest)| Some((name.parse().ok()?, digest))).collect();
-        let graveyard = self.report.graveyard;
-        self.report = Report { run: self.run.0.to_string(), resumed: true, graveyard, ..head.report };
+        self.candidates = head.candidates;
+        self.subjects = head.subjects;
+        let Report { graveyard, left, .. } = self.report;
+        self.report = Report { run: self.run.0.to_string(), resumed: true, graveyard, left, ..head.report };
         Ok(Some(marked))
     }
 
@@ -77,13 +82,13 @@ impl Pass<'_> {
             return;
         }
         self.kept = now;
-        let candidates = self.candidates.iter();
         let head = Head {
             boot: world::boot(),
             rules: rules(self.registry),
             began: self.began,
             marked: marked.to_string(),
-            candidates: candidates.map(|(name, digest)| (name.to_string(), digest.clone())).collect(),
+            candidates: self.candidates.clone(),
+            subjects: self.subjects.clone(),
             report: self.report.clone(),
             keys: marks.sets().map(Keys::len),
         };
@@ -94,7 +99,7 @@ impl Pass<'_> {
         }
         let put = Put::any(Key::CollectionMark, bytes);
         if let Err(error) = self.registry.core.store.put(vec![put], Durability::Process).await {
-            tracing::debug!(%error, "a mark cannot be kept");
+            tracing::debug!(%error, "cannot save the progress of the garbage collection");
         }
     }
 }
@@ -148,6 +153,7 @@ mod tests {
             began: SystemTime::UNIX_EPOCH,
             marked: "app".into(),
             candidates: Vec::new(),
+            subjects: HashSet::new(),
             report: Report::default(),
             keys: marks.sets().map(Keys::len),
         };

@@ -13,12 +13,14 @@ const FEW: u64 = 1000;
 impl Pass<'_> {
     pub(super) async fn condemn(&mut self, marks: &Marks) -> Result<()> {
         if !self.may_condemn(marks).await? {
+            self.report.unused = self.report.orphaned;
             return Ok(());
         }
-        self.condemn_revisions(marks).await;
+        self.condemn_candidates(marks).await?;
         let mut walk = Walk::default();
         while let Some(repository) = walk.next(self.registry).await? {
             self.condemn_links(&repository, marks).await?;
+            self.forget_deletions(&repository, marks).await?;
         }
         let lease = self.timing.lease;
         self.condemn_all(&ItemKind::Blobs, lease, |aged| match &aged.item {
@@ -26,6 +28,8 @@ impl Pass<'_> {
             _ => false,
         })
         .await?;
+        let condemned = self.report.condemned;
+        self.report.unused = self.report.orphaned.minus(condemned.blobs, condemned.bytes);
         // Nothing refers to an upload; it lives by the bytes that come.
         let timeout = self.registry.upload_idle();
         self.condemn_all(&ItemKind::Uploads, timeout, |_| true).await?;
@@ -68,36 +72,10 @@ impl Pass<'_> {
             return Ok(true);
         }
         self.report.refused = Some(format!(
-            "{} of {} blobs would go, more than collection.most_percent = {percent}: if that is right, run `wharfinger gc --force`",
+            "{} of {} blobs are unused, more than collection.most_percent = {percent} allows; if that is right, run `wharfinger gc --force`",
             leaving.number, all.number
         ));
         Ok(false)
-    }
-
-    /// What the rules let go and nothing needs. It stays readable until it is purged, and so does
-    /// what it refers to.
-    async fn condemn_revisions(&mut self, marks: &Marks) {
-        for (repository, digest) in std::mem::take(&mut self.candidates) {
-            self.at(Step::Condemn, self.report.condemned.all()).await;
-            if marks.revisions.has(marks::within(&repository, marks::blob(&digest))) {
-                continue;
-            }
-            let item = Item::Revision(repository.clone(), digest);
-            let verdict = match self.options.dry_run {
-                true => Ok(Verdict::Condemned),
-                false => self.registry.core.store.condemn(&item, self.run, Why::Unreferenced, self.timing.lease).await,
-            };
-            match verdict {
-                Ok(Verdict::Condemned) => {
-                    self.report.condemned.add(&item, 0);
-                    if let Some(told) = self.report.of(repository.as_str()) {
-                        told.condemned_manifests += 1;
-                    }
-                }
-                Ok(Verdict::Renewed | Verdict::Gone) => {}
-                Err(error) => self.report.error(&error),
-            }
-        }
     }
 
     /// Links are rights of a repository, not roots: they go when no manifest of it needs them.
@@ -110,10 +88,8 @@ impl Pass<'_> {
         })
         .await?;
         let condemned = self.report.condemned.links - before;
-        if condemned > 0
-            && let Some(told) = self.report.of(repository.as_str())
-        {
-            told.condemned_links += condemned;
+        if condemned > 0 {
+            self.report.of(repository.as_str()).condemned_links += condemned;
         }
         Ok(())
     }

@@ -2,9 +2,9 @@
 
 use super::{PAGE, Pass, Result, Step, marks, marks::Marks};
 use crate::{
-    oci::{Digest, RepositoryName},
-    registry::{self, Registry},
-    storage::{Condemned, Grave, Item, Why},
+    oci::{Algorithm, Digest, RepositoryName},
+    registry::{self, Registry, retention::RemovedManifests},
+    storage::{Condemned, Dir, Durability, Expect, Grave, Item, Key, Put, Why},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -17,6 +17,8 @@ pub(super) struct Graveyard {
     entries: Vec<Grave>,
     /// Manifests that could come back.
     revisions: HashMap<RepositoryName, Vec<Digest>>,
+    /// All manifests that were removed: what is attached to them is removed too.
+    pub(super) removed: RemovedManifests,
 }
 
 impl Graveyard {
@@ -34,13 +36,15 @@ impl Pass<'_> {
     /// Only what is listed here may be purged by this pass: the mark that follows would have found
     /// whoever needs it.
     pub(super) async fn list_graveyard(&mut self) -> Result<Graveyard> {
-        let mut graveyard = Graveyard::default();
+        let removed = RemovedManifests::new(self.timing.lease);
+        let mut graveyard = Graveyard { removed, ..Graveyard::default() };
         let mut after: Option<Condemned> = None;
         loop {
             let page = self.registry.core.store.condemned(after.as_ref(), PAGE).await?;
             for grave in &page.entries {
                 self.at(Step::List, self.report.graveyard.number).await;
                 self.report.graveyard.add(if bears_bytes(&grave.entry.item) { grave.len } else { 0 });
+                graveyard.removed.note(grave);
                 if let (Item::Revision(name, digest), Why::Unreferenced) = (&grave.entry.item, grave.entry.why) {
                     let revisions = graveyard.revisions.entry(name.clone()).or_default();
                     if !revisions.contains(digest) {
@@ -52,6 +56,7 @@ impl Pass<'_> {
             graveyard.entries.extend(page.entries);
             graveyard.entries.truncate(MOST_ENTRIES);
             if !page.more {
+                self.report.left = self.report.graveyard;
                 return Ok(graveyard);
             }
         }
@@ -63,10 +68,68 @@ impl Pass<'_> {
         let keep = self.timing.retention.max(self.timing.settle * 2);
         for (i, grave) in graveyard.entries.iter().enumerate() {
             self.at(Step::Purge, i as u64).await;
-            let is_due = self.is_older(grave.since, keep);
+            let is_due = self.is_older(grave.since, keep) && !self.is_subject(grave);
             if let Err(error) = self.deal_with(grave, is_due, marks).await {
                 // It stays where it is; the next collection finds it.
                 self.report.error(&error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something may still be attached to a manifest that was removed: its grave is the record of that,
+    /// and what is attached stays for a lease.
+    fn is_subject(&self, grave: &Grave) -> bool {
+        match &grave.entry.item {
+            Item::Revision(name, digest) => {
+                !self.is_older(grave.since, self.timing.lease)
+                    || self.subjects.contains(&marks::within(name, marks::blob(digest)))
+            }
+            Item::Blob(_) | Item::Link(..) | Item::Upload(_) => false,
+        }
+    }
+
+    /// What a client deleted although a manifest refers to it is remembered for as long as that is so: `fsck`
+    /// tells it from what got lost.
+    async fn remember_deletion(&self, item: &Item, marks: &Marks) -> registry::Result<()> {
+        if let Item::Link(name, digest) | Item::Revision(name, digest) = item
+            && marks.links.has(marks::within(name, marks::blob(digest)))
+            && !self.registry.is_live(item).await?
+        {
+            let record = Put::any(Key::Deleted(name.clone(), digest.clone()), "");
+            self.registry.core.store.put(vec![record], Durability::Durable).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the records of deletions that nothing asks about any more.
+    pub(super) async fn forget_deletions(&mut self, repository: &RepositoryName, marks: &Marks) -> Result<()> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let store = &self.registry.core.store;
+        for algorithm in Algorithm::ALL {
+            let mut after: Option<String> = None;
+            loop {
+                let page = store.children(&Dir::Deleted(repository.clone(), algorithm), after.as_deref(), PAGE).await?;
+                for child in &page.entries {
+                    let Ok(digest) = format!("{algorithm}:{}", child.name).parse::<Digest>() else { continue };
+                    let items = [
+                        Item::Link(repository.clone(), digest.clone()),
+                        Item::Revision(repository.clone(), digest.clone()),
+                    ];
+                    let mut is_asked_for = marks.links.has(marks::within(repository, marks::blob(&digest)));
+                    for item in &items {
+                        is_asked_for = is_asked_for && !self.registry.is_live(item).await?;
+                    }
+                    if !is_asked_for {
+                        store.delete(&Key::Deleted(repository.clone(), digest), Expect::Any).await?;
+                    }
+                }
+                after = page.entries.into_iter().next_back().map(|child| child.name);
+                if !page.more {
+                    break;
+                }
             }
         }
         Ok(())
@@ -86,11 +149,15 @@ impl Pass<'_> {
             let is_back = store.restore(&grave.entry).await?;
             if is_back && is_due {
                 store.purge(&grave.entry).await?;
+                self.report.left = self.report.left.minus(1, if bears_bytes(item) { grave.len } else { 0 });
             }
             return Ok(());
         }
         if !is_due {
             return Ok(());
+        }
+        if grave.entry.why == Why::Deleted && !self.options.dry_run {
+            self.remember_deletion(item, marks).await?;
         }
         let freed = match self.options.dry_run {
             true => grave.len,
@@ -100,6 +167,7 @@ impl Pass<'_> {
             }
         };
         self.report.purged.add(item, freed);
+        self.report.left = self.report.left.minus(1, if bears_bytes(item) { freed } else { 0 });
         Ok(())
     }
 }

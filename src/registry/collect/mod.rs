@@ -33,6 +33,7 @@
 //! - `wharfinger gc` runs the same beside a daemon, in its own process. Only the daemon removes
 //!   directories of repositories, because it remembers which of them are durable.
 
+mod candidates;
 mod checkpoint;
 mod condemn;
 mod counters;
@@ -51,22 +52,25 @@ pub use report::{Count, Kinds, Report, RepositoryReport, Untagged};
 use super::{Registry, pace::Pace};
 use crate::{
     files::world,
-    oci::{Digest, RepositoryName},
     storage::{self, Durability, Key, Put, RunId},
 };
 use async_trait::async_trait;
+use candidates::Candidate;
 use marks::Marks;
 use serde::Deserialize;
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashSet,
+    time::{Duration, SystemTime},
+};
 
 /// Why a collection did not go to its end. Whatever was done until then is safe.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectionError {
     /// It would not be safe to go on.
-    #[error("nothing was collected: {0}")]
+    #[error("cannot collect garbage: {0}")]
     Unsafe(String),
     /// The registry or its store failed.
-    #[error("the collection ended early: {0}")]
+    #[error("garbage collection stopped: {0}")]
     Registry(#[from] super::Error),
 }
 
@@ -161,12 +165,12 @@ impl Step {
     /// A word for people.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::List => "listing the graveyard",
-            Self::Mark => "marking manifests",
-            Self::Purge => "purging",
-            Self::Count => "counting blobs",
-            Self::Condemn => "condemning",
-            Self::Intents => "tidying up",
+            Self::List => "listing the graveyard:",
+            Self::Mark => "finding what is in use, manifests:",
+            Self::Purge => "emptying the graveyard:",
+            Self::Count => "counting blobs:",
+            Self::Condemn => "moving to the graveyard:",
+            Self::Intents => "cleaning up:",
         }
     }
 }
@@ -200,8 +204,10 @@ struct Pass<'a> {
     /// When the marks were kept last.
     kept: Duration,
     pace: Pace,
-    /// Manifests the rules let go, unless something needs them.
-    candidates: Vec<(RepositoryName, Digest)>,
+    /// What is condemned unless something needs it.
+    candidates: Vec<Candidate>,
+    /// Removed manifests to which something is still attached, by [`marks::within`]: their graves are needed.
+    subjects: HashSet<u64>,
     report: Report,
 }
 
@@ -278,14 +284,16 @@ impl Registry {
         }
         let refused = |why: String| Err(CollectionError::Unsafe(why));
         let Some(root) = self.core.store.get(&Key::Root).await? else {
-            return refused("ROOT.json is missing: is the volume mounted?".into());
+            return refused("ROOT.json is missing; is the volume mounted?".into());
         };
         match serde_json::from_slice::<Root>(&root.bytes) {
             Ok(root) => match root.features.iter().find(|feature| !KNOWN_FEATURES.contains(&feature.as_str())) {
-                Some(feature) => refused(format!("the store has {feature:?}, which this wharfinger does not know")),
+                Some(feature) => refused(format!(
+                    "the storage directory has the feature {feature:?}, which this version does not know"
+                )),
                 None => Ok(()),
             },
-            Err(error) => refused(format!("ROOT.json cannot be read: {error}")),
+            Err(error) => refused(format!("cannot read ROOT.json: {error}")),
         }
     }
 }
@@ -310,6 +318,7 @@ impl<'a> Pass<'a> {
             pace: Pace::new(timing.files_per_second),
             timing,
             candidates: Vec::new(),
+            subjects: HashSet::new(),
             report: Report::begin(run, options.dry_run),
         })
     }
@@ -334,6 +343,9 @@ impl<'a> Pass<'a> {
         self.restore_and_purge(&graveyard, &marks).await?;
         drop(graveyard);
         self.condemn(&marks).await?;
+        let condemned = self.report.condemned;
+        self.report.left.number += condemned.all();
+        self.report.left.bytes += condemned.bytes;
         self.tidy_intents().await?;
         self.report.seconds = self.elapsed().as_secs_f64();
         Ok(self.report)
@@ -362,7 +374,10 @@ impl<'a> Pass<'a> {
         let expected = self.started + self.elapsed();
         let drift = now.duration_since(expected).unwrap_or_else(|before| before.duration());
         if drift > MOST_DRIFT {
-            return Err(CollectionError::Unsafe(format!("the clock jumped by {} s during the run", drift.as_secs())));
+            return Err(CollectionError::Unsafe(format!(
+                "the clock jumped by {} s during the collection",
+                drift.as_secs()
+            )));
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! What a collection found and did.
 
-use crate::storage::{Item, RunId};
+use crate::{
+    oci::RepositoryName,
+    storage::{Item, RunId},
+};
 use serde::{Deserialize, Serialize};
 
 /// Repositories told one by one; of more, those whose untagged manifests hold most.
@@ -19,6 +22,10 @@ pub struct Count {
 }
 
 impl Count {
+    pub(super) fn minus(self, number: u64, bytes: u64) -> Self {
+        Self { number: self.number.saturating_sub(number), bytes: self.bytes.saturating_sub(bytes) }
+    }
+
     pub(super) fn add(&mut self, bytes: u64) {
         self.number += 1;
         self.bytes += bytes;
@@ -70,7 +77,7 @@ impl Kinds {
 /// What only manifests without a tag hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Untagged {
-    /// Manifests that no tag leads to, neither themselves nor by an index or a subject.
+    /// Manifests that stay and that no tag leads to, neither themselves nor by an index or a subject.
     pub manifests: u64,
     /// Blobs that only these refer to, themselves among them.
     pub blobs: u64,
@@ -123,16 +130,29 @@ pub struct Report {
     pub referenced: Count,
     /// Blobs nothing refers to.
     pub orphaned: Count,
+    /// Of these, what stays in its place for now: pushed within the lease, or the run was refused.
+    #[serde(default)]
+    pub unused: Count,
     /// Moved to the graveyard, or to be moved.
     pub condemned: Kinds,
     /// Brought back from the graveyard, or to be brought back.
     pub restored: Kinds,
     /// Removed from the graveyard, or to be removed.
     pub purged: Kinds,
+    /// Tags removed, or to be removed: by the retention rules, or because the manifest that they are named
+    /// after was removed.
+    #[serde(default)]
+    pub deleted_tags: u64,
+    /// Manifests that the plan deletes and that stay for now: pushed, or asked for by a push, within the lease.
+    #[serde(default)]
+    pub waiting_manifests: u64,
     /// Intents of pushes long over that were let go, in two steps each.
     pub intents: u64,
     /// What lies in the graveyard, from before this collection.
     pub graveyard: Count,
+    /// What lies there after it.
+    #[serde(default)]
+    pub left: Count,
     /// What the policy for untagged manifests decides about.
     pub untagged: Untagged,
     /// What could not be done and was left for the next collection.
@@ -152,8 +172,7 @@ impl Report {
 
     /// Nothing was freed, and nothing will be by another pass.
     pub(super) fn changed_nothing(&self) -> bool {
-        self.condemned.all() + self.purged.all() + self.restored.all() + self.intents == 0
-            && self.by_repository.iter().all(|repository| repository.deleted_tags == 0)
+        self.condemned.all() + self.purged.all() + self.restored.all() + self.intents == 0 && self.deleted_tags == 0
     }
 
     /// Adds a later pass: it found what is there now, and both have done what they did. What the
@@ -169,6 +188,7 @@ impl Report {
         self.restored.join(before.restored);
         self.purged.join(before.purged);
         self.intents += before.intents;
+        self.deleted_tags += before.deleted_tags;
         self.refused = self.refused.take().or(before.refused);
         for repository in before.by_repository {
             match self.by_repository.iter_mut().find(|later| later.name == repository.name) {
@@ -188,21 +208,26 @@ impl Report {
         }
     }
 
-    /// The entry of a repository about which there is something to say.
-    pub(super) fn of(&mut self, name: &str) -> Option<&mut RepositoryReport> {
-        if !self.by_repository.iter().any(|repository| repository.name == name) {
-            self.tell(RepositoryReport { name: name.to_owned(), ..RepositoryReport::default() });
+    /// Adds tags that were removed from a repository.
+    pub(super) fn deleted_tags(&mut self, repository: &RepositoryName, number: u64) {
+        if number > 0 {
+            self.deleted_tags += number;
+            self.of(repository.as_str()).deleted_tags += number;
         }
-        self.by_repository.iter_mut().find(|repository| repository.name == name)
     }
 
-    /// Adds a repository; if there are too many the one that says least gives way.
-    pub(super) fn tell(&mut self, repository: RepositoryReport) {
-        self.by_repository.push(repository);
-        if self.by_repository.len() > MOST_REPOSITORIES {
-            let weight = |r: &RepositoryReport| (r.untagged_bytes, r.deleted_tags + r.condemned_manifests);
-            let least = self.by_repository.iter().enumerate().min_by_key(|(_, r)| weight(r)).map(|(i, _)| i);
-            least.map(|i| self.by_repository.swap_remove(i));
-        }
+    /// The entry of a repository, made if there is none. If there are too many, that with the least in it makes room.
+    pub(super) fn of(&mut self, name: &str) -> &mut RepositoryReport {
+        let known = self.by_repository.iter().position(|repository| repository.name == name);
+        let place = known.unwrap_or_else(|| {
+            if self.by_repository.len() >= MOST_REPOSITORIES {
+                let weight = |r: &RepositoryReport| (r.untagged_bytes, r.deleted_tags + r.condemned_manifests);
+                let least = self.by_repository.iter().enumerate().min_by_key(|(_, r)| weight(r)).map(|(i, _)| i);
+                least.map(|i| self.by_repository.swap_remove(i));
+            }
+            self.by_repository.push(RepositoryReport { name: name.to_owned(), ..RepositoryReport::default() });
+            self.by_repository.len() - 1
+        });
+        &mut self.by_repository[place]
     }
 }

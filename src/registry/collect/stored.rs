@@ -32,7 +32,7 @@ impl Registry {
             Ok(bytes) => bytes,
             Err(Error::ManifestUnknown(_)) if self.revision(repository, digest).await?.is_none() => return Ok(None),
             Err(error) => {
-                let why = format!("manifest {digest} of {repository} cannot be read ({error}); see `wharfinger fsck`");
+                let why = format!("cannot read manifest {digest} of {repository} ({error}); run `wharfinger fsck`");
                 return Err(CollectionError::Unsafe(why));
             }
         };

@@ -41,14 +41,14 @@ impl<S: Sys> Check<'_, S> {
         if has("session.json") && (has("data") || has("sealed")) {
             return Ok(Vec::new());
         }
-        let what = "is half an upload session; a running daemon removes it when it has expired";
+        let what = "is an incomplete upload session; the daemon deletes it when it has expired";
         Ok(vec![Found::note(Kind::UploadIncomplete, path, what)])
     }
 }
 
 /// A blob whose bytes are not what its name says.
 pub(super) fn damaged(path: &str, digest: &Digest) -> Found {
-    let what = format!("its bytes do not have the digest {} that its name says", short(digest));
-    let advice = "let `fsck --repair` take it aside; then whoever pushes what holds it brings it again";
+    let what = format!("is damaged: its bytes do not match its digest {}", short(digest));
+    let advice = "run `fsck --repair` to move it to quarantine, then push an image that contains it again";
     Found::damage(Kind::BlobDamaged, path, what, advice).by(Fix::Blob(digest.clone()))
 }

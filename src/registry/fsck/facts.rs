@@ -23,19 +23,20 @@ impl<S: Sys> Check<'_, S> {
             Key::Tagged(name, digest, tag) => {
                 let found = self.survey.read(&Key::Tag(name.clone(), tag.clone()).path(), SHORT);
                 let is_stale = !matches!(found, Ok(Some(bytes)) if digest_in(&bytes).as_ref() == Some(digest));
-                let note = || Found::note(Kind::HintStale, path, format!("hints at tag {tag}, which points elsewhere"));
+                let note =
+                    || Found::note(Kind::HintStale, path, format!("is a stale hint: tag {tag} points elsewhere"));
                 Ok(is_stale.then(note).into_iter().collect())
             }
             Key::Layer(_, digest) => {
                 let is_there = self.survey.is_there(&Item::Blob(digest.clone()))?;
-                let what = format!("lets {} be served, which is not there", short(digest));
+                let what = format!("allows to serve {}, which does not exist", short(digest));
                 let note = || Found::note(Kind::LinkWithoutBlob, path, what);
                 Ok((!is_there).then(note).into_iter().collect())
             }
             Key::Intent(..) | Key::ExpiredIntent(..) => {
                 let bytes = self.survey.read(path, key::LONGEST)?;
                 let is_garbled = bytes.is_some_and(|bytes| Intent::read(&bytes).is_none());
-                let what = "is what a power failure left of a push that was not answered; collection removes it";
+                let what = "is part of a push that a power failure interrupted; garbage collection deletes it";
                 Ok(is_garbled.then(|| Found::note(Kind::IntentGarbled, path, what)).into_iter().collect())
             }
             _ => Ok(Vec::new()),
@@ -46,7 +47,7 @@ impl<S: Sys> Check<'_, S> {
         for _ in 0..ATTEMPTS {
             let garbled = |fix| {
                 let advice = format!("push the tag again: {name}:{tag}");
-                Found::damage(Kind::TagGarbled, path, "does not hold a digest and a line feed", advice).by(fix)
+                Found::damage(Kind::TagGarbled, path, "does not contain a digest and a line feed", advice).by(fix)
             };
             let bytes = match self.survey.read(path, SHORT) {
                 Ok(Some(bytes)) => bytes,
@@ -69,7 +70,7 @@ impl<S: Sys> Check<'_, S> {
                 continue;
             }
             if is_dangling {
-                let what = format!("points to {}, a manifest that {name} has not", short(&digest));
+                let what = format!("points to {}, which is not a manifest of {name}", short(&digest));
                 let advice = format!("push it again, or delete the tag: {name}:{tag}");
                 let aside = Aside::of(path, bytes).unless(revision.clone());
                 let fix = Fix::Revision { name: name.clone(), digest, aside: None, or: Some(aside) };
@@ -82,8 +83,8 @@ impl<S: Sys> Check<'_, S> {
                     .by(fix),
                 ]);
             }
-            let what = format!("deleting {} would leave it: its hint is not there", short(&digest));
-            let advice = "let `fsck --repair` write the hint, or push the tag again";
+            let what = format!("has no hint, so deleting {} would leave this tag behind", short(&digest));
+            let advice = "run `fsck --repair` to write the hint, or push the tag again";
             return Ok(vec![Found::warning(Kind::HintMissing, path, what, advice).by(Fix::Add(hint, "".into()))]);
         }
         // It is moved faster than anybody can look; so it is in use, and whole each time.
@@ -99,8 +100,8 @@ impl<S: Sys> Check<'_, S> {
         };
         let item = Item::Revision(name.clone(), referrer.clone());
         if !self.survey.is_there(&item)? {
-            let what = format!("lists {} as a referrer, which {name} has not", short(referrer));
-            let advice = "nobody is told of it; let `fsck --repair` take it aside";
+            let what = format!("lists the referrer {}, which is not a manifest of {name}", short(referrer));
+            let advice = "clients do not see it; run `fsck --repair` to move it to quarantine";
             let fix = Fix::Aside(Aside::of(path, bytes).unless(item));
             return Ok(vec![Found::warning(Kind::ReferrerDangling, path, what, advice).by(fix)]);
         }
@@ -112,8 +113,8 @@ impl<S: Sys> Check<'_, S> {
         if right.as_deref() == Some(&bytes[..]) {
             return Ok(Vec::new());
         }
-        let what = format!("is not what manifest {} says of itself", short(referrer));
-        let advice = "let `fsck --repair` write it again, or push the manifest again";
+        let what = format!("differs from what manifest {} says", short(referrer));
+        let advice = "run `fsck --repair` to rewrite it, or push the manifest again";
         let key = Key::Referrer { repository: name.clone(), subject: subject.clone(), referrer: referrer.clone() };
         let aside = Aside::of(path, bytes);
         let fix = match right {

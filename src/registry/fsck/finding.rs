@@ -36,8 +36,10 @@ pub enum Kind {
     LinkMissing,
     /// A repository has not the manifest that one of its indexes needs.
     ChildMissing,
-    /// What a manifest needs was deleted on purpose.
+    /// A client deleted a blob that a manifest needs.
     Deleted,
+    /// A client deleted a manifest that an index lists.
+    IndexIncomplete,
     /// What is kept of a manifest cannot be read.
     RevisionGarbled,
     /// What is kept of a manifest is not what the manifest says.

@@ -78,13 +78,14 @@ impl<S: Sys> Check<'_, S> {
             // It may have been deleted, and collected, since its name was read.
             _ if self.survey.look(path)?.is_none() => return Ok(Vec::new()),
             (Bytes::Damaged(of), _) => {
-                let what = format!("manifest {} of {name} has other bytes than its name says", short(digest));
+                let what =
+                    format!("manifest {} of {name} is damaged: its bytes do not match its digest", short(digest));
                 let fix = Fix::Manifest { digest: digest.clone(), aside: aside().unless(blob) };
                 found.insert(0, Found::damage(Kind::ManifestDamaged, &of, what, push(name, digest)).by(fix));
                 return Ok(found);
             }
             (Bytes::Missing, _) => {
-                let what = format!("the bytes of manifest {} are not there", short(digest));
+                let what = format!("the bytes of manifest {} are missing", short(digest));
                 let missing = Found::damage(Kind::ManifestMissing, path, what, push(name, digest));
                 found.insert(0, missing.by(Fix::Aside(aside().unless(blob))));
                 return Ok(found);
@@ -94,8 +95,8 @@ impl<S: Sys> Check<'_, S> {
             if Manifest::parse(&manifest, None, BOUNDS).is_ok() {
                 return Ok(vec![disagrees(path, "another media type", name, digest, aside())]);
             }
-            let what = format!("manifest {} of {name} is of no kind this version understands", short(digest));
-            let advice = "look at it with the version it was pushed to; its bytes are as they were pushed";
+            let what = format!("manifest {} of {name} has a format that this version does not know", short(digest));
+            let advice = "its bytes are intact; use the version of wharfinger that accepted it";
             return Ok(vec![Found::warning(Kind::ManifestUnknown, path, what, advice)]);
         };
         if let Some(what) = revision.disagrees_with(&parsed, manifest.len() as u64) {
@@ -110,8 +111,8 @@ impl<S: Sys> Check<'_, S> {
             let key = Key::Referrer { repository: name.clone(), subject, referrer: digest.clone() };
             if self.survey.look(&key.path())?.is_none() {
                 let entry = referrer::entry(digest, &parsed, manifest.len() as u64);
-                let what = format!("manifest {} of {name} is not listed by what it refers to", short(digest));
-                let advice = "let `fsck --repair` write the entry, or push the manifest again";
+                let what = format!("manifest {} of {name} is missing from the referrers of its subject", short(digest));
+                let advice = "run `fsck --repair` to write the entry, or push the manifest again";
                 let fix = Fix::Add(key, entry.into());
                 found.push(Found::warning(Kind::ReferrerMissing, path, what, advice).by(fix));
             }
@@ -143,19 +144,18 @@ impl<S: Sys> Check<'_, S> {
         }
         let look = |path: &str| Ok(self.survey.look(path)?.map(|meta| (path.to_owned(), meta.len)));
         let Some((place, len)) = self.survey.find(&blob, look)? else {
-            let what = format!("manifest {} of {name} needs {}, which is not there", short(of), short(digest));
+            let what = format!("manifest {} of {name} needs {}, which is missing", short(of), short(digest));
             found.push(Found::damage(Kind::BlobMissing, path, what, push(name, of)));
             return Ok(found);
         };
         if !has_right {
-            let what = format!("manifest {} of {name} needs {}, which {name} may not serve", short(of), short(digest));
             for right in rights {
                 if self.survey.was_deleted(right)? {
-                    let what = format!("{what}: somebody deleted it");
-                    let advice = format!("{}, or delete it", push(name, of));
-                    return Ok(vec![Found::warning(Kind::Deleted, path, what, advice)]);
+                    return Ok(vec![deleted(path, name, of, digest, is_child)]);
                 }
             }
+            let what =
+                format!("manifest {} of {name} needs {}, which {name} has no right to serve", short(of), short(digest));
             let (kind, fix) = match is_child {
                 true => (
                     Kind::ChildMissing,
@@ -170,7 +170,7 @@ impl<S: Sys> Check<'_, S> {
                 true => damaged(&place, digest),
                 false => {
                     let what = format!(
-                        "manifest {} of {name} was pushed so: it says {} has {} bytes, and it has {len}",
+                        "manifest {} of {name} says that {} has {} bytes, but it has {len}; it was pushed like that",
                         short(of),
                         short(digest),
                         descriptor.size
@@ -217,18 +217,28 @@ fn references(manifest: &Manifest) -> impl Iterator<Item = (&Descriptor, bool)> 
     blobs.chain(manifest.children.iter().map(|descriptor| (descriptor, true)))
 }
 
+/// What a client may do: an index without one of its manifests can still be pulled on every other platform.
+fn deleted(path: &str, name: &RepositoryName, of: &Digest, missing: &Digest, is_child: bool) -> Found {
+    if is_child {
+        let what = format!("index {} of {name} is incomplete: a client deleted {}", short(of), short(missing));
+        return Found::note(Kind::IndexIncomplete, path, what);
+    }
+    let what = format!("manifest {} of {name} needs {}, which a client deleted", short(of), short(missing));
+    Found::warning(Kind::Deleted, path, what, format!("{}, or delete it", push(name, of)))
+}
+
 fn push(name: &RepositoryName, digest: &Digest) -> String {
     format!("push the image again: {name}@{digest}")
 }
 
 fn garbled(path: &str, why: &str, name: &RepositoryName, digest: &Digest, aside: Aside) -> Found {
-    let advice = format!("let `fsck --repair` write it again from the manifest, or {}", push(name, digest));
+    let advice = format!("run `fsck --repair` to rewrite it from the manifest, or {}", push(name, digest));
     let fix = Fix::Revision { name: name.clone(), digest: digest.clone(), aside: Some(aside), or: None };
     Found::damage(Kind::RevisionGarbled, path, why, advice).by(fix)
 }
 
 fn disagrees(path: &str, what: &str, name: &RepositoryName, digest: &Digest, aside: Aside) -> Found {
-    let advice = format!("let `fsck --repair` write it again from the manifest, or {}", push(name, digest));
+    let advice = format!("run `fsck --repair` to rewrite it from the manifest, or {}", push(name, digest));
     let fix = Fix::Revision { name: name.clone(), digest: digest.clone(), aside: Some(aside), or: None };
-    Found::damage(Kind::RevisionDisagrees, path, format!("the manifest has {what} than is kept here"), advice).by(fix)
+    Found::damage(Kind::RevisionDisagrees, path, format!("the manifest has {what} than this record"), advice).by(fix)
 }

@@ -182,7 +182,7 @@ impl Found {
     }
 
     fn note(kind: Kind, path: &str, what: impl Into<String>) -> Self {
-        Self::new(Severity::Note, kind, path, what, "nothing has to be done")
+        Self::new(Severity::Note, kind, path, what, "nothing to do")
     }
 
     fn by(self, fix: Fix) -> Self {
@@ -261,13 +261,13 @@ impl<S: Sys> Check<'_, S> {
             Place::Aside(_) => vec![Found::note(
                 Kind::TemporaryLeft,
                 path,
-                "was moved aside by a collection; if that was killed, a running daemon puts it back",
+                "was moved here by a collection; if that was killed, the daemon moves it back",
             )],
             Place::Temporary => temporary(path, meta, Survey::<S>::age(meta)),
             Place::Quarantined => vec![Found::note(
                 Kind::Quarantined,
                 path,
-                "holds what was taken aside before; look at it, and remove it when it is of no use any more",
+                "holds what an earlier repair moved away; look at it, and delete it when you no longer need it",
             )],
             Place::Directory | Place::Closed | Place::UploadFile | Place::Note | Place::Secret => Vec::new(),
         });
@@ -279,20 +279,20 @@ fn unreadable(path: &str, error: &storage::Error) -> Found {
     let what = error.to_string();
     match error {
         storage::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            let advice = "run fsck as the daemon's user; if it is, give the path back to that user";
+            let advice = "run fsck as the daemon's user; if you did, change the owner of the path to that user";
             Found::warning(Kind::Unreadable, path, what, advice)
         }
-        _ => Found::damage(Kind::Unreadable, path, what, "look after the disk; the kernel's log may say more"),
+        _ => Found::damage(Kind::Unreadable, path, what, "check the disk; the kernel log may say more"),
     }
 }
 
 fn stray(path: &str, kind: files::Kind) -> Found {
     let what = match kind {
-        files::Kind::Other => "is a link, a socket or a device: nothing of the registry's, and never followed",
-        files::Kind::Directory => "is a directory that has no place in a store",
-        files::Kind::File => "is a file that has no place in a store",
+        files::Kind::Other => "is a link, a socket or a device, which the registry never creates or follows",
+        files::Kind::Directory => "is a directory that does not belong in a storage directory",
+        files::Kind::File => "is a file that does not belong in a storage directory",
     };
-    let advice = "move it away; it is not served";
+    let advice = "move it away (it is not served)";
     Found::warning(Kind::Stray, path, what, advice).by(Fix::Aside(repair::Aside::whatever(path)))
 }
 
@@ -301,7 +301,7 @@ const STALE: Duration = Duration::from_secs(3600);
 
 fn temporary(path: &str, meta: &files::Meta, age: Duration) -> Vec<Found> {
     let is_left = meta.kind == files::Kind::File && age > STALE;
-    let found = || Found::note(Kind::TemporaryLeft, path, "was left by a crash; a running daemon removes it");
+    let found = || Found::note(Kind::TemporaryLeft, path, "was left by a crash; the daemon deletes it");
     is_left.then(found).into_iter().collect()
 }
 
@@ -310,12 +310,12 @@ fn mode(path: &str, place: &Place, meta: &files::Meta) -> Option<Found> {
     let found = |what: String, advice: &str| Some(Found::warning(Kind::Mode, path, what, format!("chmod {advice}")));
     match (place, meta.mode) {
         (Place::Closed, _) => None,
-        (_, mode) if mode & 0o002 != 0 => found(format!("anybody may write to it (mode {mode:04o})"), "o-w"),
+        (_, mode) if mode & 0o002 != 0 => found(format!("anyone can write to it (mode {mode:04o})"), "o-w"),
         (_, mode) if mode & needed != needed => {
-            found(format!("its owner may not read it (mode {mode:04o})"), if needed == 0o500 { "u+rx" } else { "u+r" })
+            found(format!("its owner cannot read it (mode {mode:04o})"), if needed == 0o500 { "u+rx" } else { "u+r" })
         }
         (Place::Secret, mode) if mode & 0o077 != 0 => {
-            found(format!("others than its owner may read a key (mode {mode:04o})"), "go=")
+            found(format!("users other than its owner can read this key (mode {mode:04o})"), "go=")
         }
         _ => None,
     }

@@ -86,7 +86,7 @@ impl<S: Sys> Check<'_, S> {
                 if moved.is_none() || !self.survey.add(key, bytes)? {
                     return Ok(moved);
                 }
-                Ok(moved.map(|moved| format!("{moved}, and written again")))
+                Ok(moved.map(|moved| format!("{moved}, and rewritten")))
             }
             Fix::Add(key, bytes) => {
                 let added = self.survey.add(key.clone(), bytes)?;
@@ -140,7 +140,7 @@ impl<S: Sys> Check<'_, S> {
             self.quarantined(first);
         }
         let moved = format!("moved to {}", aside.join(" and "));
-        let done = if replaced { format!("{moved}, and brought back from the graveyard") } else { moved };
+        let done = if replaced { format!("{moved}, and replaced by the copy in the graveyard") } else { moved };
         Ok((Some(done), replaced))
     }
 
@@ -187,7 +187,7 @@ impl<S: Sys> Check<'_, S> {
             None => None,
         };
         let written = self.survey.add(Key::Revision(name.clone(), digest.clone()), again)?;
-        let written = written.then(|| format!("{path} was written again"));
+        let written = written.then(|| format!("{path} was rewritten"));
         Ok(match (moved, written) {
             (Some(moved), Some(written)) => Some(format!("{moved}, and {written}")),
             (moved, written) => moved.or(written),

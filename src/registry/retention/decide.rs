@@ -2,6 +2,7 @@
 //! out. Nothing is read and nothing is done here.
 
 use super::{
+    attached::{Attached, Stage},
     plan::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict},
     rule::{ImmutableTags, RetentionRule},
 };
@@ -33,6 +34,8 @@ pub(super) struct TagFacts {
 #[derive(Clone, Debug)]
 pub(super) struct ManifestFacts {
     pub(super) digest: Digest,
+    /// Pushed last.
+    pub(super) pushed: SystemTime,
     /// Pushed last, or left by a tag since.
     pub(super) since: SystemTime,
     pub(super) pulls: Pulls,
@@ -49,6 +52,10 @@ pub(super) struct ManifestFacts {
 pub(super) struct Facts {
     pub(super) tags: Vec<TagFacts>,
     pub(super) manifests: Vec<ManifestFacts>,
+    /// Manifests that were removed from it, and when.
+    pub(super) removed: HashMap<Digest, SystemTime>,
+    /// How long what is attached to one of these stays.
+    pub(super) grace: Duration,
 }
 
 /// Decides about a repository as of `now`.
@@ -60,12 +67,15 @@ pub(super) fn decide(
     now: SystemTime,
 ) -> Plan {
     let rule = rules.iter().enumerate().find(|(_, rule)| rule.decides(repository));
-    let Facts { mut tags, mut manifests } = facts;
+    let attached = Attached::of(&facts, facts.grace, now);
+    let Facts { mut tags, mut manifests, .. } = facts;
     tags.sort_by(|a, b| a.tag.cmp(&b.tag));
     manifests.sort_by(|a, b| a.digest.cmp(&b.digest));
-    let tagged: HashSet<&Digest> = tags.iter().map(|facts| &facts.digest).collect();
-    let untagged = untagged(rule, &manifests, &tagged, now);
-    let companions = companions(&tags, &manifests);
+    let staying = tags.iter().filter(|facts| !attached.removes(&facts.tag));
+    let tagged: HashSet<&Digest> = staying.map(|facts| &facts.digest).collect();
+    let untagged = untagged(rule, &manifests, &tagged, &attached, now);
+    let mut companions = companions(&tags, &manifests);
+    companions.extend(attached.tags.keys().cloned());
     let last = rule.map_or_else(HashSet::new, |(_, rule)| pushed_last(rule, &tags, &companions));
     let verdicts: Vec<Verdict> = tags
         .iter()
@@ -73,6 +83,10 @@ pub(super) fn decide(
             let keep = |grounds| Verdict { keep: true, rule: None, grounds };
             if immutable.iter().any(|tags| tags.hold(repository, &facts.tag)) {
                 return keep(Grounds::Immutable);
+            }
+            if let Some(subject) = attached.tags.get(&facts.tag) {
+                let grounds = Grounds::of_subject(subject);
+                return Verdict { keep: !attached.removes(&facts.tag), rule: None, grounds };
             }
             match rule {
                 _ if companions.contains(&facts.tag) => keep(Grounds::Companion),
@@ -89,7 +103,9 @@ pub(super) fn decide(
         let TagFacts { tag, digest, pushed, pulls } = facts;
         PlannedTag { tag, digest, pushed, pulled: pulls.last, verdict }
     });
-    Plan { tags: tags.collect(), untagged }
+    let mut plan = Plan { tags: tags.collect(), untagged, subjects: HashSet::new() };
+    plan.subjects = attached.subjects(&plan);
+    plan
 }
 
 /// The tags that are named after a manifest which is here: they stay as long as it does.
@@ -158,6 +174,7 @@ fn untagged(
     rule: Option<(usize, &RetentionRule)>,
     manifests: &[ManifestFacts],
     tagged: &HashSet<&Digest>,
+    attached: &Attached,
     now: SystemTime,
 ) -> Vec<PlannedManifest> {
     let by_digest: HashMap<&Digest, usize> = manifests.iter().enumerate().map(|(i, m)| (&m.digest, i)).collect();
@@ -175,6 +192,9 @@ fn untagged(
         let by_itself = match rule {
             _ if tagged.contains(&manifest.digest) => Some(Grounds::UntaggedStay),
             _ if manifest.in_use => Some(Grounds::InUse),
+            _ if let Some(subject) = attached.manifests.get(&manifest.digest) => {
+                (subject.stage != Stage::Over).then(|| Grounds::of_subject(subject))
+            }
             None => Some(Grounds::NoRule),
             Some((_, rule)) => match rule.delete_untagged {
                 None => Some(Grounds::UntaggedStay),
@@ -204,11 +224,13 @@ fn untagged(
     let verdict = |manifest: &ManifestFacts, kept: Option<Grounds>| {
         let keep = kept.is_some();
         let goes = || match &manifest.subject {
+            _ if let Some(subject) = attached.manifests.get(&manifest.digest) => Grounds::of_subject(subject),
             Some(subject) if has_subject(manifest) => Grounds::GoesWith(subject.clone()),
             _ => Grounds::Untagged(rule.and_then(|(_, rule)| rule.delete_untagged).unwrap_or_default()),
         };
         let grounds = kept.unwrap_or_else(goes);
-        let of_a_rule = !matches!(grounds, Grounds::InUse | Grounds::ChildOf(_) | Grounds::Refers(_));
+        let of_a_rule = grounds.subject().is_none()
+            && !matches!(grounds, Grounds::InUse | Grounds::ChildOf(_) | Grounds::Refers(_));
         Verdict { keep, rule: rule.map(|(place, _)| place).filter(|_| of_a_rule), grounds }
     };
     let plan = |(manifest, kept): (&ManifestFacts, Option<Grounds>)| PlannedManifest {

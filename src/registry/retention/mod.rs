@@ -3,20 +3,23 @@
 //! [`Registry::retention_plan`] reads and decides, [`Registry::apply_retention`] removes the tags.
 //! Manifests are not removed here: collection takes them, by the protocol that no push can lose to.
 
+mod attached;
 mod decide;
 mod plan;
 mod pulls;
+mod removed;
 pub(super) mod rule;
 #[cfg(test)]
 mod tests;
 
 pub use plan::{Grounds, Plan, PlannedManifest, PlannedTag, Verdict};
 pub(super) use pulls::PullLog;
+pub use removed::RemovedManifests;
 
 use super::{Registry, Result};
 use crate::{
     oci::{Algorithm, Bounds, Digest, Manifest, ManifestType, ReferencedDigest, RepositoryName, Tag},
-    storage::{Dir, Key},
+    storage::{Dir, Expect, Key},
 };
 use decide::{Facts, ManifestFacts, TagFacts};
 use pulls::PullTimes;
@@ -41,44 +44,61 @@ impl Registry {
     /// # Errors
     /// Only the store's. A tag or an index that cannot be read is one of these: nobody knows then
     /// what it keeps.
-    pub async fn retention_plan(&self, repository: &RepositoryName, now: SystemTime) -> Result<Plan> {
+    pub async fn retention_plan(
+        &self,
+        repository: &RepositoryName,
+        now: SystemTime,
+        removed: &RemovedManifests,
+    ) -> Result<Plan> {
         let settings = &self.settings;
         let times = self.pull_times(repository, now).await?;
         let rule = settings.retention.iter().find(|rule| rule.decides(repository));
-        let indexes_count = rule.is_some_and(|rule| rule.delete_untagged.is_some());
+        let indexes_count = rule.is_some_and(|rule| rule.delete_untagged.is_some()) || removed.are_of(repository);
+        let intents = self.intents(repository).await?;
+        let in_use: HashSet<&Digest> = intents.iter().flat_map(|i| i.refers.iter().chain([&i.manifest])).collect();
         // Manifests before tags: one that is pushed and tagged meanwhile is not taken for untagged.
-        let manifests = self.manifest_facts(repository, &times, indexes_count).await?;
+        let manifests = self.manifest_facts(repository, &times, indexes_count, &in_use).await?;
         let tags = self.tag_facts(repository, &times).await?;
-        Ok(decide::decide(repository, &settings.retention, &settings.immutable, Facts { tags, manifests }, now))
+        let facts = Facts { tags, manifests, removed: removed.of(repository), grace: removed.grace };
+        Ok(decide::decide(repository, &settings.retention, &settings.immutable, facts, now))
     }
 
-    /// Removes the tags of a plan that go, and returns the untagged manifests that go, for
-    /// collection to condemn. A tag that was pushed since the plan was made stays, even if it
-    /// points to the same manifest, and so does one that has become immutable.
+    /// Removes the tags that the rules delete; how many. A tag that was pushed since the plan was made stays,
+    /// even if it points to the same manifest, and so does one that has become immutable.
     ///
     /// A push of the tag comes before or after its removal, also one through another process: the
     /// store takes aside what it removes and looks at it again.
     ///
     /// # Errors
     /// The store's; the tags up to there are gone.
-    pub async fn apply_retention(&self, repository: &RepositoryName, plan: &Plan) -> Result<Vec<Digest>> {
-        for planned in plan.deleted_tags() {
-            let (registry, repository, planned) = (self.clone(), repository.clone(), planned.clone());
-            // To its end: a tag and the note that it may be there go together.
-            self.shielded(async move { registry.expire_tag(&repository, &planned).await }).await?;
+    pub async fn apply_retention(&self, repository: &RepositoryName, plan: &Plan) -> Result<u64> {
+        let mut removed = 0;
+        for planned in plan.deleted_tags().filter(|planned| planned.verdict.subject().is_none()) {
+            let PlannedTag { tag, digest, pushed, .. } = planned;
+            removed += u64::from(self.expire_tag(repository, tag, digest, *pushed).await?);
         }
-        Ok(plan.deleted_manifests().map(|planned| planned.digest.clone()).collect())
+        Ok(removed)
     }
 
-    async fn expire_tag(&self, repository: &RepositoryName, planned: &PlannedTag) -> Result<()> {
-        let PlannedTag { tag, digest, pushed, .. } = planned;
-        let _pushes = self.core.locks.tags(repository, std::slice::from_ref(tag)).await;
-        let found = self.core.store.get(&Key::Tag(repository.clone(), tag.clone())).await?;
-        if self.settings.is_immutable(repository, tag) || found.is_none_or(|fact| fact.written != *pushed) {
-            return Ok(());
-        }
-        self.untag(repository, tag, digest).await?;
-        Ok(())
+    /// Removes a tag unless it was pushed again since; whether it was removed.
+    pub(super) async fn expire_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+        pushed: SystemTime,
+    ) -> Result<bool> {
+        let (registry, repository, tag, digest) = (self.clone(), repository.clone(), tag.clone(), digest.clone());
+        // To its end: a tag and the note that it may be there go together.
+        self.shielded(async move {
+            let _pushes = registry.core.locks.tags(&repository, std::slice::from_ref(&tag)).await;
+            let found = registry.core.store.get(&Key::Tag(repository.clone(), tag.clone())).await?;
+            match found.filter(|fact| fact.written == pushed && !registry.settings.is_immutable(&repository, &tag)) {
+                Some(found) => registry.untag(&repository, &tag, &digest, Expect::Unchanged(found)).await,
+                None => Ok(false),
+            }
+        })
+        .await
     }
 
     async fn tag_facts(&self, repository: &RepositoryName, times: &PullTimes) -> Result<Vec<TagFacts>> {
@@ -97,10 +117,9 @@ impl Registry {
         repository: &RepositoryName,
         times: &PullTimes,
         indexes_count: bool,
+        in_use: &HashSet<&Digest>,
     ) -> Result<Vec<ManifestFacts>> {
         let mut facts = Vec::new();
-        let intents = self.intents(repository).await?;
-        let in_use: HashSet<&Digest> = intents.iter().flat_map(|i| i.refers.iter().chain([&i.manifest])).collect();
         for algorithm in Algorithm::ALL {
             for hex in self.names(&Dir::Revisions(repository.clone(), algorithm)).await? {
                 let Ok(digest) = format!("{algorithm}:{hex}").parse::<Digest>() else { continue };
@@ -112,14 +131,15 @@ impl Registry {
                 };
                 let pulls = times.of(&digest);
                 let in_use = in_use.contains(&digest);
-                facts.push(ManifestFacts { digest, since, pulls, subject: revision.subject, children, in_use });
+                let pushed = revision.pushed().unwrap_or(since);
+                facts.push(ManifestFacts { digest, pushed, since, pulls, subject: revision.subject, children, in_use });
             }
         }
         Ok(facts)
     }
 
     /// What an index lists.
-    async fn children(&self, digest: &Digest, media_type: &str) -> Result<Vec<Digest>> {
+    pub(super) async fn children(&self, digest: &Digest, media_type: &str) -> Result<Vec<Digest>> {
         let bytes = self.manifest_bytes(digest).await?;
         let index = Manifest::parse(&bytes, Some(media_type), UNBOUNDED)?;
         let known = index.children.into_iter().filter_map(|child| match child.digest {

@@ -1,8 +1,10 @@
 //! What rules make of a repository: for each tag and each manifest without one whether it stays,
 //! and why.
 
+use super::attached::{Stage, Subject};
 use crate::oci::{Digest, Expression, Tag};
 use std::{
+    collections::HashSet,
     fmt,
     time::{Duration, SystemTime},
 };
@@ -14,6 +16,8 @@ pub struct Plan {
     pub tags: Vec<PlannedTag>,
     /// Every manifest that no tag points to, in order of their digests.
     pub untagged: Vec<PlannedManifest>,
+    /// Manifests that were removed, and to which something is attached that is removed after them.
+    pub subjects: HashSet<Digest>,
 }
 
 /// What would become of a tag.
@@ -94,6 +98,40 @@ pub enum Grounds {
     Untagged(Duration),
     /// Goes: it refers to a manifest that goes.
     GoesWith(Digest),
+    /// Goes: it is attached to a manifest that was removed from the repository.
+    SubjectRemoved(Digest),
+    /// Stays for now: what it is attached to was removed less than a lease ago.
+    SubjectJustRemoved(Digest),
+    /// Stays for now: what it is attached to was removed, but its manifest is needed or lies in the graveyard.
+    SubjectWaits(Digest),
+}
+
+impl Grounds {
+    pub(super) fn of_subject(subject: &Subject) -> Self {
+        let digest = subject.digest.clone();
+        match subject.stage {
+            Stage::Over => Self::SubjectRemoved(digest),
+            Stage::Grace => Self::SubjectJustRemoved(digest),
+            Stage::Waits => Self::SubjectWaits(digest),
+        }
+    }
+
+    /// The manifest whose removal is the reason.
+    pub(super) fn subject(&self) -> Option<&Digest> {
+        match self {
+            Self::SubjectRemoved(subject) | Self::SubjectJustRemoved(subject) | Self::SubjectWaits(subject) => {
+                Some(subject)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Verdict {
+    /// The manifest whose removal decided this, if that is the reason to delete something.
+    pub(in crate::registry) fn subject(&self) -> Option<&Digest> {
+        self.grounds.subject().filter(|_| !self.keep)
+    }
 }
 
 impl Plan {
@@ -136,7 +174,12 @@ impl fmt::Display for Verdict {
             G::InUse => f.write_str("a push under way needs it"),
             G::NothingKeeps => f.write_str("nothing keeps it"),
             G::Untagged(after) => write!(f, "delete_untagged_after_days = {}", days(after)),
-            G::GoesWith(subject) => write!(f, "refers to a manifest that goes, {subject}"),
+            G::GoesWith(subject) => write!(f, "its subject is deleted too: {subject}"),
+            G::SubjectRemoved(subject) => write!(f, "its subject was deleted: {subject}"),
+            G::SubjectWaits(subject) => write!(f, "its subject was deleted, but its manifest is in use: {subject}"),
+            G::SubjectJustRemoved(subject) => {
+                write!(f, "its subject was deleted less than collection.lease_hours ago: {subject}")
+            }
         }
     }
 }

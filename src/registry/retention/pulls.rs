@@ -215,7 +215,7 @@ impl Registry {
         }
         let lost = log.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            tracing::warn!(lost, "too many manifests were pulled at once; pull times begin anew");
+            tracing::warn!(lost, "pull times reset: too many manifests were pulled at once");
             self.begin_pulls(now).await?;
         }
         let (mut flushed, mut failed) = (0, None);
@@ -248,7 +248,7 @@ impl Registry {
         let (since, mut pulled) = match self.core.store.get(&key).await? {
             None => (self.pulls_begun().await?.unwrap_or(now), HashMap::new()),
             Some(fact) => PullFile::read(&fact.bytes).unwrap_or_else(|| {
-                tracing::warn!(path = key.path(), "pull times were damaged and begin anew");
+                tracing::warn!(path = key.path(), "pull times reset: the file was damaged");
                 (now, HashMap::new())
             }),
         };

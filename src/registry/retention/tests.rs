@@ -1,6 +1,6 @@
 //! Rules over a registry: plans, their application, pull times, immutable tags.
 
-use super::pulls;
+use super::{RemovedManifests, pulls};
 use crate::{
     oci::{Algorithm, Digest, Hasher, Patterns, Reference, RepositoryName, Tag},
     registry::{
@@ -105,18 +105,20 @@ async fn tags_go_by_the_rule_and_manifests_are_told_to_collection() {
     age(dir.path(), &revision(&moved_away), 4);
     age(dir.path(), &revision(&old), 11);
 
-    let plan = registry.retention_plan(&app(), SystemTime::now()).await.unwrap();
+    let plan = registry.retention_plan(&app(), SystemTime::now(), &RemovedManifests::default()).await.unwrap();
     let goes: Vec<_> = plan.deleted_tags().map(|planned| planned.tag.as_str()).collect();
     assert_eq!(goes, ["old"]);
     assert_eq!(plan.untagged.len(), 1, "what a tag left is there until its time is over: {plan:?}");
-    assert_eq!(registry.apply_retention(&app(), &plan).await.unwrap(), []);
+    assert_eq!(plan.deleted_manifests().count(), 0);
+    assert_eq!(registry.apply_retention(&app(), &plan).await.unwrap(), 1);
     assert_eq!(tags(&registry).await, ["latest"]);
     registry.manifest(&app(), &Reference::Digest(old.clone())).await.expect("still there by its digest");
 
     age(dir.path(), &revision(&moved_away), 6);
-    let plan = registry.retention_plan(&app(), SystemTime::now()).await.unwrap();
-    let condemned = registry.apply_retention(&app(), &plan).await.unwrap();
-    assert_eq!(condemned, std::slice::from_ref(&moved_away));
+    let plan = registry.retention_plan(&app(), SystemTime::now(), &RemovedManifests::default()).await.unwrap();
+    let condemned: Vec<_> = plan.deleted_manifests().map(|planned| &planned.digest).collect();
+    assert_eq!(condemned, [&moved_away]);
+    assert_eq!(registry.apply_retention(&app(), &plan).await.unwrap(), 0);
     let waits = plan.untagged.iter().find(|planned| planned.digest == old).unwrap();
     assert!(waits.verdict.keep, "its time as untagged began when its tag went: {waits:?}");
     registry.manifest(&app(), &Reference::Digest(moved_away)).await.expect("collection takes it, not the rule");
@@ -135,7 +137,7 @@ async fn indexes_keep_their_children_and_subjects_their_referrers() {
     let signature = by_digest(&index("signature", &[], Some(&child))).await;
     let alone = by_digest(&index("alone", &[], None)).await;
     let note = by_digest(&index("note", &[], Some(&alone))).await;
-    let plan = registry.retention_plan(&app(), SystemTime::now()).await.unwrap();
+    let plan = registry.retention_plan(&app(), SystemTime::now(), &RemovedManifests::default()).await.unwrap();
     let mut goes: Vec<_> = plan.deleted_manifests().map(|planned| planned.digest.clone()).collect();
     let mut expected = vec![alone, note];
     goes.sort();
@@ -152,7 +154,7 @@ async fn what_a_push_under_way_names_stays() {
     let bytes = index("old", &[], None);
     let named = push(&registry, &Reference::Digest(digest_of(&bytes)), &bytes).await.unwrap();
     let later = SystemTime::now() + 9 * DAY;
-    let plan = async || registry.retention_plan(&app(), later).await.unwrap();
+    let plan = async || registry.retention_plan(&app(), later, &RemovedManifests::default()).await.unwrap();
     assert_eq!(plan().await.deleted_manifests().count(), 1);
     let intent = Intent { manifest: digest_of(b"a new index"), refers: vec![named], instance: None };
     let pushing = registry.declare(&app(), &intent).await.unwrap();
@@ -171,7 +173,7 @@ async fn a_tag_pushed_again_since_the_plan_stays() {
         push_tag(&registry, name, &bytes).await;
         age(dir.path(), &Key::Tag(app(), tag(name)), 2);
     }
-    let plan = registry.retention_plan(&app(), SystemTime::now()).await.unwrap();
+    let plan = registry.retention_plan(&app(), SystemTime::now(), &RemovedManifests::default()).await.unwrap();
     assert_eq!(plan.deleted_tags().count(), 2);
     push_tag(&registry, "nightly", &bytes).await;
     registry.apply_retention(&app(), &plan).await.unwrap();
@@ -185,7 +187,7 @@ async fn what_cannot_be_read_stops_the_plan() {
     push_tag(&registry, "v1", &index("x", &[], None)).await;
     let damaged = Put::any(Key::Tag(app(), tag("cut")), "sha256:12");
     store.put(vec![damaged], Durability::Process).await.unwrap();
-    assert!(registry.retention_plan(&app(), SystemTime::now()).await.is_err());
+    assert!(registry.retention_plan(&app(), SystemTime::now(), &RemovedManifests::default()).await.is_err());
 }
 
 #[tokio::test]
@@ -198,7 +200,7 @@ async fn pulls_are_written_in_batches_and_survive_a_restart() {
     registry.pulled(&app(), &one);
     registry.pulled(&app(), &two);
     let pulled = async |registry: &Registry| {
-        let plan = registry.retention_plan(&app(), SystemTime::now()).await.unwrap();
+        let plan = registry.retention_plan(&app(), SystemTime::now(), &RemovedManifests::default()).await.unwrap();
         plan.tags[0].pulled
     };
     assert!(pulled(&registry).await.is_some(), "known here at once");
@@ -219,7 +221,9 @@ async fn damaged_pull_times_keep_everything() {
     let registry = Registry::new(store.clone(), settings(|rule| rule.keep_pulled = Some(DAY), &[]));
     let digest = push_tag(&registry, "one", &index("1", &[], None)).await;
     let later = SystemTime::now() + 30 * DAY;
-    let goes = async || registry.retention_plan(&app(), later).await.unwrap().deleted_tags().count();
+    let goes = async || {
+        registry.retention_plan(&app(), later, &RemovedManifests::default()).await.unwrap().deleted_tags().count()
+    };
     assert_eq!(goes().await, 0, "nobody knows since when pulls are known");
     registry.flush_pulls().await.unwrap();
     assert_eq!(goes().await, 1, "not pulled for thirty days");
@@ -320,7 +324,8 @@ async fn an_immutable_tag_stays_where_it_is() {
     for name in ["v2", "latest"] {
         push_tag(&registry, name, &second).await;
     }
-    let plan = registry.retention_plan(&app(), SystemTime::now() + 90 * DAY).await.unwrap();
+    let plan =
+        registry.retention_plan(&app(), SystemTime::now() + 90 * DAY, &RemovedManifests::default()).await.unwrap();
     assert!(plan.deleted_tags().all(|planned| !planned.tag.as_str().starts_with('v')), "{plan:?}");
     registry.delete_manifest(&app(), &Reference::Tag(tag("latest"))).await.unwrap();
 }

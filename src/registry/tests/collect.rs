@@ -1,5 +1,6 @@
 //! Collections beside pushes and pulls: what is needed stays, what is not goes in two steps.
 
+mod attached;
 mod deletions;
 mod pushes;
 mod rules;

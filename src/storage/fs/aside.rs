@@ -47,7 +47,7 @@ impl<S: Sys> Inner<S> {
             let (tags, _) = self.names(&dir, None, usize::MAX, |_, kind| kind == Kind::File)?;
             for aside in tags.iter().map(|(tag, _)| format!("{dir}/{tag}")) {
                 if let Some(Place::Aside(tag)) = Place::of(&aside, Kind::File) {
-                    tracing::warn!(path = tag.path(), "a collection that was killed had moved this tag aside");
+                    tracing::warn!(path = tag.path(), "restored a tag that a killed garbage collection had moved away");
                     self.put_back(&aside, &tag.path())?;
                 }
             }

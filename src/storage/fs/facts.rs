@@ -137,7 +137,7 @@ impl<S: Sys> Inner<S> {
         for (i, (put, path)) in puts.iter().zip(&paths).enumerate() {
             if put.expect != Expect::Any {
                 let found = self.fact(path)?;
-                if !put.expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) {
+                if !put.expect.holds(found.as_ref()) {
                     return Ok(Outcome::Conflict(i));
                 }
             }
@@ -175,7 +175,7 @@ impl<S: Sys> Inner<S> {
         let lock = self.lock(key);
         let found = if *expect == Expect::Any { None } else { self.fact(&path)? };
         let gone = match (found, self.aside(key)) {
-            (found, _) if !expect.holds(found.as_ref().map(|fact| fact.bytes.as_ref())) => false,
+            (found, _) if !expect.holds(found.as_ref()) => false,
             (Some(found), Some(aside)) => self.take_away(&path, &aside, &found)?,
             _ => absent(self.sys().unlink(&path)).map_err(failed)?.is_some(),
         };

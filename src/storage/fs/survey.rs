@@ -86,7 +86,8 @@ impl<S: Sys> Survey<S> {
         Ok(self.find(item, |path| self.look(path))?.is_some())
     }
 
-    /// Whether the graveyard still knows that somebody deleted an item.
+    /// Whether it is known that somebody deleted an item: it lies in the graveyard, or a record was kept when it
+    /// was purged from there.
     ///
     /// # Errors
     /// As the operating system gives them.
@@ -98,7 +99,13 @@ impl<S: Sys> Survey<S> {
                 return Ok(true);
             }
         }
-        Ok(false)
+        // After the graves: the record is written before one of them is purged.
+        match item {
+            Item::Link(name, digest) | Item::Revision(name, digest) => {
+                Ok(self.look(&Key::Deleted(name.clone(), digest.clone()).path())?.is_some())
+            }
+            Item::Blob(_) | Item::Upload(_) => Ok(false),
+        }
     }
 
     /// Moves what stands at a path to `quarantine/<run>/<path>`; its path there. It is moved back,

@@ -117,9 +117,9 @@ fn is_of_repository(below: &[&str]) -> bool {
     let Some((_, rest)) = split(below) else { return false };
     let is_digest = |algorithm: &str, hex: &str| digest(algorithm, hex).is_some();
     match rest {
-        [] | ["_layers" | "_manifests" | "_intents"] => true,
+        [] | ["_layers" | "_manifests" | "_intents" | "_deleted"] => true,
         ["_manifests", "revisions" | "tags" | "tagged" | "referrers"] => true,
-        ["_layers", algorithm] | ["_manifests", "revisions" | "tagged" | "referrers", algorithm] => {
+        ["_layers" | "_deleted", algorithm] | ["_manifests", "revisions" | "tagged" | "referrers", algorithm] => {
             is_algorithm(algorithm)
         }
         ["_manifests", "tagged" | "referrers", algorithm, hex] => is_digest(algorithm, hex),
@@ -131,6 +131,7 @@ fn fact(below: &[&str]) -> Option<Key> {
     let (name, rest) = split(below)?;
     Some(match rest {
         ["_layers", algorithm, hex] => Key::Layer(name, digest(algorithm, hex)?),
+        ["_deleted", algorithm, hex] => Key::Deleted(name, digest(algorithm, hex)?),
         ["_manifests", "revisions", algorithm, hex] => Key::Revision(name, digest(algorithm, hex)?),
         ["_manifests", "tags", tag] => Key::Tag(name, tag.parse::<Tag>().ok()?),
         ["_manifests", "tagged", algorithm, hex, tag] => Key::Tagged(name, digest(algorithm, hex)?, tag.parse().ok()?),
@@ -191,6 +192,7 @@ mod tests {
             Key::Tag(name.clone(), tag.clone()),
             Key::Tagged(name.clone(), digest.clone(), tag.clone()),
             Key::Referrer { repository: name.clone(), subject: digest.clone(), referrer: digest.clone() },
+            Key::Deleted(name.clone(), digest.clone()),
             Key::Intent(name.clone(), push),
             Key::ExpiredIntent(name.clone(), push),
             Key::CollectionReport,

@@ -98,9 +98,18 @@ async fn work(client: &Client, n: u64, pushed: u64, acknowledged: &Acknowledged)
     if pushed % 3 == 2
         && let Some(digest) = own(acknowledged)
     {
-        acknowledged.lock().expect("a lock").remove(&(name.clone(), digest.clone()));
+        forget(&mut acknowledged.lock().expect("a lock"), &name, &digest);
         client.delete(format!("/v2/{name}/manifests/{digest}")).await.is(202);
     }
+}
+
+/// A manifest is about to be deleted: nothing is promised of it any more, nor of what is removed after it.
+fn forget(acknowledged: &mut BTreeMap<(String, String), Value>, name: &str, digest: &str) {
+    acknowledged.remove(&(name.to_owned(), digest.to_owned()));
+    let refers =
+        |((of, _), manifest): &(&(String, String), &Value)| of == name && manifest["subject"]["digest"] == digest;
+    let referrers: Vec<_> = acknowledged.iter().filter(refers).map(|((_, digest), _)| digest.clone()).collect();
+    referrers.iter().for_each(|referrer| forget(acknowledged, name, referrer));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -121,7 +121,7 @@ async fn the_plan_names_the_rule_for_each_tag_while_the_daemon_serves() {
     let table = String::from_utf8(people.stdout).unwrap();
     assert!(table.starts_with("team/app\n  delete  dev-1"), "{table}");
     assert!(table.contains("keep    release"), "{table}");
-    let sums = "repositories: 1; tags: 3 keep, 3 delete; untagged manifests: 0 keep, 1 delete\n";
+    let sums = "repositories: 1; tags: 3 to keep, 3 to delete; manifests without a tag: 0 to keep, 1 to delete\n";
     assert!(table.ends_with(sums), "{table}");
     // What was planned was not done, and a manifest is pulled by its digest after its tag moved.
     for reference in ["dev-1", "v1", &moved_away, &digests[1]] {
@@ -190,4 +190,61 @@ fn a_plan_without_a_store_or_with_wrong_rules_is_refused() {
     assert_eq!(wrong.status.code(), Some(78));
     assert!(told(&wrong).contains("retention[0].keep_lst: is not a setting; did you mean keep_last?"));
     assert_eq!(plan(&root, &settings, &["a**"]).status.code(), Some(2), "not a pattern");
+}
+
+/// What `gc` reports under these rules.
+fn gc(root: &Path, settings: &str, args: &[&str]) -> String {
+    let out = Command::new(env!("CARGO_BIN_EXE_wharfinger"))
+        .arg("gc")
+        .args(args)
+        .env_clear()
+        .envs([("REGISTRY_SETTINGS", settings), ("REGISTRY_STORAGE_PATH", root.to_str().unwrap())])
+        .current_dir(root.parent().unwrap())
+        .output();
+    let out = out.unwrap();
+    assert!(out.status.success(), "{out:?}");
+    String::from_utf8(out.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn gc_reports_what_the_plan_announced_and_its_sums_are_those_of_its_parts() {
+    let (_dir, root, settings) = site();
+    let daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", &settings)]);
+    for name in ["team/app", "team/web"] {
+        for tag in ["dev-1", "dev-2", "newest"] {
+            daemon.push_image(name, tag, tag).await;
+        }
+        let (moved_away, _) = daemon.push_image(name, "newest", "before").await;
+        daemon.push_image(name, "newest", "after").await;
+        let manifests = root.join(format!("repositories/{name}/_manifests"));
+        ["dev-1", "dev-2"].iter().for_each(|tag| age(&manifests.join("tags").join(tag), 90));
+        age(&manifests.join("revisions/sha256").join(&moved_away[7..]), 8);
+        std::fs::remove_dir_all(root.join(format!("repositories/{name}/_intents"))).unwrap();
+    }
+    daemon.until(Duration::from_secs(5), "pull times begin", async || root.join("state/pulls/since").exists()).await;
+    std::fs::write(root.join("state/pulls/since"), "2020-01-01T00:00:00Z\n").unwrap();
+
+    let announced = String::from_utf8(plan(&root, &settings, &[]).stdout).unwrap();
+    let sums = "repositories: 2; tags: 2 to keep, 4 to delete; manifests without a tag: 2 to keep, 2 to delete\n";
+    assert!(announced.ends_with(sums), "{announced}");
+    let dry = gc(&root, &settings, &["--dry-run"]);
+    let json: Value = serde_json::from_str(&gc(&root, &settings, &["--dry-run", "--json"])).unwrap();
+    let done = gc(&root, &settings, &[]);
+    for (said, tags, manifests) in [(&dry, "tags to delete", "to move"), (&done, "tags deleted", "moved")] {
+        assert!(said.starts_with("checked 2 repositories and 10 manifests in "), "{said}");
+        assert!(said.contains(&format!("{tags:<22}        4\n")), "{said}");
+        let moved = said.lines().find(|line| line.starts_with(manifests)).unwrap();
+        assert!(moved.contains(", 2 manifests, "), "{said}");
+        for name in ["team/app", "team/web"] {
+            assert_eq!(said.matches(&format!("  {name}: ")).count(), 1, "a repository has one line: {said}");
+        }
+    }
+    let of =
+        |key: &str| json["by_repository"].as_array().unwrap().iter().map(|r| r[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((of("deleted_tags"), json["deleted_tags"].as_u64().unwrap()), (4, 4), "{json}");
+    assert_eq!((of("condemned_manifests"), json["condemned"]["revisions"].as_u64().unwrap()), (2, 2), "{json}");
+    assert_eq!(json["waiting_manifests"], 0);
+    assert_eq!(of("untagged_manifests"), json["untagged"]["manifests"].as_u64().unwrap(), "{json}");
+    let count = |part: &str| json[part]["number"].as_u64().unwrap();
+    assert_eq!(count("orphaned"), count("unused") + json["condemned"]["blobs"].as_u64().unwrap(), "{json}");
 }

@@ -34,7 +34,7 @@ impl Pass<'_> {
         graveyard: &Graveyard,
         marks: &mut Marks,
     ) -> Result<()> {
-        let retained = self.retain(repository).await?;
+        let retained = self.retain(repository, graveyard).await?;
         // The order counts: what an intent named and was published since is found as a manifest.
         let mut needed = self.mark_intents(repository, marks).await?;
         let tagged = self.tagged_keys(repository, &retained.tags).await?;
@@ -62,7 +62,8 @@ impl Pass<'_> {
         }
         need(&nodes, &retained.manifests, &mut needed);
         needed.iter().for_each(|key| marks.revisions.add(marks::within(repository, *key)));
-        self.tell_untagged(repository, &nodes, &tagged, marks);
+        let leaving = retained.manifests.difference(&needed).copied().collect();
+        self.tell_untagged(repository, &nodes, &tagged, &leaving, marks);
         Ok(())
     }
 
@@ -132,8 +133,17 @@ impl Pass<'_> {
     }
 
     /// Counts what no tag leads to, and marks what one does.
-    fn tell_untagged(&mut self, repository: &RepositoryName, nodes: &[Node], tagged: &HashSet<u64>, marks: &mut Marks) {
-        let reached = reach(nodes, tagged);
+    fn tell_untagged(
+        &mut self,
+        repository: &RepositoryName,
+        nodes: &[Node],
+        tagged: &HashSet<u64>,
+        leaving: &HashSet<u64>,
+        marks: &mut Marks,
+    ) {
+        let mut reached = reach(nodes, tagged);
+        // What leaves is told as such, and no setting is needed for it.
+        reached.extend(leaving);
         let mut blobs = HashSet::new();
         for node in nodes.iter().filter(|node| reached.contains(&node.key)) {
             for key in node.refers.iter().map(|(key, _)| *key).chain([node.key]) {
@@ -141,7 +151,7 @@ impl Pass<'_> {
                 blobs.insert(key);
             }
         }
-        let mut told = RepositoryReport { name: repository.to_string(), ..RepositoryReport::default() };
+        let mut told = RepositoryReport::default();
         for node in nodes.iter().filter(|node| !node.condemned) {
             told.manifests += 1;
             if reached.contains(&node.key) {
@@ -157,7 +167,9 @@ impl Pass<'_> {
         self.report.repositories += u64::from(told.manifests > 0);
         self.report.untagged.manifests += told.untagged_manifests;
         if told.untagged_manifests > 0 {
-            self.report.tell(told);
+            let of = self.report.of(repository.as_str());
+            (of.manifests, of.untagged_manifests) = (told.manifests, told.untagged_manifests);
+            of.untagged_bytes = told.untagged_bytes;
         }
     }
 }

@@ -33,7 +33,15 @@ fn tag(name: &str, pushed: u32, pulled: Option<u32>) -> TagFacts {
 
 fn manifest(name: &str, age: u32) -> ManifestFacts {
     let (digest, since) = (digest(name), days_ago(age));
-    ManifestFacts { digest, since, pulls: pulls(None), subject: None, children: Vec::new(), in_use: false }
+    ManifestFacts {
+        digest,
+        pushed: since,
+        since,
+        pulls: pulls(None),
+        subject: None,
+        children: Vec::new(),
+        in_use: false,
+    }
 }
 
 fn rule(change: impl FnOnce(&mut RetentionRule)) -> RetentionRule {
@@ -48,13 +56,13 @@ fn plan(rules: &[RetentionRule], facts: Facts) -> Plan {
 
 /// The names of the tags that stay.
 fn stay(rules: &[RetentionRule], tags: Vec<TagFacts>) -> Vec<String> {
-    let plan = plan(rules, Facts { tags, manifests: Vec::new() });
+    let plan = plan(rules, Facts { tags, ..Facts::default() });
     plan.tags.iter().filter(|tag| tag.verdict.keep).map(|tag| tag.tag.to_string()).collect()
 }
 
 /// What is said of each tag.
 fn said(rules: &[RetentionRule], tags: Vec<TagFacts>) -> Vec<String> {
-    let plan = plan(rules, Facts { tags, manifests: Vec::new() });
+    let plan = plan(rules, Facts { tags, ..Facts::default() });
     let word = |keep| if keep { "keep" } else { "delete" };
     plan.tags.iter().map(|t| format!("{} {}: {}", word(t.verdict.keep), t.tag, t.verdict)).collect()
 }
@@ -66,7 +74,11 @@ fn without_a_rule_everything_stays() {
         r.keep_last = Some(1);
         r.delete_untagged = Some(Duration::ZERO);
     });
-    let facts = Facts { tags: vec![tag("a", 900, None), tag("b", 900, None)], manifests: vec![manifest("x", 900)] };
+    let facts = Facts {
+        tags: vec![tag("a", 900, None), tag("b", 900, None)],
+        manifests: vec![manifest("x", 900)],
+        ..Facts::default()
+    };
     let plan = plan(&[elsewhere], facts);
     assert!(plan.tags.iter().all(|t| t.verdict.keep && t.verdict.to_string() == "no rule"));
     assert!(plan.untagged.iter().all(|m| m.verdict.keep && m.verdict.to_string() == "no rule"));
@@ -170,13 +182,84 @@ fn immutable_tags_and_those_beside_a_manifest_stay() {
     let signature = format!("{here}.sig");
     let names = ["v1", "latest", here.as_str(), &signature, gone.as_str()];
     let tags = names.iter().zip([50, 40, 1, 1, 60]).map(|(name, age)| tag(name, age, None)).collect();
-    let facts = Facts { tags, manifests: vec![manifest("image", 50)] };
+    let facts = Facts { tags, manifests: vec![manifest("image", 50)], ..Facts::default() };
     let plan = decide(&app(), &[rule], &[immutable], facts, now());
     let mut stays: Vec<_> = plan.tags.iter().filter(|t| t.verdict.keep).map(|t| t.tag.to_string()).collect();
     stays.sort();
     let mut expected = vec!["latest".to_owned(), "v1".to_owned(), here.to_string(), signature];
     expected.sort();
     assert_eq!(stays, expected, "the one beside a manifest that is gone is judged as any other");
+}
+
+/// A repository from which `image` was removed five days ago: its signature under a tag, and a referrer.
+fn signed() -> Facts {
+    let (image, name) = (digest("image"), format!("{}.sig", digest("image").fallback_tag()));
+    let mut referrer = manifest("referrer", 9);
+    referrer.subject = Some(image.clone());
+    Facts {
+        tags: vec![tag(&name, 8, None)],
+        manifests: vec![ManifestFacts { digest: digest(&name), ..manifest("signature", 8) }, referrer],
+        removed: [(image, days_ago(5))].into(),
+        grace: DAY,
+    }
+}
+
+/// How many tags and manifests go.
+fn go(facts: Facts) -> (usize, usize) {
+    let plan = plan(&[], facts);
+    (plan.deleted_tags().count(), plan.deleted_manifests().count())
+}
+
+#[test]
+fn what_is_attached_to_a_removed_manifest_goes_after_it_and_what_is_merely_absent_keeps_its_own() {
+    assert_eq!(go(signed()), (1, 2));
+    assert_eq!(go(Facts { removed: HashMap::new(), ..signed() }), (0, 0), "signed elsewhere, or before its subject");
+    assert_eq!(go(Facts { grace: 6 * DAY, ..signed() }), (0, 0), "not within the lease");
+    let mut back = signed();
+    back.manifests.push(manifest("image", 1));
+    assert_eq!(go(back), (0, 0), "it was pushed again");
+    let told = plan(&[], signed());
+    let why = format!("its subject was deleted: {}", digest("image"));
+    assert!(told.tags.iter().all(|tag| tag.verdict.to_string() == why), "{told:?}");
+    assert!(told.untagged.iter().all(|manifest| manifest.verdict.to_string() == why), "{told:?}");
+}
+
+#[test]
+fn what_was_pushed_after_the_removal_or_is_needed_otherwise_stays() {
+    let mut signed_again = signed();
+    signed_again.tags[0].pushed = days_ago(4);
+    assert_eq!(go(signed_again), (0, 1));
+    let mut pushed_again = signed();
+    pushed_again.manifests.iter_mut().for_each(|manifest| manifest.pushed = days_ago(5));
+    assert_eq!(go(pushed_again), (0, 0), "at the same moment is not before");
+    let mut in_use = signed();
+    in_use.manifests.iter_mut().for_each(|manifest| manifest.in_use = true);
+    assert_eq!(plan(&[], in_use.clone()).subjects, [digest("image")].into(), "it is not forgotten");
+    assert_eq!(go(in_use), (0, 0));
+    let mut tagged = signed();
+    tagged.tags.push(TagFacts { digest: digest("referrer"), ..tag("mine", 9, None) });
+    assert_eq!(go(tagged.clone()), (1, 1));
+    tagged.tags.remove(0);
+    tagged.manifests.remove(0);
+    assert!(plan(&[], tagged).subjects.is_empty(), "nothing more is removed after it");
+    let mut listed = signed();
+    listed.manifests.push(ManifestFacts { children: vec![digest("referrer")], ..manifest("index", 9) });
+    assert_eq!(go(listed), (1, 1));
+}
+
+#[test]
+fn a_rule_does_not_count_what_is_attached_to_a_removed_manifest() {
+    let rule = rule(|r| {
+        r.keep_last = Some(1);
+        r.delete_untagged = Some(100 * DAY);
+    });
+    let mut facts = signed();
+    facts.grace = 6 * DAY;
+    facts.tags.push(tag("latest", 30, None));
+    facts.manifests.push(manifest("latest", 30));
+    let plan = plan(&[rule], facts);
+    assert!(plan.tags.iter().all(|tag| tag.verdict.keep), "{plan:?}");
+    assert!(plan.untagged.iter().all(|manifest| manifest.verdict.keep), "{plan:?}");
 }
 
 #[test]
@@ -198,7 +281,7 @@ fn untagged_manifests_go_after_their_time_unless_something_needs_them() {
     let plain = ["child", "orphan", "old", "part"].map(|name| manifest(name, 30));
     let mut manifests = vec![index, old_index, pushing, used, tagged_index, manifest("young", 6)];
     manifests.extend(plain);
-    let plan = plan(&[rule], Facts { tags: vec![tag("tagged", 400, Some(1))], manifests });
+    let plan = plan(&[rule], Facts { tags: vec![tag("tagged", 400, Some(1))], manifests, ..Facts::default() });
     let verdict = |name: &str| {
         let found = plan.untagged.iter().find(|m| m.digest == digest(name));
         found.map(|m| format!("{} {}", m.verdict.keep, m.verdict))
@@ -239,7 +322,7 @@ fn referrers_follow_their_subject() {
         refers("old note", 400, "nobody has it"),
         refers("young note", 1, "nobody has it"),
     ];
-    let plan = plan(&[rule], Facts { tags: vec![tag("image", 500, None)], manifests });
+    let plan = plan(&[rule], Facts { tags: vec![tag("image", 500, None)], manifests, ..Facts::default() });
     let stays = |name: &str| plan.untagged.iter().find(|m| m.digest == digest(name)).unwrap().verdict.keep;
     assert!(stays("signature") && stays("signature of it"), "as long as the image");
     assert!(!stays("old") && !stays("fresh note"), "together");
@@ -252,7 +335,10 @@ fn a_manifest_whose_tag_goes_stays_until_its_time_as_untagged_is_over() {
         r.keep_younger = Some(DAY);
         r.delete_untagged = Some(Duration::ZERO);
     });
-    let plan = plan(&[rule], Facts { tags: vec![tag("old", 9, None)], manifests: vec![manifest("old", 9)] });
+    let plan = plan(
+        &[rule],
+        Facts { tags: vec![tag("old", 9, None)], manifests: vec![manifest("old", 9)], ..Facts::default() },
+    );
     assert_eq!(plan.deleted_tags().count(), 1);
     assert_eq!(plan.untagged, []);
 }
@@ -288,6 +374,7 @@ prop_compose! {
         let name = |i: usize| digest(&i.to_string());
         let manifests = shapes.into_iter().enumerate().map(|(i, (age, pulled, subject, children, in_use))| ManifestFacts {
             digest: name(i),
+            pushed: days_ago(age),
             since: days_ago(age),
             pulls: pulls(pulled),
             subject: subject.filter(|s| *s < i).map(name),
@@ -297,7 +384,7 @@ prop_compose! {
         let tags = tags.into_iter().map(|(text, (of, pushed, pulled))| TagFacts {
             digest: name(of), ..tag(&text, pushed, pulled)
         });
-        Facts { tags: tags.collect(), manifests: manifests.collect() }
+        Facts { tags: tags.collect(), manifests: manifests.collect(), ..Facts::default() }
     }
 }
 

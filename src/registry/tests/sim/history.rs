@@ -49,6 +49,8 @@ impl Event {
 pub(super) struct History {
     events: Vec<Option<Event>>,
     now: usize,
+    /// The clock is set in this run: what was pushed before what does not show in the times of files.
+    pub(super) has_jumps: bool,
 }
 
 impl History {
@@ -103,10 +105,20 @@ impl History {
             Op::Put(repository, image, _) if put.answered => {
                 let is_deleted =
                     |event: &Event| event.op == Op::DeleteImage(repository, image) && !event.is_before(put);
-                (!self.any(is_deleted)).then_some((put, repository, image))
+                let stands = !self.any(is_deleted) && !self.may_follow_its_subject(put, repository, image);
+                stands.then_some((put, repository, image))
             }
             _ => None,
         })
+    }
+
+    /// Whether a collection may have removed an image because its subject was deleted after the image was pushed.
+    fn may_follow_its_subject(&self, put: &Event, repository: usize, image: usize) -> bool {
+        let Some(subject) = content().images[image].subject else { return false };
+        let deletes = |event: &&Event| event.op == Op::DeleteImage(repository, subject);
+        let collects_after = |deleted: &Event| self.any(|event| event.op == Op::Collect && !event.is_before(deleted));
+        let mut deletions = self.all().filter(deletes);
+        deletions.any(|deleted| (self.has_jumps || !deleted.is_before(put)) && collects_after(deleted))
     }
 
     /// Images that must be there, by repository and image, each with the blobs and children of it that

@@ -123,6 +123,7 @@ fn run_seed(seed: u64, without: Option<&'static str>) -> Result<Seen, String> {
         // A clock that is set by a day at the very call that begins a session makes it look idle.
         may_fail: scenario.faults || scenario.is_full || scenario.habits.damages || scenario.jumps,
     });
+    shared.history.lock().unwrap().has_jumps = scenario.jumps;
     let mut seen = Seen::default();
     let outcome = rounds(&scenario, &shared, &mut chance, without, &mut seen);
     seen.met = sim.met();

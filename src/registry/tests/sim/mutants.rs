@@ -47,6 +47,7 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("the removal of what a mark did not find", "one run in millions comes to it"),
     ("the name of a fact", "ROOT.json, which is made in another way"),
     ("the name of an intent", "a push that ends with the machine was not answered"),
+    ("the name of a deletion record", "no run checks what it is for"),
     ("the name of a report", "it may be lost"),
     ("the name of pull times", "they may be lost"),
     ("the removal of a fact", "nothing removes one of these"),

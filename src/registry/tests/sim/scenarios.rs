@@ -2,13 +2,20 @@
 
 use super::{client::once, content::content, empty_store};
 use crate::{
-    files::sim::{Entered, Plan, Sim, block_on},
-    oci::{Algorithm, Digest, Hasher},
+    files::sim::{Chance, Entered, Plan, Sim, block_on, run},
+    oci::{Algorithm, Digest, Hasher, Reference},
     registry::{Chunk, Collection, CollectionOptions, Condition, Registry, Settings},
     storage::{Condemned, Content, Item, Lifecycle, Published, RunId, Verified, Why, fs::Fs},
     who::Subject,
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 const MANIFEST: &str = "a manifest";
 
@@ -152,4 +159,104 @@ fn a_deletion_that_was_killed_does_not_come_back_without_its_blobs_and_does_so_w
     };
     assert_eq!(lost(None), 0);
     assert!(lost(Some("the removal of what a mark did not find")) > 0);
+}
+
+/// Pushes an image of the content with all it needs.
+fn push(registry: &Registry, image: usize, reference: &Reference) -> crate::registry::Result<()> {
+    let (c, repository) = (content(), &content().repositories[0]);
+    for blob in c.images[image].blobs.iter().map(|blob| &c.blobs[*blob]) {
+        let bytes = once(blob.bytes.clone());
+        block_on(registry.push_blob(repository, &Subject::Anonymous, &blob.digest, Chunk::default(), bytes))?;
+    }
+    let bytes = c.images[image].bytes.clone();
+    block_on(registry.put_manifest(repository, reference, &[], None, bytes, Condition::None)).map(drop)
+}
+
+fn collect(registry: &Registry) {
+    let options = CollectionOptions { force: true, ..CollectionOptions::default() };
+    let _ = block_on(registry.collect(options, &()));
+}
+
+#[test]
+fn a_signature_or_its_image_that_is_pushed_while_a_collection_removes_it_is_there() {
+    let (c, repository) = (content(), &content().repositories[0]);
+    let signature = Reference::Tag(format!("{}.sig", c.images[0].digest.fallback_tag()).parse().unwrap());
+    let (mut kept, mut removed) = (0, 0);
+    for seed in 0..400 {
+        let (sim, _entered) = machine(seed);
+        let mut chance = Chance::new(seed);
+        let daemon = registry(&sim);
+        push(&daemon, 0, &c.by_digest(0)).unwrap();
+        push(&daemon, 1, &signature).unwrap();
+        block_on(daemon.sweep()).unwrap();
+        sim.pass(Duration::from_secs(1));
+        block_on(daemon.delete_manifest(repository, &c.by_digest(0))).unwrap();
+        sim.pass(Duration::from_secs(1));
+        // Not all of them come to it.
+        sim.plan(Plan { crash_at: Some(1 + chance.below(400)), ..Plan::default() });
+        let answered = Arc::new(AtomicBool::new(false));
+        let (pusher, is_answered, name) = (daemon.clone(), answered.clone(), signature.clone());
+        let beside = Registry::new(Arc::new(Fs::beside(sim.clone())), daemon.settings.clone());
+        let again = chance.below(2);
+        run(
+            &sim,
+            vec![
+                Box::new(move || {
+                    let pushed = match again {
+                        0 => push(&pusher, 0, &content().by_digest(0)),
+                        _ => push(&pusher, 1, &name),
+                    };
+                    is_answered.store(pushed.is_ok(), Ordering::Relaxed);
+                }),
+                Box::new(move || (0..2).for_each(|_| collect(&beside))),
+            ],
+            &mut chance,
+        );
+        drop(daemon);
+        fail_power(&sim);
+        for _ in 0..3 {
+            let registry = registry(&sim);
+            if answered.load(Ordering::Relaxed) {
+                let pushed = if again == 0 { c.by_digest(0) } else { signature.clone() };
+                let found = block_on(registry.manifest(repository, &pushed)).map(|found| found.digest);
+                assert_eq!(found.unwrap(), c.images[again].digest, "seed {seed}");
+                for blob in &c.images[again].blobs {
+                    block_on(registry.blob(repository, &c.blobs[*blob].digest)).unwrap();
+                }
+            }
+            for tag in block_on(registry.tags(repository, None, None)).map(|page| page.entries).unwrap_or_default() {
+                let found = block_on(registry.manifest(repository, &tag.parse().unwrap()));
+                assert!(found.is_ok(), "seed {seed}: {tag} points nowhere");
+            }
+            collect(&registry);
+        }
+        let is_signed = block_on(registry(&sim).manifest(repository, &signature)).is_ok();
+        kept += usize::from(is_signed);
+        removed += usize::from(!is_signed);
+    }
+    assert!(kept > 20 && removed > 20, "{kept} kept, {removed} removed");
+}
+
+/// Whether a power failure after a collection takes both the grave of a deleted child and its record.
+fn is_forgotten(seed: u64, without: Option<&'static str>) -> bool {
+    let (c, repository) = (content(), &content().repositories[0]);
+    let (sim, _entered) = machine(seed);
+    let daemon = registry(&sim);
+    for image in [0, 1, 3] {
+        push(&daemon, image, &c.by_digest(image)).unwrap();
+    }
+    block_on(daemon.sweep()).unwrap();
+    block_on(daemon.delete_manifest(repository, &c.by_digest(0))).unwrap();
+    leave_out(&sim, without);
+    (0..2).for_each(|_| collect(&daemon));
+    drop(daemon);
+    fail_power(&sim);
+    !mount(&sim).survey().was_deleted(&Item::Revision(repository.clone(), c.images[0].digest.clone())).unwrap()
+}
+
+#[test]
+fn what_a_client_deleted_of_an_index_is_known_after_a_power_failure_and_not_without_a_sync() {
+    let forgotten = |without| (0..100).filter(|seed| is_forgotten(*seed, without)).count();
+    assert_eq!(forgotten(None), 0);
+    assert!(forgotten(Some("the name of a deletion record")) > 0);
 }
