@@ -30,7 +30,8 @@ impl Pusher {
             }
             let is_done = match self.dice.below(10) {
                 0..4 => self.whole(repository, content).await,
-                4..6 => self.in_two(repository, content).await,
+                4 => self.in_two(repository, content).await,
+                5 => self.repeated(repository, content).await,
                 6..8 => self.in_chunks(repository, content).await,
                 _ => self.mounted(repository, content).await,
             };
@@ -75,6 +76,8 @@ impl Pusher {
     /// A session to which pieces are added; after a kill it goes on where it stood.
     async fn in_chunks(&mut self, repository: &str, content: &Content) -> bool {
         let Some(location) = self.begin(repository).await else { return false };
+        // Its chunks say their place, and the session's name need not.
+        let location = location.rsplit_once('.').map_or(location.clone(), |(by_id, _)| by_id.to_owned());
         let (bytes, mut at) = (content.bytes(), 0);
         // The first piece has two bytes at least: `Range: 0-0` is said of one byte and of none.
         let last = Some(self.dice.below(content.len + 1)).filter(|last| *last > 1).unwrap_or(0);
@@ -95,6 +98,36 @@ impl Pusher {
         match self.standing(&location, at, content.len).await {
             Standing::At(at) => self.end(&location, content, at).await,
             Standing::Over => false,
+        }
+    }
+
+    /// A session whose requests are sent again, just as they were, until each is answered.
+    async fn repeated(&mut self, repository: &str, content: &Content) -> bool {
+        let Some(mut location) = self.begin(repository).await else { return false };
+        let (bytes, mut at) = (content.bytes(), 0);
+        // Of two bytes at least, as in chunks.
+        let last = Some(self.dice.below(content.len + 1)).filter(|last| *last > 1).unwrap_or(0);
+        while at < last {
+            let end = (at + 2 + self.dice.below(64 << 10)).min(last);
+            let Some(asked) = self.world.ask(Method::PATCH, &location, bytes.slice(at..end)).await else {
+                self.world.tally.one("uploads repeated after a kill");
+                continue;
+            };
+            match asked.status() {
+                // The second: it had been acknowledged, and the answer was lost.
+                202 | 416 if stands_at(&asked) == end => {}
+                _ => asked.unexpected("a repeated piece was not taken"),
+            }
+            (location, at) = (asked.reply.header("location").to_owned(), end);
+        }
+        let target = format!("{location}?digest={}", content.digest);
+        loop {
+            match self.world.ask(Method::PUT, &target, bytes.slice(at..)).await {
+                None => self.world.tally.one("uploads repeated after a kill"),
+                // It had been finished, and what it had brought was collected since.
+                Some(asked) if asked.status() == 404 => return false,
+                asked => return is_created(asked, content),
+            }
         }
     }
 

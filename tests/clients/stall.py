@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""stall.py HOST:PORT COUNT: a relay to HOST:PORT that prints its own port, and stalls the first blob once.
+"""stall.py HOST:PORT COUNT: a relay to HOST:PORT that prints its own port, and stalls one large blob once.
 
-Of the first PUT to an upload it hands on COUNT bytes and then nothing, until the registry gives the connection up. All
-else passes as it comes. The end is told in a line, so that a story can see that it did happen.
+Of the first PUT that brings more than COUNT bytes to an upload it passes on COUNT bytes and then nothing, until the
+registry closes the connection. Everything else passes unchanged. It prints a line when that has happened.
 """
+import re
 import socket
 import sys
 import threading
@@ -13,13 +14,20 @@ count = int(sys.argv[2])
 lock, stalled = threading.Lock(), False
 
 
-def takes_the_stall():
+LARGE = re.compile(rb"PUT /v2/\S*/blobs/uploads/\S* HTTP/1.1\r\n(?:[^\r]+\r\n)*?content-length: *(\d+)\r\n", re.I)
+
+
+def begins_to_stall(data):
+    """Where in data the request begins that is to stall, or None."""
     global stalled
+    put = LARGE.search(data)
+    if not put or int(put[1]) <= count:
+        return None
     with lock:
         if stalled:
-            return False
+            return None
         stalled = True
-        return True
+        return put.start()
 
 
 def hand_on(source, sink):
@@ -31,6 +39,14 @@ def hand_on(source, sink):
         pass
 
 
+def discard(source):
+    try:
+        while source.recv(65536):
+            pass
+    except OSError:
+        pass
+
+
 def serve(client):
     server = socket.create_connection((host, int(port)))
     back = threading.Thread(target=hand_on, args=(server, client), daemon=True)
@@ -38,13 +54,15 @@ def serve(client):
     left = None
     try:
         while data := client.recv(65536):
-            at = data.find(b"PUT /v2/")
-            if left is None and at >= 0 and b"/blobs/uploads/" in data[at:at + 2000] and takes_the_stall():
+            at = begins_to_stall(data) if left is None else None
+            if at is not None:
                 left = at + count
             if left is not None:
                 server.sendall(data[:left])
                 left -= len(data)
                 if left <= 0:
+                    # What the client still sends is read, or it would wait and never see the answer.
+                    threading.Thread(target=discard, args=(client,), daemon=True).start()
                     back.join()
                     print("stalled", flush=True)
                     break
