@@ -38,7 +38,7 @@ const HEARD: usize = 16 << 20;
 const HEARING: Duration = Duration::from_secs(1);
 
 /// In this time a client that is no longer listened to fills what the kernel holds for it, and waits.
-const SETTLE: Duration = Duration::from_millis(50);
+const SETTLE: Duration = Duration::from_millis(250);
 
 impl Upload {
     /// The body, and what will say what became of it; nothing, where there is none to begin with.
