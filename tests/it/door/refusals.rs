@@ -60,7 +60,7 @@ async fn a_refusal_comes_after_a_small_body_and_soon_where_none_comes() {
     let mut sends = Wire::open(registry.address()).await;
     sends.send(&head).await;
     assert!(sends.stays(ms(300)).await, "no answer before the body");
-    sends.send([7; 2 << 20]).await;
+    sends.send(vec![7; 2 << 20]).await;
     assert_eq!(sends.answer().await.status, 413);
     assert_eq!(sends.get("/v2/").await.status, 200, "and the connection goes on");
     let mut waits = Wire::open(registry.address()).await;
