@@ -54,7 +54,9 @@ fn check_tries_what_the_file_system_of_a_store_can_do_and_leaves_nothing() {
     let out = run(dir.path(), &["check"], &vars);
     let told = text(&out.stdout);
     assert_eq!(out.status.code(), Some(0));
-    for line in ["file system: ", "free: ", "rename over a file: yes", "hard links: yes", "sync of a directory: yes"] {
+    for line in
+        ["filesystem: ", "free space: ", "rename over a file: works", "hard links: work", "sync of a directory: works"]
+    {
         assert!(told.contains(&format!("storage directory: {line}")), "{told}");
     }
     assert_eq!(std::fs::read_dir(dir.path().join("data/state/tmp")).unwrap().count(), 0);

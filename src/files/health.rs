@@ -87,9 +87,9 @@ impl Health {
         };
         match (self.missing.swap(missing, Ordering::AcqRel), missing) {
             (false, true) => tracing::error!(
-                "{mark} is missing below the storage root: NOTHING IS WRITTEN until it is back; pulls go on"
+                "{mark} is missing from the storage directory: all writes are refused until it is back; pulls continue"
             ),
-            (true, false) => tracing::warn!("{mark} is back: writes go on"),
+            (true, false) => tracing::warn!("{mark} is back: writes are accepted again"),
             _ => {}
         }
         Ok(())
@@ -105,7 +105,7 @@ impl Health {
             failures.push_back(now);
             failures.retain(|at| now.saturating_sub(*at) < WITHIN);
             if failures.len() >= FAILURES {
-                self.give_up(format!("the disk failed {FAILURES} times within a minute, at last with: {error}"));
+                self.give_up(format!("the disk failed {FAILURES} times within a minute; last error: {error}"));
             }
         }
         written
@@ -117,7 +117,7 @@ impl Health {
         if let Err(error) = &synced
             && !is_passing(error)
         {
-            self.give_up(format!("the directory {dir} could not be synced: {error}"));
+            self.give_up(format!("cannot sync the directory {dir}: {error}"));
         }
         synced
     }
@@ -126,7 +126,9 @@ impl Health {
         if self.trouble.set(why).is_ok()
             && let Some(why) = self.trouble.get()
         {
-            tracing::error!("THE STORE IS READ-ONLY UNTIL A RESTART: {why}; pulls go on; look after the disk first");
+            tracing::error!(
+                "the store is read-only until a restart: {why}; pulls continue; check the disk before you restart"
+            );
         }
     }
 }

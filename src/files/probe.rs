@@ -1,6 +1,6 @@
-//! What the file system below a storage root can do, found out by trying it.
+//! Tests what the filesystem of a storage directory can do.
 //!
-//! All is tried in the directory of temporary files, under names of its own, and removed again.
+//! Every test uses files of its own in the directory for temporary files, and removes them.
 
 use super::{Kind, Real, Sys, atomic::TEMPORARY, world};
 use bytes::Bytes;
@@ -10,12 +10,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// One thing that was tried.
+/// The result of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was tried, and what came of it.
+    /// What was tested, and the result.
     pub told: String,
-    /// What an operator should know, if it is not as it should be.
+    /// What an operator should know if the result is bad.
     pub warning: Option<String>,
 }
 
@@ -29,38 +29,38 @@ impl Finding {
     }
 }
 
-/// A time is looked at for this long before it is taken for a coarse one.
+/// A file's time that does not change for this long counts as coarse.
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
-/// The longest name most file systems take, in bytes.
+/// The longest name that most filesystems accept, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// What can be told without writing anything: the kind of file system, and the room on it.
+/// What is known without writing anything: the kind of filesystem, and its free space.
 ///
 /// # Errors
 /// The operating system's.
 pub fn look(sys: &Real) -> io::Result<Vec<Finding>> {
     let space = sys.space()?;
     let inodes = match space.total_inodes {
-        0 => "inodes are not counted".to_owned(),
+        0 => "inodes not reported".to_owned(),
         total => format!("{} of {total} inodes", space.free_inodes),
     };
-    let room = format!("free: {} of {} MiB, {inodes}", space.free_bytes >> 20, space.total_bytes >> 20);
+    let room = format!("free space: {} of {} MiB, {inodes}", space.free_bytes >> 20, space.total_bytes >> 20);
     Ok(vec![kind_of(sys.file_system()?), Finding::good(room)])
 }
 
-/// Tries all that the store relies on.
+/// Tests everything the store relies on.
 ///
 /// # Errors
-/// Where nothing can be written at all.
+/// If nothing can be written at all.
 pub fn attempt(sys: &Real) -> io::Result<Vec<Finding>> {
     let probe = Probe { sys, id: world::uuid().simple().to_string() };
     let first = probe.path("first");
     let file = sys.create(&first, false)?;
     let findings = [
         sys.write_at(&file, &[Bytes::from_static(b"first")], 0).and_then(|()| sys.sync_data(&file)).map_or_else(
-            |e| Finding::bad(format!("sync of a file: {e}"), "no push can be answered"),
-            |()| Finding::good("sync of a file: yes"),
+            |e| Finding::bad(format!("sync of a file: {e}"), "every push will fail"),
+            |()| Finding::good("sync of a file: works"),
         ),
         probe.rename_over(&first),
         probe.rename_new(&first),
@@ -112,8 +112,8 @@ impl Probe<'_> {
             Ok(len)
         });
         match tried {
-            Ok(5) => Finding::good("rename over a file: yes"),
-            other => Finding::bad(format!("rename over a file: {other:?}"), "no push can be answered"),
+            Ok(5) => Finding::good("rename over a file: works"),
+            other => Finding::bad(format!("rename over a file: {other:?}"), "every push will fail"),
         }
     }
 
@@ -125,27 +125,27 @@ impl Probe<'_> {
             Ok(refused)
         });
         match tried {
-            Ok(Err(io::ErrorKind::AlreadyExists)) => Finding::good("rename without replacing: yes"),
-            other => Finding::bad(format!("rename without replacing: {other:?}"), "blobs cannot be published"),
+            Ok(Err(io::ErrorKind::AlreadyExists)) => Finding::good("rename without replacing: works"),
+            other => Finding::bad(format!("rename without replacing: {other:?}"), "every push of a blob will fail"),
         }
     }
 
     fn link(&self, first: &str) -> Finding {
         match self.sys.link(first, &self.path("link")) {
-            Ok(()) => Finding::good("hard links: yes"),
+            Ok(()) => Finding::good("hard links: work"),
             Err(e) => Finding::bad(
                 format!("hard links: {e}"),
-                "what a collection condemned is brought back by a rename, and a copy by rsync takes more room",
+                "garbage collection restores files by renaming them instead, and backups with rsync --link-dest take more space",
             ),
         }
     }
 
     fn sync_dir(&self) -> Finding {
         match self.sys.sync_dir(TEMPORARY) {
-            Ok(()) => Finding::good("sync of a directory: yes"),
+            Ok(()) => Finding::good("sync of a directory: works"),
             Err(e) => Finding::bad(
                 format!("sync of a directory: {e}"),
-                "no name can be made durable here: pushes fail unless storage.durability is \"none\"",
+                "names cannot be made durable: every push will fail unless storage.durability is \"none\"",
             ),
         }
     }
@@ -157,17 +157,21 @@ impl Probe<'_> {
             Err(e) => Err(e),
         });
         match tried {
-            Ok(false) => Finding::good("upper and lower case: told apart"),
-            Ok(true) => Finding::bad("upper and lower case: the same", "the tags `V1` and `v1` would be one"),
-            Err(e) => Finding::bad(format!("upper and lower case: {e}"), "tags may not be told apart"),
+            Ok(false) => Finding::good("upper and lower case: distinct"),
+            Ok(true) => {
+                Finding::bad("upper and lower case: not distinct", "the tags `V1` and `v1` would be the same file")
+            }
+            Err(e) => {
+                Finding::bad(format!("upper and lower case: {e}"), "tags that differ only in case may be the same file")
+            }
         }
     }
 
     fn long_name(&self) -> Finding {
         let name = "n".repeat(LONGEST_NAME - self.id.len() - 1);
         match self.make(&name) {
-            Ok(_) => Finding::good(format!("names of {LONGEST_NAME} bytes: yes")),
-            Err(e) => Finding::bad(format!("names of {LONGEST_NAME} bytes: {e}"), "some tags cannot be pushed"),
+            Ok(_) => Finding::good(format!("names of {LONGEST_NAME} bytes: work")),
+            Err(e) => Finding::bad(format!("names of {LONGEST_NAME} bytes: {e}"), "pushes of long tags will fail"),
         }
     }
 
@@ -188,15 +192,13 @@ impl Probe<'_> {
             Ok(None)
         });
         match tried {
-            Ok(Some(step)) => {
-                Finding::good(format!("times of files: in steps of at most {} µs", step.as_micros().max(1)))
-            }
+            Ok(Some(step)) => Finding::good(format!("file times: steps of at most {} µs", step.as_micros().max(1))),
             Ok(None) => Finding::bad(
-                format!("times of files: in steps of more than {} ms", LONGEST_LOOK.as_millis()),
-                "collection may take what was just pushed for older than it is, and has to bring it back",
+                format!("file times: steps of more than {} ms", LONGEST_LOOK.as_millis()),
+                "garbage collection may take new files for older ones and will have to restore them",
             ),
             Err(e) => {
-                Finding::bad(format!("times of files: {e}"), "nothing can be told to be young: do not collect here")
+                Finding::bad(format!("file times: {e}"), "the age of files is unknown: turn collection.enabled off")
             }
         }
     }
@@ -217,9 +219,9 @@ impl Probe<'_> {
     }
 }
 
-/// A file system by the number Linux gives its kind (`statfs(2)`), and what is known of it.
+/// The filesystem behind the number that Linux gives its kind (`statfs(2)`), and what is known about it.
 fn kind_of(number: u64) -> Finding {
-    const NETWORK: &str = "one host at a time may serve it; the server must sync before it answers (NFS: export with `sync`), or an answer promises nothing";
+    const NETWORK: &str = "only one host may serve it at a time, and its server must sync before it answers (NFS: export with `sync`); otherwise writes are not durable";
     let (name, warning) = match number {
         0xef53 => ("ext4 (or ext2, ext3)", None),
         0x5846_5342 => ("xfs", None),
@@ -227,24 +229,25 @@ fn kind_of(number: u64) -> Finding {
         0x2fc1_2fc1 => ("zfs", None),
         0xf2f5_2010 => ("f2fs", None),
         0xca45_1a4e => ("bcachefs", None),
-        0x0102_1994 | 0x8584_58f6 => ("a file system in memory", Some("everything is gone when the machine stops")),
-        0x794c_7630 => {
-            ("overlay", Some("this is a container's own layer, which goes with the container: mount a volume here"))
-        }
+        0x0102_1994 | 0x8584_58f6 => ("an in-memory filesystem", Some("all data is lost when the machine stops")),
+        0x794c_7630 => (
+            "overlay",
+            Some("this is the container's own layer, which is deleted with the container: mount a volume here"),
+        ),
         0x6969 => ("nfs", Some(NETWORK)),
         0xff53_4d42 | 0xfe53_4d42 | 0x517b => ("smb", Some(NETWORK)),
         0x00c3_6400 => ("ceph", Some(NETWORK)),
         0x0102_1997 => {
-            ("9p", Some("a directory shared with a virtual machine: whether a sync reaches the disk is up to its host"))
+            ("9p", Some("a directory shared with a virtual machine: its host decides whether a sync reaches the disk"))
         }
         0x6573_5546 => {
-            ("fuse", Some("whether a sync reaches a disk, and a rename is atomic, is up to the program behind it"))
+            ("fuse", Some("the program behind it decides whether a sync reaches a disk and whether a rename is atomic"))
         }
-        0x4d44 | 0x2011_bab0 => ("fat", Some("it has no hard links and tells no case apart: not for a store")),
-        0 => ("of an unknown kind", None),
-        other => return Finding::good(format!("file system: of the kind {other:#x}")),
+        0x4d44 | 0x2011_bab0 => ("fat", Some("it has no hard links and ignores case: not suitable for a store")),
+        0 => ("unknown", None),
+        other => return Finding::good(format!("filesystem: unknown kind {other:#x}")),
     };
-    let told = format!("file system: {name}");
+    let told = format!("filesystem: {name}");
     warning
         .map_or_else(|| Finding::good(told.clone()), |warning| Finding::bad(told.clone(), format!("{name}: {warning}")))
 }
@@ -270,7 +273,7 @@ mod tests {
         }
         assert_eq!(names(dir.path()), 1);
         let told = look(&sys).unwrap();
-        assert!(told[0].told.starts_with("file system: ") && told[1].told.starts_with("free: "), "{told:?}");
+        assert!(told[0].told.starts_with("filesystem: ") && told[1].told.starts_with("free space: "), "{told:?}");
     }
 
     #[test]

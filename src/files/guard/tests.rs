@@ -120,7 +120,7 @@ fn a_directory_that_cannot_be_synced_ends_writing_at_once() {
     let (_dir, files) = files();
     let first = files.sys().health.synced("tags", eio());
     assert_eq!(first.unwrap_err().raw_os_error(), Some(5), "the request is told what happened");
-    assert!(refused(files.sys().mkdir("d")).contains("tags could not be synced"));
+    assert!(refused(files.sys().mkdir("d")).contains("cannot sync the directory tags"));
 }
 
 #[test]

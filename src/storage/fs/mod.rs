@@ -69,7 +69,7 @@ impl<S: Sys> Fs<S> {
         let alive = instance::announce(&files, instance);
         if let Err(error) = &alive {
             // Nothing can be written, or little: it is tried again when the store is tidied.
-            tracing::warn!(%error, "others cannot be told that this daemon is at work");
+            tracing::warn!(%error, "cannot announce this daemon to garbage collections in other processes");
         }
         Self::over(files, false, instance, alive.ok())
     }
