@@ -13,8 +13,11 @@ const ID: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 pub fn query(data: &[u8]) {
     let Some(query) = text(data) else { return };
     let pairs = pairs(query);
-    let all =
-        |name: &str| -> Vec<&str> { pairs.iter().filter(|(key, _)| key == name).map(|(_, v)| v.as_str()).collect() };
+    // A parameter without a value counts as absent, but for what `mount` and `digest` make of a POST.
+    let is_named = |name: &str| pairs.iter().any(|(key, _)| key == name);
+    let all = |name: &str| -> Vec<&str> {
+        pairs.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.as_str()).collect()
+    };
     let ask = |method: Method, path: &str| {
         let endpoint = Endpoint::parse(&method, path, query).ok();
         endpoint.iter().for_each(|endpoint| path::is_sound(&method, path, endpoint));
@@ -29,13 +32,11 @@ pub fn query(data: &[u8]) {
     // `n` and `last` of the first of each; too large a number is the largest.
     let n = match all("n").first() {
         None => Some(None),
-        Some(n) if !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()) => {
-            Some(Some(n.parse().unwrap_or(usize::MAX)))
-        }
+        Some(n) if n.chars().all(|c| c.is_ascii_digit()) => Some(Some(n.parse().unwrap_or(usize::MAX))),
         Some(_) => None,
     };
-    let last = all("last").first().filter(|last| !last.is_empty()).map(|last| (*last).to_owned());
-    let page = n.map(|n| Pagination { n, last });
+    let last = all("last").first().map(|last| (*last).to_owned());
+    let page = n.map(|n| Pagination { n, last: last.clone() });
     assert_eq!(ask(Method::GET, "/v2/_catalog"), page.clone().map(Endpoint::Catalog));
     assert_eq!(ask(Method::GET, "/v2/a/tags/list"), page.map(|page| Endpoint::Tags(name.clone(), page)));
 
@@ -44,7 +45,7 @@ pub fn query(data: &[u8]) {
         repository: name.clone(),
         subject: subject.clone(),
         types: all("artifactType").into_iter().map(str::to_owned).collect(),
-        last: all("last").first().map(|last| (*last).to_owned()),
+        last,
     };
     assert_eq!(ask(Method::GET, &format!("/v2/a/referrers/{subject}")), Some(referrers));
 
@@ -58,7 +59,7 @@ pub fn query(data: &[u8]) {
 
     // A POST: `mount` is looked at first, then `digest`.
     let post = ask(Method::POST, "/v2/a/blobs/uploads/");
-    if !all("mount").is_empty() {
+    if is_named("mount") {
         let expected = match (digest("mount"), all("from").as_slice()) {
             (None, _) | (_, [_, _, ..]) => None,
             (Some(digest), []) => Some(Endpoint::BlobMount { repository: name, digest, from: None }),
@@ -68,7 +69,7 @@ pub fn query(data: &[u8]) {
             (Some(_), [_]) => Some(Endpoint::UploadBegin(name, Default::default())),
         };
         assert_eq!(post, expected);
-    } else if !all("digest").is_empty() {
+    } else if is_named("digest") {
         assert_eq!(post, digest("digest").map(|digest| Endpoint::BlobPush(name, digest)));
     } else {
         let expected = match all("digest-algorithm").as_slice() {
