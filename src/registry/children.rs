@@ -33,7 +33,7 @@ impl Registry {
         let parents = self.parents(repository, digest).await?;
         match parents.is_empty() {
             true => Ok(()),
-            false => Err(Error::ChildProtected { child: digest.clone(), parents }),
+            false => Err(Error::ChildProtected(parents)),
         }
     }
 

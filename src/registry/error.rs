@@ -67,18 +67,12 @@ pub enum Error {
     /// An immutable tag would come to point elsewhere, or go.
     #[error("tag {0} is immutable in this repository: it cannot be moved or deleted")]
     TagImmutable(Tag),
-    /// An index lists the manifest, and children are protected.
+    /// Children are protected, and these indexes list the manifest: the first of them, with their tags.
     #[error(
-        "cannot delete manifest {child}: it is part of the index {}; delete the index first \
-         (manifests.protect_children is on)",
-        .parents.join(", ")
+        "the manifest is part of the index {}; delete the index first (manifests.protect_children is on)",
+        .0.join(", ")
     )]
-    ChildProtected {
-        /// The manifest that was to be deleted.
-        child: Digest,
-        /// The first of the indexes that list it, with their tags.
-        parents: Vec<String>,
-    },
+    ChildProtected(Vec<String>),
     /// `If-Match` or `If-None-Match` did not hold.
     #[error("precondition failed: If-Match or If-None-Match does not hold for the current manifest")]
     PreconditionFailed,

@@ -208,7 +208,7 @@ impl Error {
                 R::UploadBytesExceeded(_) => row(S::PAYLOAD_TOO_LARGE, "DENIED"),
                 R::TooManyTags(_) => row(S::URI_TOO_LONG, "TAG_INVALID"),
                 R::TagImmutable(_) => row(S::CONFLICT, "DENIED"),
-                R::ChildProtected { .. } => row(S::FORBIDDEN, "DENIED"),
+                R::ChildProtected(_) => row(S::FORBIDDEN, "DENIED"),
                 R::PreconditionFailed => row(S::PRECONDITION_FAILED, "DENIED"),
                 R::Interrupted(Interruption::Stalled) => row(S::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
                 R::Interrupted(Interruption::Cut) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),

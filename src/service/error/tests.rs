@@ -95,7 +95,7 @@ samples! {
     "UploadBytesExceeded": Error::Registry(R::UploadBytesExceeded(_)) => R::UploadBytesExceeded(4).into();
     "TooManyTags": Error::Registry(R::TooManyTags(_)) => R::TooManyTags(4).into();
     "TagImmutable": Error::Registry(R::TagImmutable(_)) => R::TagImmutable("v1".parse().unwrap()).into();
-    "ChildProtected": Error::Registry(R::ChildProtected { .. }) => R::ChildProtected { child: digest(), parents: vec![digest().to_string()] }.into();
+    "ChildProtected": Error::Registry(R::ChildProtected(_)) => R::ChildProtected(vec![digest().to_string()]).into();
     "PreconditionFailed": Error::Registry(R::PreconditionFailed) => R::PreconditionFailed.into();
     "Interrupted: stalled": Error::Registry(R::Interrupted(Interruption::Stalled)) => R::Interrupted(Interruption::Stalled).into();
     "Interrupted: cut": Error::Registry(R::Interrupted(Interruption::Cut)) => R::Interrupted(Interruption::Cut).into();
