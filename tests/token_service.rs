@@ -319,5 +319,5 @@ fn wrong_files_stop_the_start_and_are_not_quoted() {
         refused(&mut command(dir.path()), "htpasswd:2: ");
     }
     std::fs::write(dir.path().join("token-key.pem"), "canary").unwrap();
-    refused(&mut command(dir.path()), "token-key.pem: is no Ed25519 or P-256 key");
+    refused(&mut command(dir.path()), "token-key.pem: is not an Ed25519 or P-256 key");
 }

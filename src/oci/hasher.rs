@@ -5,6 +5,7 @@ use sha2::{
     Digest as _, Sha256, Sha512,
     digest::common::hazmat::{SerializableState, SerializedState},
 };
+use std::fmt::Write as _;
 
 /// Computes a [`Digest`] over bytes given in order.
 #[derive(Clone)]
@@ -104,7 +105,12 @@ impl std::fmt::Debug for Hasher {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

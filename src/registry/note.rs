@@ -77,7 +77,8 @@ impl Note {
     /// The hasher of the first of `len` bytes, and how many it has seen; a fresh one if what is
     /// noted cannot be relied on.
     pub(super) fn hasher(&self, len: u64) -> (Hasher, u64) {
-        let mark = self.hashes.iter().rfind(|mark| mark.boot == world::boot() && mark.len <= len);
+        let boot = world::boot();
+        let mark = self.hashes.iter().rfind(|mark| mark.boot == boot && mark.len <= len);
         match mark.and_then(|mark| Some((Hasher::resume(&mark.state)?, mark.len))) {
             Some(resumed) => resumed,
             None => (Hasher::new(self.algorithm.parse().unwrap_or_default()), 0),

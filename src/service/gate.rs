@@ -69,7 +69,7 @@ pub(super) fn route(
     let registry = state.registry.under(live.registry.clone());
     let peer = conn.as_ref().map(|conn| conn.peer);
     state.proxies(&live).warn_of_ignored(peer, &head.headers);
-    Ok(Routed { state, endpoint, head, body, conn, client, live, registry })
+    Ok(Routed { state, endpoint, head: Box::new(head), body, conn, client, live, registry })
 }
 
 impl State {

@@ -9,7 +9,8 @@ use std::{net::IpAddr, sync::Arc};
 pub(super) struct Routed {
     pub(super) state: Arc<State>,
     pub(super) endpoint: Endpoint,
-    pub(super) head: Parts,
+    /// Boxed: a request moves through many futures, each of which would hold room for it.
+    pub(super) head: Box<Parts>,
     pub(super) body: RequestBody,
     pub(super) conn: Option<Conn>,
     /// Where it came from, as far as that can be believed.

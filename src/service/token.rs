@@ -47,7 +47,7 @@ struct Desk {
     login: Login,
     live: Arc<Live>,
     issuer: Arc<Issuer>,
-    head: Parts,
+    head: Box<Parts>,
     client: Option<IpAddr>,
     /// The longest head of a request that is accepted.
     header_bytes: usize,

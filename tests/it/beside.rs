@@ -29,7 +29,7 @@ async fn a_missing_storage_directory_is_created_with_its_parents_and_a_loud_line
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(&dir.path().join("data"), &[("REGISTRY_STORAGE_PATH", "srv/registry/data")]);
     assert!(dir.path().join("srv/registry/data/ROOT.json").exists());
-    assert!(daemon.log().contains("CREATED srv/registry/data AND A NEW STORE IN IT"), "{}", daemon.log());
+    assert!(daemon.log().contains("CREATED THE STORAGE DIRECTORY srv/registry/data"), "{}", daemon.log());
 }
 
 #[tokio::test]

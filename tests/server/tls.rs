@@ -108,7 +108,9 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
     plain.write_all(b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut got = Vec::new();
     let _ = plain.read_to_end(&mut got).await;
-    assert!(!got.starts_with(b"HTTP"), "nothing in clear");
+    let got = String::from_utf8(got).unwrap();
+    assert!(got.starts_with("HTTP/1.1 400 this port takes HTTPS only"), "{got}");
+    assert!(!got.contains("HTTP/1.1 200"), "nothing is served in clear: {got}");
 }
 
 #[tokio::test]
