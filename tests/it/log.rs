@@ -149,7 +149,7 @@ async fn a_refusal_says_why_and_a_failed_login_says_who_and_from_where() {
     assert!(reason("denied").await.contains("bob may not push app"), "{}", reason("denied").await);
     assert!(!reason("unknown").await.is_empty());
     assert!(reason("odd").await.contains("a tag must"), "{}", reason("odd").await);
-    assert!(reason("guess").await.contains("wrong name or password"), "{}", reason("guess").await);
+    assert!(reason("guess").await.contains("wrong user name or password"), "{}", reason("guess").await);
     site.line("guess-2").await;
     let log = site.daemon.log();
     for user in ["alice", "mallory"] {

@@ -95,7 +95,7 @@ async fn no_secret_is_in_a_log_an_answer_a_metric_or_an_explanation() {
     }
     let log = daemon.log();
     assert!(
-        log.contains("wrong user name or password") && log.contains("htpasswd:1"),
+        log.contains("wrong user name or password") && log.contains("htpasswd line=1"),
         "the log says what happened: {log}"
     );
     told.push_str(&log);

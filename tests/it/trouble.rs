@@ -25,7 +25,7 @@ async fn while_root_json_is_missing_pushes_are_refused_and_pulls_go_on() {
     assert_eq!(daemon.tags("app").await, ["v1"]);
     let metrics = String::from_utf8(daemon.get("/metrics").await.body.to_vec()).unwrap();
     assert!(metrics.contains("wharfinger_store_state{state=\"degraded\"} 1"), "{metrics}");
-    assert!(daemon.log().contains("ROOT.json is missing below the storage root"));
+    assert!(daemon.log().contains("ROOT.json is missing from the storage directory"));
 
     std::fs::rename(&away, &mark).unwrap();
     let is_back = async || daemon.post("/v2/app/blobs/uploads/", "").await.status == StatusCode::ACCEPTED;

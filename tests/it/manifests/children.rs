@@ -89,7 +89,7 @@ async fn a_protected_child_is_deleted_only_after_its_index() {
     let refused = registry.delete(format!("/v2/app/manifests/{arm64}")).await;
     refused.refused(403, "DENIED");
     let said = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
-    assert!(said.contains(&format!("manifest {arm64}")) && said.contains(&format!("index {all} (tag v1)")), "{said}");
+    assert!(said.starts_with(&format!("the manifest is part of the index {all} (tag v1)")), "{said}");
     // In another repository nothing lists it, and tags are not protected.
     registry.push_image("other", "arm64", "v1 for arm64").await;
     registry.delete(format!("/v2/other/manifests/{arm64}")).await.is(202);
