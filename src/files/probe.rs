@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn file_systems_that_want_care_are_told_of() {
         assert_eq!(kind_of(0xef53).warning, None);
-        for (number, word) in [(0x6969, "sync"), (0x794c_7630, "volume"), (0x0102_1994, "gone"), (0x6573_5546, "fuse")]
+        for (number, word) in [(0x6969, "sync"), (0x794c_7630, "volume"), (0x0102_1994, "lost"), (0x6573_5546, "fuse")]
         {
             let warning = kind_of(number).warning.unwrap();
             assert!(warning.contains(word), "{warning}");
