@@ -68,6 +68,14 @@ impl Note {
         self.hashes.push(HashMark { len, boot: world::boot(), state: hasher.save() });
     }
 
+    /// Notes that the client is told of the first `len` bytes. Nothing is cut off before them any more.
+    pub(super) fn tell(&mut self, len: u64) {
+        self.told = len;
+        if self.hashes.last().is_some_and(|mark| mark.len == len) {
+            self.cut(len);
+        }
+    }
+
     /// Forgets every hash but that of the most bytes up to `len`: the others are of bytes that are, or may be, cut off.
     pub(super) fn cut(&mut self, len: u64) {
         self.hashes.retain(|mark| mark.len <= len);
@@ -128,15 +136,20 @@ mod tests {
             (20, true, vec![20]),
             (30, false, vec![20, 30]),
             (40, false, vec![20, 40]),
-            (40, true, vec![20, 40]),
-            (50, true, vec![40, 50]),
+            (40, true, vec![40]),
+            (50, true, vec![50]),
             (60, false, vec![50, 60]),
         ] {
             note.mark(len, &hasher);
-            note.told = if is_told { len } else { note.told };
+            if is_told {
+                note.tell(len);
+            }
             assert_eq!(lengths(&note), noted, "{len}");
         }
         assert_eq!((note.hasher(60).1, note.hasher(59).1, note.hasher(50).1, note.hasher(49).1), (60, 50, 50, 0));
+        let mut told = note.clone();
+        told.tell(55);
+        assert_eq!((lengths(&told), told.hasher(58).1), (vec![50, 60], 50), "nobody has the hash of what was told");
         note.cut(50);
         assert_eq!((lengths(&note), note.hasher(60).1), (vec![50], 50), "what comes after the cut is other bytes");
         note.cut(49);

@@ -79,7 +79,7 @@ impl Registry {
                 return Ok(session.len);
             }
             let mut note = session.note;
-            note.told = session.len;
+            note.tell(session.len);
             match self.core.store.note(id, &session.turn, &session.facts, note.bytes()).await {
                 Ok(false) => {}
                 Ok(true) => return Ok(session.len),
@@ -184,14 +184,13 @@ impl Registry {
     /// Notes the hash of what a session has, and that its client is told of it if so.
     pub(super) async fn note(&self, repository: &RepositoryName, writer: &mut Writer, is_told: bool) -> Result<()> {
         loop {
-            let mut note = writer.note.clone();
-            note.mark(writer.len, &writer.hasher);
+            writer.note.mark(writer.len, &writer.hasher);
             if is_told {
-                note.told = writer.len;
+                writer.note.tell(writer.len);
             }
-            let facts = note.bytes();
+            let facts = writer.note.bytes();
             if self.core.store.note(&writer.id, &writer.turn, &writer.facts, facts.clone()).await? {
-                (writer.note, writer.facts, writer.noted) = (note, facts, writer.len);
+                (writer.facts, writer.noted) = (facts, writer.len);
                 return Ok(());
             }
             if writer.turn.is_over() {
