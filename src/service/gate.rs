@@ -132,7 +132,7 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, E
         Endpoint::Ready | Endpoint::Metrics => routed.sight(&who),
         _ => Sight::Word,
     };
-    let not_logged_in = || Some("nobody is logged in".to_owned());
+    let not_logged_in = || Some("no credentials were sent".to_owned());
     let refusal = match routed.endpoint.needs() {
         Need::Nothing => None,
         Need::Entry if is_known => None,
