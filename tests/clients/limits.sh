@@ -8,8 +8,9 @@ LIMIT_STORIES=(
   'upload quota: told at once|90|quota_exceeded'
   'manifest too large: told at once|90|manifest_too_large'
 )
-# docker, podman, skopeo, crane and containerd take no more than this; oras and helm repeat every 5xx for some seconds
-case $CLIENT in oras | helm) PATIENCE_MS=12000 ;; *) PATIENCE_MS=2000 ;; esac
+# docker, podman, skopeo, crane and containerd take no more than two seconds; oras and helm repeat every 5xx, and regctl
+# every chunk, whatever the answer is
+case $CLIENT in oras | helm) PATIENCE_MS=12000 ;; regctl) PATIENCE_MS=80000 ;; *) PATIENCE_MS=2000 ;; esac
 # more than a blob or an upload may have there, and what is no layout is made of so many random bytes
 BYTES=3000000
 
