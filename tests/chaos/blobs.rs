@@ -109,9 +109,11 @@ impl Pusher {
         let last = Some(self.dice.below(content.len + 1)).filter(|last| *last > 1).unwrap_or(0);
         while at < last {
             let end = (at + 2 + self.dice.below(64 << 10)).min(last);
-            let Some(asked) = self.world.ask(Method::PATCH, &location, bytes.slice(at..end)).await else {
-                self.world.tally.one("uploads repeated after a kill");
-                continue;
+            let asked = loop {
+                match self.world.ask(Method::PATCH, &location, bytes.slice(at..end)).await {
+                    Some(asked) => break asked,
+                    None => self.world.tally.one("uploads repeated after a kill"),
+                }
             };
             match asked.status() {
                 // The second: it had been acknowledged, and the answer was lost.
