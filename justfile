@@ -38,6 +38,10 @@ clients-auth *ARGS:
     cargo build --release --example token-service
     tests/clients/auth {{ARGS}}
 
+# Random requests to the management API, by its OpenAPI document; needs schemathesis
+clients-openapi *ARGS:
+    tests/clients/openapi {{ARGS}}
+
 # Login, push and pull through a real nginx with the configuration of docs/operations.md
 clients-proxy *ARGS:
     tests/clients/proxy {{ARGS}}

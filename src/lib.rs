@@ -1,28 +1,38 @@
 //! Wharfinger: a container registry you run from files.
 //!
-//! The floors, lowest first; a module names only floors below its own.
+//! The code is organised in layers, lowest first; a module uses only modules of lower layers, and
+//! `tests/floors` enforces it by this table. Below all of them is the crate [`oci`], the vocabulary of
+//! the protocol. ARCHITECTURE.md follows a push and a pull through them.
 //!
-//! | floor | modules | what |
+//! | layer | modules | contents |
 //! |---|---|---|
-//! | 0 words | [`oci`], [`who`], [`files`] | pure words, and the one place that makes files appear |
-//! | 1 bytes, who, may they | [`storage`], [`auth`], [`access`] | blobs, facts and upload sessions behind traits; passwords; rules and the one decision |
-//! | 2 meaning | [`registry`] | what an OCI registry is, no HTTP in sight |
-//! | 3 settings | [`config`] | environment and files into plain settings |
-//! | 4 HTTP | [`service`] | the tower stack, endpoints, the error table |
-//! | 5 door | [`server`] | accept, TLS, protocol choice, limits, drain |
-//! | 6 programs | [`cli`] | one file per subcommand |
+//! | 0 vocabulary | [`who`], [`files`] | callers, actions and permissions; the one place that makes files appear |
+//! | 1 storage and access | [`storage`], [`identity`], [`access`] | blobs, facts and uploads behind traits; passwords and tokens; rules and the one decision |
+//! | 2 registry and accounts | [`registry`], [`accounts`] | what an OCI registry does, without HTTP; sessions, API keys and records of users |
+//! | 3 upkeep | [`upkeep`], [`jobs`] | garbage collection, retention, scrub and checks; one scheduler for what runs by itself |
+//! | 4 configuration | [`config`] | environment and files become plain settings |
+//! | 5 bodies and changes | [`wire`], [`manage`] | what passes on a connection: bodies, the memory they hold, the time clients may take; edits of the operator's files |
+//! | 6 HTTP | [`service`] | routing, gates, endpoints, the error table, telemetry |
+//! | 7 server | [`server`] | accept, TLS, choice of protocol, limits, shutdown |
+//! | 8 assembly | [`daemon`] | a store, a configuration, the service and its listeners, put together |
+//! | 9 programs | [`cli`] | one file per subcommand |
 
 // Tests may write files and read the environment; the program only where clippy.toml's reasons say.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod access;
-pub mod auth;
+pub mod accounts;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod files;
-pub mod oci;
+pub mod identity;
+pub mod jobs;
+pub mod manage;
 pub mod registry;
 pub mod server;
 pub mod service;
 pub mod storage;
+pub mod upkeep;
 pub mod who;
+pub mod wire;

@@ -1,6 +1,6 @@
-//! The reference and the example files say what the tables say, in both directions.
+//! The reference and the example files match the tables of variables and settings, in both directions.
 //!
-//! After a change of a table: `cargo test --test docs -- --ignored` writes the generated parts.
+//! After a change to a table, `cargo test --test docs -- --ignored` writes the generated parts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 
@@ -75,7 +75,7 @@ fn lists() -> String {
     out + "\n"
 }
 
-/// Begins the part of the example that has no defaults.
+/// The heading of the part of the example without defaults.
 const NO_DEFAULTS: &str = "# --- Tables that may be repeated. Without them, nothing is deleted automatically and every tag can be moved. ---\n";
 
 fn settings_example() -> String {
@@ -117,7 +117,7 @@ fn env_example() -> String {
     out
 }
 
-/// The generated files and parts: file, mark (`None` = the whole file), text.
+/// The generated files and parts: file, marker (`None` for the whole file), text.
 fn generated() -> [(&'static str, Option<&'static str>, String); 5] {
     [
         ("docs/configuration.md", Some("variables"), variables()),
@@ -128,7 +128,7 @@ fn generated() -> [(&'static str, Option<&'static str>, String); 5] {
     ]
 }
 
-/// Splits a file into what stands before, between and after its marks.
+/// Splits a file at its markers, into before, between and after.
 fn around<'a>(text: &'a str, mark: &str) -> (&'a str, &'a str, &'a str) {
     let (begin, end) = (format!("<!-- begin {mark} -->\n"), format!("<!-- end {mark} -->"));
     let start = text.find(&begin).expect("begin mark") + begin.len();
@@ -143,7 +143,7 @@ fn the_reference_and_the_examples_match_the_tables() {
         let actual = mark.map_or(text.as_str(), |mark| around(&text, mark).1);
         assert!(
             actual == expected,
-            "{file} has drifted; `cargo test --test docs -- --ignored` writes it anew. Expected:\n{expected}"
+            "{file} is out of date; `cargo test --test docs -- --ignored` writes it. Expected:\n{expected}"
         );
     }
 }
@@ -174,7 +174,7 @@ fn the_prose_of_the_reference_names_only_what_exists() {
     }
 }
 
-/// Takes away the comment sign of assignments (`#name`), not of prose (`# text`).
+/// Removes the comment sign of assignments (`#name`), but not of prose (`# text`).
 fn uncommented(text: &str) -> String {
     let lines = text.lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '[') => rest,
@@ -215,14 +215,14 @@ fn the_example_has_one_of_each_table_that_may_be_repeated() {
     let (env, _) = Env::load([], None, [("REGISTRY_SETTINGS", path.into())]).unwrap();
     let (live, _) = Live::load(&env).unwrap();
     assert_eq!((live.registry.retention.len(), live.registry.immutable.len()), (1, 1));
-    let told = format!("{:?}", live.registry);
-    assert!(!format!("{:?}", live.registry.retention).contains("None"), "every key has reached it: {told}");
+    let output = format!("{:?}", live.registry);
+    assert!(!format!("{:?}", live.registry.retention).contains("None"), "some key has no effect: {output}");
 }
 
 #[test]
 fn the_example_environment_loads() {
     let dir = tempfile::tempdir().unwrap();
-    // A file of rules is read only where rules are enabled.
+    // The rules file is read only if rules are enabled.
     let text = uncommented(&read(".env.example")).replace("_ENABLED=false", "_ENABLED=true");
     let path = write(dir.path(), "all.env", &text);
     let (env, _) = Env::load([], Some(&path), []).unwrap();
@@ -233,7 +233,7 @@ fn the_example_environment_loads() {
 /// Every page for users, by its path.
 fn pages() -> Vec<(String, String)> {
     let mut pages: Vec<String> =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(Into::into).into();
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(Into::into).into();
     let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
     pages.extend(docs.filter_map(|name| Some(format!("docs/{}", name.to_str()?))));
     pages.retain(|page| page.ends_with(".md") && root().join(page).is_file());
@@ -241,10 +241,10 @@ fn pages() -> Vec<(String, String)> {
 }
 
 #[test]
-fn no_page_names_a_variable_or_setting_that_is_not_there() {
+fn no_page_names_a_variable_or_setting_that_does_not_exist() {
     let listed = LISTS.iter().flat_map(|list| list.keys.iter().map(|key| (list.section, key.key)));
     let names: Vec<(&str, &str)> = KEYS.iter().map(|key| (key.section, key.key)).chain(listed).collect();
-    // configuration.md lists on purpose what is not ours.
+    // configuration.md lists variables of other programs on purpose.
     for (page, text) in pages().iter().filter(|(page, _)| page != "docs/configuration.md") {
         for name in text.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).filter(|w| w.starts_with("REGISTRY_")) {
             assert!(VARS.iter().any(|var| var.name == name), "{page}: {name}");
@@ -261,7 +261,7 @@ fn no_page_names_a_variable_or_setting_that_is_not_there() {
 }
 
 #[test]
-fn links_between_pages_lead_somewhere() {
+fn links_between_pages_work() {
     for (page, text) in pages() {
         let dir = root().join(&page).parent().unwrap().to_owned();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
@@ -272,7 +272,54 @@ fn links_between_pages_lead_somewhere() {
     }
 }
 
-/// The keys an object of the rules may have, by the reader's own words about one that it has not.
+/// The names of all tests, and of other functions in the same files.
+fn functions() -> std::collections::BTreeSet<String> {
+    let mut names = std::collections::BTreeSet::new();
+    let mut dirs = ["src", "crates", "tests"].map(|dir| root().join(dir)).to_vec();
+    while let Some(dir) = dirs.pop() {
+        for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.extension() {
+                _ if path.is_dir() => dirs.push(path),
+                Some(extension) if extension == "rs" => {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let named = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+                    names.extend(named.map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn the_security_page_has_every_limit_with_its_default_and_a_test_that_exists() {
+    let (text, functions) = (read("docs/security.md"), functions());
+    let rows = || text.lines().filter(|line| line.starts_with("| ")).map(|line| line.split(" | ").collect::<Vec<_>>());
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    for row in rows().filter(|row| !row.last().unwrap().starts_with("Tested by")) {
+        let tests = quoted(row.last().unwrap());
+        assert!(!tests.is_empty(), "{row:?} names no test");
+        for test in tests {
+            assert!(functions.contains(&test), "{row:?}: the test {test} does not exist");
+        }
+    }
+    let limits = |help: &str| ["Most ", "Largest ", "Longest ", "Deepest "].iter().any(|word| help.starts_with(word));
+    let of_upkeep = ["collection", "scrub"];
+    for key in KEYS.iter().filter(|key| limits(key.help) && !of_upkeep.contains(&key.section)) {
+        let named = rows().find(|row| row.len() == 4 && quoted(row[1]) == [key.name()]);
+        let row = named.unwrap_or_else(|| panic!("docs/security.md lacks the limit {}", key.name()));
+        assert_eq!(quoted(row[2]), [key.default], "{}", key.name());
+    }
+    for row in rows().filter(|row| row.len() == 4 && row[1].contains('.')) {
+        let name = quoted(row[1]).remove(0);
+        let key =
+            KEYS.iter().find(|key| key.name() == name).unwrap_or_else(|| panic!("the setting {name} does not exist"));
+        assert_eq!(quoted(row[2]), [key.default], "{name}");
+    }
+}
+
+/// The keys that an object of the rules may have, from the error about an unknown one.
 fn keys_known(text: &str) -> Vec<String> {
     let problems = wharfinger::access::Policy::parse(text).unwrap_err();
     let message = &problems[0].message;
@@ -281,10 +328,10 @@ fn keys_known(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_reference_tells_every_key_of_the_rules() {
+fn the_reference_lists_every_key_of_the_rules() {
     let text = read("docs/configuration.md");
     let rows = around(&text, "rules").1.lines().filter_map(|line| line.strip_prefix("| `"));
-    let told: std::collections::BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    let output: std::collections::BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
     let objects = [
         ("", r#"{"unknown": 1}"#),
         ("rules[].", r#"{"rules": [{"unknown": 1}]}"#),
@@ -294,5 +341,5 @@ fn the_reference_tells_every_key_of_the_rules() {
     let known =
         objects.iter().flat_map(|(place, text)| keys_known(text).into_iter().map(move |key| format!("{place}{key}")));
     let known: Vec<String> = known.collect();
-    assert_eq!(told, known.iter().map(String::as_str).collect());
+    assert_eq!(output, known.iter().map(String::as_str).collect());
 }

@@ -1,4 +1,4 @@
-//! The fences hold: each is alive, and nobody slipped through it.
+//! Tests of the fences: each lint works, and no code evades it.
 //!
 //! What to do when one of these fails: CONTRIBUTING.md, "Fences".
 
@@ -9,17 +9,25 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-/// Packages in Cargo.lock, ours and those for tests included. Each is code that somebody has to
-/// trust and wait for. To raise it: say in the commit what the new ones are for and what was
-/// tried without them, and set this to the new count.
-const MOST_PACKAGES: usize = 264;
+/// Packages in Cargo.lock, including our own and those for tests. Each is code that somebody has to trust and compile.
+/// To raise it, set this to the new count, and say in the commit what the new ones are for and what was tried without
+/// them.
+const MOST_PACKAGES: usize = 303;
 
-/// The only files of `src/` that may mention the lint: two raise the fence, the others are gates.
+/// The root files of the product. Each enables the lint.
+const ROOTS: &[&str] =
+    &["crates/api/src/lib.rs", "crates/client/src/lib.rs", "crates/oci/src/lib.rs", "src/lib.rs", "src/main.rs"];
+
+/// The only other files of the product that may mention the lint.
 const GATES: &[(&str, &str)] = &[
-    ("src/lib.rs", "raises it"),
-    ("src/main.rs", "raises it"),
-    ("src/files/real.rs", "makes files appear, for files::atomic"),
-    ("src/config/env.rs", "reads the environment"),
+    ("src/files/real.rs", "creates and renames files, for files::atomic"),
+    ("src/files/system/linux.rs", "opens and renames files as only Linux can, for files::real"),
+    ("src/files/regular.rs", "reads the operator's files"),
+    ("crates/oci/src/json.rs", "reads JSON"),
+    ("src/service/manage/body.rs", "reads JSON, and says where it is wrong"),
+    ("src/cli/terminal.rs", "prints"),
+    ("src/cli/log.rs", "checks whether stdout is a terminal, and its queue writes to it"),
+    ("src/config/gather.rs", "reads the environment"),
 ];
 
 /// One violation of each entry of clippy.toml, by the entry's path.
@@ -71,6 +79,21 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ("tempfile::TempPath::persist_noclobber", r#"given::<tempfile::TempPath>().persist_noclobber("a")"#),
     ("tempfile::TempPath::keep", "given::<tempfile::TempPath>().keep()"),
     ("tempfile::TempDir::keep", "given::<tempfile::TempDir>().keep()"),
+    ("std::fs::File::open", r#"std::fs::File::open("a")"#),
+    ("std::fs::read", r#"std::fs::read("a")"#),
+    ("std::fs::read_to_string", r#"std::fs::read_to_string("a")"#),
+    ("tokio::fs::read", r#"tokio::fs::read("a")"#),
+    ("tokio::fs::read_to_string", r#"tokio::fs::read_to_string("a")"#),
+    ("tokio::fs::File::open", r#"tokio::fs::File::open("a")"#),
+    ("serde_json::from_slice", "serde_json::from_slice::<()>(&[])"),
+    ("serde_json::from_str", r#"serde_json::from_str::<()>("")"#),
+    ("serde_json::from_reader", "serde_json::from_reader::<_, ()>(std::io::empty())"),
+    ("serde_json::from_value", "serde_json::from_value::<()>(given())"),
+    ("serde_json::Deserializer::from_slice", "serde_json::Deserializer::from_slice(&[])"),
+    ("serde_json::Deserializer::from_str", r#"serde_json::Deserializer::from_str("")"#),
+    ("serde_json::Deserializer::from_reader", "serde_json::Deserializer::from_reader(std::io::empty())"),
+    ("std::io::stdout", "std::io::stdout()"),
+    ("std::io::stderr", "std::io::stderr()"),
     ("std::env::var", r#"std::env::var("A")"#),
     ("std::env::var_os", r#"std::env::var_os("A")"#),
     ("std::env::vars", "std::env::vars()"),
@@ -79,8 +102,7 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ("std::process::abort", "std::process::abort()"),
 ];
 
-/// What the scratch crate is built of: the packages whose functions are forbidden, at the
-/// versions of our Cargo.lock.
+/// The manifest of the scratch crate: the packages with forbidden functions, at the versions of our Cargo.lock.
 const SCRATCH: &str = r#"
 [package]
 name = "fences"
@@ -88,6 +110,7 @@ edition = "2024"
 
 [dependencies]
 rustix = { version = "1", features = ["fs"] }
+serde_json = "1"
 tempfile = "3"
 tokio = { version = "1", default-features = false, features = ["fs"] }
 
@@ -119,18 +142,18 @@ fn entries() -> BTreeSet<String> {
         })
         .collect();
     let set: BTreeSet<String> = paths.iter().cloned().collect();
-    assert_eq!(set.len(), paths.len(), "an entry stands there twice");
+    assert_eq!(set.len(), paths.len(), "an entry is repeated");
     set
 }
 
 #[test]
-fn each_entry_of_clippy_toml_has_a_violation_to_prove_it() {
+fn each_entry_of_clippy_toml_has_a_violation() {
     let proven: BTreeSet<String> = VIOLATIONS.iter().map(|(path, _)| (*path).to_owned()).collect();
     assert_eq!(entries(), proven);
 }
 
 #[test]
-fn each_entry_of_clippy_toml_is_alive() {
+fn clippy_reports_each_violation() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let has_clippy = Command::new(&cargo).args(["clippy", "--version"]).output().is_ok_and(|out| out.status.success());
     if !has_clippy {
@@ -157,23 +180,24 @@ fn each_entry_of_clippy_toml_is_alive() {
         .env_remove("RUSTFLAGS")
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "the violations do not compile:\n{told}");
+    let printed = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "the violations do not compile:\n{printed}");
     let dead: Vec<&str> = lines
         .into_iter()
         .filter(|(line, path)| {
             let (place, name) = (format!("src/lib.rs:{line}:"), format!("disallowed method `{path}`"));
-            !told.lines().any(|said| said.starts_with(&place) && said.contains(&name))
+            !printed.lines().any(|said| said.starts_with(&place) && said.contains(&name))
         })
         .map(|(_, path)| path)
         .collect();
-    assert!(dead.is_empty(), "clippy does not see these; are the paths right? {dead:?}\n{told}");
+    assert!(dead.is_empty(), "clippy does not see these; are the paths right? {dead:?}\n{printed}");
 }
 
 #[test]
 fn only_the_gates_are_open() {
     let mut found = BTreeSet::new();
-    let mut dirs = vec![root().join("src")];
+    let roots: BTreeSet<_> = ROOTS.iter().filter_map(|file| root().join(file).parent().map(Path::to_owned)).collect();
+    let mut dirs = Vec::from_iter(roots);
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -184,16 +208,17 @@ fn only_the_gates_are_open() {
             let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             let text = read(&name);
             for wide in ["clippy::all", "clippy::style", "warnings)"] {
-                assert!(!text.contains(&format!("({wide}")), "{name}: `{wide}` would open every fence at once");
+                assert!(!text.contains(&format!("({wide}")), "{name}: `{wide}` would disable every fence at once");
             }
             if text.contains("clippy::disallowed_methods") {
                 found.insert(name);
             }
         }
     }
-    let gates: BTreeSet<String> = GATES.iter().map(|(file, _)| (*file).to_owned()).collect();
-    assert_eq!(found, gates);
-    for file in ["src/lib.rs", "src/main.rs"] {
+    let gates = GATES.iter().map(|(file, _)| *file);
+    let known: BTreeSet<String> = gates.chain(ROOTS.iter().copied()).map(str::to_owned).collect();
+    assert_eq!(found, known);
+    for file in ROOTS {
         assert!(read(file).contains("#![cfg_attr(not(test), deny(clippy::disallowed_methods))]"), "{file}");
     }
 }
@@ -201,5 +226,5 @@ fn only_the_gates_are_open() {
 #[test]
 fn the_number_of_packages_stays_below_its_ceiling() {
     let count = read("Cargo.lock").lines().filter(|line| *line == "[[package]]").count();
-    assert!(count <= MOST_PACKAGES, "{count} packages, more than MOST_PACKAGES ({MOST_PACKAGES}): see there");
+    assert!(count <= MOST_PACKAGES, "{count} packages, more than MOST_PACKAGES ({MOST_PACKAGES}): see its comment");
 }

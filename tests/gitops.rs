@@ -1,5 +1,5 @@
-//! The example of a configuration in Git, as its operator lives with it: commits are pushed to a
-//! repository, `examples/gitops/pull` follows it, and a running registry follows that.
+//! The example of a configuration in Git, as an operator uses it: commits are pushed to a repository,
+//! `examples/gitops/pull` fetches them, and a running registry reloads its files.
 
 #![allow(clippy::unwrap_used, reason = "a helper fails the test it is called by")]
 
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What "a few seconds" means here: the registry looks twice a second, and machines are busy.
+/// Enough for a registry that checks its files twice a second, on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
 
 /// A Git server, a checkout of its repository, and a directory for the registry that follows it.
@@ -24,14 +24,14 @@ struct Place {
     vars: Vec<(&'static str, PathBuf)>,
 }
 
-/// A running registry; ended when dropped.
+/// A running registry; killed when dropped.
 struct Running {
     child: Child,
     address: String,
     log: PathBuf,
 }
 
-/// A line of htpasswd; the password is the name and `!`.
+/// A line of htpasswd. The password is the name and `!`.
 fn user(name: &str) -> String {
     format!("{name}:{}\n", bcrypt::hash(format!("{name}!"), 4).unwrap())
 }
@@ -44,7 +44,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Without what Git or the registry might find in the environment of whoever runs the tests.
+/// A command without the environment variables of Git and the registry.
 fn command(program: impl AsRef<std::ffi::OsStr>, dir: &Path) -> Command {
     let mut command = Command::new(program);
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -56,7 +56,7 @@ fn command(program: impl AsRef<std::ffi::OsStr>, dir: &Path) -> Command {
 }
 
 impl Place {
-    /// With a first commit: the example's files, and the users alice and bob. `None` without Git.
+    /// A repository with a first commit: the example's files, and the users alice and bob. `None` without Git.
     fn new() -> Option<Self> {
         if Command::new("git").arg("--version").output().is_err() {
             eprintln!("skipped: git is not installed");
@@ -95,7 +95,7 @@ impl Place {
         text(&out.stdout).trim().to_owned()
     }
 
-    /// Writes a file, commits all there is and pushes it; returns the commit.
+    /// Writes a file, commits everything and pushes; returns the commit.
     fn commit(&self, name: &str, content: &str) -> String {
         fs::write(self.at("work").join(name), content).unwrap();
         self.git(&["-C", "work", "add", "."]);
@@ -108,7 +108,7 @@ impl Place {
         fs::read_to_string(self.at("work").join(name)).unwrap()
     }
 
-    /// One round of the loop; the program beside the test judges.
+    /// One round of the script, which checks the commit with the program under test.
     fn pull(&self) -> Output {
         command(example("pull"), self.dir.path())
             .env("WHARFINGER", env!("CARGO_BIN_EXE_wharfinger"))
@@ -120,14 +120,14 @@ impl Place {
             .unwrap()
     }
 
-    /// One round that must end with this commit in place.
+    /// One round, after which this commit must be active.
     fn pulled(&self, commit: &str) {
         let out = self.pull();
         assert!(out.status.success(), "{}", text(&out.stderr));
         assert_eq!(self.current(), format!("releases/{commit}"));
     }
 
-    /// What the link says.
+    /// The target of the link.
     fn current(&self) -> String {
         fs::read_link(self.at("config/current")).unwrap().to_str().unwrap().to_owned()
     }
@@ -157,7 +157,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Asks until there is an answer, for a bounded time.
+    /// Repeats a request until it returns something, for a limited time.
     fn soon<T>(&self, what: &str, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
@@ -186,12 +186,12 @@ impl Running {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
-    /// The status a push begins with.
+    /// The status of the first request of a push.
     fn push(&self, name: &str) -> u16 {
         self.ask("POST", "/v2/team-a/app/blobs/uploads/", name).0
     }
 
-    /// What readiness says of the configuration, to alice, who is an administrator.
+    /// The configuration in the detail of readiness, as alice sees it, who is an administrator.
     fn config(&self) -> Value {
         serde_json::from_str::<Value>(&self.ask("GET", "/health/ready", "alice").1).unwrap()["config"].take()
     }
@@ -202,7 +202,7 @@ impl Running {
 }
 
 #[test]
-fn a_commit_takes_effect_as_one_and_a_broken_one_is_never_in_place() {
+fn a_commit_takes_effect_as_a_whole_and_a_broken_one_never_does() {
     let Some(place) = Place::new() else { return };
     place.pulled(&place.git(&["-C", "work", "rev-parse", "HEAD"]));
     let registry = place.start();
@@ -224,16 +224,16 @@ fn a_commit_takes_effect_as_one_and_a_broken_one_is_never_in_place() {
         (1.into(), true.into())
     );
 
-    // Broken in one file: what is right in the other does not come into force either.
+    // One file is broken, so the valid change of the other does not take effect either.
     fs::write(place.at("work/htpasswd"), ["alice", "carol"].map(user).concat()).unwrap();
     let broken = place.commit("access-control.json", "{\"rules\": [\n");
     let out = place.pull();
-    let told = text(&out.stderr);
-    assert_eq!(out.status.code(), Some(1), "{told}");
-    assert!(told.starts_with("pull: rejected, previous commit still active: "), "{told}");
-    assert!(told.contains(&format!("releases/{broken}/access-control.json:2: ")), "{told}");
+    let printed = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{printed}");
+    assert!(printed.starts_with("pull: rejected, previous commit still active: "), "{printed}");
+    assert!(printed.contains(&format!("releases/{broken}/access-control.json:2: ")), "{printed}");
     assert_eq!(place.current(), format!("releases/{good}"));
-    assert!(!told.contains("$2"), "no hash is told: {told}");
+    assert!(!printed.contains("$2"), "no hash is printed: {printed}");
     let again = place.pull();
     assert_eq!(
         (again.status.code(), text(&again.stderr)),
@@ -259,7 +259,7 @@ fn a_commit_takes_effect_as_one_and_a_broken_one_is_never_in_place() {
 }
 
 #[test]
-fn what_gets_past_the_check_is_told_by_the_registry_and_put_right_by_the_next_round() {
+fn a_commit_that_passes_the_check_but_not_the_registry_is_reported_and_fixed_by_the_next_round() {
     let Some(place) = Place::new() else { return };
     let good = place.git(&["-C", "work", "rev-parse", "HEAD"]);
     place.pulled(&good);
@@ -293,7 +293,7 @@ fn what_gets_past_the_check_is_told_by_the_registry_and_put_right_by_the_next_ro
 }
 
 #[test]
-fn users_may_stay_outside_of_git_and_are_judged_with_each_commit() {
+fn users_may_be_kept_outside_git_and_are_checked_with_each_commit() {
     let Some(mut place) = Place::new() else { return };
     place.git(&["-C", "work", "rm", "--quiet", "--cached", "htpasswd"]);
     let commit = place.commit(".gitignore", "/htpasswd\n");
@@ -316,7 +316,7 @@ fn users_may_stay_outside_of_git_and_are_judged_with_each_commit() {
 }
 
 #[test]
-fn a_round_changes_nothing_without_the_repository_or_without_the_registrys_environment() {
+fn a_round_without_the_repository_or_the_environment_changes_nothing() {
     let Some(mut place) = Place::new() else { return };
     let vars = std::mem::take(&mut place.vars);
     let out = place.pull();

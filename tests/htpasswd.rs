@@ -1,4 +1,4 @@
-//! `wharfinger htpasswd` from outside, as whoever keeps the users of a registry works with it.
+//! `wharfinger htpasswd`, as an operator uses it.
 
 #![allow(clippy::unwrap_used, reason = "a helper fails the test it is called by")]
 
@@ -12,10 +12,10 @@ use std::process::{Child, Command, Output, Stdio};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
-/// A hash whose password nobody knows.
+/// A hash of an unknown password.
 const HASH: &str = "$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe";
 
-/// In every password of these tests, and to be seen nowhere.
+/// Part of every password in these tests; it must never be printed.
 const CANARY: &str = "canary";
 
 fn command(dir: &Path, args: &[&str]) -> Command {
@@ -28,13 +28,13 @@ fn command(dir: &Path, args: &[&str]) -> Command {
 /// Starts a command and gives it its standard input.
 fn start(dir: &Path, args: &[&str], input: &[u8]) -> Child {
     let mut child = command(dir, args).stdin(Stdio::piped()).spawn().unwrap();
-    // A command that refuses before it reads is gone by now.
+    // A command that fails before it reads has ended by now.
     let _ = child.stdin.take().unwrap().write_all(input);
     child
 }
 
-/// What a command ended with and said; never a password or a hash.
-fn told(out: &Output) -> (Option<i32>, String, String) {
+/// The exit code and the output of a command. Asserts that it contains no password or hash.
+fn result_of(out: &Output) -> (Option<i32>, String, String) {
     let [stdout, stderr] = [&out.stdout, &out.stderr].map(|bytes| String::from_utf8(bytes.clone()).unwrap());
     for secret in [CANARY, "$04$", "$05$", "$10$"] {
         assert!(!stdout.contains(secret) && !stderr.contains(secret), "{out:?}");
@@ -42,10 +42,10 @@ fn told(out: &Output) -> (Option<i32>, String, String) {
     (out.status.code(), stdout, stderr)
 }
 
-/// Runs a command on the file `users` with this standard input.
+/// Runs a command for the file `users` with this standard input.
 fn run(dir: &Path, args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let args = [&["--file", "users"], args].concat();
-    told(&start(dir, &args, input.as_bytes()).wait_with_output().unwrap())
+    result_of(&start(dir, &args, input.as_bytes()).wait_with_output().unwrap())
 }
 
 fn users(dir: &Path) -> String {
@@ -69,7 +69,7 @@ fn no(code: i32, text: &str) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn users_come_log_in_change_and_go() {
+fn users_are_added_verified_changed_and_deleted() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     let add = |name| run(dir, &["add", name, "--stdin", "--cost", "4"], &format!("{CANARY} of {name}\n"));
@@ -104,7 +104,7 @@ fn users_come_log_in_change_and_go() {
 }
 
 #[test]
-fn all_but_the_users_own_line_stays_to_the_byte() {
+fn all_other_lines_stay_byte_for_byte() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     let (top, end) = (format!("# people\n\nbob:{HASH}\n#old:{HASH}\n"), format!("\n# machines\nci:{HASH}"));
@@ -122,7 +122,7 @@ fn all_but_the_users_own_line_stays_to_the_byte() {
 }
 
 #[test]
-fn the_last_user_goes_and_a_registry_still_takes_the_file() {
+fn a_registry_accepts_the_file_after_its_last_user_was_deleted() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     fs::write(dir.join("users"), format!("alice:{HASH}\n")).unwrap();
@@ -135,7 +135,7 @@ fn the_last_user_goes_and_a_registry_still_takes_the_file() {
 }
 
 #[test]
-fn the_file_is_that_of_the_configuration_whatever_else_is_wrong_there() {
+fn the_file_is_found_even_if_the_configuration_has_other_problems() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     fs::write(dir.join(".env"), "REGISTRY_AUTH_HTPASSWD=people\nREGISTRY_PORT=many\n").unwrap();
@@ -144,7 +144,7 @@ fn the_file_is_that_of_the_configuration_whatever_else_is_wrong_there() {
         command.envs(vars.iter().copied()).stdin(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let _ = child.stdin.take().unwrap().write_all(b"canary\n");
-        told(&child.wait_with_output().unwrap())
+        result_of(&child.wait_with_output().unwrap())
     };
     let add = ["add", "alice", "--stdin", "--cost=4"];
     assert_eq!(with(&add, &[]), ok("added alice to people"));
@@ -169,12 +169,12 @@ fn the_file_is_that_of_the_configuration_whatever_else_is_wrong_there() {
 }
 
 #[test]
-fn what_is_no_password_is_refused_before_anything_is_written() {
+fn an_invalid_password_is_refused_before_anything_is_written() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     let add = |input: &[u8]| {
         let args = ["--file", "users", "add", "alice", "--stdin", "--cost", "4"];
-        told(&start(dir, &args, input).wait_with_output().unwrap())
+        result_of(&start(dir, &args, input).wait_with_output().unwrap())
     };
     let long = "é".repeat(36);
     for (input, why) in [
@@ -204,7 +204,7 @@ fn what_is_no_password_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn a_file_that_is_not_understood_is_told_with_its_lines_and_not_touched() {
+fn a_file_with_invalid_lines_is_reported_and_not_changed() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     let text = format!("alice:{HASH}\nbob:canary\nalice:{HASH}\n");
@@ -218,7 +218,7 @@ fn a_file_that_is_not_understood_is_told_with_its_lines_and_not_touched() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn a_missing_file_or_directory_is_reported() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     for args in [&["set", "alice", "--stdin"][..], &["verify", "alice", "--stdin"], &["delete", "alice"], &["list"]] {
@@ -227,7 +227,7 @@ fn what_is_not_there_is_told() {
         assert!(why.contains("users: cannot read the file: no such file or directory"), "{why}");
     }
     let args = ["--file", "absent/users", "add", "alice", "--stdin", "--cost=4"];
-    let (code, _, why) = told(&start(dir, &args, b"canary").wait_with_output().unwrap());
+    let (code, _, why) = result_of(&start(dir, &args, b"canary").wait_with_output().unwrap());
     assert_eq!(code, Some(1));
     assert!(
         why.contains(
@@ -238,15 +238,14 @@ fn what_is_not_there_is_told() {
     assert_eq!(names(dir), [""; 0]);
 }
 
-/// Deletes alice as somebody to whom modes mean something; `None` if there is nobody such who can
-/// run the program where it lies.
+/// Deletes alice as a user to whom file modes apply; `None` if no such user can run the program.
 fn delete_without_power(dir: &Path) -> Option<(Option<i32>, String, String)> {
     let mut delete = command(dir, &["--file", "users", "delete", "alice"]);
     if rustix::process::geteuid().is_root() {
         delete.uid(65534).gid(65534);
     }
     match delete.output() {
-        Ok(out) => Some(told(&out)),
+        Ok(out) => Some(result_of(&out)),
         Err(error) => {
             eprintln!("skipped: {error}");
             None
@@ -255,7 +254,7 @@ fn delete_without_power(dir: &Path) -> Option<(Option<i32>, String, String)> {
 }
 
 #[test]
-fn a_file_that_cannot_be_replaced_or_would_change_hands_stays() {
+fn a_file_that_cannot_be_replaced_or_would_change_its_owner_stays() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     let text = format!("alice:{HASH}\n");
@@ -272,7 +271,7 @@ fn a_file_that_cannot_be_replaced_or_would_change_hands_stays() {
     }
     assert_eq!(users(dir), text);
     mode(dir, 0o777);
-    // Only root's file is another's to whom root has become.
+    // A file of root belongs to another user once the test has changed its user.
     if rustix::process::geteuid().is_root()
         && let Some((code, _, why)) = delete_without_power(dir)
     {
@@ -298,7 +297,7 @@ fn a_link_stays_and_its_target_changes() {
 }
 
 #[test]
-fn twenty_users_added_at_once_are_all_there() {
+fn twenty_users_added_at_once_are_all_kept() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     let name = |i| format!("user-{i:02}");
@@ -306,7 +305,7 @@ fn twenty_users_added_at_once_are_all_there() {
         .map(|i| start(dir, &["--file", "users", "add", &name(i), "--stdin", "--cost", "4"], b"canary\n"))
         .collect();
     for (i, child) in started.into_iter().enumerate() {
-        assert_eq!(told(&child.wait_with_output().unwrap()), ok(&format!("added {} to users", name(i))));
+        assert_eq!(result_of(&child.wait_with_output().unwrap()), ok(&format!("added {} to users", name(i))));
     }
     let mut there: Vec<String> = run(dir, &["list"], "").1.lines().map(str::to_owned).collect();
     there.sort();
@@ -325,8 +324,8 @@ fn the_example_file_can_be_used_with_and_without_its_example() {
     assert_eq!(run(dir, &["list"], ""), ok("alice"));
 }
 
-/// What a command at a terminal ended with, and all that the terminal showed. Each question is
-/// waited for before its answer is typed.
+/// The exit code of a command at a terminal, and everything the terminal showed. Each answer is typed after its
+/// question appeared.
 fn at_a_terminal(dir: &Path, args: &[&str], answers: &[(&str, &str)]) -> (Option<i32>, String) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
@@ -351,8 +350,11 @@ fn at_a_terminal(dir: &Path, args: &[&str], answers: &[(&str, &str)]) -> (Option
         keys.write_all(answer.as_bytes()).unwrap();
     }
     let status = child.wait().unwrap();
-    assert!(tcgetattr(&side).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ISIG), "left as it was");
-    // What the command showed last stands before this.
+    assert!(
+        tcgetattr(&side).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ISIG),
+        "the terminal's mode is restored"
+    );
+    // Marks the end of the command's output.
     (&side).write_all(b"the end").unwrap();
     let (_, seen) = shows("the end");
     assert!(!seen.contains(CANARY), "{seen}");
@@ -360,7 +362,7 @@ fn at_a_terminal(dir: &Path, args: &[&str], answers: &[(&str, &str)]) -> (Option
 }
 
 #[test]
-fn a_terminal_is_asked_twice_for_a_new_password_and_shows_none() {
+fn a_new_password_is_asked_for_twice_without_echo() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path();
     let (first, again) = ("New password for alice: ", "Repeat the password: ");
@@ -379,13 +381,13 @@ fn a_terminal_is_asked_twice_for_a_new_password_and_shows_none() {
         assert!(seen.contains(why), "{seen}");
     }
     assert_eq!(names(dir), [""; 0]);
-    // A slip is corrected before the line ends.
+    // A typing error can be corrected before the line ends.
     let (code, seen) = at_a_terminal(dir, &add, &[(first, "canarx\x7fy\n"), (again, "canary\n")]);
     assert_eq!((code, seen.contains("added alice to users")), (Some(0), true), "{seen}");
     let verify = |password| at_a_terminal(dir, &["verify", "alice"], &[("Password for alice: ", password)]).0;
     assert_eq!((verify("canary\n"), verify("canarx\n")), (Some(0), Some(1)));
     assert_eq!(run(dir, &["verify", "alice", "--stdin"], "canary").0, Some(0));
-    // Nobody is asked for what is refused anyway.
+    // There is no question if the command fails anyway.
     let (code, seen) = at_a_terminal(dir, &add, &[]);
     assert_eq!((code, seen.contains("password")), (Some(1), false), "{seen}");
 }

@@ -1,7 +1,7 @@
-//! docs/layout.md says what is true: its table of names is what the code makes of keys, and its
-//! example is what a person finds who follows it.
+//! docs/layout.md is correct: its table of names matches the paths that the code uses, and following its example gives
+//! the output that it shows.
 //!
-//! After a change: `cargo test --test layout -- --ignored` writes the example's output.
+//! After a change, `cargo test --test layout -- --ignored` writes the output of the example.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
@@ -12,11 +12,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharfinger::oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag, UploadId};
+use oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag, UploadId};
 use wharfinger::registry::{Chunk, Condition, Interruption, Registry, Settings};
 use wharfinger::storage::fs::{Fs, Init};
-use wharfinger::storage::{Condemned, Item, Key, PushId, RunId, Why};
-use wharfinger::who::Subject;
+use wharfinger::storage::{
+    AccountKey, Condemned, FactKey, Item, PushId, RunId, SESSION_KEY, SIGNING_KEY, UserFile, Why,
+};
+use wharfinger::who::{ApiKeyId, SessionId};
 
 fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/layout.md")
@@ -34,7 +36,7 @@ fn stream(bytes: impl Into<Bytes>) -> impl futures_util::Stream<Item = Result<By
     futures_util::stream::iter([Ok(bytes.into())])
 }
 
-/// What the page's `printf '…' > file` lines write.
+/// The files that the page's `printf '…' > file` lines write.
 fn files(document: &str) -> BTreeMap<&str, String> {
     let printf = |line| {
         let (text, file) = str::strip_prefix(line, "printf '")?.rsplit_once("' > ")?;
@@ -43,16 +45,16 @@ fn files(document: &str) -> BTreeMap<&str, String> {
     document.lines().filter_map(printf).collect()
 }
 
-/// Does what the page says a client does.
+/// Does one step of the page's client.
 async fn act(registry: &Registry, document: &str, step: &str) {
-    let (name, who, files) = (repository(), Subject::Anonymous, files(document));
+    let (repository, files) = (registry.repository(&repository()), files(document));
     let digest = |file| Hasher::digest(Algorithm::Sha256, files[file].as_bytes());
     match step {
         "push" => {
             for file in ["config", "layer"] {
                 assert!(document.contains(&format!("@{file} \"$R/blobs/uploads/?digest={}\"", digest(file))), "{file}");
                 let bytes = stream(files[file].clone());
-                registry.push_blob(&name, &who, &digest(file), Chunk::default(), bytes).await.unwrap();
+                repository.push_blob(&digest(file), Chunk::default(), bytes).await.unwrap();
             }
             assert!(document.contains(&format!("@note -X PUT \"$R/manifests/{}\"", digest("note"))));
             for (file, reference) in
@@ -60,24 +62,24 @@ async fn act(registry: &Registry, document: &str, step: &str) {
             {
                 let bytes = files[file].clone().into();
                 let media_type = Some("application/vnd.oci.image.manifest.v1+json");
-                registry.put_manifest(&name, &reference, &[], media_type, bytes, Condition::None).await.unwrap();
+                repository.put_manifest(&reference, &[], media_type, bytes, Condition::None).await.unwrap();
             }
         }
         "begin an upload" => {
-            let upload = registry.begin_upload(&name, &who, Algorithm::Sha256).await.unwrap();
+            let upload = repository.begin_upload(Algorithm::Sha256).await.unwrap();
             let bytes = stream("Hello, ");
-            registry.append_upload(&name, &who, &upload.id, Chunk::default(), bytes).await.unwrap();
+            repository.append_upload(&upload.id, Chunk::default(), bytes).await.unwrap();
         }
         "delete the manifest" => {
             let manifest = digest("manifest");
             assert!(document.contains(&format!("`DELETE $R/manifests/{manifest}`")));
-            registry.delete_manifest(&name, &Reference::Digest(manifest)).await.unwrap();
+            repository.delete_manifest(&Reference::Digest(manifest)).await.unwrap();
         }
-        other => panic!("the page asks for {other:?}, which this test does not know"),
+        other => panic!("the page has the step {other:?}, which this test does not know"),
     }
 }
 
-/// The page with the output of every command as it is in a store that was treated as it says.
+/// The page, with the output of every command replaced by that in a real store after the same steps.
 async fn followed(document: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let store = Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0;
@@ -109,7 +111,7 @@ async fn followed(document: &str) -> String {
     out
 }
 
-/// Times, random ids and runs differ each time.
+/// Replaces times, random ids and run ids, which differ each time.
 fn masked(text: &str) -> String {
     let mask = |word: &str| {
         let is_time = word.parse::<jiff::Timestamp>().is_ok();
@@ -126,14 +128,14 @@ fn masked(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn who_follows_the_example_finds_what_it_shows() {
+async fn following_the_example_gives_what_it_shows() {
     let document = document();
     let followed = followed(&document).await;
-    let (told, found) = (masked(&document), masked(&followed));
-    for (i, (told, found)) in told.lines().zip(found.lines()).enumerate() {
-        assert_eq!(told, found, "docs/layout.md:{}", i + 1);
+    let (documented, found) = (masked(&document), masked(&followed));
+    for (i, (documented, found)) in documented.lines().zip(found.lines()).enumerate() {
+        assert_eq!(documented, found, "docs/layout.md:{}", i + 1);
     }
-    assert_eq!(told, found);
+    assert_eq!(documented, found);
     assert!(document.matches("\n$ ").count() > 10);
 }
 
@@ -148,7 +150,7 @@ async fn write_what_the_example_shows() {
 }
 
 #[test]
-fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
+fn the_table_of_paths_matches_keys_and_items() {
     let (name, tag): (_, Tag) = (repository(), "1.0".parse().unwrap());
     let digest: Digest = format!("sha256:{}", "ab".repeat(32)).parse().unwrap();
     let referrer: Digest = format!("sha512:{}", "cd".repeat(64)).parse().unwrap();
@@ -157,14 +159,15 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
     let link = Item::Link(name.clone(), digest.clone());
     let revision = Item::Revision(name.clone(), digest.clone());
     let upload = Item::Upload(id).path();
+    let (session, key, user) = (SessionId::of([1; 16]), ApiKeyId::of([2; 8]), UserFile::of("alice"));
     let mut paths = vec![
-        Key::Root.path(),
+        FactKey::Root.path(),
         Item::Blob(digest.clone()).path(),
         link.path(),
         revision.path(),
-        Key::Tag(name.clone(), tag.clone()).path(),
-        Key::Tagged(name.clone(), digest.clone(), tag.clone()).path(),
-        Key::Referrer { repository: name.clone(), subject: digest.clone(), referrer: referrer.clone() }.path(),
+        FactKey::Tag(name.clone(), tag.clone()).path(),
+        FactKey::Tagged(name.clone(), digest.clone(), tag.clone()).path(),
+        FactKey::Referrer { repository: name.clone(), subject: digest.clone(), referrer: referrer.clone() }.path(),
         format!("{upload}/session.json"),
         format!("{upload}/data"),
         format!("{upload}/sealed"),
@@ -173,21 +176,35 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
         dead(revision, Why::Unreferenced),
         dead(Item::Upload(id), Why::Unreferenced),
         dead(Item::Blob(digest.clone()), Why::Damaged),
-        Key::Intent(name.clone(), PushId(run.0)).path(),
-        Key::ExpiredIntent(name.clone(), PushId(run.0)).path(),
-        Key::Deleted(name.clone(), digest.clone()).path(),
-        Key::CollectionReport.path(),
-        Key::CollectionMark.path(),
-        Key::Scrub.path(),
+        FactKey::Intent(name.clone(), PushId(run.0)).path(),
+        FactKey::ExpiredIntent(name.clone(), PushId(run.0)).path(),
+        FactKey::Deleted(name.clone(), digest.clone()).path(),
+        FactKey::Visibility(name.clone()).path(),
+        FactKey::Owner(name.clone()).path(),
+        FactKey::Description(name.clone()).path(),
+        FactKey::OwnImmutable(name.clone()).path(),
+        FactKey::Created(name.clone()).path(),
+        FactKey::Namespace(name.clone()).path(),
+        FactKey::Recorded(name.clone()).path(),
+        FactKey::CollectionReport.path(),
+        FactKey::CollectionMark.path(),
+        FactKey::Scrub.path(),
         "state/collection.lock".to_owned(),
         "state/spare".to_owned(),
         format!("state/instances/{id}"),
         format!("state/aside/{}/{tag}", name.as_str().replace('/', "+")),
-        Key::PullsSince.path(),
-        Key::Pulls(name.clone(), 0xa).path(),
+        FactKey::PullsSince.path(),
+        FactKey::Pulls(name.clone(), 0xa).path(),
         format!("{}/{id}", wharfinger::files::atomic::TEMPORARY),
+        SIGNING_KEY.to_owned(),
+        SESSION_KEY.to_owned(),
+        FactKey::Account(AccountKey::Session(session)).path(),
+        FactKey::Account(AccountKey::ApiKey(key)).path(),
+        FactKey::Account(AccountKey::ApiKeyUse(key)).path(),
+        FactKey::Account(AccountKey::User(user.clone())).path(),
+        FactKey::Account(AccountKey::Tombstone(user)).path(),
     ];
-    // What an empty store has beside the directories of these.
+    // The other files of an empty store.
     let dir = tempfile::tempdir().unwrap();
     Fs::open(dir.path(), Init::EmptyDirectory).unwrap();
     for entry in std::fs::read_dir(dir.path()).unwrap() {
@@ -199,7 +216,7 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
     let document = document();
     let (_, table) = document.split_once("<!-- begin names -->").unwrap();
     let (table, _) = table.split_once("<!-- end names -->").unwrap();
-    let mut told: Vec<String> = table
+    let mut documented: Vec<String> = table
         .lines()
         .filter_map(|row| row.strip_prefix("| `")?.split_once('`'))
         .map(|(pattern, _)| {
@@ -217,12 +234,15 @@ fn the_table_of_names_is_what_keys_and_items_have_as_paths() {
                 ("<why>", "unreferenced"),
                 ("<digit>", "a"),
                 ("<name with +>", "library+hello"),
+                ("<session>", &session.to_string()),
+                ("<key>", &key.to_string()),
+                ("<user>", "alice"),
             ]
             .iter()
             .fold(pattern.to_owned(), |path, (word, text)| path.replace(word, text))
         })
         .collect();
     paths.sort();
-    told.sort();
-    assert_eq!(told, paths);
+    documented.sort();
+    assert_eq!(documented, paths);
 }

@@ -1,8 +1,7 @@
-//! The example of a token service, as registry clients use it. It runs as a program of its own,
-//! with the policy that lies beside it.
+//! The example token service, used as registry clients do. It runs as its own program, with the policy from the same
+//! directory.
 //!
-//! `cargo test` builds it; `cargo test --test token_service` alone does not: then say
-//! `cargo build --example token-service` before.
+//! `cargo test` builds it. Before `cargo test --test token_service` run `cargo build --example token-service`.
 
 #![allow(clippy::unwrap_used, reason = "a helper fails the test it is called by")]
 
@@ -18,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-/// A running service; ended when dropped.
+/// A running service; killed when dropped.
 struct Running {
     child: Child,
     address: String,
@@ -36,7 +35,7 @@ struct Reply {
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent().unwrap().with_file_name("examples").join("token-service");
-    assert!(path.exists(), "{} is not there: cargo build --example token-service", path.display());
+    assert!(path.exists(), "{} does not exist: run cargo build --example token-service", path.display());
     path
 }
 
@@ -91,7 +90,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Sends a request as it stands; each gets a connection of its own.
+    /// Sends a request unchanged, over its own connection.
     fn send(&self, request: &str) -> Reply {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -103,7 +102,7 @@ impl Running {
         Reply { status, head: head.to_ascii_lowercase(), body: serde_json::from_str(body).unwrap_or_default() }
     }
 
-    /// `GET /token` with this query, by `name:password` or by nobody.
+    /// `GET /token` with this query, and with the credentials `name:password` if given.
     fn get(&self, query: &str, credentials: Option<&str>) -> Reply {
         let basic = |given: &str| format!("Authorization: Basic {}\r\n", STANDARD.encode(given));
         let header = credentials.map(basic).unwrap_or_default();
@@ -149,7 +148,7 @@ impl Running {
 }
 
 #[test]
-fn a_login_asks_for_nothing_and_gets_a_token_that_says_who() {
+fn a_login_without_scope_gets_a_token_that_names_the_user() {
     for alg in [Algorithm::EdDSA, Algorithm::ES256] {
         let service = start(alg);
         let query = "account=alice&client_id=docker&offline_token=true";
@@ -197,7 +196,7 @@ fn the_published_key_is_the_one_that_signs() {
 }
 
 #[test]
-fn scopes_come_repeated_or_joined_and_only_what_is_allowed_is_granted() {
+fn repeated_and_joined_scopes_are_granted_as_far_as_allowed() {
     let service = start(Algorithm::EdDSA);
     let alice = Some("alice:alice!");
     let granted = "repository:public/base:pull repository:team-a/app:pull,push";
@@ -206,7 +205,7 @@ fn scopes_come_repeated_or_joined_and_only_what_is_allowed_is_granted() {
     let joined = "scope=repository:team-a/app:push,pull+repository:public/base:pull,push%20repository:private/x:pull";
     assert_eq!(service.access(joined, alice), granted);
     assert_eq!(service.access(joined, Some("bob:bob!")), "repository:public/base:pull repository:team-a/app:pull");
-    // The same repository twice is one entry, with what both asked for.
+    // Two scopes of one repository become one entry with the actions of both.
     let twice = "scope=repository:team-a/app:pull&scope=repository:team-a/app:push";
     assert_eq!(service.access(twice, alice), "repository:team-a/app:pull,push");
     assert_eq!(service.access("scope=repository:private/x:pull", alice), "", "no error, and nothing granted");
@@ -219,7 +218,7 @@ fn scopes_come_repeated_or_joined_and_only_what_is_allowed_is_granted() {
 }
 
 #[test]
-fn scopes_are_read_by_their_first_and_last_colon() {
+fn scopes_are_split_at_their_first_and_last_colon() {
     let service = start(Algorithm::EdDSA);
     let admin = |scope: &str| service.access(&format!("scope={scope}"), Some("admin:admin!"));
     assert_eq!(admin("repository:host.test:5000/app:pull"), "repository:host.test:5000/app:pull");
@@ -231,7 +230,7 @@ fn scopes_are_read_by_their_first_and_last_colon() {
     }
     let alice = |scope: &str| service.access(&format!("scope={scope}"), Some("alice:alice!"));
     assert_eq!(alice("repository:team-a:push"), "repository:team-a:push");
-    // Beside, above and around what she may do.
+    // Names that only resemble the prefix that she may use.
     for denied in ["team-ab/app", "team", "Team-a/app", "team-a/../private", "team-a//app", "team-a/", "/team-a"] {
         assert_eq!(alice(&format!("repository:{denied}:pull,push")), "", "{denied}");
     }
@@ -240,11 +239,11 @@ fn scopes_are_read_by_their_first_and_last_colon() {
 }
 
 #[test]
-fn nobody_gets_what_the_policy_grants_to_anonymous() {
+fn anonymous_callers_get_what_the_policy_grants_them() {
     let service = start(Algorithm::EdDSA);
     let query = "scope=repository:public/base:pull,push&scope=repository:team-a/app:pull";
     assert_eq!(service.access(query, None), "repository:public/base:pull");
-    // As podman says it; an account that nobody proves is nobody's.
+    // As podman sends it. An account without a password is anonymous.
     assert_eq!(service.access(query, Some(":")), "repository:public/base:pull");
     assert_eq!(service.access(&format!("account=alice&{query}"), None), "repository:public/base:pull");
     assert_eq!(service.claims(&service.get(query, None))["sub"], "");
@@ -275,7 +274,7 @@ fn a_wrong_password_is_challenged_and_nothing_secret_is_logged() {
 }
 
 #[test]
-fn what_is_not_offered_or_too_large_is_refused() {
+fn unsupported_and_oversized_requests_are_refused() {
     let service = start(Algorithm::EdDSA);
     let status = |line: &str| service.send(&format!("{line} HTTP/1.1\r\nHost: token.test\r\n\r\n")).status;
     assert_eq!(status("GET /token?service=elsewhere"), 400);
@@ -288,7 +287,7 @@ fn what_is_not_offered_or_too_large_is_refused() {
     let fill = "x".repeat((16 << 10) - form.len());
     assert_eq!(service.post(&format!("{form}{fill}")).status, 200);
     assert_eq!(service.post(&format!("{form}{fill}x")).status, 413);
-    // A whole head below the limit, and one that has reached it and goes on.
+    // A complete head below the limit, and one that exceeds it.
     let (start, end) = ("GET /token?fill=", " HTTP/1.1\r\nHost: token.test\r\n\r\n");
     let fill = "x".repeat((16 << 10) - start.len() - end.len() - 1);
     assert_eq!(service.send(&format!("{start}{fill}{end}")).status, 200);
@@ -296,13 +295,13 @@ fn what_is_not_offered_or_too_large_is_refused() {
 }
 
 #[test]
-fn wrong_files_stop_the_start_and_are_not_quoted() {
+fn invalid_files_prevent_the_start_and_are_not_quoted() {
     let (dir, _) = prepare(Algorithm::EdDSA);
     let refused = |command: &mut Command, why: &str| {
         let Output { status, stderr, .. } = command.output().unwrap();
-        let told = String::from_utf8(stderr).unwrap();
-        assert!(!status.success() && told.contains(why), "{told}");
-        assert!(!told.contains("canary"), "{told}");
+        let reported = String::from_utf8(stderr).unwrap();
+        assert!(!status.success() && reported.contains(why), "{reported}");
+        assert!(!reported.contains("canary"), "{reported}");
     };
     let rules = |prefix: &str, action: &str| {
         let rule = json!({"prefix": prefix, "who": ["alice"], "actions": [action]});

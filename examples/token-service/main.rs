@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// An example of a token service for a container registry.
 #[derive(clap::Parser)]
 #[command(name = "token-service")]
-struct Flags {
+struct ServiceFlags {
     /// Where to listen. Passwords pass here: beyond this machine only behind TLS
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5001")]
     listen: SocketAddr,
@@ -61,10 +61,10 @@ struct Key {
 }
 
 struct Service {
-    flags: Flags,
+    flags: ServiceFlags,
     key: Key,
-    users: policy::Users,
-    policy: policy::Policy,
+    users: policy::PolicyUsers,
+    policy: policy::TokenPolicy,
     /// bcrypt is slow on purpose: it gets half of the cores, however many ask.
     hashing: Arc<Semaphore>,
 }
@@ -218,13 +218,13 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, Refusal> {
 }
 
 async fn run() -> Result<(), String> {
-    let flags = Flags::parse();
+    let flags = ServiceFlags::parse();
     let key = Key::read(&flags.key)?;
     if flags.print_jwks {
         println!("{:#}", key.jwks);
         return Ok(());
     }
-    let (users, policy) = (policy::Users::read(&flags.htpasswd)?, policy::Policy::read(&flags.policy)?);
+    let (users, policy) = (policy::PolicyUsers::read(&flags.htpasswd)?, policy::TokenPolicy::read(&flags.policy)?);
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| format!("{}: {error}", flags.listen))?;
     println!("listening on http://{}", listener.local_addr().map_err(|error| error.to_string())?);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -10,7 +10,7 @@ use std::{
 const MOST_COST: u32 = 14;
 
 /// The users of an htpasswd file.
-pub(crate) struct Users {
+pub(crate) struct PolicyUsers {
     hashes: HashMap<String, String>,
     /// What a stranger's password is held against, so that the time does not tell who exists.
     dummy: String,
@@ -19,15 +19,15 @@ pub(crate) struct Users {
 /// The policy file. What no rule grants is denied.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Policy {
-    rules: Vec<Rule>,
+pub(crate) struct TokenPolicy {
+    rules: Vec<PolicyRule>,
     /// Who may list all repositories.
     catalog: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+struct PolicyRule {
     /// `team` means `team` and all below `team/`, not `teams`; the empty prefix means everything.
     prefix: String,
     /// Names of users, `*` for whoever is logged in, `anonymous` for whoever is not.
@@ -36,13 +36,13 @@ struct Rule {
 }
 
 /// The actions granted, by type and name.
-pub(crate) type Granted<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>;
+pub(crate) type GrantedActions<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>;
 
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-impl Users {
+impl PolicyUsers {
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let (mut hashes, mut most) = (HashMap::new(), 4);
         for (i, line) in read(path)?.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
@@ -72,7 +72,7 @@ impl Users {
     }
 }
 
-impl Policy {
+impl TokenPolicy {
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
         let policy: Self = serde_json::from_str(&read(path)?).map_err(|error| wrong(&error))?;
@@ -91,8 +91,8 @@ impl Policy {
 
     /// Of what is asked for, what this user may do; `None` is nobody. What is denied, and what is no
     /// scope (`type:name:action,action`), is left out: the registry tells the client what it lacks.
-    pub(crate) fn grant<'a>(&'a self, user: Option<&str>, scopes: impl Iterator<Item = &'a str>) -> Granted<'a> {
-        let mut granted = Granted::new();
+    pub(crate) fn grant<'a>(&'a self, user: Option<&str>, scopes: impl Iterator<Item = &'a str>) -> GrantedActions<'a> {
+        let mut granted = GrantedActions::new();
         for scope in scopes {
             // The name may hold a colon of its own (`host:5000/app`): the first and the last divide.
             let Some((kind, rest)) = scope.split_once(':') else { continue };

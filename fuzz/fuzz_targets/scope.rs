@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| wharfinger_fuzz::scope(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_cases::scope(data));

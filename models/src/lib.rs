@@ -1,21 +1,21 @@
-//! Models of Wharfinger's online garbage collection, explored to the last state.
+//! Models of Wharfinger's online garbage collection, explored exhaustively.
 //!
-//! The protocol lets writers push while collections run, without a lock that either waits for: a
-//! writer publishes what it refers to before it looks whether that is there, and a collection moves
-//! what it takes for garbage to a graveyard from where it can come back. Here each is a small state
-//! machine, every system call one step, and [stateright](https://docs.rs/stateright) tries every order
-//! of steps, every death of a process, every crash of the machine. Time gets no credit: lease, settle
-//! and retention are zero, so no order is left out because it would take too long.
+//! The protocol lets writers push while collections run, without a lock that either waits for: a writer publishes what
+//! it refers to before it checks whether that exists, and a collection moves garbage to a graveyard, from where it can
+//! be restored. Here each is a small state machine and every system call is one step.
+//! [stateright](https://docs.rs/stateright) tries every order of steps, every death of a process and every crash of the
+//! machine. The proof does not depend on time: lease, settle and retention are zero, so no order is left out because it
+//! would take too long.
 //!
 //! | module | what you find there |
 //! |---|---|
 //! | [`names`] | the names of a store as sets of bits |
-//! | [`store`] | what there is, what is not seen by all yet or not on the disk yet |
-//! | [`protocol`] | what can be varied: the protocol, and the scene it is played in |
-//! | [`files`] | the protocol on a file system: the state machine and what must hold in it |
+//! | [`store`] | which names exist, and which changes are not visible to all or not on the disk yet |
+//! | [`protocol`] | what can be varied: the protocol, and the scene it runs in |
+//! | [`files`] | the protocol on a file system: the state machine and its properties |
 //! | `writer`, `collector` | its two actors, W1 to W6 and G1 to G5; G6 is in [`files`] |
 //! | [`objects`] | the protocol on an object store without rename |
-//! | [`scenes`] | who plays, with what, within which bounds |
+//! | [`scenes`] | the actors, the items and the bounds |
 //! | [`variants`] | the variants that must hold, and the mutants that must fail |
 //!
 //! README.md has the results.

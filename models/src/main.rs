@@ -1,9 +1,9 @@
 //! Explores the variants and prints their rows of README.md.
 //!
-//! `cargo run -p models --release -- [--large] [--steps] [NAME…]`: `--large` takes the larger bounds,
-//! `--steps` prints each counterexample, names choose variants.
+//! `cargo run -p models --release -- [--large] [--steps] [NAME…]`: `--large` uses the larger bounds, `--steps` prints
+//! each counterexample, names select variants.
 
-use models::variants::{self, Expect};
+use models::variants::{self, ExpectedResult};
 use std::{process::ExitCode, time::Instant};
 
 fn main() -> ExitCode {
@@ -32,13 +32,13 @@ fn main() -> ExitCode {
         }
         if !explored.never.is_empty() {
             println!("never happened: {:?}", explored.never);
-            is_as_expected &= variant.expect != Expect::Holds;
+            is_as_expected &= variant.expect != ExpectedResult::Holds;
         }
         let failed = explored.counterexample.map(|(property, _)| property);
         is_as_expected &= failed
             == match variant.expect {
-                Expect::Holds => None,
-                Expect::Fails(property) => Some(property),
+                ExpectedResult::Holds => None,
+                ExpectedResult::Fails(property) => Some(property),
             };
     }
     if is_as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,4 +1,4 @@
-//! Names of the store as sets of bits: what stands where, and nothing of what is in it.
+//! The names in a store as sets of bits; contents are not modelled.
 
 use std::ops::{BitAnd, BitOr, BitOrAssign, Sub, SubAssign};
 
@@ -17,75 +17,75 @@ const DATA_FROM: usize = TAGS_FROM + ITEMS;
 
 /// A set of names. A set of items is the set of their live names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Names(u64);
+pub struct NameSet(u64);
 
 /// Every live name.
-pub const LIVE: Names = Names::range(0, ITEMS);
+pub const LIVE: NameSet = NameSet::range(0, ITEMS);
 /// Every name in the graveyard.
-pub const GRAVES: Names = Names::range(GRAVES_FROM, ITEMS * RUNS);
+pub const GRAVES: NameSet = NameSet::range(GRAVES_FROM, ITEMS * RUNS);
 /// Every active intent.
-pub const ACTIVE: Names = Names::range(ACTIVE_FROM, WRITERS);
+pub const ACTIVE: NameSet = NameSet::range(ACTIVE_FROM, WRITERS);
 /// Every expired intent.
-pub const EXPIRED: Names = Names::range(EXPIRED_FROM, WRITERS);
+pub const EXPIRED: NameSet = NameSet::range(EXPIRED_FROM, WRITERS);
 /// Every tag.
-pub const TAGS: Names = Names::range(TAGS_FROM, ITEMS);
+pub const TAGS: NameSet = NameSet::range(TAGS_FROM, ITEMS);
 
-/// Where an item is found: `blobs/…`, `_layers/…`, `_manifests/revisions/…`.
-pub const fn live(item: usize) -> Names {
-    Names(1 << item)
+/// The live name of an item: `blobs/…`, `_layers/…`, `_manifests/revisions/…`.
+pub const fn live(item: usize) -> NameSet {
+    NameSet(1 << item)
 }
 
-/// Where a run of a collection moves an item: `graveyard/<run>/…`.
-pub const fn grave(item: usize, run: usize) -> Names {
-    Names(1 << (GRAVES_FROM + run * ITEMS + item))
+/// The name to which a run of a collection moves an item: `graveyard/<run>/…`.
+pub const fn grave(item: usize, run: usize) -> NameSet {
+    NameSet(1 << (GRAVES_FROM + run * ITEMS + item))
 }
 
-/// The intent of a writer's push under way: `_intents/<ulid>`.
-pub const fn active(writer: usize) -> Names {
-    Names(1 << (ACTIVE_FROM + writer))
+/// The intent of a writer's push in progress: `_intents/<ulid>`.
+pub const fn active(writer: usize) -> NameSet {
+    NameSet(1 << (ACTIVE_FROM + writer))
 }
 
 /// The same after it expired: `_intents/expired/<ulid>`.
-pub const fn expired(writer: usize) -> Names {
-    Names(1 << (EXPIRED_FROM + writer))
+pub const fn expired(writer: usize) -> NameSet {
+    NameSet(1 << (EXPIRED_FROM + writer))
 }
 
 /// The tag that points to a manifest.
-pub const fn tag(manifest: usize) -> Names {
-    Names(1 << (TAGS_FROM + manifest))
+pub const fn tag(manifest: usize) -> NameSet {
+    NameSet(1 << (TAGS_FROM + manifest))
 }
 
-/// Not a name: the bytes of an item are whole. All its names lead to the same bytes.
-pub const fn data(item: usize) -> Names {
-    Names(1 << (DATA_FROM + item))
+/// Not a name: the bytes of an item are complete. All its names lead to the same bytes.
+pub const fn data(item: usize) -> NameSet {
+    NameSet(1 << (DATA_FROM + item))
 }
 
 /// Every name of an item in the graveyard.
-pub fn graves_of(item: usize) -> Names {
-    (0..RUNS).fold(Names::default(), |all, run| all | grave(item, run))
+pub fn graves_of(item: usize) -> NameSet {
+    (0..RUNS).fold(NameSet::default(), |all, run| all | grave(item, run))
 }
 
-/// The newest run under which an item lies among these names.
-pub fn newest_grave(item: usize, among: Names) -> Option<usize> {
+/// The newest run with a grave of an item, among these names.
+pub fn newest_grave(item: usize, among: NameSet) -> Option<usize> {
     (0..RUNS).rev().find(|run| among.meets(grave(item, *run)))
 }
 
 /// The item of a live name or of one in the graveyard.
-pub fn item_of(name: Names) -> usize {
+pub fn item_of(name: NameSet) -> usize {
     name.0.trailing_zeros() as usize % ITEMS
 }
 
 /// The writer of an intent, active or expired.
-pub fn writer_of(intent: Names) -> usize {
+pub fn writer_of(intent: NameSet) -> usize {
     (intent.0.trailing_zeros() as usize - ACTIVE_FROM) % WRITERS
 }
 
 /// The manifest of a tag.
-pub fn tagged_by(tag: Names) -> usize {
+pub fn tagged_by(tag: NameSet) -> usize {
     tag.0.trailing_zeros() as usize - TAGS_FROM
 }
 
-impl Names {
+impl NameSet {
     /// No name.
     pub const NONE: Self = Self(0);
 
@@ -98,22 +98,22 @@ impl Names {
         items.iter().fold(Self::NONE, |all, item| all | live(*item))
     }
 
-    /// Whether it is no name at all.
+    /// Whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether both have a name in common.
+    /// Whether both sets have a name in common.
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// Whether all of `other` is in it.
+    /// Whether it contains all of `other`.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Each name alone, lowest first.
+    /// Each name as a set of its own, lowest first.
     pub fn each(self) -> impl Iterator<Item = Self> {
         let mut left = self.0;
         std::iter::from_fn(move || {
@@ -123,40 +123,40 @@ impl Names {
         })
     }
 
-    /// The lowest name alone.
+    /// The lowest name, as a set of its own.
     pub fn first(self) -> Option<Self> {
         self.each().next()
     }
 }
 
-impl BitOr for Names {
+impl BitOr for NameSet {
     type Output = Self;
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
 
-impl BitAnd for Names {
+impl BitAnd for NameSet {
     type Output = Self;
     fn bitand(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 }
 
-impl Sub for Names {
+impl Sub for NameSet {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 }
 
-impl BitOrAssign for Names {
+impl BitOrAssign for NameSet {
     fn bitor_assign(&mut self, other: Self) {
         self.0 |= other.0;
     }
 }
 
-impl SubAssign for Names {
+impl SubAssign for NameSet {
     fn sub_assign(&mut self, other: Self) {
         self.0 &= !other.0;
     }

@@ -1,29 +1,28 @@
 //! The protocol on an object store without rename: one blob, whose bytes lie in generations.
 //!
-//! `blobs/<hex>/<ulid>` is a generation, `condemned/<hex>/<ulid>` the marker that condemns it. What
-//! is present and not marked is usable. Names are never used again. Where only marked generations
-//! are left the store copies one to a fresh generation. Reads and lists are consistent; nothing else
-//! is asked of the store, no conditional writes.
+//! `blobs/<hex>/<ulid>` is a generation, `condemned/<hex>/<ulid>` the marker that condemns it. A generation without a
+//! marker is usable. Names are never reused. If only marked generations are left, the store copies one to a new
+//! generation. Reads and lists are consistent; nothing else is required of the store, no conditional writes.
 //!
-//! Intents go at any moment, and once: that this is safe where nothing is cached is shown by the
-//! model of [`files`](crate::files).
+//! Intents expire at any moment, in one step: the model of [`files`](crate::files) shows that this is safe where
+//! nothing is cached.
 
-use crate::step::{Step, Who};
+use crate::step::{Actor, Step};
 use stateright::{Model, Property};
 
-/// No acknowledged manifest is without a generation of its blob, marked or not.
+/// Every acknowledged manifest has a generation of its blob, marked or not.
 pub const NOT_LOST: &str = crate::files::NOT_LOST;
 
 /// The order in which a writer lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lists {
-    /// What it takes for usable was not condemned yet when it looked.
+    /// A generation that seems usable was not condemned yet when the markers were listed.
     MarkersFirst,
-    /// A generation may be seen, and then both it and its marker be gone.
+    /// A generation may be seen, and then be purged together with its marker.
     GenerationsFirst,
 }
 
-/// What of a condemned generation is removed first.
+/// Which part of a condemned generation is removed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purges {
     /// The bytes.
@@ -34,54 +33,54 @@ pub enum Purges {
 
 /// The state machine.
 #[derive(Clone, Copy, Debug)]
-pub struct Objects {
+pub struct ObjectStoreModel {
     /// W2.
     pub lists: Lists,
     /// G4.
     pub purges: Purges,
-    /// How many writers push, each a manifest of its own.
+    /// How many writers push a manifest of their own.
     pub writers: usize,
     /// How many collections may run at the same time.
     pub collectors: usize,
-    /// How many may run in all.
+    /// How many may run in total.
     pub runs: usize,
-    /// How many generations there may ever be; who needs one more waits for ever.
+    /// How many generations there may ever be; a writer that needs one more waits for ever.
     pub generations: u32,
 }
 
 /// A set of generations.
-type Set = u8;
+type GenerationSet = u8;
 
-/// Where everything stands.
+/// The state of everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
-    present: Set,
-    marked: Set,
-    /// How many generations there were so far.
+pub struct ObjectsState {
+    present: GenerationSet,
+    marked: GenerationSet,
+    /// How many generations were made so far.
     made: u32,
     runs: usize,
-    writers: Vec<Writer>,
-    collectors: Vec<Collector>,
+    writers: Vec<ObjectWriter>,
+    collectors: Vec<ObjectCollector>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Writer {
-    at: At,
+struct ObjectWriter {
+    at: ObjectPosition,
     intent: bool,
     manifest: bool,
     acknowledged: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-enum At {
+enum ObjectPosition {
     #[default]
     Idle,
-    /// W2: lists the first of both.
+    /// W2: lists markers or generations.
     Looks,
-    /// W2: lists the other.
-    LooksOn(Set),
-    /// W2: all it saw was marked; copies the newest.
-    Copies(Set),
+    /// W2: lists the other of the two.
+    LooksOn(GenerationSet),
+    /// W2: everything it saw was marked; copies the newest.
+    Copies(GenerationSet),
     Publishes,
     LooksAgain,
     Answers,
@@ -89,11 +88,11 @@ enum At {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Collector {
+struct ObjectCollector {
     does: Does,
     run: usize,
-    /// Marked when the run began, and not dealt with.
-    entries: Set,
+    /// Generations that were marked when the run began, and not processed yet.
+    entries: GenerationSet,
     needed: bool,
 }
 
@@ -104,117 +103,125 @@ enum Does {
     ListMarkers,
     ListIntents,
     ListManifests,
-    /// G3 or G4, for the first of the entries.
+    /// G3 or G4, for the first entry.
     Tend,
     /// G4: the second half, for this one.
-    Finish(Set),
-    /// G3 and G5 begin alike: what is usable?
+    Finish(GenerationSet),
+    /// G3 and G5 begin by listing what is usable.
     LookForMarkers,
-    LookForGenerations(Set),
+    LookForGenerations(GenerationSet),
     /// G3: copies one of these.
-    Copy(Set),
+    Copy(GenerationSet),
     /// G5: marks the first of these.
-    Mark(Set),
+    Mark(GenerationSet),
 }
 
-/// The lowest of a set.
-fn first(set: Set) -> Set {
+/// The lowest of a set, as a set of its own.
+fn first(set: GenerationSet) -> GenerationSet {
     set & set.wrapping_neg()
 }
 
-impl Objects {
-    /// Puts the blob under a name that never was.
-    fn put(&self, state: &mut State) {
+impl ObjectStoreModel {
+    /// Puts the blob under a new name.
+    fn put(&self, state: &mut ObjectsState) {
         state.present |= 1 << state.made;
         state.made += 1;
     }
 
-    fn has_room(&self, state: &State) -> bool {
+    fn has_room(&self, state: &ObjectsState) -> bool {
         state.made < self.generations
     }
 
-    fn write(&self, from: &State, w: usize, out: &mut Vec<Step<State>>) {
-        let mut step = |does: &'static str, change: &dyn Fn(&mut State, &mut Writer)| {
+    fn write(&self, from: &ObjectsState, w: usize, out: &mut Vec<Step<ObjectsState>>) {
+        let mut step = |does: &'static str, change: &dyn Fn(&mut ObjectsState, &mut ObjectWriter)| {
             let mut next = from.clone();
             let mut writer = next.writers[w];
             change(&mut next, &mut writer);
             next.writers[w] = writer;
-            out.push(Step { who: Who::Writer(w), does, what: None, next });
+            out.push(Step { who: Actor::Writer(w), does, what: None, next });
         };
         let writer = from.writers[w];
         if writer.intent {
             step("loses its intent", &|_, writer| writer.intent = false);
         }
-        if !matches!(writer.at, At::Idle | At::Answered) {
-            step("dies", &|_, writer| writer.at = At::Idle);
+        if !matches!(writer.at, ObjectPosition::Idle | ObjectPosition::Answered) {
+            step("dies", &|_, writer| writer.at = ObjectPosition::Idle);
         }
         match writer.at {
-            At::Idle => {
+            ObjectPosition::Idle => {
                 if self.has_room(from) {
                     step("uploads the blob", &|next, _| self.put(next));
                 }
-                step("declares", &|_, writer| (writer.intent, writer.at) = (true, At::Looks));
+                step("declares", &|_, writer| (writer.intent, writer.at) = (true, ObjectPosition::Looks));
             }
-            At::Looks => match self.lists {
-                Lists::MarkersFirst => step("lists markers", &|next, writer| writer.at = At::LooksOn(next.marked)),
+            ObjectPosition::Looks => match self.lists {
+                Lists::MarkersFirst => {
+                    step("lists markers", &|next, writer| writer.at = ObjectPosition::LooksOn(next.marked))
+                }
                 Lists::GenerationsFirst => {
-                    step("lists generations", &|next, writer| writer.at = At::LooksOn(next.present));
+                    step("lists generations", &|next, writer| writer.at = ObjectPosition::LooksOn(next.present));
                 }
             },
-            At::LooksOn(seen) => {
+            ObjectPosition::LooksOn(seen) => {
                 let (present, marked, does) = match self.lists {
                     Lists::MarkersFirst => (from.present, seen, "lists generations"),
                     Lists::GenerationsFirst => (seen, from.marked, "lists markers"),
                 };
                 step(does, &|_, writer| {
                     writer.at = match (present & !marked != 0, present) {
-                        (true, _) => At::Publishes,
-                        (false, 0) => At::Idle,
-                        (false, some) => At::Copies(some),
+                        (true, _) => ObjectPosition::Publishes,
+                        (false, 0) => ObjectPosition::Idle,
+                        (false, some) => ObjectPosition::Copies(some),
                     };
-                    writer.intent &= writer.at != At::Idle;
+                    writer.intent &= writer.at != ObjectPosition::Idle;
                 });
             }
-            At::Copies(seen) if from.present & seen == 0 => step("finds nothing to copy", &|_, w| w.at = At::Looks),
-            At::Copies(_) => {
+            ObjectPosition::Copies(seen) if from.present & seen == 0 => {
+                step("finds nothing to copy", &|_, w| w.at = ObjectPosition::Looks)
+            }
+            ObjectPosition::Copies(_) => {
                 if self.has_room(from) {
                     step("copies a condemned generation", &|next, writer| {
                         self.put(next);
-                        writer.at = At::Publishes;
+                        writer.at = ObjectPosition::Publishes;
                     });
                 }
             }
-            At::Publishes => step("publishes", &|_, writer| (writer.manifest, writer.at) = (true, At::LooksAgain)),
-            At::LooksAgain => step("looks for its intent", &|_, writer| {
-                writer.at = if writer.intent { At::Answers } else { At::Looks };
+            ObjectPosition::Publishes => {
+                step("publishes", &|_, writer| (writer.manifest, writer.at) = (true, ObjectPosition::LooksAgain))
+            }
+            ObjectPosition::LooksAgain => step("looks for its intent", &|_, writer| {
+                writer.at = if writer.intent { ObjectPosition::Answers } else { ObjectPosition::Looks };
                 writer.intent = true;
             }),
-            At::Answers => step("answers 201", &|_, w| (w.acknowledged, w.at) = (true, At::Answered)),
-            At::Answered => step("is asked to delete", &|_, writer| {
-                *writer = Writer { intent: writer.intent, ..Writer::default() };
+            ObjectPosition::Answers => {
+                step("answers 201", &|_, w| (w.acknowledged, w.at) = (true, ObjectPosition::Answered))
+            }
+            ObjectPosition::Answered => step("is asked to delete", &|_, writer| {
+                *writer = ObjectWriter { intent: writer.intent, ..ObjectWriter::default() };
             }),
         }
     }
 
-    fn collect(&self, from: &State, c: usize, out: &mut Vec<Step<State>>) {
+    fn collect(&self, from: &ObjectsState, c: usize, out: &mut Vec<Step<ObjectsState>>) {
         let collector = from.collectors[c];
         let run = if collector.does == Does::Rest { from.runs } else { collector.run };
-        let mut step = |does: &'static str, change: &dyn Fn(&mut State, &mut Collector)| {
+        let mut step = |does: &'static str, change: &dyn Fn(&mut ObjectsState, &mut ObjectCollector)| {
             let mut next = from.clone();
             let mut collector = next.collectors[c];
             change(&mut next, &mut collector);
             next.collectors[c] = collector;
             next.collectors.sort_unstable();
-            out.push(Step { who: Who::Run(run), does, what: None, next });
+            out.push(Step { who: Actor::Run(run), does, what: None, next });
         };
         if collector.does != Does::Rest {
-            step("dies", &|_, collector| *collector = Collector::default());
+            step("dies", &|_, collector| *collector = ObjectCollector::default());
         }
-        let needs = |is_root: fn(&Writer) -> bool| from.writers.iter().any(is_root);
+        let needs = |is_root: fn(&ObjectWriter) -> bool| from.writers.iter().any(is_root);
         match collector.does {
             Does::Rest if from.runs == self.runs => {}
             Does::Rest => step("begins", &|next, collector| {
-                *collector = Collector { does: Does::ListMarkers, run, ..Collector::default() };
+                *collector = ObjectCollector { does: Does::ListMarkers, run, ..ObjectCollector::default() };
                 next.runs += 1;
             }),
             Does::ListMarkers => step("lists markers", &|next, collector| {
@@ -229,7 +236,7 @@ impl Objects {
                     (_, true) | (0, false) => Does::LookForMarkers,
                     _ => Does::Tend,
                 };
-                collector.entries &= if collector.needed { 0 } else { Set::MAX };
+                collector.entries &= if collector.needed { 0 } else { GenerationSet::MAX };
             }),
             Does::Tend => {
                 let entry = first(collector.entries);
@@ -269,11 +276,11 @@ impl Objects {
             }),
             Does::Copy(seen) => {
                 if from.present & seen == 0 {
-                    step("finds nothing to copy", &|_, collector| *collector = Collector::default());
+                    step("finds nothing to copy", &|_, collector| *collector = ObjectCollector::default());
                 } else if self.has_room(from) {
                     step("copies a condemned generation", &|next, collector| {
                         self.put(next);
-                        *collector = Collector::default();
+                        *collector = ObjectCollector::default();
                     });
                 }
             }
@@ -287,8 +294,8 @@ impl Objects {
     }
 }
 
-impl Collector {
-    fn pass(&mut self, entry: Set) {
+impl ObjectCollector {
+    fn pass(&mut self, entry: GenerationSet) {
         self.entries &= !entry;
         self.does = if self.entries == 0 { Does::LookForMarkers } else { Does::Tend };
     }
@@ -301,22 +308,22 @@ impl Collector {
     }
 }
 
-impl Model for Objects {
-    type State = State;
-    type Action = Step<State>;
+impl Model for ObjectStoreModel {
+    type State = ObjectsState;
+    type Action = Step<ObjectsState>;
 
-    fn init_states(&self) -> Vec<State> {
-        vec![State {
+    fn init_states(&self) -> Vec<ObjectsState> {
+        vec![ObjectsState {
             present: 1,
             marked: 0,
             made: 1,
             runs: 0,
-            writers: vec![Writer::default(); self.writers],
-            collectors: vec![Collector::default(); self.collectors],
+            writers: vec![ObjectWriter::default(); self.writers],
+            collectors: vec![ObjectCollector::default(); self.collectors],
         }]
     }
 
-    fn actions(&self, from: &State, out: &mut Vec<Step<State>>) {
+    fn actions(&self, from: &ObjectsState, out: &mut Vec<Step<ObjectsState>>) {
         (0..self.writers).for_each(|w| self.write(from, w, out));
         for c in 0..self.collectors {
             if c == 0 || from.collectors[c] != from.collectors[c - 1] {
@@ -325,22 +332,22 @@ impl Model for Objects {
         }
     }
 
-    fn next_state(&self, _: &State, step: Step<State>) -> Option<State> {
+    fn next_state(&self, _: &ObjectsState, step: Step<ObjectsState>) -> Option<ObjectsState> {
         Some(step.next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always(NOT_LOST, |_, state: &State| {
+            Property::always(NOT_LOST, |_, state: &ObjectsState| {
                 state.present != 0 || !state.writers.iter().any(|writer| writer.acknowledged)
             }),
-            Property::sometimes(crate::files::SOME_ACKNOWLEDGED, |_, state: &State| {
+            Property::sometimes(crate::files::SOME_ACKNOWLEDGED, |_, state: &ObjectsState| {
                 state.writers.iter().any(|writer| writer.acknowledged)
             }),
-            Property::sometimes(crate::files::SOME_RESTORED, |_, state: &State| {
+            Property::sometimes(crate::files::SOME_RESTORED, |_, state: &ObjectsState| {
                 state.made > 1 && state.marked != 0 && state.present & !state.marked != 0
             }),
-            Property::sometimes(crate::files::SOME_PURGED, |_, state: &State| state.present & 1 == 0),
+            Property::sometimes(crate::files::SOME_PURGED, |_, state: &ObjectsState| state.present & 1 == 0),
         ]
     }
 }

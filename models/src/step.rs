@@ -1,24 +1,24 @@
-//! A step of a state machine: who does what, and the state it leads to.
+//! A step of a state machine: who takes it, what they do, and the new state.
 
 use std::fmt;
 
-/// Who does a step.
+/// Who takes a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum Actor {
     /// A writer.
     Writer(usize),
     /// A run of a collection.
     Run(usize),
-    /// Whatever tidies intents.
+    /// The tidying of intents.
     Tidying,
-    /// The world.
+    /// The environment: caches and crashes.
     World,
 }
 
 /// One step.
 #[derive(Clone, PartialEq)]
 pub struct Step<S> {
-    pub(crate) who: Who,
+    pub(crate) who: Actor,
     pub(crate) does: &'static str,
     pub(crate) what: Option<&'static str>,
     pub(crate) next: S,
@@ -27,10 +27,10 @@ pub struct Step<S> {
 impl<S> fmt::Debug for Step<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.who {
-            Who::Writer(n) => write!(f, "writer {n} ")?,
-            Who::Run(n) => write!(f, "collection {n} ")?,
-            Who::Tidying => write!(f, "tidying ")?,
-            Who::World => {}
+            Actor::Writer(n) => write!(f, "writer {n} ")?,
+            Actor::Run(n) => write!(f, "collection {n} ")?,
+            Actor::Tidying => write!(f, "tidying ")?,
+            Actor::World => {}
         }
         f.write_str(self.does)?;
         self.what.map_or(Ok(()), |what| write!(f, " {what}"))

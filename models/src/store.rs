@@ -1,74 +1,72 @@
-//! The store: which names there are now, and what changed so lately that it is not certain yet.
+//! The store: which names exist now, and which recent changes are not certain yet.
 //!
-//! The same list of recent changes serves two worlds. Where hosts cache names and directories, a
-//! recent change is one that a reader may not see yet. Where machines crash, it is one that is not
-//! on the disk yet. Where neither happens the list stays empty.
+//! The same list of recent changes models two things. With caches, a reader may not see a recent change yet. With
+//! crashes, a recent change is not on the disk yet. Without either, the list stays empty.
 
-use crate::names::{ACTIVE, EXPIRED, Names};
+use crate::names::{ACTIVE, EXPIRED, NameSet};
 
 /// What is uncertain about a recent change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recent {
+pub enum Uncertainty {
     /// Nothing: everybody sees it at once, and machines do not crash.
     Certain,
-    /// Readers may see a directory as it was before it, until it settles; changes settle in the
-    /// order they were made. At most so many are unsettled at a time.
+    /// Readers may see a directory as it was before the change, until it settles; changes settle in the order in which
+    /// they were made. At most this many are unsettled at a time.
     Unseen(usize),
-    /// A crash of the machine may undo it, each alone, until its directory is synced.
+    /// A crash of the machine may undo the change, independently of others, until its directory is synced.
     Unsynced,
 }
 
-/// One change. A rename is one change of two names and never half undone: file systems with a
-/// journal keep that promise.
+/// One change. A rename changes two names and is never half undone: file systems with a journal keep that promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Change {
-    added: Names,
-    removed: Names,
-    /// Somebody waits a second time for these, from when the first wait was over.
-    waited_for: Names,
+struct RecentChange {
+    added: NameSet,
+    removed: NameSet,
+    /// Names that have to settle a second time, after the first wait was over.
+    waited_for: NameSet,
 }
 
-/// The names, and the recent changes, oldest first.
+/// The names that exist, and the recent changes, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Store {
-    /// What there is.
-    pub names: Names,
-    recent: Vec<Change>,
+pub struct ModelStore {
+    /// The names that exist.
+    pub names: NameSet,
+    recent: Vec<RecentChange>,
 }
 
-impl Store {
-    /// A store in which nothing happened lately.
-    pub fn new(names: Names) -> Self {
+impl ModelStore {
+    /// A store without recent changes.
+    pub fn new(names: NameSet) -> Self {
         Self { names, recent: Vec::new() }
     }
 
     /// Adds and removes names in one step.
-    pub fn change(&mut self, recent: Recent, added: Names, removed: Names) {
-        // Another intent that expires under the same bit has its own wait.
+    pub fn change(&mut self, recent: Uncertainty, added: NameSet, removed: NameSet) {
+        // Another intent that expires in the same bit has its own wait.
         let (added, removed) = (added - (self.names - EXPIRED), removed & self.names);
         self.names = (self.names - removed) | added;
-        // Intents are never synced: a crash takes any of them, see `crash`.
+        // Intents are never synced: a crash loses any of them, see `crash`.
         let (added, removed) = match recent {
-            Recent::Certain => return,
-            Recent::Unseen(_) => (added, removed),
-            Recent::Unsynced => (added - (ACTIVE | EXPIRED), removed - (ACTIVE | EXPIRED)),
+            Uncertainty::Certain => return,
+            Uncertainty::Unseen(_) => (added, removed),
+            Uncertainty::Unsynced => (added - (ACTIVE | EXPIRED), removed - (ACTIVE | EXPIRED)),
         };
         if !(added | removed).is_empty() {
-            self.recent.push(Change { added, removed, waited_for: Names::NONE });
+            self.recent.push(RecentChange { added, removed, waited_for: NameSet::NONE });
         }
     }
 
-    /// How many changes are recent.
+    /// The number of recent changes.
     pub fn recent(&self) -> usize {
         self.recent.len()
     }
 
-    /// What a reader may see of a directory: all of it as it was at one moment since the oldest
-    /// recent change. Each view once.
-    pub fn views(&self, recent: Recent, directory: Names) -> Vec<Names> {
+    /// How a reader may see a directory: all of it as it was at one moment since the oldest recent change. Each view
+    /// once.
+    pub fn views(&self, recent: Uncertainty, directory: NameSet) -> Vec<NameSet> {
         let mut names = self.names;
         let mut views = vec![names & directory];
-        if !matches!(recent, Recent::Unseen(_)) {
+        if !matches!(recent, Uncertainty::Unseen(_)) {
             return views;
         }
         for change in self.recent.iter().rev() {
@@ -80,27 +78,25 @@ impl Store {
         views
     }
 
-    /// The oldest change is now seen by everybody. Of what it added, `twice` is to be waited for
-    /// once more.
-    pub fn settle(&mut self, twice: Names) {
+    /// Makes the oldest change visible to everybody. Of the names it added, those in `twice` have to settle once more.
+    pub fn settle(&mut self, twice: NameSet) {
         let oldest = self.recent.remove(0);
         let waited_for = oldest.added & twice;
         if !waited_for.is_empty() {
-            self.recent.push(Change { added: Names::NONE, removed: Names::NONE, waited_for });
+            self.recent.push(RecentChange { added: NameSet::NONE, removed: NameSet::NONE, waited_for });
         }
     }
 
-    /// Of these names, those whose change everybody has seen, and waited for twice where that is
-    /// asked for.
-    pub fn settled(&self, recent: Recent, names: Names) -> Names {
-        if !matches!(recent, Recent::Unseen(_)) {
+    /// Those of these names that everybody has seen and that have settled twice where required.
+    pub fn settled(&self, recent: Uncertainty, names: NameSet) -> NameSet {
+        if !matches!(recent, Uncertainty::Unseen(_)) {
             return names;
         }
         self.recent.iter().fold(names, |left, change| left - (change.added | change.removed | change.waited_for))
     }
 
-    /// Syncs the directory of a name, and with it what the state of that name depends on.
-    pub fn sync(&mut self, name: Names) {
+    /// Syncs the directory of a name, and everything that the name's state depends on.
+    pub fn sync(&mut self, name: NameSet) {
         let mut touched = name;
         let mut left = Vec::new();
         for change in self.recent.drain(..).rev() {
@@ -114,8 +110,8 @@ impl Store {
         self.recent = left;
     }
 
-    /// What may be left after the machine crashed: any subset of the recent changes and of the
-    /// intents. Each outcome once.
+    /// What may be left after a crash of the machine: any subset of the recent changes and of the intents. Each outcome
+    /// once.
     pub fn crash(&self) -> Vec<Self> {
         let intents = self.names & (ACTIVE | EXPIRED);
         let mut before = self.names - intents;
@@ -126,7 +122,7 @@ impl Store {
         for change in &self.recent {
             for i in 0..outcomes.len() {
                 let names = outcomes[i];
-                // A rename of what is not there happened to nothing.
+                // Renaming a name that does not exist changes nothing.
                 if names.has(change.removed) {
                     let after = (names - change.removed) | change.added;
                     if !outcomes.contains(&after) {

@@ -1,12 +1,11 @@
-//! A variant of the protocol: how it is explored, and what comes of it. Which there are stands in
-//! `catalog` and `large`.
+//! A variant of the protocol: how it is explored, and the result. `catalog` and `large` list the variants.
 
 mod catalog;
 mod large;
 
 use crate::{
-    files::{Files, NOT_DANGLING, NOT_LEAKED},
-    objects::Objects,
+    files::{FilesModel, NOT_DANGLING, NOT_LEAKED},
+    objects::ObjectStoreModel,
     protocol::{Protocol, Scene},
 };
 pub use catalog::all;
@@ -14,9 +13,9 @@ pub use large::large;
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 use std::{collections::BTreeSet, fmt::Debug, hash::Hash};
 
-/// What must come of a variant.
+/// The expected result of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
+pub enum ExpectedResult {
     /// All states are explored and every property holds.
     Holds,
     /// This property fails.
@@ -25,9 +24,9 @@ pub enum Expect {
 
 /// What is explored.
 #[derive(Clone, Debug)]
-enum Machine {
+enum ModelKind {
     Files(Scene, Protocol),
-    Objects(Objects),
+    Objects(ObjectStoreModel),
 }
 
 /// One variant.
@@ -35,31 +34,31 @@ enum Machine {
 pub struct Variant {
     /// Its name.
     pub name: &'static str,
-    /// What is different, and who plays.
+    /// How it differs, and its scene.
     pub about: &'static str,
     /// What must come of it.
-    pub expect: Expect,
-    machine: Machine,
+    pub expect: ExpectedResult,
+    machine: ModelKind,
 }
 
-/// What came of a variant.
+/// The result of a variant.
 #[derive(Clone, Debug)]
 pub struct Explored {
-    /// Different states met.
+    /// The number of different states.
     pub states: usize,
-    /// The steps to the failure that was expected, or to one that was not.
+    /// The steps to the failure, expected or not.
     pub counterexample: Option<(&'static str, Vec<String>)>,
-    /// What never happened though it should be possible: the model would be empty.
+    /// What never happened although it should be possible: the model would prove nothing.
     pub never: Vec<&'static str>,
 }
 
 impl Variant {
-    /// Explores it: to the first failure, or to the end. One thread, so that the result is the
-    /// same every time and a counterexample among the shortest.
+    /// Explores the variant to the first failure, or completely. One thread, so that the result is always the same and
+    /// a counterexample is among the shortest.
     pub fn explore(&self) -> Explored {
         match &self.machine {
-            Machine::Files(scene, protocol) => self.explore_model(Files::new(scene.clone(), *protocol)),
-            Machine::Objects(objects) => self.explore_model(*objects),
+            ModelKind::Files(scene, protocol) => self.explore_model(FilesModel::new(scene.clone(), *protocol)),
+            ModelKind::Objects(objects) => self.explore_model(*objects),
         }
     }
 
@@ -70,8 +69,8 @@ impl Variant {
         M::Action: Clone + PartialEq + Debug,
     {
         let finish = match self.expect {
-            Expect::Holds => HasDiscoveries::AnyFailures,
-            Expect::Fails(property) => HasDiscoveries::AllOf(BTreeSet::from([property])),
+            ExpectedResult::Holds => HasDiscoveries::AnyFailures,
+            ExpectedResult::Fails(property) => HasDiscoveries::AllOf(BTreeSet::from([property])),
         };
         let checker = model.checker().finish_when(finish).spawn_bfs().join();
         let mut discoveries = checker.discoveries();
@@ -80,9 +79,9 @@ impl Variant {
             let discovery = discoveries.remove(property.name);
             match (property.expectation, discovery) {
                 (Expectation::Sometimes, None) => never.push(property.name),
-                (Expectation::Always, Some(path)) if self.expect != Expect::Holds || failed.is_none() => {
+                (Expectation::Always, Some(path)) if self.expect != ExpectedResult::Holds || failed.is_none() => {
                     let steps = path.into_actions().iter().map(|step| format!("{step:?}")).collect();
-                    if self.expect == Expect::Fails(property.name) || self.expect == Expect::Holds {
+                    if self.expect == ExpectedResult::Fails(property.name) || self.expect == ExpectedResult::Holds {
                         failed = Some((property.name, steps));
                     }
                 }

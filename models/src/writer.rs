@@ -1,31 +1,31 @@
 //! A writer: one push of a manifest, from the client's uploads to the answer (W1 to W6).
 
 use crate::{
-    files::{State, Steps},
-    names::{Names, active, data, grave, graves_of, item_of, live, newest_grave, tag},
-    protocol::{Declares, Kind, Links, LooksAgain, Restores, Synced},
-    step::Who,
+    files::{FilesState, Steps},
+    names::{NameSet, active, data, grave, graves_of, item_of, live, newest_grave, tag},
+    protocol::{Declares, LooksAgain, RestorableLinks, Restores, SceneItemKind, Synced},
+    step::Actor,
 };
 
-/// Where a push stands.
+/// The position of a push.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum At {
-    /// The client has not sent the manifest, or was answered an error, or the process died.
+pub(crate) enum WriterPosition {
+    /// The client has not sent the manifest, or got an error, or the process died.
     #[default]
     Idle,
-    /// An uploaded item has its name, which is not synced.
+    /// An uploaded item has a name that is not synced yet.
     Uploaded(usize),
-    /// W1 comes next, once more.
+    /// W1 comes next, again.
     Declare,
-    /// W2: looks for an item in its place.
+    /// W2: looks for a live item.
     Look(usize),
-    /// W2: it was not there, looks in the graveyard.
+    /// W2: the item is not live; looks in the graveyard.
     Dig(usize),
-    /// W2: saw it under this run.
+    /// W2: found it in the grave of this run.
     Restore(usize, usize),
-    /// W2: it was in no grave; somebody may have brought it back.
+    /// W2: found no grave; another actor may have restored the item.
     LookOnce(usize),
-    /// W3: syncs what it found or brought back.
+    /// W3: syncs what it found or restored.
     Sync(usize),
     /// The intent is published only now.
     DeclareLate,
@@ -45,14 +45,14 @@ pub(crate) enum At {
     LookAgainAfterTag,
     /// W6.
     Answer,
-    /// The intent goes.
+    /// Removes the intent.
     Withdraw,
     /// The client has its answer.
     Answered,
 }
 
-impl At {
-    /// Whether the tag was put, and the push not answered yet.
+impl WriterPosition {
+    /// Whether the tag was put and the push was not answered yet.
     pub(crate) fn has_tagged(self) -> bool {
         matches!(self, Self::SyncTag | Self::SyncManifestLate | Self::LookAgainAfterTag | Self::Answer)
     }
@@ -73,9 +73,9 @@ impl At {
 
 /// One writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Writer {
-    pub(crate) at: At,
-    /// Somebody deleted the manifest since it was published: nothing is promised.
+pub(crate) struct PushingWriter {
+    pub(crate) at: WriterPosition,
+    /// The manifest was deleted since it was published, so nothing is promised about it.
     pub(crate) void: bool,
 }
 
@@ -83,36 +83,36 @@ pub(crate) struct Writer {
 pub(crate) fn steps(steps: &mut Steps<'_>, w: usize) {
     let (model, from) = (steps.model, steps.from);
     let protocol = &model.protocol;
-    let (who, push, names) = (Who::Writer(w), model.scene.pushes[w], from.store.names);
+    let (who, push, names) = (Actor::Writer(w), model.scene.pushes[w], from.store.names);
     let manifest = push.manifest;
     let refers = model.scene.items[manifest].refers;
     let at = from.writers[w].at;
 
     let after = |item: usize| match refers.each().map(item_of).find(|next| *next > item) {
-        Some(next) => At::Look(next),
-        None if protocol.declares == Declares::AfterLooking => At::DeclareLate,
-        None => At::Publish,
+        Some(next) => WriterPosition::Look(next),
+        None if protocol.declares == Declares::AfterLooking => WriterPosition::DeclareLate,
+        None => WriterPosition::Publish,
     };
-    let first = refers.first().map_or(At::Publish, |name| At::Look(item_of(name)));
+    let first = refers.first().map_or(WriterPosition::Publish, |name| WriterPosition::Look(item_of(name)));
     let seen = |item: usize, sync: Synced| match model.crashes() && !protocol.without.contains(&sync) {
-        true => At::Sync(item),
+        true => WriterPosition::Sync(item),
         false => after(item),
     };
-    let go = move |next: &mut State, at: At| next.writers[w].at = at;
+    let go = move |next: &mut FilesState, at: WriterPosition| next.writers[w].at = at;
 
-    if !matches!(at, At::Idle | At::Answered) {
-        steps.step(who, "dies", None, |next, _| next.writers[w] = Writer::default());
+    if !matches!(at, WriterPosition::Idle | WriterPosition::Answered) {
+        steps.step(who, "dies", None, |next, _| next.writers[w] = PushingWriter::default());
     }
     match at {
-        At::Idle => {
+        WriterPosition::Idle => {
             for item in (push.uploads - names).each().map(item_of) {
                 steps.step(who, "uploads", Some(item), |next, change| {
                     if model.crashes() {
                         upload(next, change, item, protocol.without);
                         let is_synced = !protocol.without.contains(&Synced::Uploaded);
-                        go(next, if is_synced { At::Uploaded(item) } else { At::Idle });
+                        go(next, if is_synced { WriterPosition::Uploaded(item) } else { WriterPosition::Idle });
                     } else {
-                        change(&mut next.store, live(item), Names::NONE);
+                        change(&mut next.store, live(item), NameSet::NONE);
                     }
                     next.had |= live(item);
                 });
@@ -121,184 +121,207 @@ pub(crate) fn steps(steps: &mut Steps<'_>, w: usize) {
                 steps.step(who, "begins to push", Some(manifest), |next, _| go(next, first));
             } else {
                 steps.step(who, "declares", Some(manifest), |next, change| {
-                    change(&mut next.store, active(w), Names::NONE);
+                    change(&mut next.store, active(w), NameSet::NONE);
                     go(next, first);
                 });
             }
         }
-        At::Uploaded(item) => steps.step(who, "syncs", Some(item), |next, _| {
+        WriterPosition::Uploaded(item) => steps.step(who, "syncs", Some(item), |next, _| {
             next.store.sync(live(item));
-            go(next, At::Idle);
+            go(next, WriterPosition::Idle);
         }),
-        At::Declare => steps.step(who, "declares again", Some(manifest), |next, change| {
-            change(&mut next.store, active(w), Names::NONE);
+        WriterPosition::Declare => steps.step(who, "declares again", Some(manifest), |next, change| {
+            change(&mut next.store, active(w), NameSet::NONE);
             go(next, first);
         }),
-        At::Look(item) => {
+        WriterPosition::Look(item) => {
             for view in from.store.views(model.scene.recent, live(item)) {
                 match view.is_empty() {
                     false => steps.step(who, "finds", Some(item), |next, _| go(next, seen(item, Synced::Found))),
-                    true => steps.step(who, "does not find", Some(item), |next, _| go(next, At::Dig(item))),
+                    true => steps.step(who, "does not find", Some(item), |next, _| go(next, WriterPosition::Dig(item))),
                 }
             }
         }
-        At::Dig(item) => {
+        WriterPosition::Dig(item) => {
             for view in from.store.views(model.scene.recent, graves_of(item)) {
                 match newest_grave(item, view) {
                     Some(run) => steps.step(who, "sees in the graveyard", Some(item), |next, _| {
-                        go(next, At::Restore(item, run));
+                        go(next, WriterPosition::Restore(item, run));
                     }),
-                    None => steps.step(who, "finds no grave of", Some(item), |next, _| go(next, At::LookOnce(item))),
+                    None => steps
+                        .step(who, "finds no grave of", Some(item), |next, _| go(next, WriterPosition::LookOnce(item))),
                 }
             }
         }
-        At::Restore(item, run) => match names.meets(grave(item, run)) {
+        WriterPosition::Restore(item, run) => match names.meets(grave(item, run)) {
             true => steps.step(who, "brings back", Some(item), |next, change| {
                 let gone = match protocol.restores == Restores::ByRename && !names.meets(live(item)) {
                     true => grave(item, run),
-                    false => Names::NONE,
+                    false => NameSet::NONE,
                 };
                 change(&mut next.store, live(item), gone);
                 go(next, seen(item, Synced::Restored));
             }),
-            false => steps.step(who, "comes too late for the grave of", Some(item), |next, _| go(next, At::Dig(item))),
+            false => steps.step(who, "comes too late for the grave of", Some(item), |next, _| {
+                go(next, WriterPosition::Dig(item))
+            }),
         },
-        At::LookOnce(item) => {
+        WriterPosition::LookOnce(item) => {
             for view in from.store.views(model.scene.recent, live(item)) {
                 if !view.is_empty() {
                     steps.step(who, "finds at last", Some(item), |next, _| go(next, seen(item, Synced::Found)));
-                } else if let Kind::Link(blob) = model.scene.items[item].kind
-                    && protocol.links == Links::AnyOfABlobThatIsThere
+                } else if let SceneItemKind::Link(blob) = model.scene.items[item].kind
+                    && protocol.links == RestorableLinks::AnyWithABlob
                     && names.meets(live(blob) | graves_of(blob))
                 {
                     steps.step(who, "gives itself", Some(item), |next, change| {
-                        change(&mut next.store, live(item), Names::NONE);
+                        change(&mut next.store, live(item), NameSet::NONE);
                         go(next, after(item));
                     });
                 } else {
-                    steps.step(who, "is refused for want of", Some(item), |next, change| {
-                        change(&mut next.store, Names::NONE, active(w));
-                        next.writers[w] = Writer::default();
+                    steps.step(who, "is refused because of the missing", Some(item), |next, change| {
+                        change(&mut next.store, NameSet::NONE, active(w));
+                        next.writers[w] = PushingWriter::default();
                     });
                 }
             }
         }
-        At::Sync(item) => steps.step(who, "syncs", Some(item), |next, _| {
+        WriterPosition::Sync(item) => steps.step(who, "syncs", Some(item), |next, _| {
             next.store.sync(live(item));
             go(next, after(item));
         }),
-        At::DeclareLate => steps.step(who, "declares only now", Some(manifest), |next, change| {
-            change(&mut next.store, active(w), Names::NONE);
-            go(next, At::Publish);
-        }),
-        At::Publish => steps.step(who, "publishes", Some(manifest), |next, change| {
-            let bytes = if model.crashes() { data(manifest) } else { Names::NONE };
-            // The bytes were synced before the name, so whoever sees the name can have them.
+        WriterPosition::DeclareLate => {
+            steps.step(who, "publishes its intent only now", Some(manifest), |next, change| {
+                change(&mut next.store, active(w), NameSet::NONE);
+                go(next, WriterPosition::Publish);
+            })
+        }
+        WriterPosition::Publish => steps.step(who, "publishes", Some(manifest), |next, change| {
+            let bytes = if model.crashes() { data(manifest) } else { NameSet::NONE };
+            // The bytes were synced before the name, so a reader who sees the name can read them.
             next.store.names |= bytes;
-            change(&mut next.store, live(manifest), Names::NONE);
+            change(&mut next.store, live(manifest), NameSet::NONE);
             next.writers[w].void = false;
             let is_synced =
                 model.crashes() && protocol.manifest_before_tag && !protocol.without.contains(&Synced::Manifest);
-            go(next, if is_synced { At::SyncManifest } else { looks_again(protocol.looks_again, push.tags) });
+            go(
+                next,
+                if is_synced { WriterPosition::SyncManifest } else { looks_again(protocol.looks_again, push.tags) },
+            );
         }),
-        At::SyncManifest => steps.step(who, "syncs", Some(manifest), |next, _| {
+        WriterPosition::SyncManifest => steps.step(who, "syncs", Some(manifest), |next, _| {
             next.store.sync(live(manifest));
             go(next, looks_again(protocol.looks_again, push.tags));
         }),
-        At::LookAgain => {
+        WriterPosition::LookAgain => {
             for view in from.store.views(model.scene.recent, active(w)) {
                 match view.is_empty() {
                     false => steps.step(who, "finds its intent active", None, |next, _| go(next, tags(push.tags))),
-                    true => steps.step(who, "finds its intent expired", None, |next, _| go(next, At::Declare)),
+                    true => {
+                        steps.step(who, "finds its intent expired", None, |next, _| go(next, WriterPosition::Declare))
+                    }
                 }
             }
         }
-        At::Tag => steps.step(who, "tags", Some(manifest), |next, change| {
-            change(&mut next.store, tag(manifest), Names::NONE);
+        WriterPosition::Tag => steps.step(who, "tags", Some(manifest), |next, change| {
+            change(&mut next.store, tag(manifest), NameSet::NONE);
             next.attached -= tag(manifest);
             next.answered -= tag(manifest);
             next.writers[w].void &= !model.scene.attached;
             let is_synced = model.crashes() && !protocol.without.contains(&Synced::Tag);
-            go(next, if is_synced { At::SyncTag } else { after_tag(protocol.looks_again) });
+            go(next, if is_synced { WriterPosition::SyncTag } else { after_tag(protocol.looks_again) });
         }),
-        At::SyncTag => steps.step(who, "syncs the tag of", Some(manifest), |next, _| {
+        WriterPosition::SyncTag => steps.step(who, "syncs the tag of", Some(manifest), |next, _| {
             next.store.sync(tag(manifest));
-            go(next, if protocol.manifest_before_tag { after_tag(protocol.looks_again) } else { At::SyncManifestLate });
+            go(
+                next,
+                if protocol.manifest_before_tag {
+                    after_tag(protocol.looks_again)
+                } else {
+                    WriterPosition::SyncManifestLate
+                },
+            );
         }),
-        At::SyncManifestLate => steps.step(who, "syncs", Some(manifest), |next, _| {
+        WriterPosition::SyncManifestLate => steps.step(who, "syncs", Some(manifest), |next, _| {
             next.store.sync(live(manifest));
             go(next, after_tag(protocol.looks_again));
         }),
-        At::LookAgainAfterTag => {
+        WriterPosition::LookAgainAfterTag => {
             for view in from.store.views(model.scene.recent, active(w)) {
                 match view.is_empty() {
-                    false => steps.step(who, "finds its intent active still", None, |next, _| go(next, At::Answer)),
-                    true => steps.step(who, "finds its intent expired", None, |next, _| go(next, At::Declare)),
+                    false => steps
+                        .step(who, "finds its intent still active", None, |next, _| go(next, WriterPosition::Answer)),
+                    true => {
+                        steps.step(who, "finds its intent expired", None, |next, _| go(next, WriterPosition::Declare))
+                    }
                 }
             }
         }
-        At::Answer => steps.step(who, "answers 201 for", Some(manifest), |next, _| {
-            // Under a policy only tags promise anything.
+        WriterPosition::Answer => steps.step(who, "answers 201 for", Some(manifest), |next, _| {
+            // With a retention policy only tags promise anything.
             if !next.writers[w].void && (push.tags || !model.scene.policy) {
                 next.acknowledged |= live(manifest);
             }
             if model.scene.attached && !next.writers[w].void {
                 next.answered |= tag(manifest);
             }
-            next.writers[w] = Writer { at: if protocol.withdraws { At::Withdraw } else { At::Answered }, void: false };
+            next.writers[w] = PushingWriter {
+                at: if protocol.withdraws { WriterPosition::Withdraw } else { WriterPosition::Answered },
+                void: false,
+            };
         }),
-        At::Withdraw => steps.step(who, "removes its intent", None, |next, change| {
-            change(&mut next.store, Names::NONE, active(w));
-            go(next, At::Answered);
+        WriterPosition::Withdraw => steps.step(who, "removes its intent", None, |next, change| {
+            change(&mut next.store, NameSet::NONE, active(w));
+            go(next, WriterPosition::Answered);
         }),
-        At::Answered => {
+        WriterPosition::Answered => {
             if model.scene.deletes {
                 steps.step(who, "is asked to delete", Some(manifest), |next, change| {
                     delete(next, change, model.scene.policy, manifest);
                     for (other, push) in model.scene.pushes.iter().enumerate() {
                         next.writers[other].void |= push.manifest == manifest && next.writers[other].at.has_published();
                     }
-                    next.writers[w] = Writer::default();
+                    next.writers[w] = PushingWriter::default();
                 });
             }
         }
     }
 }
 
-type Change<'a> = &'a mut dyn FnMut(&mut crate::store::Store, Names, Names);
+type StoreChange<'a> = &'a mut dyn FnMut(&mut crate::store::ModelStore, NameSet, NameSet);
 
 /// A blob's bytes are synced before it gets its name.
-fn upload(next: &mut State, change: Change<'_>, item: usize, without: &[Synced]) {
+fn upload(next: &mut FilesState, change: StoreChange<'_>, item: usize, without: &[Synced]) {
     match without.contains(&Synced::Bytes) {
-        true => change(&mut next.store, data(item), Names::NONE),
+        true => change(&mut next.store, data(item), NameSet::NONE),
         false => next.store.names |= data(item),
     }
-    change(&mut next.store, live(item), Names::NONE);
+    change(&mut next.store, live(item), NameSet::NONE);
 }
 
-/// Where manifests are policy a client only takes the tag away; else the manifest goes, for good.
-fn delete(next: &mut State, change: Change<'_>, policy: bool, manifest: usize) {
+/// With a retention policy a client only removes the tag; otherwise the manifest is removed for good.
+fn delete(next: &mut FilesState, change: StoreChange<'_>, policy: bool, manifest: usize) {
     match policy {
-        true => change(&mut next.store, Names::NONE, tag(manifest)),
-        false => change(&mut next.store, Names::NONE, live(manifest) | tag(manifest)),
+        true => change(&mut next.store, NameSet::NONE, tag(manifest)),
+        false => change(&mut next.store, NameSet::NONE, live(manifest) | tag(manifest)),
     }
     next.acknowledged -= live(manifest);
 }
 
-fn looks_again(looks: LooksAgain, is_tagged: bool) -> At {
+fn looks_again(looks: LooksAgain, is_tagged: bool) -> WriterPosition {
     match looks {
         LooksAgain::Never => tags(is_tagged),
-        LooksAgain::BeforeTheTag | LooksAgain::BeforeAndAfterTheTag => At::LookAgain,
+        LooksAgain::BeforeTheTag | LooksAgain::BeforeAndAfterTheTag => WriterPosition::LookAgain,
     }
 }
 
-fn tags(is_tagged: bool) -> At {
-    if is_tagged { At::Tag } else { At::Answer }
+fn tags(is_tagged: bool) -> WriterPosition {
+    if is_tagged { WriterPosition::Tag } else { WriterPosition::Answer }
 }
 
-fn after_tag(looks: LooksAgain) -> At {
+fn after_tag(looks: LooksAgain) -> WriterPosition {
     match looks {
-        LooksAgain::Never | LooksAgain::BeforeTheTag => At::Answer,
-        LooksAgain::BeforeAndAfterTheTag => At::LookAgainAfterTag,
+        LooksAgain::Never | LooksAgain::BeforeTheTag => WriterPosition::Answer,
+        LooksAgain::BeforeAndAfterTheTag => WriterPosition::LookAgainAfterTag,
     }
 }

@@ -1,13 +1,13 @@
-//! What must hold holds, and every mutant is caught. Each test holds its row of README.md too.
+//! Checks that sound variants hold, and that every mutant fails. Each test also checks its row of README.md.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 
-use models::variants::{self, Expect};
+use models::variants::{self, ExpectedResult};
 
-/// Fewer states than this are no exploration, whatever is found.
+/// Fewer states than this mean that almost nothing was explored.
 const FEWEST_STATES: usize = 2000;
 
-/// Explores a variant and holds what comes of it against what must, and against README.md.
+/// Explores a variant, and compares the result with the expected one and with README.md.
 fn check(name: &str) {
     let all = variants::all();
     let variant = all.iter().find(|variant| variant.name == name).expect(name);
@@ -19,10 +19,14 @@ fn check(name: &str) {
         steps.iter().for_each(|step| println!("    {step}"));
     }
     match (variant.expect, &explored.counterexample) {
-        (Expect::Holds, None) => {
-            assert!(explored.never.is_empty(), "explored in vain, this never happened: {:?}", explored.never);
+        (ExpectedResult::Holds, None) => {
+            assert!(
+                explored.never.is_empty(),
+                "the exploration proves nothing, as this never happened: {:?}",
+                explored.never
+            );
         }
-        (Expect::Fails(expected), Some((property, _))) => assert_eq!(*property, expected),
+        (ExpectedResult::Fails(expected), Some((property, _))) => assert_eq!(*property, expected),
         (expected, _) => panic!("expected: {expected:?}"),
     }
     assert!(explored.states >= FEWEST_STATES, "only {} states", explored.states);
@@ -109,6 +113,10 @@ fn the_larger_bounds_hold_too() {
         let explored = variant.explore();
         println!("{}", variant.row(&explored));
         assert_eq!(explored.counterexample, None);
-        assert!(explored.never.is_empty(), "explored in vain, this never happened: {:?}", explored.never);
+        assert!(
+            explored.never.is_empty(),
+            "the exploration proves nothing, as this never happened: {:?}",
+            explored.never
+        );
     }
 }

@@ -1,206 +1,304 @@
-//! The one function that decides, and the words in which it gives its reasons.
+//! The access decision and its reasons.
 //!
-//! Six steps; the first that speaks ends it. A ceiling only ever takes away.
+//! Six steps; the first that decides ends it. A ceiling never grants anything, it only restricts.
 
-use super::{Ceiling, Policy};
-use crate::{
-    oci::{Pattern, RepositoryName},
-    who::{Action, Subject},
-};
-use std::fmt;
+use super::{Ceiling, Decision, Policy, RepositoryFacts, Rule, policy::Concerning};
+use crate::who::{Action, Permission, Subject};
+use oci::{Pattern, RepositoryName};
+use std::{cell::OnceCell, fmt};
 
-/// By what a decision is made: how callers prove who they are, and the rules, if there are any.
+/// What decisions are based on: the kind of authentication, and the access rules, if any.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "there is one in each generation")]
 pub enum Rights {
     /// No authentication, no rules: everybody may do everything.
     Open,
     /// No rules: users may do everything, anonymous callers nothing.
     #[default]
     Users,
-    /// No rules, tokens of a service elsewhere: exactly what a token says.
+    /// No rules, tokens of an external service: callers may do exactly what their token grants.
     Tokens,
-    /// Rules. Whether there is anything to log in to decides what the default means for those
-    /// who have not.
+    /// Access rules. Whether callers can log in decides what the default means for anonymous ones.
     Rules {
-        /// The rules.
+        /// The compiled rules.
         policy: Policy,
         /// Callers can log in.
         authenticated: bool,
     },
 }
 
-/// What is kept of a repository and bears on access; nothing yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Facts;
+/// The rights of one caller.
+pub struct RightsOf<'r> {
+    rights: &'r Rights,
+    subject: &'r Subject,
+    ceiling: &'r Ceiling,
+    /// The rules about this caller, if they were selected.
+    concerning: Option<Concerning>,
+}
 
-/// A step of the decision.
+/// The first rule that matches a caller and a repository, with its pattern.
+type RuleMatch<'r> = Option<(&'r Rule, &'r Pattern)>;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// What the credential is good for at most.
+pub enum DecisionStep {
+    /// The limits of the credential.
     Ceiling,
     /// Administrators.
     Admin,
     /// The first rule that matches.
     Rule,
-    /// Roles, which only add.
+    /// Roles, which only add permissions.
     Role,
-    /// Facts of the repository: public, owner.
+    /// Facts of the repository: visibility and owner.
     Facts,
-    /// What holds where nothing else speaks.
+    /// Applies if no other step decides.
     Default,
 }
 
-impl Step {
-    /// All of them, in the order they are asked.
+impl DecisionStep {
+    /// All steps, in order.
     const ALL: [Self; 6] = [Self::Ceiling, Self::Admin, Self::Rule, Self::Role, Self::Facts, Self::Default];
 }
 
-/// What was decided, and by what.
+/// A decision and the step that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// It may be done.
+    /// Whether the action is allowed.
     pub allowed: bool,
-    /// The step that spoke.
-    pub step: Step,
+    /// The step that decided.
+    pub step: DecisionStep,
     /// Why.
-    pub reason: Reason,
+    pub reason: DecisionReason,
 }
 
-/// Why a step spoke as it did, or why it did not.
+/// Why a step decided as it did, or why it did not decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The credential does not reach so far.
+pub enum DecisionReason {
+    /// The credential does not cover the action.
     AboveCeiling,
-    /// It does.
+    /// The credential covers the action.
     BelowCeiling,
-    /// An administrator, by this.
+    /// The caller is an administrator, by this entry or role.
     Admin(String),
-    /// No administrator.
+    /// The caller is not an administrator.
     NoAdmin,
     /// This rule matched.
     Rule {
-        /// Its place in the list, from 1.
+        /// Its position in the list, from 1.
         number: usize,
-        /// The line it begins on.
+        /// The line it starts on.
         line: usize,
-        /// Its pattern.
+        /// The pattern that matched.
         pattern: Pattern,
-        /// The entry of its users that the caller is among.
+        /// The entry of its `users` that includes the caller.
         by: String,
-        /// What is asked for.
+        /// The requested action.
         action: Action,
-        /// The permission is listed.
+        /// The rule lists the action.
         listed: bool,
     },
     /// No rule matched.
     NoRule,
     /// This role has the permission here.
     Role {
-        /// Its name.
         name: String,
-        /// The group the caller has it by.
+        /// The group through which the caller has it.
         group: String,
     },
-    /// No role has.
+    /// No role has the permission.
     NoRole,
-    /// Nothing is recorded of the repository.
-    NoFacts,
-    /// This is the default.
+    /// The repository is public.
+    Public,
+    /// The caller owns the repository.
+    Owner,
+    /// Neither visibility nor owner allows this.
+    NoFacts(Action),
+    /// The default, and its value in words.
     Default(&'static str),
 }
 
 impl Rights {
-    /// Decides.
+    /// Decides whether an action is allowed.
     pub fn decide(
         &self,
         subject: &Subject,
         ceiling: &Ceiling,
         repository: &RepositoryName,
         action: Action,
-        facts: Facts,
+        facts: &RepositoryFacts,
     ) -> Verdict {
-        for step in Step::ALL {
-            if let (Some(allowed), reason) = self.ask(step, subject, ceiling, repository, action, facts) {
+        self.decided(&OnceCell::new(), subject, ceiling, repository, action, facts)
+    }
+
+    /// Decides without repository facts if they cannot matter, so that they are read only when needed.
+    pub fn decide_without_facts(
+        &self,
+        subject: &Subject,
+        ceiling: &Ceiling,
+        repository: &RepositoryName,
+        action: Action,
+    ) -> Decision {
+        let verdict = self.decide(subject, ceiling, repository, action, &RepositoryFacts::default());
+        Decision::of(verdict, subject, action)
+    }
+
+    /// The rights of one caller, for decisions about this many repositories.
+    pub fn of<'r>(&'r self, subject: &'r Subject, ceiling: &'r Ceiling, repositories: usize) -> RightsOf<'r> {
+        /// For fewer repositories, selecting the caller's rules takes longer than searching all rules.
+        const MANY: usize = 8;
+        let concerning = match self {
+            Self::Rules { policy, .. } if repositories > MANY => Some(policy.rules_for(subject)),
+            Self::Rules { .. } | Self::Open | Self::Users | Self::Tokens => None,
+        };
+        RightsOf { rights: self, subject, ceiling, concerning }
+    }
+
+    /// Runs the steps in order. `rule` is the rule that matches, once it has been searched for.
+    fn decided<'r>(
+        &'r self,
+        rule: &OnceCell<RuleMatch<'r>>,
+        subject: &Subject,
+        ceiling: &Ceiling,
+        repository: &RepositoryName,
+        action: Action,
+        facts: &RepositoryFacts,
+    ) -> Verdict {
+        for step in DecisionStep::ALL {
+            if let (Some(allowed), reason) = self.ask(step, rule, subject, ceiling, repository, action, facts) {
                 return Verdict { allowed, step, reason };
             }
         }
-        // The default always speaks; if it did not, nothing is allowed.
-        Verdict { allowed: false, step: Step::Default, reason: Reason::Default("nothing speaks for it") }
+        // The default always decides; should it not, nothing is allowed.
+        Verdict {
+            allowed: false,
+            step: DecisionStep::Default,
+            reason: DecisionReason::Default("nothing speaks for it"),
+        }
     }
 
-    /// What each step up to the one that decided had to say.
+    /// The result of each step, up to the one that decides.
     pub fn explain(
         &self,
         subject: &Subject,
         ceiling: &Ceiling,
         repository: &RepositoryName,
         action: Action,
-        facts: Facts,
-    ) -> Vec<(Step, Option<bool>, Reason)> {
-        let mut told = Vec::new();
-        for step in Step::ALL {
-            let (spoken, reason) = self.ask(step, subject, ceiling, repository, action, facts);
-            told.push((step, spoken, reason));
+        facts: &RepositoryFacts,
+    ) -> Vec<(DecisionStep, Option<bool>, DecisionReason)> {
+        let mut results = Vec::new();
+        for step in DecisionStep::ALL {
+            let (spoken, reason) = self.ask(step, &OnceCell::new(), subject, ceiling, repository, action, facts);
+            results.push((step, spoken, reason));
             if spoken.is_some() {
                 break;
             }
         }
-        told
+        results
     }
 
-    fn ask(
-        &self,
-        step: Step,
+    #[expect(clippy::too_many_arguments, reason = "who asks for what, and the rule that answers")]
+    fn ask<'r>(
+        &'r self,
+        step: DecisionStep,
+        rule: &OnceCell<RuleMatch<'r>>,
         subject: &Subject,
         ceiling: &Ceiling,
         repository: &RepositoryName,
         action: Action,
-        _: Facts,
-    ) -> (Option<bool>, Reason) {
+        facts: &RepositoryFacts,
+    ) -> (Option<bool>, DecisionReason) {
         let policy = match self {
             Self::Rules { policy, .. } => Some(policy),
             Self::Open | Self::Users | Self::Tokens => None,
         };
         match step {
-            Step::Ceiling => match ceiling.allows(repository, action) {
-                true => (None, Reason::BelowCeiling),
-                false => (Some(false), Reason::AboveCeiling),
+            DecisionStep::Ceiling => match ceiling.allows(subject, repository, action) {
+                true => (None, DecisionReason::BelowCeiling),
+                false => (Some(false), DecisionReason::AboveCeiling),
             },
-            Step::Admin => match policy.and_then(|policy| policy.admin_by(subject)) {
-                Some(by) => (Some(true), Reason::Admin(by)),
-                None => (None, Reason::NoAdmin),
+            DecisionStep::Admin => match policy.and_then(|policy| policy.admin_by(subject)) {
+                Some(by) => (Some(true), DecisionReason::Admin(by)),
+                None => (None, DecisionReason::NoAdmin),
             },
-            Step::Rule => match policy.and_then(|policy| policy.rule(subject, repository)) {
-                Some((rule, pattern)) => {
-                    let listed = rule.permissions.contains(&action);
-                    let (number, line, pattern) = (rule.number, rule.line, pattern.clone());
-                    let by = policy.and_then(|policy| policy.concerns_by(rule, subject));
-                    let by = by.map(ToString::to_string).unwrap_or_default();
-                    (Some(listed), Reason::Rule { number, line, pattern, by, action, listed })
-                }
-                None => (None, Reason::NoRule),
-            },
-            Step::Role => {
-                let user = subject.name();
-                let grants = |role: &super::policy::Role| {
-                    role.actions.contains(&action) && role.repositories.matches(repository, user)
-                };
-                match policy.and_then(|policy| policy.roles_of(subject).find(|held| grants(held.role))) {
-                    Some(held) => {
-                        (Some(true), Reason::Role { name: held.name.to_owned(), group: held.group.to_owned() })
+            DecisionStep::Rule => {
+                match *rule.get_or_init(|| policy.and_then(|policy| policy.rule(subject, repository))) {
+                    Some((rule, pattern)) => {
+                        let listed = rule.permissions.contains(&action);
+                        let (number, line, pattern) = (rule.number, rule.line, pattern.clone());
+                        let by = policy.and_then(|policy| policy.matching_user(rule, subject));
+                        let by = by.map(ToString::to_string).unwrap_or_default();
+                        (Some(listed), DecisionReason::Rule { number, line, pattern, by, action, listed })
                     }
-                    None => (None, Reason::NoRole),
+                    None => (None, DecisionReason::NoRule),
                 }
             }
-            Step::Facts => (None, Reason::NoFacts),
-            Step::Default => {
+            DecisionStep::Role => {
+                let user = subject.name();
+                let wanted = Permission::on_images(action);
+                let grants =
+                    |role: &super::policy::Role| role.grants(wanted) && role.repositories.matches(repository, user);
+                match policy.and_then(|policy| policy.roles_of(subject).find(|held| grants(held.role))) {
+                    Some(held) => {
+                        (Some(true), DecisionReason::Role { name: held.name.to_owned(), group: held.group.to_owned() })
+                    }
+                    None => (None, DecisionReason::NoRole),
+                }
+            }
+            DecisionStep::Facts => match facts.grants(subject, action) {
+                Some(reason) => (Some(true), reason),
+                None => (None, DecisionReason::NoFacts(action)),
+            },
+            DecisionStep::Default => {
                 let (allowed, why) = self.default_for(subject, ceiling);
-                (Some(allowed), Reason::Default(why))
+                (Some(allowed), DecisionReason::Default(why))
             }
         }
     }
 
-    /// Whether callers who are not logged in may have anything at all.
+    /// Decides about a permission outside any repository. Only roles grant those.
+    pub fn may(&self, subject: &Subject, ceiling: &Ceiling, permission: Permission) -> Verdict {
+        let verdict = |allowed, step, reason| Verdict { allowed, step, reason };
+        let policy = match self {
+            _ if !ceiling.permits(permission) => {
+                return verdict(false, DecisionStep::Ceiling, DecisionReason::AboveCeiling);
+            }
+            Self::Rules { policy, .. } => policy,
+            Self::Open | Self::Users | Self::Tokens => {
+                return verdict(
+                    false,
+                    DecisionStep::Default,
+                    DecisionReason::Default("roles need access control, which is off"),
+                );
+            }
+        };
+        if let Some(by) = policy.admin_by(subject) {
+            return verdict(true, DecisionStep::Admin, DecisionReason::Admin(by));
+        }
+        match policy.roles_of(subject).find(|held| held.role.grants(permission)) {
+            Some(held) => {
+                let (name, group) = (held.name.to_owned(), held.group.to_owned());
+                verdict(true, DecisionStep::Role, DecisionReason::Role { name, group })
+            }
+            None => verdict(false, DecisionStep::Role, DecisionReason::NoRole),
+        }
+    }
+
+    /// Whether the caller is an administrator, or a role gives them a permission in a repository.
+    pub fn may_in(
+        &self,
+        subject: &Subject,
+        ceiling: &Ceiling,
+        repository: &RepositoryName,
+        permission: Permission,
+    ) -> bool {
+        let Self::Rules { policy, .. } = self else { return false };
+        let is_granted = |held: super::policy::GroupRole<'_>| {
+            held.role.grants(permission) && held.role.repositories.matches(repository, subject.name())
+        };
+        *ceiling == Ceiling::None && (policy.admin_by(subject).is_some() || policy.roles_of(subject).any(is_granted))
+    }
+
+    /// Whether anonymous callers may be allowed anything.
     pub fn speaks_of_anonymous(&self) -> bool {
         match self {
             Self::Rules { policy, .. } => {
@@ -210,22 +308,14 @@ impl Rights {
         }
     }
 
-    /// Whether somebody may do everything.
-    pub fn is_admin(&self, subject: &Subject) -> bool {
-        match self {
-            Self::Rules { policy, .. } => policy.admin_by(subject).is_some(),
-            Self::Open | Self::Users | Self::Tokens => false,
-        }
-    }
-
     fn default_for(&self, subject: &Subject, ceiling: &Ceiling) -> (bool, &'static str) {
         match (self, subject) {
             (Self::Open, _) => (true, "without authentication and rules everyone may do everything"),
             (Self::Users, Subject::User(_)) => (true, "without rules every user may do everything"),
             (Self::Users, Subject::Anonymous) => (false, "a login is required; no rules are set"),
-            (Self::Tokens, _) => match ceiling {
-                Ceiling::Scopes(_) => (true, "without rules a token may do what it lists"),
-                Ceiling::None => (false, "a token is required; no rules are set"),
+            (Self::Tokens, _) => match ceiling.scopes() {
+                Some(_) => (true, "without rules a token may do what it lists"),
+                None => (false, "a token is required; no rules are set"),
             },
             (Self::Rules { policy, authenticated }, subject) => match (policy.default_allow, subject, authenticated) {
                 (false, ..) => (false, "defaultPolicy is deny"),
@@ -235,33 +325,44 @@ impl Rights {
         }
     }
 
-    /// Whether anything below a prefix could be pulled by this caller; `false` only if surely
-    /// nothing.
+    /// Whether repository facts could allow this caller a pull that nothing else allows.
+    pub fn asks_facts(&self, subject: &Subject, ceiling: &Ceiling) -> bool {
+        !self.default_for(subject, ceiling).0
+    }
+
+    /// Whether this caller could pull anything below a prefix, whatever the repository facts. `false` is certain,
+    /// `true` is not.
     pub fn reaches(&self, subject: &Subject, ceiling: &Ceiling, prefix: &RepositoryName) -> bool {
-        if let Ceiling::Scopes(scopes) = ceiling {
-            let below = |scope: &super::Scope| match scope {
-                super::Scope::Repository(name, _) => {
-                    name.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
-                }
-                super::Scope::Catalog => true,
-            };
-            if !scopes.iter().any(below) {
-                return false;
-            }
+        if !ceiling.reaches(subject, prefix) {
+            return false;
         }
         let Self::Rules { policy, .. } = self else { return self.default_for(subject, ceiling).0 };
         let user = subject.name();
         let by_rule = || policy.rule_reaches(subject, prefix, Action::Pull);
         let by_role = || {
             policy.roles_of(subject).any(|held| {
-                held.role.actions.contains(&Action::Pull) && held.role.repositories.reach(prefix, user, |_| true)
+                held.role.grants(Permission::on_images(Action::Pull))
+                    && held.role.repositories.reach(prefix, user, |_| true)
             })
         };
         self.default_for(subject, ceiling).0 || policy.admin_by(subject).is_some() || by_rule() || by_role()
     }
 }
 
-impl fmt::Display for Step {
+impl RightsOf<'_> {
+    /// Decides about several actions, in order. The rules are searched only once.
+    pub fn decide(&self, repository: &RepositoryName, actions: &[Action]) -> Vec<(Action, Decision)> {
+        let rule = OnceCell::new();
+        if let (Rights::Rules { policy, .. }, Some(concerning)) = (self.rights, &self.concerning) {
+            rule.get_or_init(|| policy.rule_among(concerning, self.subject, repository));
+        }
+        let none = RepositoryFacts::default();
+        let decided = |action| self.rights.decided(&rule, self.subject, self.ceiling, repository, action, &none);
+        actions.iter().map(|action| (*action, Decision::of(decided(*action), self.subject, *action))).collect()
+    }
+}
+
+impl fmt::Display for DecisionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ceiling => "ceiling",
@@ -274,7 +375,7 @@ impl fmt::Display for Step {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for DecisionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AboveCeiling => f.write_str("the token does not include this"),
@@ -291,7 +392,10 @@ impl fmt::Display for Reason {
             Self::NoRule => f.write_str("no rule matches this user and repository"),
             Self::Role { name, group } => write!(f, "role {name:?} of group {group:?} grants it"),
             Self::NoRole => f.write_str("no role grants it"),
-            Self::NoFacts => f.write_str("the repository has no owner and is not public"),
+            Self::Public => f.write_str("the repository is public"),
+            Self::Owner => f.write_str("this user owns the repository"),
+            Self::NoFacts(Action::Pull) => f.write_str("the repository is not public, and this user does not own it"),
+            Self::NoFacts(Action::Push | Action::Delete) => f.write_str("this user does not own the repository"),
             Self::Default(why) => f.write_str(why),
         }
     }

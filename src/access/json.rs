@@ -1,53 +1,54 @@
-//! JSON that is read piece by piece: every piece knows its line, and a mistake in one piece does not hide the next.
+//! JSON parsed piece by piece: every piece has a line number, and a mistake in one does not hide the next.
 
+use oci::json;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{error::Category, value::RawValue};
 use std::{fmt, marker::PhantomData};
 
-/// The lines of a text, to find the line of a piece.
-pub(super) struct Lines<'t> {
+/// Finds the line of a piece of the text.
+pub(super) struct LineFinder<'t> {
     text: &'t str,
-    /// Where each line begins.
+    /// The offset at which each line starts.
     starts: Vec<usize>,
 }
 
-impl<'t> Lines<'t> {
+impl<'t> LineFinder<'t> {
     pub(super) fn of(text: &'t str) -> Self {
         let after_breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         Self { text, starts: std::iter::once(0).chain(after_breaks).collect() }
     }
 
-    /// The line a piece begins on, from 1. A piece is a slice of the text, so its address tells.
+    /// The line a piece starts on, from 1. A piece is a slice of the text, so its address gives the offset.
     pub(super) fn line(&self, piece: &RawValue) -> usize {
         let offset = (piece.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         self.starts.partition_point(|start| *start <= offset)
     }
 }
 
-/// The whole text as one piece, if it is JSON at all.
+/// The whole text as one piece, if it is valid JSON.
 ///
 /// # Errors
-/// The line (from 1) of the first mistake, and what it is.
-pub(super) fn whole(text: &str) -> Result<&RawValue, (usize, String)> {
-    serde_json::from_str(text).map_err(|error| (error.line().max(1), syntax(&error)))
+/// The line (from 1) of the first mistake, and its description.
+pub(super) fn parse(text: &str) -> Result<&RawValue, (usize, String)> {
+    json::from_slice(text.as_bytes()).map_err(|error| (error.line().max(1), syntax(&error)))
 }
 
-/// The entries of an object in their order, also those whose key is repeated; `None` if it is no object.
+/// The entries of an object in order, repeated keys included; `None` if it is not an object.
 pub(super) fn entries(piece: &RawValue) -> Option<Vec<(String, &RawValue)>> {
-    serde_json::from_str(piece.get()).ok().map(|Entries(entries)| entries)
+    json::from_slice(piece.get().as_bytes()).ok().map(|Entries(entries)| entries)
 }
 
-/// The pieces of a list; `None` if it is no list.
+/// The items of a list; `None` if it is not a list.
 pub(super) fn items(piece: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(piece.get()).ok()
+    json::from_slice(piece.get().as_bytes()).ok()
 }
 
-/// A string's text; `None` if it is no string.
+/// The text of a string; `None` if it is not a string.
 pub(super) fn string(piece: &RawValue) -> Option<String> {
-    serde_json::from_str(piece.get()).ok()
+    json::from_slice(piece.get().as_bytes()).ok()
 }
 
-/// What a piece is, in words.
+/// The type of a piece, for messages.
 pub(super) fn kind(piece: &RawValue) -> &'static str {
     match piece.get().as_bytes().first() {
         Some(b'{') => "an object",
@@ -60,7 +61,7 @@ pub(super) fn kind(piece: &RawValue) -> &'static str {
     }
 }
 
-/// What is wrong with a text that is not JSON.
+/// The message for a text that is not JSON.
 fn syntax(error: &serde_json::Error) -> String {
     if error.classify() == Category::Eof {
         return "the file ends in the middle: a bracket or a quotation mark is not closed".to_owned();

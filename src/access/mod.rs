@@ -1,48 +1,26 @@
-//! Who may do what: rules, roles and the one function that decides. Pure: files are parsed here
-//! and read elsewhere.
+//! Access control: rules, roles and the function that decides. Pure: this module parses files but does not read them.
 
+mod builtin;
+mod ceiling;
 mod decision;
+mod facts;
 mod file;
 mod json;
+mod key_scope;
 mod policy;
+mod profile;
 mod scope;
 #[cfg(test)]
 mod tests;
 mod unreachable;
+mod within;
 
-pub use decision::{Facts, Reason, Rights, Step, Verdict};
-pub use policy::{Policy, Problem, Rule};
+pub use builtin::roles as builtin_roles;
+pub use ceiling::Ceiling;
+pub use decision::{DecisionReason, DecisionStep, Rights, RightsOf, Verdict};
+pub use facts::{Decision, RepositoryFacts, Undecided, Visibility};
+pub use key_scope::{InvalidScope, KeyScope, KeyScopes, MOST_KEY_SCOPES};
+pub use policy::{Group, GroupRole, Policy, Role, Rule, RuleUser, RulesProblem};
+pub use profile::UserProfile;
 pub use scope::Scope;
-
-use crate::{oci::RepositoryName, who::Action};
-
-/// What a caller's credential is good for at most. It never grants anything by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Ceiling {
-    /// Whatever the caller may do.
-    #[default]
-    None,
-    /// These, and nothing else.
-    Scopes(Vec<Scope>),
-}
-
-impl Ceiling {
-    /// Whether the ceiling is above this.
-    pub fn allows(&self, repository: &RepositoryName, action: Action) -> bool {
-        match self {
-            Self::None => true,
-            Self::Scopes(scopes) => scopes.iter().any(|scope| match scope {
-                Scope::Repository(name, actions) => name == repository && actions.contains(&action),
-                Scope::Catalog => false,
-            }),
-        }
-    }
-
-    /// Whether repositories may be listed.
-    pub fn allows_listing(&self) -> bool {
-        match self {
-            Self::None => true,
-            Self::Scopes(scopes) => scopes.contains(&Scope::Catalog),
-        }
-    }
-}
+pub use within::{Comparer, RightsCompared, holds_everywhere, may_overlap, pattern_for};

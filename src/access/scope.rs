@@ -1,29 +1,25 @@
-//! Scopes: what a token is asked for and what it says (the token specification of the Docker registry).
+//! Scopes, as clients request them and tokens grant them (the token specification of the Docker registry).
 
-use crate::{oci::RepositoryName, who::Action};
+use crate::who::Action;
+use oci::RepositoryName;
 
-/// One scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// These actions in this repository.
     Repository(RepositoryName, Vec<Action>),
     /// Listing repositories.
     Catalog,
 }
 
-/// Everything that can be done in a repository, as `*` means it.
-const EVERY: [Action; 3] = [Action::Pull, Action::Push, Action::Delete];
-
 impl Scope {
-    /// Reads a scope as a client asks for it: `type[(class)]:name:action[,action]`. The name may
-    /// hold colons. `None` for what this registry has nothing of.
+    /// Parses a scope as a client requests it: `type[(class)]:name:action[,action]`. The name may contain colons.
+    /// `None` if this registry has no such resource.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once(':')?;
         let (name, actions) = rest.rsplit_once(':')?;
         Self::of(kind, name, actions.split(','))
     }
 
-    /// The same in its parts, as a token says it. Classes are of old plugins and mean nothing.
+    /// A scope from its parts, as a token lists it. Classes belong to old plugins and are ignored.
     pub fn of<'a>(kind: &str, name: &str, actions: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let kind = kind.split_once('(').map_or(kind, |(kind, _class)| kind);
         let mut actions = actions.into_iter();
@@ -33,7 +29,7 @@ impl Scope {
                 let mut known = Vec::new();
                 for action in actions {
                     match action {
-                        "*" => known.extend(EVERY),
+                        "*" => known.extend(Action::ALL),
                         action => known.extend(action.parse::<Action>()),
                     }
                 }
@@ -64,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_are_read_as_clients_write_them() {
+    fn scopes_are_parsed_as_clients_write_them() {
         let shown = |text| Scope::parse(text).map(|scope| scope.to_string());
         let same = ["repository:a/b:pull", "repository:a/b:pull,push", "registry:catalog:*", "repository:a/b:delete"];
         for text in same {

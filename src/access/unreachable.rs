@@ -1,23 +1,24 @@
-//! Rules that never decide anything, because earlier rules decide for all of their users and repositories.
+//! Finds rules that never decide because earlier rules cover all of their users and repositories.
 //!
-//! What is reported is certain. Rules that only several earlier patterns together make unreachable are not found.
+//! Every reported rule is certainly unreachable. Rules that only several earlier patterns together make unreachable are
+//! not found.
 
-use super::policy::{Policy, Problem, Rule, Who};
-use crate::oci::Pattern;
+use super::policy::{Policy, Rule, RuleUser, RulesProblem};
+use oci::{Pattern, glob_matches};
 use std::collections::HashMap;
 
-/// Steps of the search, so that no file makes a reload slow; what is not looked at by then is not reported.
+/// Maximum steps of the search, so that no file makes a reload slow; rules not examined by then are not reported.
 const MOST_STEPS: usize = 1 << 20;
 
 /// Warnings about the rules that can never match.
-pub(super) fn warnings(policy: &Policy, patterns: &[Pattern]) -> Vec<Problem> {
+pub(super) fn warnings(policy: &Policy, patterns: &[Pattern]) -> Vec<RulesProblem> {
     let mut groups_of = HashMap::<_, Vec<_>>::new();
     for (name, group) in &policy.groups {
         for member in &group.members {
-            groups_of.entry(member.as_str()).or_default().push(Who::Group(name.clone()));
+            groups_of.entry(member.as_str()).or_default().push(RuleUser::Group(name.clone()));
         }
     }
-    let mut search = Search { patterns, groups_of, root: Node::default(), steps: 0 };
+    let mut search = UnreachableSearch { patterns, groups_of, root: RuleNode::default(), steps: 0 };
     let mut found = Vec::new();
     for (i, (rule, pattern)) in policy.rules.iter().zip(patterns).enumerate() {
         let parts: Vec<_> = pattern.as_str().split('/').collect();
@@ -26,24 +27,24 @@ pub(super) fn warnings(policy: &Policy, patterns: &[Pattern]) -> Vec<Problem> {
             false => search.shadow(rule, &parts),
         };
         if let Some(message) = message {
-            found.push(Problem { line: rule.line, key: format!("rules[{i}]"), message });
+            found.push(RulesProblem { line: rule.line, key: format!("rules[{i}]"), message });
         }
         search.root.insert(&parts, rule);
     }
     found
 }
 
-/// Earlier rules by the components of their patterns.
+/// Earlier rules, by the components of their patterns.
 #[derive(Default)]
-struct Node<'p> {
-    next: HashMap<&'p str, Node<'p>>,
-    /// Those of them that have a `*` beside other characters, or alone.
+struct RuleNode<'p> {
+    next: HashMap<&'p str, RuleNode<'p>>,
+    /// Components that contain a `*`.
     globs: Vec<&'p str>,
-    /// The first rule whose pattern ends here, for each entry of users.
-    ending: HashMap<&'p Who, &'p Rule>,
+    /// The first rule whose pattern ends here, for each entry of `users`.
+    ending: HashMap<&'p RuleUser, &'p Rule>,
 }
 
-impl<'p> Node<'p> {
+impl<'p> RuleNode<'p> {
     fn insert(&mut self, parts: &[&'p str], rule: &'p Rule) {
         match parts.split_first() {
             Some((part, rest)) => {
@@ -61,21 +62,21 @@ impl<'p> Node<'p> {
     }
 }
 
-struct Search<'p> {
+struct UnreachableSearch<'p> {
     /// The patterns of the rules.
     patterns: &'p [Pattern],
-    /// The groups each user is in.
-    groups_of: HashMap<&'p str, Vec<Who>>,
-    root: Node<'p>,
+    /// The groups of each user.
+    groups_of: HashMap<&'p str, Vec<RuleUser>>,
+    root: RuleNode<'p>,
     steps: usize,
 }
 
-impl<'p> Search<'p> {
-    /// Why a rule can never match, if earlier ones decide for each of its users.
+impl<'p> UnreachableSearch<'p> {
+    /// Why a rule can never match, if earlier rules decide for each of its users.
     fn shadow(&mut self, rule: &'p Rule, parts: &[&str]) -> Option<String> {
         let mut by = Vec::new();
         for who in &rule.users {
-            let ends = |node: &Node<'p>| first_for(node, who, &self.groups_of);
+            let ends = |node: &RuleNode<'p>| first_for(node, who, &self.groups_of);
             let earlier = covering(&self.root, parts, &mut self.steps, &ends)?;
             by.push(earlier);
         }
@@ -88,25 +89,25 @@ impl<'p> Search<'p> {
     }
 }
 
-/// The first rule ending at a node that is about everyone an entry of users means.
-fn first_for<'p>(node: &Node<'p>, who: &Who, groups_of: &HashMap<&str, Vec<Who>>) -> Option<&'p Rule> {
-    let find = |who: &Who| node.ending.get(who).copied();
+/// The first rule ending at a node that covers everyone an entry of `users` stands for.
+fn first_for<'p>(node: &RuleNode<'p>, who: &RuleUser, groups_of: &HashMap<&str, Vec<RuleUser>>) -> Option<&'p Rule> {
+    let find = |who: &RuleUser| node.ending.get(who).copied();
     match who {
-        Who::Users | Who::Anonymous => find(who),
-        Who::Group(_) => find(who).or_else(|| find(&Who::Users)),
-        Who::User(name) => {
+        RuleUser::Users | RuleUser::Anonymous => find(who),
+        RuleUser::Group(_) => find(who).or_else(|| find(&RuleUser::Users)),
+        RuleUser::User(name) => {
             let by_group = || groups_of.get(name.as_str())?.iter().find_map(find);
-            find(who).or_else(|| find(&Who::Users)).or_else(by_group)
+            find(who).or_else(|| find(&RuleUser::Users)).or_else(by_group)
         }
     }
 }
 
-/// An earlier rule that `ends` accepts and whose pattern matches every name that the pattern of these parts matches.
+/// An earlier rule that `ends` accepts and whose pattern matches every name that the pattern `parts` matches.
 fn covering<'p>(
-    node: &Node<'p>,
+    node: &RuleNode<'p>,
     parts: &[&str],
     steps: &mut usize,
-    ends: &dyn Fn(&Node<'p>) -> Option<&'p Rule>,
+    ends: &dyn Fn(&RuleNode<'p>) -> Option<&'p Rule>,
 ) -> Option<&'p Rule> {
     *steps += 1;
     if *steps > MOST_STEPS {
@@ -119,7 +120,7 @@ fn covering<'p>(
         return Some(rule);
     }
     if let Some(many) = node.next.get("**") {
-        // It stands for the next components, as many as it takes, or for none before others.
+        // `**` matches any number of components, but at least one at the end.
         for taken in usize::from(many.next.is_empty())..=parts.len() {
             if let Some(rule) = covering(many, &parts[taken..], steps, ends) {
                 return Some(rule);
@@ -133,35 +134,15 @@ fn covering<'p>(
     })
 }
 
-/// Whether all that one component's pattern matches is matched by another one, which has a `*`.
-fn is_within(part: &str, glob: &str) -> bool {
+/// Whether a component with a `*` matches everything that another component's pattern matches.
+pub(super) fn is_within(part: &str, glob: &str) -> bool {
     match part {
         "**" => false,
-        // Any name of a user that is a component.
+        // It stands for any user name that is a valid component.
         "${user}" => glob == "*",
-        // A `*` of the part can only be taken by one of the glob, so it may be read as a character.
-        _ => wildcard(glob.as_bytes(), part.as_bytes()),
+        // Only a `*` of the glob can match a `*` of the part, so the part's can be treated as a character.
+        _ => glob_matches(glob, part),
     }
-}
-
-/// Whether the stars of a glob can be filled so that it reads `text`. Only the last star is ever returned to.
-fn wildcard(glob: &[u8], text: &[u8]) -> bool {
-    let (mut g, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match glob.get(g) {
-            Some(b'*') => {
-                star = Some((g, t));
-                g += 1;
-            }
-            Some(byte) if *byte == text[t] => (g, t) = (g + 1, t + 1),
-            _ => {
-                let Some((at, taken)) = star else { return false };
-                star = Some((at, taken + 1));
-                (g, t) = (at + 1, taken + 1);
-            }
-        }
-    }
-    glob[g..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
-//! `wharfinger check`: everything a start would find, without starting. Nothing is written but
-//! temporary files in a store that is there, to find out what its file system can do.
+//! `wharfinger check`: reports everything a start would find, without starting. Writes nothing but temporary files in
+//! an existing store, to find out what its file system supports.
 
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use super::{print_problems, storage};
-use crate::config::{Problem, Report, Warning};
+use super::{print_problems, storage, terminal};
+use crate::config::{ConfigReport, Problem, Warning};
 use crate::files::cause;
 use crate::storage::fs::root;
 
 /// Prints decisions, warnings and problems; success means that `serve` would start.
-pub(super) fn check(mut report: Report) -> ExitCode {
+pub(super) fn check(mut report: ConfigReport) -> ExitCode {
     let mut decisions = report.env.decisions();
-    // Where a storage variable is wrong, the directory it meant is not known.
+    // If a storage variable is invalid, the intended directory is unknown.
     if !report.problems.0.iter().any(|problem| problem.key.as_ref().is_some_and(|key| storage::is_named_by(key))) {
         match storage::inspect(&report.env) {
             Ok((lines, warned)) => {
@@ -24,7 +24,7 @@ pub(super) fn check(mut report: Report) -> ExitCode {
         }
     }
     addresses(&mut report, &mut decisions);
-    // A reader that closed the pipe (`check | head`) changes nothing about the verdict.
+    // A reader that closed the pipe (`check | head`) does not change the exit code.
     let _ = print(&report, &decisions);
     if report.problems.is_empty() {
         return ExitCode::SUCCESS;
@@ -33,10 +33,10 @@ pub(super) fn check(mut report: Report) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Tries whether the addresses can be listened on. While a daemon serves the storage directory, it is taken to be the
-/// one that listens on them: `check` is also run beside it, before a change.
-fn addresses(report: &mut Report, decisions: &mut Vec<String>) {
-    // A wrong value stands at its default, which nobody asked for.
+/// Tests whether the addresses can be listened on. If a daemon serves the storage directory, it is assumed to be the
+/// one that listens on them: `check` also runs beside it, before a change.
+fn addresses(report: &mut ConfigReport, decisions: &mut Vec<String>) {
+    // An invalid value has been replaced by its default, which nobody asked for.
     let of_address = ["REGISTRY_HOST", "REGISTRY_PORT", "REGISTRY_ADMIN_ADDR", "--host", "--port", "--admin-addr"];
     let is_of_address = |problem: &Problem| problem.key.as_ref().is_some_and(|key| of_address.contains(&key.as_str()));
     if report.problems.0.iter().any(is_of_address) {
@@ -66,9 +66,9 @@ fn addresses(report: &mut Report, decisions: &mut Vec<String>) {
     }
 }
 
-fn print(report: &Report, decisions: &[String]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    // With problems nothing is decided: a wrong value would show as its default.
+fn print(report: &ConfigReport, decisions: &[String]) -> std::io::Result<()> {
+    let mut out = terminal::text();
+    // If there are problems, print no decisions: an invalid value would appear as its default.
     let good = report.problems.is_empty();
     for line in decisions.iter().filter(|_| good) {
         writeln!(out, "{line}")?;

@@ -1,4 +1,4 @@
-//! One flag for each row of the table of variables, from which clap gets them.
+//! One clap flag for each row of the table of variables.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use crate::config::{VARS, Var};
 
-/// The flags that were given: the variable of each and its text, not yet checked.
+/// The flags that were given: each variable and its text, not yet validated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub Vec<(&'static str, OsString)>);
 
@@ -33,8 +33,8 @@ const HEADING: &str = "Server settings (flag or environment variable)";
 /// Examples before the options: at the end they would be lost behind the server's flags.
 const TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
 
-/// Puts the flags last in the help of each subcommand, and leaves them out of `-h`: its own
-/// options are what was asked for.
+/// Puts the flags last in the help of each subcommand, and leaves them out of `-h`, which is about the options of the
+/// subcommand.
 pub(super) fn after_own_options(subcommand: Command) -> Command {
     if subcommand.get_name() == "serve" {
         return subcommand;

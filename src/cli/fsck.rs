@@ -1,14 +1,19 @@
 //! `wharfinger fsck`: checks the storage directory, and repairs it if asked to.
 
+use super::{
+    say, terminal,
+    words::{bytes, count},
+};
 use crate::{
-    config::{Problem, Problems, Report, size},
-    registry::fsck::{self, Finding, Options, Part, Severity, Summary, Watch},
+    config::{ConfigReport, Problem, Problems, size},
+    files::system::yield_to_others,
     storage::fs::Fs,
+    upkeep::fsck::{self, Finding, FsckOptions, PoolPart, Severity, Summary, Watch},
 };
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
-    io::{self, IsTerminal, Write},
+    io::Write,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -22,7 +27,7 @@ pub struct Fsck {
     read_data: bool,
     /// Read only the K-th of N parts of the blobs; N such checks read all of them
     #[arg(long, value_name = "K/N")]
-    read_data_subset: Option<Part>,
+    read_data_subset: Option<PoolPart>,
     /// Read at most this many bytes of blobs per second, such as "100 MiB", and at low CPU priority
     #[arg(long, value_name = "SIZE", value_parser = size)]
     rate: Option<u64>,
@@ -43,25 +48,25 @@ Examples:
 
 Exit codes: 0 clean, 1 warnings, 2 damage (also if it was repaired), 78 no storage directory to check.";
 
-/// Checks the store, whether or not a daemon serves it. 0 clean, 1 warnings, 2 damage.
-pub(super) fn fsck(report: &Report, asked: &Fsck) -> Result<ExitCode, Problems> {
-    // Only where the store is matters; the rest of the configuration may be wrong.
+/// Checks the store, whether or not a daemon serves it. Exits 0 if clean, 1 for warnings, 2 for damage.
+pub(super) fn fsck(report: &ConfigReport, asked: &Fsck) -> Result<ExitCode, Problems> {
+    // Only the location of the store matters; the rest of the configuration may be invalid.
     let is_of_storage = |problem: &&Problem| problem.key.as_ref().is_some_and(|key| super::storage::is_named_by(key));
     let problems: Vec<_> = report.problems.0.iter().filter(is_of_storage).cloned().collect();
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    // Who wants it slow does not wait for it.
+    // A rate limit means that the check is not urgent.
     if asked.rate.is_some() {
-        super::background::yield_to_others();
+        yield_to_others();
     }
     let store = Fs::open_beside(&report.env.storage_path)
         .map_err(|error| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())]))?;
-    let read = if asked.read_data { Some(Part::WHOLE) } else { asked.read_data_subset };
-    let options = Options { read, bytes_per_second: asked.rate, repair: asked.repair, ..Options::default() };
-    let mut told = Told { json: asked.json, shows: io::stderr().is_terminal(), last: None };
-    let summary = fsck::check(&store.survey(), &options, &mut told);
-    told.end(&summary);
+    let read = if asked.read_data { Some(PoolPart::WHOLE) } else { asked.read_data_subset };
+    let options = FsckOptions { read, bytes_per_second: asked.rate, repair: asked.repair, ..FsckOptions::default() };
+    let mut output = Output { json: asked.json, shows: terminal::is_watched(), last: None };
+    let summary = fsck::check(&store.survey(), &options, &mut output);
+    output.end(&summary);
     Ok(match summary.worst() {
         None | Some(Severity::Note) => ExitCode::SUCCESS,
         Some(Severity::Warning) => ExitCode::from(1),
@@ -70,70 +75,65 @@ pub(super) fn fsck(report: &Report, asked: &Fsck) -> Result<ExitCode, Problems> 
 }
 
 /// Findings go to stdout, progress to a terminal on stderr.
-struct Told {
+struct Output {
     json: bool,
     shows: bool,
     last: Option<Instant>,
 }
 
-/// Time between two lines of progress.
+/// Least time between two updates of the progress line.
 const STEP: Duration = Duration::from_millis(200);
 
-impl Told {
+impl Output {
     fn clear(&mut self) {
         if self.last.take().is_some() {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            terminal::clear();
         }
     }
 
-    // Nobody is left to tell when the reader is gone; the exit code still says how it went.
-    fn line(&self, text: std::fmt::Arguments<'_>) {
-        let _ = writeln!(io::stdout().lock(), "{text}");
+    // If the reader is gone there is nobody to inform; the exit code still reports the result.
+    fn json(&self, object: &Value) {
+        let _ = writeln!(terminal::json(), "{object}");
     }
 
     fn end(&mut self, summary: &Summary) {
         self.clear();
         if self.json {
-            return self.line(format_args!("{}", json!({ "type": "summary", "summary": summary })));
+            return self.json(&json!({ "type": "summary", "summary": summary }));
         }
-        let Summary { repositories, manifests, tags, blobs, blobs_read, damage, warnings, notes, .. } = summary;
-        self.line(format_args!(
-            "{repositories} repositories, {manifests} manifests, {tags} tags, {blobs} blobs ({blobs_read} read in full, \
-             {}) in {:.1} s",
+        say(format_args!(
+            "{} ({} read in full, {}) in {:.1} s",
+            counts(summary),
+            summary.blobs_read,
             bytes(summary.bytes_read),
             summary.seconds
         ));
         if let Some(quarantine) = &summary.quarantine {
-            self.line(format_args!("{} repaired; damaged files were moved to {quarantine}", summary.repaired));
+            say(format_args!("{} repaired; damaged files were moved to {quarantine}", summary.repaired));
         } else if summary.repaired > 0 {
-            self.line(format_args!("{} repaired", summary.repaired));
+            say(format_args!("{} repaired", summary.repaired));
         }
+        let notes = count(summary.notes, "note", "notes");
         match summary.worst() {
-            None => self.line(format_args!("no problems found ({notes} notes)")),
-            Some(_) => self.line(format_args!("{damage} damaged, {warnings} warnings, {notes} notes")),
+            None => say(format_args!("no problems found ({notes})")),
+            Some(_) => say(format_args!("{}, {notes}", damage_text(summary))),
         }
     }
 }
 
-impl Watch for Told {
+impl Watch for Output {
     fn at(&mut self, so_far: &Summary) {
         if !self.shows || self.last.is_some_and(|last| last.elapsed() < STEP) {
             return;
         }
         self.last = Some(Instant::now());
-        let Summary { repositories, manifests, tags, blobs, damage, warnings, .. } = so_far;
-        let _ = write!(
-            io::stderr(),
-            "\r\x1b[K{repositories} repositories, {manifests} manifests, {tags} tags, {blobs} blobs, {} read; \
-             {damage} damaged, {warnings} warnings",
-            bytes(so_far.bytes_read)
-        );
+        terminal::show(format_args!("{}, {} read; {}", counts(so_far), bytes(so_far.bytes_read), damage_text(so_far)));
     }
 
     fn found(&mut self, finding: &Finding) {
         self.clear();
         if self.json {
-            return self.line(format_args!("{}", json!({ "type": "finding", "finding": finding })));
+            return self.json(&json!({ "type": "finding", "finding": finding }));
         }
         let word = match finding.severity {
             Severity::Note => "note",
@@ -141,21 +141,26 @@ impl Watch for Told {
             Severity::Damage => "DAMAGE",
         };
         let Finding { path, what, advice, repaired, .. } = finding;
-        // A name on the disk may hold anything, also what a terminal would obey.
+        // A name on the disk may contain anything, including terminal escape sequences.
         let path = path.escape_debug();
         match repaired {
-            Some(done) => self.line(format_args!("{word}: {path}: {what}; repaired: {done}")),
-            None if finding.severity == Severity::Note => self.line(format_args!("{word}: {path}: {what}")),
-            None => self.line(format_args!("{word}: {path}: {what}; {advice}")),
+            Some(done) => say(format_args!("{word}: {path}: {what}; repaired: {done}")),
+            None if finding.severity == Severity::Note => say(format_args!("{word}: {path}: {what}")),
+            None => say(format_args!("{word}: {path}: {what}; {advice}")),
         }
     }
 }
 
-/// A number of bytes for people.
-fn bytes(number: u64) -> String {
-    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.iter().find(|(shift, _)| number >> shift > 0) {
-        Some((shift, unit)) => format!("{:.1} {unit}", number as f64 / (1u64 << shift) as f64),
-        None => format!("{number} B"),
-    }
+fn counts(summary: &Summary) -> String {
+    let counts = [
+        count(summary.repositories, "repository", "repositories"),
+        count(summary.manifests, "manifest", "manifests"),
+        count(summary.tags, "tag", "tags"),
+        count(summary.blobs, "blob", "blobs"),
+    ];
+    counts.join(", ")
+}
+
+fn damage_text(summary: &Summary) -> String {
+    format!("{} damaged, {}", summary.damage, count(summary.warnings, "warning", "warnings"))
 }

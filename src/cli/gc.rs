@@ -1,53 +1,59 @@
-//! `wharfinger gc`: collects garbage, also beside a running daemon.
+//! `wharfinger gc`: collects garbage, also while a daemon runs.
 
-use super::{background, progress::Progress, storage};
-use crate::{
-    config::{Problems, Report as Configuration},
-    registry::{CollectionOptions, CollectionReport, Count, Kinds, Registry, RepositoryReport},
+use super::{
+    complain,
+    progress::ProgressLine,
+    say, say_json, storage,
+    words::{bytes, count},
 };
-use std::{fmt::Write as _, io::Write, process::ExitCode, sync::Arc};
+use crate::{
+    config::{ConfigReport, Problems},
+    files::system::yield_to_others,
+    registry::Registry,
+    upkeep::{CollectionOptions, CollectionReport, Count, Kinds, RepositoryReport},
+};
+use std::{fmt::Write as _, process::ExitCode, sync::Arc};
 
-/// Collects as the settings say, and prints what was found and done; exits 0 if it completed.
-pub(super) fn gc(configuration: Configuration, options: CollectionOptions, json: bool) -> Result<ExitCode, Problems> {
+/// Collects garbage as configured, and prints what was found and done; exits 0 if it completed.
+pub(super) fn gc(configuration: ConfigReport, options: CollectionOptions, as_json: bool) -> Result<ExitCode, Problems> {
     let (env, live, _) = configuration.usable()?;
     if live.operator.read_only && !options.dry_run {
-        eprintln("cannot collect garbage: operator.read_only is on");
+        complain(format_args!("cannot collect garbage: operator.read_only is on"));
         return Ok(ExitCode::FAILURE);
     }
-    // With --now somebody is waiting for free space.
+    // With --now, somebody is waiting for free space.
     if !options.now {
-        background::yield_to_others();
+        yield_to_others();
     }
-    let collected = storage::beside(&env, !options.dry_run).and_then(|store| {
+    let collected = storage::open_beside(&env, !options.dry_run).and_then(|store| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())?;
         let registry = Registry::new(Arc::new(store), live.registry.clone());
-        let progress = Progress::new();
+        let progress = ProgressLine::new();
         runtime.block_on(registry.collect(options, &progress)).map_err(|e| e.to_string())
     });
     Ok(match collected {
         Ok(Some(report)) => {
-            let text = if json { serde_json::to_string_pretty(&report).unwrap_or_default() } else { told(&report) };
-            // Nobody is left to tell when the reader is gone.
-            let _ = writeln!(std::io::stdout().lock(), "{text}");
+            match as_json {
+                true => say_json(&report),
+                false => say(format_args!("{}", report_text(&report))),
+            }
             if report.refused.is_none() && report.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Ok(None) => {
-            eprintln("another collection of this storage directory is running; try again when it has ended");
+            complain(format_args!(
+                "another collection of this storage directory is running; try again when it has ended"
+            ));
             ExitCode::FAILURE
         }
         Err(reason) => {
-            eprintln(&reason);
+            complain(format_args!("{reason}"));
             ExitCode::FAILURE
         }
     })
 }
 
-fn eprintln(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "wharfinger: {line}");
-}
-
 /// The report for people.
-fn told(report: &CollectionReport) -> String {
+fn report_text(report: &CollectionReport) -> String {
     let mut text = String::new();
     let mut line = |args: std::fmt::Arguments<'_>| {
         // Writing to a String cannot fail.
@@ -56,10 +62,10 @@ fn told(report: &CollectionReport) -> String {
     };
     line(format_args!(
         "checked {} and {} in {:.1} s ({})",
-        number(report.repositories, "repository", "repositories"),
-        number(report.manifests, "manifest", "manifests"),
+        count(report.repositories, "repository", "repositories"),
+        count(report.manifests, "manifest", "manifests"),
         report.seconds,
-        number(report.passes.into(), "pass", "passes")
+        count(report.passes.into(), "pass", "passes")
     ));
     if report.dry_run {
         line(format_args!("dry run: nothing was changed"));
@@ -74,28 +80,30 @@ fn told(report: &CollectionReport) -> String {
     line(format_args!("{:<22}{}", "in use", blobs(report.referenced)));
     line(format_args!("{:<22}{}", "unused, kept for now", blobs(report.unused)));
     for (word, kinds) in [(moved, &report.condemned), (restored, &report.restored), (deleted, &report.purged)] {
-        line(format_args!("{word:<22}{}", kinds_told(kinds)));
+        line(format_args!("{word:<22}{}", kinds_line(kinds)));
     }
-    line(format_args!("{left:<22}{:>9} entries{:>12}", report.left.number, size(report.left.bytes)));
+    line(format_args!("{left:<22}{}", column(report.left.number, "entry", "entries", report.left.bytes)));
     line(format_args!("{tags:<22}{:>9}", report.deleted_tags));
     if report.waiting_manifests > 0 {
         line(format_args!(
-            "{} to delete by the plan stay for now: pushed, or lost a tag, less than collection.lease_hours ago",
-            number(report.waiting_manifests, "manifest", "manifests")
+            "{} to delete by the plan {} for now: pushed, or lost a tag, less than collection.lease_hours ago",
+            count(report.waiting_manifests, "manifest", "manifests"),
+            if report.waiting_manifests == 1 { "stays" } else { "stay" }
         ));
     }
     let untagged = &report.untagged;
     if untagged.manifests > 0 {
         line(format_args!(
-            "{} cannot be reached from a tag and hold {}, {}; to delete such manifests, set {}",
-            number(untagged.manifests, "manifest", "manifests"),
-            number(untagged.blobs, "blob", "blobs"),
-            size(untagged.bytes),
+            "{} cannot be reached from a tag and {} {}, {}; to delete such manifests, set {}",
+            count(untagged.manifests, "manifest", "manifests"),
+            if untagged.manifests == 1 { "holds" } else { "hold" },
+            count(untagged.blobs, "blob", "blobs"),
+            bytes(untagged.bytes),
             untagged.setting
         ));
     }
     for repository in &report.by_repository {
-        line(format_args!("  {}: {}", repository.name, repository_told(repository)));
+        line(format_args!("  {}: {}", repository.name, repository_line(repository)));
     }
     for error in &report.errors {
         line(format_args!("error: {error}; the next collection tries again"));
@@ -107,13 +115,14 @@ fn told(report: &CollectionReport) -> String {
     text
 }
 
-/// What there is to say of a repository.
-fn repository_told(repository: &RepositoryReport) -> String {
+/// The line about a repository.
+fn repository_line(repository: &RepositoryReport) -> String {
     let mut parts = Vec::new();
     if repository.untagged_manifests > 0 {
-        let (of, held) = (repository.manifests, size(repository.untagged_bytes));
-        let untagged = repository.untagged_manifests;
-        parts.push(format!("{untagged} of {of} manifests cannot be reached from a tag and hold {held}"));
+        let of = count(repository.manifests, "manifest", "manifests");
+        let (untagged, held) = (repository.untagged_manifests, bytes(repository.untagged_bytes));
+        let hold = if untagged == 1 { "holds" } else { "hold" };
+        parts.push(format!("{untagged} of {of} cannot be reached from a tag and {hold} {held}"));
     }
     let counts = [
         (repository.deleted_tags, "tag", "tags", "deleted"),
@@ -121,28 +130,22 @@ fn repository_told(repository: &RepositoryReport) -> String {
         (repository.condemned_links, "blob link", "blob links", "moved to the graveyard"),
     ];
     let counts = counts.iter().filter(|(n, ..)| *n > 0);
-    parts.extend(counts.map(|(n, one, many, done)| format!("{} {done}", number(*n, one, many))));
+    parts.extend(counts.map(|(n, one, many, done)| format!("{} {done}", count(*n, one, many))));
     parts.join("; ")
 }
 
-fn number(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
+/// A column of the report.
+fn column(number: u64, one: &str, many: &str, held: u64) -> String {
+    format!("{number:>9} {:<7}{:>12}", if number == 1 { one } else { many }, bytes(held))
 }
 
 fn blobs(count: Count) -> String {
-    format!("{:>9} blobs  {:>12}", count.number, size(count.bytes))
+    column(count.number, "blob", "blobs", count.bytes)
 }
 
-fn kinds_told(kinds: &Kinds) -> String {
+fn kinds_line(kinds: &Kinds) -> String {
     let blobs = blobs(Count { number: kinds.blobs, bytes: kinds.bytes });
-    format!("{blobs}, {} links, {} manifests, {} uploads", kinds.links, kinds.revisions, kinds.uploads)
-}
-
-/// Bytes in the largest binary unit that leaves a number of at least one.
-fn size(bytes: u64) -> String {
-    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.iter().find(|(shift, _)| bytes >> shift > 0) {
-        Some((shift, unit)) => format!("{:.1} {unit}", bytes as f64 / (1u64 << shift) as f64),
-        None => format!("{bytes} B"),
-    }
+    let links = count(kinds.links, "link", "links");
+    let manifests = count(kinds.revisions, "manifest", "manifests");
+    format!("{blobs}, {links}, {manifests}, {}", count(kinds.uploads, "upload", "uploads"))
 }

@@ -1,15 +1,15 @@
 //! `wharfinger htpasswd`: edits the users of an htpasswd file.
 
-use super::{EX_CONFIG, password, print_problems};
+use super::{EX_CONFIG, complain, password, print_problems, say, say_json};
 use crate::{
-    auth::{self, COSTS, Password, USUAL_COST, Unedited, Users},
     config::{Problem, Problems},
-    files::{cause, replace},
+    files::{cause, regular, replace},
+    identity::{self, COSTS, Password, USUAL_COST, Unedited, UserKind, Users},
 };
 use clap::{Args, Subcommand, ValueHint};
 use serde_json::json;
 use std::{
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -17,13 +17,13 @@ use std::{
 /// The command and the file.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 #[command(after_help = AFTER)]
-pub struct Htpasswd {
+pub struct HtpasswdArgs {
     /// The htpasswd file, if not the one in REGISTRY_AUTH_HTPASSWD
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, global = true)]
     pub file: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub verb: HtpasswdCommand,
 }
 
 const AFTER: &str = "\
@@ -40,17 +40,17 @@ is not set, cannot be read or has invalid lines.";
 
 /// The commands for users.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Verb {
+pub enum HtpasswdCommand {
     /// Add a user; creates the file if it does not exist
     Add {
         /// User name
         name: String,
         /// Where the password comes from.
         #[command(flatten)]
-        source: Source,
+        source: PasswordSource,
         /// How slow the password's hash is.
         #[command(flatten)]
-        hashing: Hashing,
+        hashing: HashingArgs,
     },
     /// Change the password of a user
     Set {
@@ -58,10 +58,10 @@ pub enum Verb {
         name: String,
         /// Where the password comes from.
         #[command(flatten)]
-        source: Source,
+        source: PasswordSource,
         /// How slow the password's hash is.
         #[command(flatten)]
-        hashing: Hashing,
+        hashing: HashingArgs,
     },
     /// Delete a user
     Delete {
@@ -74,7 +74,7 @@ pub enum Verb {
         name: String,
         /// Where the password comes from.
         #[command(flatten)]
-        source: Source,
+        source: PasswordSource,
     },
     /// List the user names in the order of the file
     List {
@@ -86,7 +86,7 @@ pub enum Verb {
 
 /// Where a password comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
-pub struct Source {
+pub struct PasswordSource {
     /// Read the password from standard input (a single line)
     #[arg(long)]
     pub stdin: bool,
@@ -94,7 +94,7 @@ pub struct Source {
 
 /// How slow a password's hash is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
-pub struct Hashing {
+pub struct HashingArgs {
     /// bcrypt cost, 4 to 14; each step doubles the time of a login
     #[arg(long, value_name = "N", default_value_t = USUAL_COST, value_parser = cost)]
     pub cost: u32,
@@ -106,8 +106,7 @@ fn cost(text: &str) -> Result<u32, String> {
 }
 
 /// Why a command failed.
-enum Failure {
-    /// It was refused.
+enum HtpasswdFailure {
     Refused(String),
     /// There is nothing to read a password from.
     Usage(String),
@@ -118,7 +117,7 @@ enum Failure {
 }
 
 /// Runs the command; `configured` returns the file from the configuration.
-pub(super) fn htpasswd(asked: Htpasswd, configured: impl FnOnce() -> Result<PathBuf, Problems>) -> ExitCode {
+pub(super) fn htpasswd(asked: HtpasswdArgs, configured: impl FnOnce() -> Result<PathBuf, Problems>) -> ExitCode {
     let path = match asked.file.map_or_else(configured, Ok) {
         Ok(path) => path,
         Err(problems) => {
@@ -127,134 +126,140 @@ pub(super) fn htpasswd(asked: Htpasswd, configured: impl FnOnce() -> Result<Path
         }
     };
     let done = match asked.verb {
-        Verb::Add { name, source, hashing } => add(&path, &name, source, hashing),
-        Verb::Set { name, source, hashing } => set(&path, &name, source, hashing),
-        Verb::Delete { name } => delete(&path, &name),
-        Verb::Verify { name, source } => verify(&path, &name, source),
-        Verb::List { json } => list(&path, json),
+        HtpasswdCommand::Add { name, source, hashing } => add(&path, &name, source, hashing),
+        HtpasswdCommand::Set { name, source, hashing } => set(&path, &name, source, hashing),
+        HtpasswdCommand::Delete { name } => delete(&path, &name),
+        HtpasswdCommand::Verify { name, source } => verify(&path, &name, source),
+        HtpasswdCommand::List { json } => list(&path, json),
     };
     let (message, code) = match done {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Configuration(problems)) => {
+        Err(HtpasswdFailure::Configuration(problems)) => {
             print_problems(&problems);
             return ExitCode::from(EX_CONFIG);
         }
-        Err(Failure::Refused(message)) => (message, ExitCode::FAILURE),
-        Err(Failure::Unwritten(error)) => {
+        Err(HtpasswdFailure::Refused(message)) => (message, ExitCode::FAILURE),
+        Err(HtpasswdFailure::Unwritten(error)) => {
             (format!("cannot write {}: {}", path.display(), cause(&error)), ExitCode::FAILURE)
         }
-        Err(Failure::Usage(message)) => (message, ExitCode::from(2)),
+        Err(HtpasswdFailure::Usage(message)) => (message, ExitCode::from(2)),
     };
-    // A closed stderr must not turn a clear exit code into a panic.
-    let _ = writeln!(io::stderr().lock(), "wharfinger: {message}");
+    complain(format_args!("{message}"));
     code
 }
 
-fn add(path: &Path, name: &str, source: Source, hashing: Hashing) -> Result<(), Failure> {
-    // Before asking for a password.
-    let before = match replace::read(path) {
+fn add(path: &Path, name: &str, source: PasswordSource, hashing: HashingArgs) -> Result<(), HtpasswdFailure> {
+    // Check this before asking for a password.
+    let before = match regular::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => text(path, read)?,
     };
     users(path, &before)?.check_new(name)?;
     let hash = new_hash(name, source, hashing)?;
     edit(path, |file| file.add(name, &hash))?;
-    say(&format!("added {name} to {}", path.display()));
+    say(format_args!("added {name} to {}", path.display()));
     Ok(())
 }
 
-fn set(path: &Path, name: &str, source: Source, hashing: Hashing) -> Result<(), Failure> {
-    users(path, &text(path, replace::read(path))?)?.check_known(name)?;
+fn set(path: &Path, name: &str, source: PasswordSource, hashing: HashingArgs) -> Result<(), HtpasswdFailure> {
+    users(path, &text(path, regular::read(path))?)?.check_known(name)?;
     let hash = new_hash(name, source, hashing)?;
     edit_existing(path, |file| file.set(name, &hash))?;
-    say(&format!("changed the password of {name} in {}", path.display()));
+    say(format_args!("changed the password of {name} in {}", path.display()));
     Ok(())
 }
 
-fn delete(path: &Path, name: &str) -> Result<(), Failure> {
+fn delete(path: &Path, name: &str) -> Result<(), HtpasswdFailure> {
     edit_existing(path, |file| file.delete(name))?;
-    say(&format!("deleted {name} from {}", path.display()));
+    say(format_args!("deleted {name} from {}", path.display()));
     Ok(())
 }
 
-fn verify(path: &Path, name: &str, source: Source) -> Result<(), Failure> {
-    let text = text(path, replace::read(path))?;
+fn verify(path: &Path, name: &str, source: PasswordSource) -> Result<(), HtpasswdFailure> {
+    let text = text(path, regular::read(path))?;
     users(path, &text)?.check_known(name)?;
     let known = Users::parse(&text).map_err(|wrong| malformed(path, wrong))?;
     let password = password::get(&[format!("Password for {name}")], source.stdin)?;
-    if !known.verify(name, &password) {
-        return Err(Failure::Refused(format!("wrong password for {name}")));
+    if known.kind(name) != Some(UserKind::Person) {
+        return Err(HtpasswdFailure::Refused(format!(
+            "{name} cannot log in by password: the hash begins with an exclamation mark"
+        )));
     }
-    say(&format!("the password of {name} is right"));
+    if !known.verify(name, &password) {
+        return Err(HtpasswdFailure::Refused(format!("wrong password for {name}")));
+    }
+    say(format_args!("the password of {name} is right"));
     Ok(())
 }
 
-fn list(path: &Path, as_json: bool) -> Result<(), Failure> {
-    let text = text(path, replace::read(path))?;
+fn list(path: &Path, as_json: bool) -> Result<(), HtpasswdFailure> {
+    let text = text(path, regular::read(path))?;
     let names: Vec<&str> = users(path, &text)?.names().collect();
     if as_json {
-        say(&format!("{:#}", json!({ "file": path.display().to_string(), "users": names })));
+        say_json(&json!({ "file": path.display().to_string(), "users": names }));
     } else {
-        names.iter().for_each(|name| say(name));
+        names.iter().for_each(|name| say(format_args!("{name}")));
     }
     Ok(())
 }
 
 /// Asks for a new password and hashes it.
-fn new_hash(name: &str, source: Source, hashing: Hashing) -> Result<String, Failure> {
+fn new_hash(name: &str, source: PasswordSource, hashing: HashingArgs) -> Result<String, HtpasswdFailure> {
     let questions = [format!("New password for {name}"), "Repeat the password".to_owned()];
-    let refused = |why: &dyn ToString| Failure::Refused(why.to_string());
+    let refused = |why: &dyn ToString| HtpasswdFailure::Refused(why.to_string());
     let password = Password::new(password::get(&questions, source.stdin)?).map_err(|unfit| refused(&unfit))?;
     password.hash(hashing.cost).map_err(|unhashed| refused(&unhashed))
 }
 
-/// Changes the file, from the content that it has under the lock.
-fn edit(path: &Path, change: impl Fn(&auth::Htpasswd) -> Result<String, Unedited>) -> Result<(), Failure> {
-    replace::replace(path, |old| {
+/// Changes the file, based on its content under the lock.
+fn edit(
+    path: &Path,
+    change: impl Fn(&identity::HtpasswdText) -> Result<String, Unedited>,
+) -> Result<(), HtpasswdFailure> {
+    let replaced = replace::replace(path, |old| {
         let old = text(path, Ok(old.unwrap_or_default().to_vec()))?;
-        Ok(change(&users(path, &old)?)?.into_bytes())
-    })
+        Ok::<_, HtpasswdFailure>(change(&users(path, &old)?)?.into_bytes())
+    });
+    replaced.map(drop)
 }
 
 /// The same for a file that must exist.
-fn edit_existing(path: &Path, change: impl Fn(&auth::Htpasswd) -> Result<String, Unedited>) -> Result<(), Failure> {
-    text(path, replace::read(path))?;
+fn edit_existing(
+    path: &Path,
+    change: impl Fn(&identity::HtpasswdText) -> Result<String, Unedited>,
+) -> Result<(), HtpasswdFailure> {
+    text(path, regular::read(path))?;
     edit(path, change)
 }
 
-fn text(path: &Path, read: io::Result<Vec<u8>>) -> Result<String, Failure> {
-    let problem = |message: String| Failure::Configuration(Problems(vec![Problem::of_file(path, message)]));
+fn text(path: &Path, read: io::Result<Vec<u8>>) -> Result<String, HtpasswdFailure> {
+    let problem = |message: String| HtpasswdFailure::Configuration(Problems(vec![Problem::of_file(path, message)]));
     let bytes = read.map_err(|error| problem(format!("cannot read the file: {}", cause(&error))))?;
     String::from_utf8(bytes).map_err(|_| problem("is not UTF-8 text".to_owned()))
 }
 
-fn users<'t>(path: &Path, text: &'t str) -> Result<auth::Htpasswd<'t>, Failure> {
-    auth::Htpasswd::parse(text).map_err(|wrong| malformed(path, wrong))
+fn users<'t>(path: &Path, text: &'t str) -> Result<identity::HtpasswdText<'t>, HtpasswdFailure> {
+    identity::HtpasswdText::parse(text).map_err(|wrong| malformed(path, wrong))
 }
 
-fn malformed(path: &Path, wrong: Vec<auth::Problem>) -> Failure {
-    let place = |problem: auth::Problem| Problem::of_file(path, problem.message).at_line(problem.line);
-    Failure::Configuration(Problems(wrong.into_iter().map(place).collect()))
+fn malformed(path: &Path, wrong: Vec<identity::InvalidLine>) -> HtpasswdFailure {
+    let place = |problem: identity::InvalidLine| Problem::of_file(path, problem.message).at_line(problem.line);
+    HtpasswdFailure::Configuration(Problems(wrong.into_iter().map(place).collect()))
 }
 
-/// Prints to stdout. A closed stdout does not undo what was done.
-fn say(line: &str) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
-}
-
-impl From<io::Error> for Failure {
+impl From<io::Error> for HtpasswdFailure {
     fn from(error: io::Error) -> Self {
         Self::Unwritten(error)
     }
 }
 
-impl From<Unedited> for Failure {
+impl From<Unedited> for HtpasswdFailure {
     fn from(why: Unedited) -> Self {
         Self::Refused(why.to_string())
     }
 }
 
-impl From<password::NoPassword> for Failure {
+impl From<password::NoPassword> for HtpasswdFailure {
     fn from(why: password::NoPassword) -> Self {
         match why {
             password::NoPassword::NoTerminal => Self::Usage(why.to_string()),

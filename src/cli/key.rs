@@ -1,19 +1,20 @@
 //! `wharfinger key new PATH`: creates a signing key for the token service.
 
+use super::{complain, say};
 use crate::{
-    auth::{Issuer, new_signing_key},
     files::{cause, replace},
+    identity::{Issuer, new_signing_key},
 };
 use clap::{Subcommand, ValueHint};
 use std::{
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 /// The commands for signing keys.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Key {
+pub enum KeyCommand {
     /// Create a private key for REGISTRY_AUTH_TOKEN_SIGNINGKEY (Ed25519, PEM, file mode 0600)
     #[command(after_help = NEW)]
     New {
@@ -34,16 +35,14 @@ Examples:
 To use the key, set REGISTRY_AUTH_TOKEN_SIGNINGKEY to its path.";
 
 /// Runs the command; exits 0 if the key was written, 1 otherwise.
-pub(super) fn key(Key::New { path, rotate }: Key) -> ExitCode {
+pub(super) fn key(KeyCommand::New { path, rotate }: KeyCommand) -> ExitCode {
     match new(&path, rotate) {
-        Ok(told) => {
-            let _ = writeln!(io::stdout().lock(), "{told}");
+        Ok(done) => {
+            say(format_args!("{done}"));
             ExitCode::SUCCESS
         }
         Err(why) => {
-            // A closed stderr must not turn a clear exit code into a panic.
-            let _ =
-                writeln!(io::stderr().lock(), "wharfinger: cannot create a key in {}: {}", path.display(), cause(&why));
+            complain(format_args!("cannot create a key in {}: {}", path.display(), cause(&why)));
             ExitCode::FAILURE
         }
     }

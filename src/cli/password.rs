@@ -1,6 +1,7 @@
-//! Reads passwords from the terminal, without showing them, or from one line of stdin. Never from
-//! the arguments, which every user of the machine can read.
+//! Reads passwords from the terminal, without showing them, or from one line of stdin. Never from the arguments,
+//! which every user of the machine can read.
 
+use super::terminal;
 use rustix::{
     io::Errno,
     termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
@@ -10,7 +11,7 @@ use std::io::{self, IsTerminal, Read, Stdin, Write};
 /// The longest line that a terminal returns; no password is nearly as long.
 const LONGEST: usize = 4096;
 
-/// Why there is no password.
+/// Why no password could be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoPassword {
     #[error("there is no terminal to ask for the password; pass it on standard input with --stdin")]
@@ -29,8 +30,8 @@ pub(super) enum NoPassword {
     Io(#[from] io::Error),
 }
 
-/// Asks each of the `questions`, whose answers must be the same. If stdin is not a terminal, reads
-/// one line from it, if that is `allowed`. Only the line break is removed.
+/// Asks each of the `questions`, whose answers must be equal. If stdin is not a terminal, reads one line from it, if
+/// `allowed`. Only the line break is removed.
 pub(super) fn get(questions: &[String], allowed: bool) -> Result<String, NoPassword> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
@@ -56,7 +57,7 @@ fn one_line(stdin: Stdin) -> Result<String, NoPassword> {
     }
 }
 
-/// A terminal that does not show what is typed, until this is dropped.
+/// A terminal that does not echo what is typed until this is dropped.
 struct Quiet {
     stdin: Stdin,
     before: Termios,
@@ -69,8 +70,8 @@ impl Quiet {
         let before = tcgetattr(&stdin)?;
         let interrupt = before.special_codes[SpecialCodeIndex::VINTR];
         let mut quiet = before.clone();
-        // No signals from keys: one would end the process with the terminal still quiet. The interrupt
-        // key ends the line instead.
+        // Disable signals from keys: one would end the process while echo is off. The interrupt key ends the line
+        // instead.
         quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
         quiet.local_modes.insert(LocalModes::ICANON);
         quiet.special_codes[SpecialCodeIndex::VEOL] = interrupt;
@@ -79,10 +80,10 @@ impl Quiet {
     }
 
     fn ask(&self, question: &str) -> Result<String, NoPassword> {
-        // Not on stdout, which may be redirected. If stderr is closed there is nobody to ask.
-        let _ = write!(io::stderr(), "{question}: ");
+        // Not on stdout, which may be redirected. If stderr is closed nobody can be asked.
+        let _ = write!(terminal::errors(), "{question}: ");
         let answer = self.line();
-        let _ = writeln!(io::stderr());
+        let _ = writeln!(terminal::errors());
         let answer = String::from_utf8(answer?).map_err(|_| NoPassword::NotText)?;
         match answer.contains(char::is_control) {
             true => Err(NoPassword::ControlCharacter),
@@ -90,7 +91,7 @@ impl Quiet {
         }
     }
 
-    /// One line as it is typed, unbuffered, since only the terminal knows where it ends.
+    /// One line as it is typed, unbuffered, because only the terminal knows where it ends.
     fn line(&self) -> Result<Vec<u8>, NoPassword> {
         let mut line = vec![0; LONGEST];
         let len = loop {
@@ -102,7 +103,7 @@ impl Quiet {
         line.truncate(len);
         match line.last() {
             Some(b'\n') => line.truncate(len - 1),
-            // End of file in the middle of a line: what was typed so far.
+            // End of file within a line: return what was typed so far.
             Some(last) if *last != self.interrupt => {}
             Some(_) | None => return Err(NoPassword::NotGiven),
         }

@@ -1,13 +1,14 @@
-//! `wharfinger plan [PATTERN]`: what the rules of retention would do, for each tag and each
-//! manifest without one. Reads the store, also beside a running server, and writes nothing.
+//! `wharfinger plan [PATTERN]`: what the retention rules would do with each tag and each untagged manifest. Reads the
+//! store, also while a server runs, and writes nothing.
 
-use super::print_problems;
+use super::{complain, print_problems, terminal};
 use crate::{
-    config::{Problem, Problems, Report},
-    oci::{Pattern, RepositoryName},
-    registry::{Everything, Plan, Registry, Verdict, Visible},
+    config::{ConfigReport, Problem, Problems},
+    registry::{Everything, Registry, Shows, Visible},
     storage::fs::Fs,
+    upkeep::{RetentionPlan, RetentionVerdict},
 };
+use oci::{Pattern, RepositoryName};
 use serde_json::{Value, json};
 use std::{
     io::{self, Write},
@@ -16,11 +17,11 @@ use std::{
     time::SystemTime,
 };
 
-/// Repositories asked for at once.
+/// Repositories per page.
 const PAGE: usize = 1000;
 
-/// Prints the plan of every repository that matches, a table or a JSON object on each line.
-pub(super) fn plan(report: Report, pattern: Option<&Pattern>, as_json: bool) -> ExitCode {
+/// Prints the plan of every repository that matches: a table, or a JSON object per line.
+pub(super) fn plan(report: ConfigReport, pattern: Option<&Pattern>, as_json: bool) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
         let problem = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
         Ok((Fs::open_beside(&env.storage_path).map_err(|e| problem(e.to_string()))?, live))
@@ -38,7 +39,7 @@ pub(super) fn plan(report: Report, pattern: Option<&Pattern>, as_json: bool) -> 
         runtime.map_err(Stopped::Output).and_then(|runtime| runtime.block_on(print(&registry, pattern, as_json)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Nobody is left to tell when the reader is gone.
+        // If the reader is gone there is nobody to inform.
         Err(Stopped::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Stopped::Output(error)) => failed(&error.to_string()),
         Err(Stopped::Store(error)) => failed(&error.to_string()),
@@ -48,7 +49,7 @@ pub(super) fn plan(report: Report, pattern: Option<&Pattern>, as_json: bool) -> 
 /// Why the output ends early.
 enum Stopped {
     Output(io::Error),
-    Store(crate::registry::Error),
+    Store(crate::registry::RegistryError),
 }
 
 impl From<io::Error> for Stopped {
@@ -57,20 +58,19 @@ impl From<io::Error> for Stopped {
     }
 }
 
-impl From<crate::registry::Error> for Stopped {
-    fn from(error: crate::registry::Error) -> Self {
+impl From<crate::registry::RegistryError> for Stopped {
+    fn from(error: crate::registry::RegistryError) -> Self {
         Self::Store(error)
     }
 }
 
 fn failed(why: &str) -> ExitCode {
-    // A closed stderr must not turn a clear exit code into a panic.
-    let _ = writeln!(io::stderr().lock(), "wharfinger: {why}");
+    complain(format_args!("{why}"));
     ExitCode::FAILURE
 }
 
 async fn print(registry: &Registry, pattern: Option<&Pattern>, as_json: bool) -> Result<(), Stopped> {
-    let mut out = io::BufWriter::new(io::stdout());
+    let mut out = io::BufWriter::new(if as_json { terminal::json() } else { terminal::text() });
     let removed = registry.removed_manifests().await?;
     let (now, mut sums, mut last) = (SystemTime::now(), Sums::default(), None::<String>);
     loop {
@@ -80,16 +80,15 @@ async fn print(registry: &Registry, pattern: Option<&Pattern>, as_json: bool) ->
         };
         let page = registry.catalog(last.as_deref(), Some(PAGE), visible).await?;
         for name in &page.entries {
-            let Ok(name) = name.parse::<RepositoryName>() else { continue };
-            let plan = registry.retention_plan(&name, now, &removed).await?;
+            let plan = registry.repository(name).retention_plan(now, &removed).await?;
             match as_json {
-                true => print_lines(&mut out, &name, &plan)?,
-                false => print_table(&mut out, &name, &plan)?,
+                true => print_lines(&mut out, name, &plan)?,
+                false => print_table(&mut out, name, &plan)?,
             }
             sums.add(&plan);
             out.flush()?;
         }
-        last = page.entries.into_iter().next_back();
+        last = page.entries.last().map(ToString::to_string);
         if !page.more {
             break;
         }
@@ -102,8 +101,8 @@ async fn print(registry: &Registry, pattern: Option<&Pattern>, as_json: bool) ->
 
 /// What a person asked to see.
 impl Visible for Pattern {
-    fn shows(&self, repository: &RepositoryName) -> bool {
-        self.matches(repository, None)
+    fn shows(&self, repository: &RepositoryName) -> Shows {
+        self.matches(repository, None).into()
     }
 
     fn reaches(&self, prefix: &RepositoryName) -> bool {
@@ -111,11 +110,11 @@ impl Visible for Pattern {
     }
 }
 
-fn word(verdict: &Verdict) -> &'static str {
+fn word(verdict: &RetentionVerdict) -> &'static str {
     if verdict.keep { "keep" } else { "delete" }
 }
 
-/// A time to the second, as the files have it.
+/// A time to the second, which is the precision of the files.
 fn timestamp(time: SystemTime) -> Option<String> {
     let time = jiff::Timestamp::try_from(time).ok()?;
     Some(jiff::Timestamp::from_second(time.as_second()).ok()?.to_string())
@@ -125,7 +124,7 @@ fn day(time: SystemTime) -> String {
     timestamp(time).map_or_else(|| "?".to_owned(), |time| time.chars().take(10).collect())
 }
 
-fn print_table(out: &mut impl Write, name: &RepositoryName, plan: &Plan) -> io::Result<()> {
+fn print_table(out: &mut impl Write, name: &RepositoryName, plan: &RetentionPlan) -> io::Result<()> {
     writeln!(out, "{name}")?;
     let tags = plan.tags.iter().map(|t| (t.tag.to_string(), t.pushed, t.pulled, &t.verdict));
     let untagged = plan.untagged.iter().map(|m| (m.digest.to_string(), m.since, m.pulled, &m.verdict));
@@ -143,8 +142,8 @@ fn print_table(out: &mut impl Write, name: &RepositoryName, plan: &Plan) -> io::
     writeln!(out)
 }
 
-fn print_lines(out: &mut impl Write, name: &RepositoryName, plan: &Plan) -> io::Result<()> {
-    let line = |tag: Value, digest: &str, pushed, pulled: Option<SystemTime>, verdict: &Verdict| {
+fn print_lines(out: &mut impl Write, name: &RepositoryName, plan: &RetentionPlan) -> io::Result<()> {
+    let line = |tag: Value, digest: &str, pushed, pulled: Option<SystemTime>, verdict: &RetentionVerdict| {
         json!({
             "repository": name.as_str(), "tag": tag, "digest": digest, "pushed": timestamp(pushed),
             "pulled": pulled.and_then(timestamp), "verdict": word(verdict), "rule": verdict.rule,
@@ -162,7 +161,7 @@ fn print_lines(out: &mut impl Write, name: &RepositoryName, plan: &Plan) -> io::
     Ok(())
 }
 
-/// What the plans come to.
+/// The totals of all plans.
 #[derive(Default)]
 struct Sums {
     repositories: usize,
@@ -173,7 +172,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, plan: &Plan) {
+    fn add(&mut self, plan: &RetentionPlan) {
         self.repositories += 1;
         self.tags += plan.tags.len();
         self.tags_go += plan.deleted_tags().count();

@@ -1,9 +1,9 @@
 //! Progress of a long command: a line on a terminal, nothing in a pipe.
 
-use crate::registry::{CollectionStep, Follow};
+use super::terminal;
+use crate::upkeep::{CollectionStep, Follow};
 use async_trait::async_trait;
 use std::{
-    io::{self, IsTerminal, Write},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -12,14 +12,14 @@ use std::{
 const EVERY: Duration = Duration::from_millis(100);
 
 /// A line on stderr with the current step. It is cleared at the end.
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     is_shown: bool,
     last: Mutex<Option<Instant>>,
 }
 
-impl Progress {
+impl ProgressLine {
     pub(super) fn new() -> Self {
-        Self { is_shown: io::stderr().is_terminal(), last: Mutex::new(None) }
+        Self { is_shown: terminal::is_watched(), last: Mutex::new(None) }
     }
 
     /// Shows `what` and how much of it is done, unless the line has just been updated.
@@ -29,21 +29,20 @@ impl Progress {
             return;
         }
         *last = Some(Instant::now());
-        // If the terminal is gone there is nobody to show it to.
-        let _ = write!(io::stderr(), "\r\x1b[K{what} {done}");
+        terminal::show(format_args!("{what} {done}"));
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if self.is_shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            terminal::clear();
         }
     }
 }
 
 #[async_trait]
-impl Follow for Progress {
+impl Follow for ProgressLine {
     async fn at(&self, step: CollectionStep, done: u64) {
         self.show(step.as_str(), done);
     }

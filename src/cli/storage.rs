@@ -1,30 +1,23 @@
 //! What a start would do with the storage directory: use it, create it, or refuse it.
 
 use crate::{
-    config::{Env, Problem, StorageInit, Warning},
+    config::{Env, Problem, Warning},
+    daemon::init,
     files::{
         Real,
-        probe::{self, Finding},
+        probe::{self, ProbeResult},
     },
-    storage::fs::{Fs, Init, root},
+    storage::fs::{Fs, OpenError, root},
 };
 use std::{io, os::unix::fs::MetadataExt};
 
-/// Whether the root may be made.
-pub(super) fn init(env: &Env) -> Init {
-    match env.storage_init {
-        StorageInit::Never => Init::Never,
-        StorageInit::Auto => Init::CreateDirectory,
-    }
-}
-
-/// Whether a problem with this key leaves open where the store is.
+/// Whether a problem with this key leaves the location of the store unknown.
 pub(super) fn is_named_by(key: &str) -> bool {
     key.starts_with("REGISTRY_STORAGE") || key.starts_with("--storage")
 }
 
-/// What a start would do and what the file system can do, a line each, and what to be warned of; the
-/// problem if a start would refuse. Writes at most temporary files, into a store that is there.
+/// What a start would do and what the file system supports, a line each, with warnings; an error if a start would
+/// refuse. Writes at most temporary files, and only into an existing store.
 pub(super) fn inspect(env: &Env) -> Result<(Vec<String>, Vec<Warning>), Problem> {
     let of_path = |message: String| Problem::of_key("REGISTRY_STORAGE_PATH", message);
     let is_store = root::inspect(&env.storage_path, init(env)).map_err(|error| of_path(error.to_string()))?;
@@ -34,27 +27,38 @@ pub(super) fn inspect(env: &Env) -> Result<(Vec<String>, Vec<Warning>), Problem>
     }];
     let mut warnings = Vec::new();
     let Ok(sys) = Real::open_root(&env.storage_path) else { return Ok((lines, warnings)) };
-    let mut tell = |found: io::Result<Vec<Finding>>| match found {
+    let mut add = |found: io::Result<Vec<ProbeResult>>| match found {
         Ok(findings) => {
             for finding in findings {
-                lines.push(format!("storage directory: {}", finding.told));
+                lines.push(format!("storage directory: {}", finding.text));
                 warnings.extend(finding.warning.map(|warning| Warning(of_path(warning))));
             }
         }
         Err(error) => lines.push(format!("storage directory: file system not tested: {error}")),
     };
-    tell(probe::look(&sys));
+    add(probe::inspect(&sys));
     match is_store {
-        true => tell(probe::attempt(&sys)),
+        true => add(probe::attempt(&sys)),
         false => lines
             .push("storage directory: file system not tested, since the directory is not initialised yet".to_owned()),
     }
     Ok((lines, warnings))
 }
 
-/// The store, beside a daemon that may be serving it. Whoever is to write must be its owner: what
-/// somebody else makes there the daemon can neither read nor remove.
-pub(super) fn beside(env: &Env, to_write: bool) -> Result<Fs, String> {
+/// Opens the store while a daemon may be serving it, to write to it; makes one if there is none, as a start would.
+pub(super) fn open_or_make(env: &Env) -> Result<Fs, String> {
+    match Fs::open_beside(&env.storage_path) {
+        Err(OpenError::Absent(_) | OpenError::NoStore(_)) => {
+            Fs::open(&env.storage_path, init(env)).map(|(store, _)| store).map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+        Ok(_) => open_beside(env, true),
+    }
+}
+
+/// Opens the store while a daemon may be serving it. A command that writes must run as the store's owner: the daemon
+/// can neither read nor remove files of another user.
+pub(super) fn open_beside(env: &Env, to_write: bool) -> Result<Fs, String> {
     let path = &env.storage_path;
     let store = Fs::open_beside(path).map_err(|error| error.to_string())?;
     let owner = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.uid();

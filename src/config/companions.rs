@@ -1,11 +1,11 @@
-//! Which variables need each other, and which have no effect together.
+//! Checks which variables require each other, and which have no effect together.
 
 use super::env::Env;
 use super::problems::{Problem, Problems, Warning};
 use super::safety;
 use super::values::{AuthType, is_loopback};
 
-/// Reports what is missing beside what was set.
+/// Reports variables that are missing, given those that are set.
 pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
     let mut needs = |name: &str, needed: &str| {
         if !env.is_given(needed) {
@@ -25,7 +25,7 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
         AuthType::None => {}
         AuthType::Basic => {
             needs("REGISTRY_AUTH_TYPE=basic", "REGISTRY_AUTH_HTPASSWD");
-            // Clients are sent to the token service, so its address must be one that they can reach.
+            // Clients are sent to the token service, so its URL must be one they can reach.
             let known = env.public_url.is_some() || env.tls_cert.is_some() || !env.trusted_proxies.is_empty();
             if env.auth_token_signingkey.is_some() && !known && !env.host.is_loopback() {
                 needs("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "REGISTRY_PUBLIC_URL");
@@ -40,7 +40,7 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
     if env.access_control_enabled {
         needs("REGISTRY_ACCESS_CONTROL_ENABLED", "REGISTRY_ACCESS_CONTROL_CONFIG");
     }
-    // An operator who configures rules expects that they apply.
+    // An operator who configures rules expects them to apply.
     if env.is_given("REGISTRY_ACCESS_CONTROL_CONFIG") && !env.access_control_enabled {
         let message = "needs REGISTRY_ACCESS_CONTROL_ENABLED=true; otherwise the rules are not applied";
         problems.push(Problem::of_key("REGISTRY_ACCESS_CONTROL_CONFIG", message));
@@ -59,7 +59,7 @@ const TOKEN: &[&str] = &[
     "REGISTRY_AUTH_TOKEN_PUBLICKEY",
 ];
 
-/// Warns where clients are sent to the token service by plain HTTP, or only those of this machine find it.
+/// Warns if clients are sent to the token service by plain HTTP, or if only those on this machine can reach it.
 fn login_in_clear_text(env: &Env, warnings: &mut Vec<Warning>) {
     let mut warn = |name: &str, message: String| warnings.push(Warning(Problem::of_key(name, message)));
     let own = env.auth_type == AuthType::Basic && env.auth_token_signingkey.is_some();
@@ -86,10 +86,10 @@ fn login_in_clear_text(env: &Env, warnings: &mut Vec<Warning>) {
     }
 }
 
-/// Variables of one kind of authentication while another is in force.
+/// Reports variables of one kind of authentication while another is active.
 fn auth_without_effect(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
-    let basic =
-        ["REGISTRY_AUTH_HTPASSWD", "REGISTRY_AUTH_TOKEN_SIGNINGKEY"].map(|name| (name, AuthType::Basic, "basic"));
+    let basic = ["REGISTRY_AUTH_HTPASSWD", "REGISTRY_AUTH_TOKEN_SIGNINGKEY", "REGISTRY_API_KEYS"]
+        .map(|name| (name, AuthType::Basic, "basic"));
     // The built-in token service uses these two as well.
     let own = env.auth_type == AuthType::Basic && env.auth_token_signingkey.is_some();
     let of_both = ["REGISTRY_AUTH_TOKEN_SERVICE", "REGISTRY_AUTH_TOKEN_ISSUER"];
@@ -99,7 +99,8 @@ fn auth_without_effect(env: &Env, problems: &mut Problems, warnings: &mut Vec<Wa
     for (name, _, word) in idle {
         let message = format!("has no effect without REGISTRY_AUTH_TYPE={word}");
         let problem = Problem::of_key(name, message);
-        // An operator who chose a type knows what is off. One who chose none may believe that a user file protects.
+        // An operator who chose a type knows what is disabled. One who chose none may believe that a user file protects
+        // them.
         if env.is_given("REGISTRY_AUTH_TYPE") {
             warnings.push(Warning(problem));
         } else {

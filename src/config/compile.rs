@@ -1,26 +1,34 @@
-//! From files to a generation: the one path for the start, `check`, tests and reloading. It
-//! changes nothing.
+//! Compiles files into a generation. Startup, `check`, tests and reloads all use this; it has no side effects.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::editable::EditableFile;
 use super::env::Env;
-use super::expiry::Expiries;
+use super::expiry::{Expiries, first_end};
 use super::live::{Live, Stale};
 use super::origins::Origins;
 use super::problems::{Problem, Problems, Warning};
-use super::snapshot::{self, FileId, Signs, Snapshot};
+use super::snapshot::{self, READ, Signs, Snapshot, WatchedPlace};
 use super::values::AuthType;
-use super::{people, settings, tls, tokens};
+use super::{identity, rights, settings, tls};
+use crate::files::Patience;
+use crate::identity::{Identity, Verifier};
 
-/// The files a generation is made of.
+/// The files that a generation is compiled from.
 #[derive(Clone, Debug)]
-pub(super) struct Files(Vec<PathBuf>);
+pub(super) struct ConfigFiles {
+    paths: Vec<PathBuf>,
+    /// Those that the management API may edit.
+    pub(super) editable: BTreeMap<EditableFile, PathBuf>,
+    /// The timeout for each file.
+    pub(super) patience: Patience,
+}
 
-impl Files {
-    /// Those the environment names and that have a meaning under it.
+impl ConfigFiles {
+    /// The files that the environment names and that it uses.
     pub(super) fn of(env: &Env) -> Self {
         let is = |auth: AuthType| move |_: &&PathBuf| env.auth_type == auth;
         let named = [
@@ -32,20 +40,28 @@ impl Files {
             env.tls_key.as_ref(),
             env.tls_client_ca.as_ref(),
         ];
-        Self(named.into_iter().flatten().cloned().chain(tokens::signing_key(env)).collect())
+        let [settings, htpasswd, rules, ..] = named;
+        let editable = [
+            (EditableFile::Settings, settings),
+            (EditableFile::Htpasswd, htpasswd),
+            (EditableFile::AccessControl, rules),
+        ];
+        let editable = editable.into_iter().filter_map(|(file, path)| Some((file, path?.clone()))).collect();
+        let paths = named.into_iter().flatten().cloned().chain(identity::signing_key(env)).collect();
+        Self { paths, editable, patience: Patience::new(READ) }
     }
 
     pub(super) fn read(&self) -> Snapshot {
-        Snapshot::take(&self.0)
+        Snapshot::take(&self.paths, &self.patience)
     }
 
     pub(super) fn signs(&self) -> Signs {
-        Signs::of(&self.0)
+        Signs::of(&self.paths, &self.patience)
     }
 
-    /// Where their changes show.
-    pub(super) fn places(&self) -> BTreeMap<PathBuf, FileId> {
-        snapshot::places(&self.0)
+    /// Where to watch for their changes.
+    pub(super) fn places(&self) -> BTreeMap<PathBuf, WatchedPlace> {
+        snapshot::places(&self.paths, &self.patience)
     }
 }
 
@@ -53,16 +69,16 @@ impl Live {
     /// Reads every file the environment names and compiles a generation.
     ///
     /// # Errors
-    /// Everything that is wrong in all files, at once.
+    /// All problems of all files.
     pub fn load(env: &Env) -> Result<(Self, Vec<Warning>), Problems> {
         let mut problems = Problems::default();
         let mut warnings = Vec::new();
-        let live = Self::compile(env, &Files::of(env).read(), None, &mut problems, &mut warnings);
+        let live = Self::compile(env, &ConfigFiles::of(env).read(), None, &mut problems, &mut warnings);
         problems.or((live, warnings))
     }
 
-    /// Compiles a generation. What cannot be used stays as it was in the last one, if there was
-    /// one; else it is at its default, and nothing may be served from it.
+    /// Compiles a generation. An invalid part keeps its value from the last generation if there is one; else it has its
+    /// default, and the generation must not be served.
     pub(super) fn compile(
         env: &Env,
         files: &Snapshot,
@@ -77,27 +93,28 @@ impl Live {
         if let Some((last, _)) = last.filter(|_| problems.0.len() > found) {
             live = last.clone();
         }
-        // Sessions made under a certificate can be resumed as long as it stays; one that could not
-        // be used is looked at again, so that it goes on being told.
+        // TLS sessions can be resumed as long as the certificate object stays the same. Files that could not be used
+        // are compiled again, so that their problems are reported again.
         let pem = tls::files(env);
         live.tls = match last {
-            Some((last, seen)) if files.same(seen, &pem) && !last.lacks(&pem) => last.tls.clone(),
+            Some((last, seen)) if files.same(seen, &pem) && !last.has_problem_in(&pem) => last.tls.clone(),
             _ => part(problems, last.map(|(last, _)| &last.tls), |problems| tls::load(env, files, problems, warnings)),
         };
         let last = last.map(|(last, _)| last);
-        let users = |problems: &mut Problems| Arc::new(people::users(env, files, problems));
-        live.users = part(problems, last.map(|last| &last.users), users);
-        let users = live.users.clone();
+        let users = part(problems, last.and_then(|last| last.identity.users()), |problems| {
+            Arc::new(identity::users(env, files, problems))
+        });
         let rights = last.map(|last| &last.rights);
         live.rights = part(problems, rights, |problems| {
-            Arc::new(people::rights(env, files, &users, rights.map(AsRef::as_ref), problems, warnings))
+            Arc::new(rights::compile(env, files, &users, rights.map(AsRef::as_ref), problems, warnings))
         });
-        live.tokens = part(problems, last.map(|last| &last.tokens), |problems| {
-            tokens::load(env, files, last.is_none(), problems, warnings)
-        });
-        live.expiries = Expiries::of(env, files, &live, last);
+        live.identity = identity::compile(env, files, users, last.map(|last| &last.identity), problems, warnings);
+        let key = identity::signing_key(env);
+        warnings.extend(files.warnings(&[&env.tls_key, &key].map(|key| key.as_deref().unwrap_or(Path::new("")))));
+        live.expiries = expiries_of(env, files, &live, last);
         let now = SystemTime::now();
         live.reloaded = now;
+        live.version = files.version(&ConfigFiles::of(env).editable);
         live.number = last.map_or(0, |last| last.number + 1);
         let wrong = &problems.0[found..];
         (live.since, live.stale) = match (wrong.is_empty(), last) {
@@ -111,12 +128,12 @@ impl Live {
     }
 
     /// Whether one of these files could not be used.
-    fn lacks(&self, files: &[&Path]) -> bool {
+    fn has_problem_in(&self, files: &[&Path]) -> bool {
         let wrong = |problem: &Problem| problem.file.as_deref().is_some_and(|file| files.contains(&file));
         self.stale.as_ref().is_some_and(|stale| stale.problems.0.iter().any(wrong))
     }
 
-    /// What the environment decides about the same values.
+    /// Applies the settings that the environment overrides.
     fn take_env(&mut self, env: &Env) {
         let registry = Arc::make_mut(&mut self.registry);
         registry.upload_timeout = env.upload_timeout;
@@ -124,6 +141,7 @@ impl Live {
         registry.page_default = env.pagination_default_limit;
         registry.page_max = env.pagination_max_limit;
         self.log_level = env.log_level;
+        self.public_host = env.public_url.as_ref().map(|url| url.authority.host().into());
     }
 
     fn read_settings(&mut self, env: &Env, files: &Snapshot, problems: &mut Problems, warnings: &mut Vec<Warning>) {
@@ -142,7 +160,7 @@ impl Live {
             warnings.push(Warning(Problem::of_file(path, message).at_key("server.cors_origins")));
         }
         let (default, max) = (self.registry.page_default, self.registry.page_max);
-        // Set in the environment alone, the pair has been compared there.
+        // If both are set in the environment, they were compared there.
         let in_env = env.is_given("REGISTRY_PAGINATION_DEFAULT_LIMIT") && env.is_given("REGISTRY_PAGINATION_MAX_LIMIT");
         if default > max && !in_env {
             let message = format!("default_limit ({default}) is more than max_limit ({max})");
@@ -151,7 +169,7 @@ impl Live {
     }
 }
 
-/// A part of a generation; where it cannot be used, as it was in the last one.
+/// Reads a part of a generation; if that reports a problem, the part keeps its value from the last one.
 fn part<T: Clone>(problems: &mut Problems, last: Option<&T>, read: impl FnOnce(&mut Problems) -> T) -> T {
     let found = problems.0.len();
     let read = read(problems);
@@ -159,4 +177,31 @@ fn part<T: Clone>(problems: &mut Problems, last: Option<&T>, read: impl FnOnce(&
         Some(last) if problems.0.len() > found => last.clone(),
         _ => read,
     }
+}
+
+/// When the certificates of `live` expire, which was compiled from these files after `last`. A file that was rejected
+/// left its part of `live` unchanged.
+fn expiries_of(env: &Env, files: &Snapshot, live: &Live, last: Option<&Live>) -> Expiries {
+    let read = |path: Option<&PathBuf>| first_end(files.bytes(path?).ok()?);
+    let (server, client_ca) = match last {
+        Some(last) if is_same(&live.tls, &last.tls) => (last.expiries.server, last.expiries.client_ca),
+        _ => (read(env.tls_cert.as_ref()), read(env.tls_client_ca.as_ref())),
+    };
+    let token = match (verifier(live), last) {
+        (Some(now), Some(last)) if verifier(last).is_some_and(|before| Arc::ptr_eq(now, before)) => last.expiries.token,
+        (Some(_), _) => read(env.auth_token_publickey.as_ref()),
+        (None, _) => None,
+    };
+    Expiries { server, client_ca, token }
+}
+
+fn verifier(live: &Live) -> Option<&Arc<Verifier>> {
+    match &live.identity {
+        Identity::ExternalTokens { verifier, .. } => Some(verifier),
+        Identity::Nobody | Identity::Password { .. } | Identity::OwnTokens(_) => None,
+    }
+}
+
+fn is_same<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
 }

@@ -1,12 +1,11 @@
-//! What the boot settings are and where each comes from, one line each, for the log at start and
-//! for `check`.
+//! Lists the startup settings and the source of each, for the log at startup and for `check`.
 
-use super::env::{Env, Place};
+use super::env::{Env, ValueSource};
 use super::values::{AuthType, StorageInit, Words};
 use super::vars;
 
 impl Env {
-    /// One line for each decision, without secrets.
+    /// One line per setting, without secrets.
     pub fn decisions(&self) -> Vec<String> {
         let path = |name: &str, path: &Option<std::path::PathBuf>| match path {
             Some(path) => self.with_origin(path.display(), name),
@@ -95,13 +94,13 @@ impl Env {
         format!("{value} ({})", self.origin(name))
     }
 
-    /// Where a value comes from: `default`, `flag --port`, `environment REGISTRY_PORT` or `.env line 3`.
+    /// The source of a value: `default`, `flag --port`, `environment REGISTRY_PORT` or `.env line 3`.
     fn origin(&self, name: &str) -> String {
-        match self.place(name) {
+        match self.source(name) {
             None => "default".into(),
-            Some(Place::Environment) => format!("environment {name}"),
-            Some(Place::Flag) => format!("flag --{}", vars::var(name).map_or(name, |var| var.flag)),
-            Some(Place::File(path, line)) => format!("{} line {line}", path.display()),
+            Some(ValueSource::Environment) => format!("environment {name}"),
+            Some(ValueSource::Flag) => format!("flag --{}", vars::var(name).map_or(name, |var| var.flag)),
+            Some(ValueSource::File(path, line)) => format!("{} line {line}", path.display()),
         }
     }
 }

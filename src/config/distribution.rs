@@ -1,121 +1,147 @@
-//! Variables of CNCF Distribution: what to use instead, and which values ask for nothing that this
-//! registry does not do anyway.
+//! Variables of CNCF Distribution: what to use instead, and which values are harmless because this registry behaves
+//! that way anyway.
 
 use std::ffi::{OsStr, OsString};
 
-use super::env::Place;
+use super::env::ValueSource;
 use super::live::Live;
 use super::problems::{Problems, Warning};
 use super::values;
 
-/// A variable of Distribution in the environment.
+/// A variable of Distribution that is set.
 #[derive(Debug)]
 pub(super) struct Foreign {
     name: String,
-    place: Place,
+    place: ValueSource,
     value: OsString,
-    row: &'static Row,
+    row: &'static DistributionRow,
 }
 
-/// A name (`*` at the end: any continuation), what to do about it, and which values may stay.
+/// Names (`*` at the end matches any suffix), what to do about them, and which values are harmless.
 #[derive(Debug)]
-struct Row(&'static str, &'static str, Harmless);
+struct DistributionRow(&'static [&'static str], &'static str, HarmlessValues);
 
 /// Values that ask for what this registry does anyway.
 #[derive(Debug)]
-enum Harmless {
-    /// None: the operator wants something that this name does not do here.
+enum HarmlessValues {
+    /// None: this name asks for something that it does not do here.
     Never,
-    /// All of them: there is nothing to set.
+    /// All: there is nothing to set.
     All,
     /// These words.
     Words(&'static [&'static str]),
-    /// What this switch of the settings file says.
+    /// The current value of this switch in the settings file.
     Switch(&'static str, fn(&Live) -> bool),
 }
 
-use Harmless::{All, Never, Switch, Words};
+use HarmlessValues::{All, Never, Switch, Words};
 
 const NOTHING: &str = "there is no counterpart yet";
 
-/// The first row that matches a name counts.
-const TABLE: &[Row] = &[
-    Row("REGISTRY_STORAGE", "use REGISTRY_STORAGE_PATH; files are the only kind of storage", Words(&["filesystem"])),
-    Row("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "use REGISTRY_STORAGE_PATH", Never),
-    Row("REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS", "threads need no setting", All),
-    Row("REGISTRY_STORAGE_FILESYSTEM*", NOTHING, Never),
-    Row("REGISTRY_STORAGE_S3*", NOTHING, Never),
-    Row("REGISTRY_STORAGE_AZURE*", NOTHING, Never),
-    Row("REGISTRY_STORAGE_GCS*", NOTHING, Never),
-    Row("REGISTRY_STORAGE_INMEMORY*", NOTHING, Never),
-    Row("REGISTRY_STORAGE_CACHE*", "caching needs no setting", All),
-    Row("REGISTRY_STORAGE_DELETE_ENABLED", DELETE, Switch("operator.delete", |live| live.operator.delete)),
-    Row("REGISTRY_STORAGE_DELETE*", DELETE, Never),
-    Row(
-        "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED",
+/// The first row that matches a name applies.
+const TABLE: &[DistributionRow] = &[
+    DistributionRow(
+        &["REGISTRY_STORAGE"],
+        "use REGISTRY_STORAGE_PATH; files are the only kind of storage",
+        Words(&["filesystem"]),
+    ),
+    DistributionRow(&["REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"], "use REGISTRY_STORAGE_PATH", Never),
+    DistributionRow(&["REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS"], "threads need no setting", All),
+    DistributionRow(
+        &[
+            "REGISTRY_STORAGE_FILESYSTEM*",
+            "REGISTRY_STORAGE_S3*",
+            "REGISTRY_STORAGE_AZURE*",
+            "REGISTRY_STORAGE_GCS*",
+            "REGISTRY_STORAGE_INMEMORY*",
+        ],
+        NOTHING,
+        Never,
+    ),
+    DistributionRow(&["REGISTRY_STORAGE_CACHE*"], "caching needs no setting", All),
+    DistributionRow(
+        &["REGISTRY_STORAGE_DELETE_ENABLED"],
+        DELETE,
+        Switch("operator.delete", |live| live.operator.delete),
+    ),
+    DistributionRow(&["REGISTRY_STORAGE_DELETE*"], DELETE, Never),
+    DistributionRow(
+        &["REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"],
         READ_ONLY,
         Switch("operator.read_only", |live| live.operator.read_only),
     ),
-    Row("REGISTRY_STORAGE_MAINTENANCE_READONLY*", READ_ONLY, Never),
-    Row("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED", PURGING, Words(&["true"])),
-    Row("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN", PURGING, Words(&["false"])),
-    Row("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING*", PURGING, Never),
-    Row("REGISTRY_STORAGE_MAINTENANCE*", NOTHING, Never),
-    Row("REGISTRY_STORAGE_REDIRECT_DISABLE", "blobs are never redirected", Words(&["true"])),
-    Row("REGISTRY_STORAGE_REDIRECT*", NOTHING, Never),
-    Row("REGISTRY_STORAGE_TAG*", "the number of tag lookups needs no setting", All),
-    Row("REGISTRY_HTTP_ADDR", "use REGISTRY_HOST and REGISTRY_PORT", Never),
-    Row("REGISTRY_HTTP_HOST", "use REGISTRY_PUBLIC_URL", Never),
-    Row("REGISTRY_HTTP_NET", NOTHING, Words(&["tcp"])),
-    Row("REGISTRY_HTTP_PREFIX", NOTHING, Words(&["/"])),
-    Row("REGISTRY_HTTP_RELATIVEURLS", "use REGISTRY_PUBLIC_URL for absolute URLs", Words(&["true"])),
-    Row("REGISTRY_HTTP_SECRET", "uploads are kept on disk and need no secret", All),
-    Row("REGISTRY_HTTP_DRAINTIMEOUT", "use server.drain_seconds in the settings file (REGISTRY_SETTINGS)", Never),
-    Row("REGISTRY_HTTP_TLS_CERTIFICATE", "use REGISTRY_TLS_CERT", Never),
-    Row("REGISTRY_HTTP_TLS_KEY", "use REGISTRY_TLS_KEY", Never),
-    Row("REGISTRY_HTTP_TLS_CLIENTCAS*", "use REGISTRY_TLS_CLIENT_CA", Never),
-    Row("REGISTRY_HTTP_TLS_MINIMUMTLS", "TLS 1.2 and 1.3 are supported, nothing else", Words(&["tls1.2"])),
-    Row("REGISTRY_HTTP_TLS*", NOTHING, Never),
-    Row("REGISTRY_HTTP_HTTP2_DISABLED", "HTTP/2 cannot be turned off", Words(&["false"])),
-    Row("REGISTRY_HTTP_HTTP2*", NOTHING, Never),
-    Row("REGISTRY_HTTP_H2C_ENABLED", "HTTP/2 without TLS cannot be turned off", Words(&["true"])),
-    Row("REGISTRY_HTTP_H2C*", NOTHING, Never),
-    Row("REGISTRY_HTTP_HEADERS*", NOTHING, Never),
-    Row("REGISTRY_HTTP_DEBUG_ADDR", "use REGISTRY_ADMIN_ADDR", Never),
-    Row("REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED", "metrics cannot be turned off", Words(&["true"])),
-    Row("REGISTRY_HTTP_DEBUG*", "use REGISTRY_ADMIN_ADDR; metrics are at /metrics there", Never),
-    Row("REGISTRY_AUTH", "use REGISTRY_AUTH_TYPE", Never),
-    Row("REGISTRY_AUTH_HTPASSWD_PATH", "use REGISTRY_AUTH_TYPE=basic and REGISTRY_AUTH_HTPASSWD", Never),
-    Row("REGISTRY_AUTH_HTPASSWD_REALM", "use REGISTRY_AUTH_REALM", Never),
-    Row("REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE", "use REGISTRY_AUTH_TOKEN_PUBLICKEY", Never),
-    Row("REGISTRY_AUTH_TOKEN_JWKS", "use REGISTRY_AUTH_TOKEN_PUBLICKEY", Never),
-    Row("REGISTRY_AUTH_TOKEN_AUTOREDIRECT", "use REGISTRY_AUTH_TOKEN_REALM", Words(&["false"])),
-    Row("REGISTRY_AUTH_TOKEN_AUTOREDIRECT*", "use REGISTRY_AUTH_TOKEN_REALM", Never),
-    Row("REGISTRY_AUTH_TOKEN_SIGNINGALGORITHMS*", "the key decides the algorithm; unset it", Never),
-    Row("REGISTRY_AUTH_SILLY*", NOTHING, Never),
-    Row("REGISTRY_LOG_FORMATTER", "use REGISTRY_LOG_FORMAT", Never),
-    Row("REGISTRY_LOG_ACCESSLOG_DISABLED", ACCESS_LOG, Words(&["false"])),
-    Row("REGISTRY_LOG_ACCESSLOG*", ACCESS_LOG, Never),
-    Row("REGISTRY_LOG_FIELDS*", NOTHING, Never),
-    Row("REGISTRY_LOG_HOOKS*", NOTHING, Never),
-    Row("REGISTRY_LOG_REPORTCALLER", NOTHING, Words(&["false"])),
-    Row("REGISTRY_LOGLEVEL", "use REGISTRY_LOG_LEVEL", Never),
-    Row("REGISTRY_CATALOG_MAXENTRIES", "use REGISTRY_PAGINATION_MAX_LIMIT", Never),
-    Row("REGISTRY_TAGS_MAXTAGS", "use REGISTRY_PAGINATION_MAX_LIMIT", Never),
-    Row("REGISTRY_PROXY_REMOTEURL", NOTHING, Never),
-    Row("REGISTRY_PROXY_USERNAME", NOTHING, Never),
-    Row("REGISTRY_PROXY_PASSWORD", NOTHING, Never),
-    Row("REGISTRY_PROXY_TTL", NOTHING, Never),
-    Row("REGISTRY_PROXY_CACHEWRITETIMEOUT", NOTHING, Never),
-    Row("REGISTRY_PROXY_EXEC*", NOTHING, Never),
-    Row("REGISTRY_NOTIFICATIONS*", NOTHING, Never),
-    Row("REGISTRY_MIDDLEWARE*", NOTHING, Never),
-    Row("REGISTRY_VALIDATION*", NOTHING, Never),
-    Row("REGISTRY_POLICY_REPOSITORY*", NOTHING, Never),
-    Row("REGISTRY_HEALTH_STORAGEDRIVER_ENABLED", "health checks cannot be turned off", Words(&["true"])),
-    Row("REGISTRY_HEALTH_STORAGEDRIVER*", NOTHING, Never),
-    Row("REGISTRY_REDIS*", "no cache in Redis is needed", All),
-    Row("REGISTRY_CONFIGURATION_PATH", "use REGISTRY_SETTINGS and environment variables", Never),
+    DistributionRow(&["REGISTRY_STORAGE_MAINTENANCE_READONLY*"], READ_ONLY, Never),
+    DistributionRow(&["REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED"], PURGING, Words(&["true"])),
+    DistributionRow(&["REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN"], PURGING, Words(&["false"])),
+    DistributionRow(&["REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING*"], PURGING, Never),
+    DistributionRow(&["REGISTRY_STORAGE_MAINTENANCE*"], NOTHING, Never),
+    DistributionRow(&["REGISTRY_STORAGE_REDIRECT_DISABLE"], "blobs are never redirected", Words(&["true"])),
+    DistributionRow(&["REGISTRY_STORAGE_REDIRECT*"], NOTHING, Never),
+    DistributionRow(&["REGISTRY_STORAGE_TAG*"], "the number of tag lookups needs no setting", All),
+    DistributionRow(&["REGISTRY_HTTP_ADDR"], "use REGISTRY_HOST and REGISTRY_PORT", Never),
+    DistributionRow(&["REGISTRY_HTTP_HOST"], "use REGISTRY_PUBLIC_URL", Never),
+    DistributionRow(&["REGISTRY_HTTP_NET"], NOTHING, Words(&["tcp"])),
+    DistributionRow(&["REGISTRY_HTTP_PREFIX"], NOTHING, Words(&["/"])),
+    DistributionRow(&["REGISTRY_HTTP_RELATIVEURLS"], "use REGISTRY_PUBLIC_URL for absolute URLs", Words(&["true"])),
+    DistributionRow(&["REGISTRY_HTTP_SECRET"], "uploads are kept on disk and need no secret", All),
+    DistributionRow(
+        &["REGISTRY_HTTP_DRAINTIMEOUT"],
+        "use server.drain_seconds in the settings file (REGISTRY_SETTINGS)",
+        Never,
+    ),
+    DistributionRow(&["REGISTRY_HTTP_TLS_CERTIFICATE"], "use REGISTRY_TLS_CERT", Never),
+    DistributionRow(&["REGISTRY_HTTP_TLS_KEY"], "use REGISTRY_TLS_KEY", Never),
+    DistributionRow(&["REGISTRY_HTTP_TLS_CLIENTCAS*"], "use REGISTRY_TLS_CLIENT_CA", Never),
+    DistributionRow(
+        &["REGISTRY_HTTP_TLS_MINIMUMTLS"],
+        "TLS 1.2 and 1.3 are supported, nothing else",
+        Words(&["tls1.2"]),
+    ),
+    DistributionRow(&["REGISTRY_HTTP_TLS*"], NOTHING, Never),
+    DistributionRow(&["REGISTRY_HTTP_HTTP2_DISABLED"], "HTTP/2 cannot be turned off", Words(&["false"])),
+    DistributionRow(&["REGISTRY_HTTP_HTTP2*"], NOTHING, Never),
+    DistributionRow(&["REGISTRY_HTTP_H2C_ENABLED"], "HTTP/2 without TLS cannot be turned off", Words(&["true"])),
+    DistributionRow(&["REGISTRY_HTTP_H2C*", "REGISTRY_HTTP_HEADERS*"], NOTHING, Never),
+    DistributionRow(&["REGISTRY_HTTP_DEBUG_ADDR"], "use REGISTRY_ADMIN_ADDR", Never),
+    DistributionRow(&["REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED"], "metrics cannot be turned off", Words(&["true"])),
+    DistributionRow(&["REGISTRY_HTTP_DEBUG*"], "use REGISTRY_ADMIN_ADDR; metrics are at /metrics there", Never),
+    DistributionRow(&["REGISTRY_AUTH"], "use REGISTRY_AUTH_TYPE", Never),
+    DistributionRow(&["REGISTRY_AUTH_HTPASSWD_PATH"], "use REGISTRY_AUTH_TYPE=basic and REGISTRY_AUTH_HTPASSWD", Never),
+    DistributionRow(&["REGISTRY_AUTH_HTPASSWD_REALM"], "use REGISTRY_AUTH_REALM", Never),
+    DistributionRow(&["REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE"], "use REGISTRY_AUTH_TOKEN_PUBLICKEY", Never),
+    DistributionRow(&["REGISTRY_AUTH_TOKEN_JWKS"], "use REGISTRY_AUTH_TOKEN_PUBLICKEY", Never),
+    DistributionRow(&["REGISTRY_AUTH_TOKEN_AUTOREDIRECT"], "use REGISTRY_AUTH_TOKEN_REALM", Words(&["false"])),
+    DistributionRow(&["REGISTRY_AUTH_TOKEN_AUTOREDIRECT*"], "use REGISTRY_AUTH_TOKEN_REALM", Never),
+    DistributionRow(&["REGISTRY_AUTH_TOKEN_SIGNINGALGORITHMS*"], "the key decides the algorithm; unset it", Never),
+    DistributionRow(&["REGISTRY_AUTH_SILLY*"], NOTHING, Never),
+    DistributionRow(&["REGISTRY_LOG_FORMATTER"], "use REGISTRY_LOG_FORMAT", Never),
+    DistributionRow(&["REGISTRY_LOG_ACCESSLOG_DISABLED"], ACCESS_LOG, Words(&["false"])),
+    DistributionRow(&["REGISTRY_LOG_ACCESSLOG*"], ACCESS_LOG, Never),
+    DistributionRow(&["REGISTRY_LOG_FIELDS*", "REGISTRY_LOG_HOOKS*"], NOTHING, Never),
+    DistributionRow(&["REGISTRY_LOG_REPORTCALLER"], NOTHING, Words(&["false"])),
+    DistributionRow(&["REGISTRY_LOGLEVEL"], "use REGISTRY_LOG_LEVEL", Never),
+    DistributionRow(&["REGISTRY_CATALOG_MAXENTRIES"], "use REGISTRY_PAGINATION_MAX_LIMIT", Never),
+    DistributionRow(&["REGISTRY_TAGS_MAXTAGS"], "use REGISTRY_PAGINATION_MAX_LIMIT", Never),
+    DistributionRow(
+        &[
+            "REGISTRY_PROXY_REMOTEURL",
+            "REGISTRY_PROXY_USERNAME",
+            "REGISTRY_PROXY_PASSWORD",
+            "REGISTRY_PROXY_TTL",
+            "REGISTRY_PROXY_CACHEWRITETIMEOUT",
+            "REGISTRY_PROXY_EXEC*",
+            "REGISTRY_NOTIFICATIONS*",
+            "REGISTRY_MIDDLEWARE*",
+            "REGISTRY_VALIDATION*",
+            "REGISTRY_POLICY_REPOSITORY*",
+        ],
+        NOTHING,
+        Never,
+    ),
+    DistributionRow(&["REGISTRY_HEALTH_STORAGEDRIVER_ENABLED"], "health checks cannot be turned off", Words(&["true"])),
+    DistributionRow(&["REGISTRY_HEALTH_STORAGEDRIVER*"], NOTHING, Never),
+    DistributionRow(&["REGISTRY_REDIS*"], "no cache in Redis is needed", All),
+    DistributionRow(&["REGISTRY_CONFIGURATION_PATH"], "use REGISTRY_SETTINGS and environment variables", Never),
 ];
 
 const DELETE: &str = "use operator.delete in the settings file (REGISTRY_SETTINGS)";
@@ -124,29 +150,30 @@ const PURGING: &str = "use REGISTRY_UPLOAD_TIMEOUT and REGISTRY_UPLOAD_CLEANUP_I
 const ACCESS_LOG: &str = "use REGISTRY_LOG_LEVEL=warn to leave out the line for each request";
 
 /// Whether a name is one of Distribution's.
-pub(super) fn knows(name: &str) -> bool {
+pub(super) fn is_known(name: &str) -> bool {
     row(name).is_some()
 }
 
-fn row(name: &str) -> Option<&'static Row> {
-    TABLE.iter().find(|Row(pattern, ..)| match pattern.strip_suffix('*') {
+fn row(name: &str) -> Option<&'static DistributionRow> {
+    let fits = |pattern: &&str| match pattern.strip_suffix('*') {
         Some(stem) => name.starts_with(stem),
         None => name == *pattern,
-    })
+    };
+    TABLE.iter().find(|DistributionRow(patterns, ..)| patterns.iter().any(fits))
 }
 
 impl Foreign {
-    /// A variable that was found, if it is one of Distribution's.
-    pub(super) fn of(name: &str, value: &OsStr, place: &Place) -> Option<Self> {
+    /// The variable, if its name is one of Distribution's.
+    pub(super) fn of(name: &str, value: &OsStr, place: &ValueSource) -> Option<Self> {
         let row = row(name)?;
         Some(Self { name: name.to_owned(), place: place.clone(), value: value.to_owned(), row })
     }
 
-    /// Whether it keeps the registry from starting under these settings: a value that changes
-    /// nothing does not. A value is only shown if it is one of the words of the table.
-    pub(super) fn judge(&self, live: &Live, problems: &mut Problems, warnings: &mut Vec<Warning>) {
+    /// Reports the variable as a problem, which prevents startup, unless its value is harmless under these settings.
+    /// The value is only shown if it is one of the words of the table.
+    pub(super) fn report(&self, live: &Live, problems: &mut Problems, warnings: &mut Vec<Warning>) {
         const WHOSE: &str = "is a variable of CNCF Distribution";
-        let Row(_, answer, harmless) = self.row;
+        let DistributionRow(_, answer, harmless) = self.row;
         let value = self.value.to_str().unwrap_or_default().trim();
         let problem = |message: String| self.place.problem(&self.name, message);
         let ignored = |why: String| Warning(problem(format!("{WHOSE} and ignored: {why}; unset it")));
@@ -156,7 +183,7 @@ impl Foreign {
                 Some(word) => warnings.push(ignored(format!("{word} is what this registry does anyway"))),
                 None => problems.push(problem(format!("{WHOSE}: {answer}"))),
             },
-            Switch(key, of) => match values::truth(value) {
+            Switch(key, of) => match values::boolean(value) {
                 Ok(asked) if asked == of(live) => {
                     warnings.push(ignored(format!("{key} is {asked} already")));
                 }
@@ -172,19 +199,19 @@ mod tests {
     use super::*;
     use crate::config::names::{Name, classify};
 
-    /// The problem or the warning about a variable, and whether it is a problem.
-    fn judged(name: &str, value: &str) -> (String, bool) {
+    /// The message about a variable, and whether it is a problem or a warning.
+    fn reported(name: &str, value: &str) -> (String, bool) {
         assert!(matches!(classify(name, false), Name::Distribution), "{name}");
         let (mut problems, mut warnings) = (Problems::default(), Vec::new());
-        let foreign = Foreign::of(name, value.as_ref(), &Place::Environment).unwrap();
-        foreign.judge(&Live::default(), &mut problems, &mut warnings);
+        let foreign = Foreign::of(name, value.as_ref(), &ValueSource::Environment).unwrap();
+        foreign.report(&Live::default(), &mut problems, &mut warnings);
         assert_eq!(problems.0.len() + warnings.len(), 1);
         let warned = warnings.first().map(ToString::to_string);
         (warned.unwrap_or_else(|| problems.to_string()), !problems.is_empty())
     }
 
     #[test]
-    fn names_of_distribution_are_answered_with_ours() {
+    fn names_of_distribution_are_reported_with_our_names() {
         let table = [
             ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "use REGISTRY_STORAGE_PATH"),
             ("REGISTRY_STORAGE", "REGISTRY_STORAGE_PATH"),
@@ -206,26 +233,31 @@ mod tests {
             ("REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME", "no counterpart yet"),
         ];
         for (name, part) in table {
-            let (told, fatal) = judged(name, "hunter2");
-            assert!(fatal && told.starts_with(&format!("{name}: is a variable of CNCF Distribution: ")), "{told}");
-            assert!(told.contains(part) && !told.contains("hunter2"), "{told}");
+            let (reported, fatal) = reported(name, "hunter2");
+            assert!(
+                fatal && reported.starts_with(&format!("{name}: is a variable of CNCF Distribution: ")),
+                "{reported}"
+            );
+            assert!(reported.contains(part) && !reported.contains("hunter2"), "{reported}");
         }
     }
 
     #[test]
-    fn names_of_distribution_that_need_no_counterpart_may_stay() {
+    fn harmless_names_of_distribution_are_accepted() {
         for name in ["REGISTRY_HTTP_SECRET", "REGISTRY_REDIS_ADDRS", "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR"] {
-            let (told, fatal) = judged(name, "hunter2");
-            assert!(!fatal && told.contains("ignored") && told.ends_with("; unset it"), "{told}");
-            assert!(!told.contains("hunter2"), "{told}");
+            let (reported, fatal) = reported(name, "hunter2");
+            assert!(!fatal && reported.contains("ignored") && reported.ends_with("; unset it"), "{reported}");
+            assert!(!reported.contains("hunter2"), "{reported}");
         }
     }
 
     #[test]
     fn no_row_is_hidden_by_an_earlier_one() {
-        for Row(pattern, ..) in TABLE {
-            let Row(first, ..) = row(&pattern.replace('*', "_X")).unwrap();
-            assert_eq!(first, pattern, "an earlier row hides this one");
+        for DistributionRow(patterns, ..) in TABLE {
+            for pattern in *patterns {
+                let DistributionRow(first, ..) = row(&pattern.replace('*', "_X")).unwrap();
+                assert_eq!(first, patterns, "an earlier row hides {pattern}");
+            }
         }
     }
 }

@@ -1,36 +1,37 @@
-//! The `.env` file of the current directory, read without touching the process environment.
+//! Reads the `.env` file of the current directory without changing the process environment.
 
 use std::cell::Cell;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::problems::{Problem, Problems};
-use crate::files::cause;
+use super::problems::{Problem, Problems, Warning};
+use super::snapshot::{FileContent, READ};
+use crate::files::{Patience, cause};
 
-/// One assignment of a `.env` file.
+/// An assignment in a `.env` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Assignment {
     pub(super) name: String,
     pub(super) value: String,
-    /// The line it ends on, counted from 1.
+    /// The line it ends on, from 1.
     pub(super) line: usize,
 }
 
-/// Returns one line at a time, so that the caller knows how far the parser has read.
-struct Lines<'a> {
+/// Returns one line at a time, so that the parser's position is known.
+struct LineReader<'a> {
     left: &'a [u8],
     taken: Rc<Cell<usize>>,
 }
 
-impl Read for Lines<'_> {
+impl Read for LineReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let line = self.left.iter().position(|&b| b == b'\n').map_or(self.left.len(), |at| at + 1);
         let take = line.min(into.len());
         let (now, later) = self.left.split_at(take);
         into[..take].copy_from_slice(now);
         self.left = later;
-        // A line longer than the buffer counts when its end is handed out.
+        // A line longer than the buffer is counted when its end is returned.
         if take > 0 && take == line {
             self.taken.set(self.taken.get() + 1);
         }
@@ -38,35 +39,41 @@ impl Read for Lines<'_> {
     }
 }
 
-/// All assignments of the file; none if there is no such file.
+/// All assignments of the file; none if it does not exist.
 ///
-/// `$NAME` in a value is replaced, as dotenv files do. Messages never repeat a line: other
-/// programs keep secrets in the same file.
-pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<Assignment> {
-    // Python keeps virtual environments in directories of this name.
-    if !path.exists() || path.is_dir() {
-        return Vec::new();
-    }
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
+/// `$NAME` in a value is replaced, as usual in dotenv files. Messages never quote a line: other programs keep secrets
+/// in the same file.
+pub(super) fn read(path: &Path, problems: &mut Problems, warnings: &mut Vec<Warning>) -> Vec<Assignment> {
+    let content = match FileContent::read(path, &Patience::new(READ)) {
+        Ok(content) => content,
+        // Python keeps virtual environments in directories of this name.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => return Vec::new(),
         Err(error) => {
             problems.push(Problem::of_file(path, format!("cannot read the file: {}", cause(&error))));
             return Vec::new();
         }
     };
-    parse(path, bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes), problems)
+    let of_file = |message| Warning(Problem::of_file(path, message));
+    warnings.extend(content.warnings(false).into_iter().map(of_file));
+    match content.usable() {
+        Ok(bytes) => parse(path, bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes), problems),
+        Err(why) => {
+            problems.push(Problem::of_file(path, why));
+            Vec::new()
+        }
+    }
 }
 
 fn parse(path: &Path, bytes: &[u8], problems: &mut Problems) -> Vec<Assignment> {
     let taken = Rc::new(Cell::new(0));
-    let lines = Lines { left: bytes, taken: Rc::clone(&taken) };
+    let lines = LineReader { left: bytes, taken: Rc::clone(&taken) };
     let mut found: Vec<Assignment> = Vec::new();
     for item in dotenvy::from_read_iter(lines) {
         let line = taken.get();
         let (name, value) = match item {
             Ok(pair) => pair,
             Err(dotenvy::Error::LineParse(text, _)) => {
-                // An open quotation mark runs to the end of the file: name the line it began on.
+                // An unclosed quotation mark runs to the end of the file: report the line it started on.
                 let first = line.saturating_sub(text.trim_end_matches('\n').matches('\n').count());
                 problems.push(
                     Problem::of_file(path, "is not NAME=value (put quotes around values with spaces)")
@@ -74,7 +81,7 @@ fn parse(path: &Path, bytes: &[u8], problems: &mut Problems) -> Vec<Assignment> 
                 );
                 continue;
             }
-            // The file is in memory, so what is left is text that is not UTF-8; the parser cannot go on.
+            // The file is in memory, so the text is not UTF-8; the parser cannot continue.
             Err(_) => {
                 problems.push(Problem::of_file(path, "is not UTF-8 text").at_line(line.max(1)));
                 break;

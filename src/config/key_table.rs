@@ -1,14 +1,14 @@
-//! The table of `settings.toml`: one row for each key, from which the reader and the reference are made.
+//! The table of `settings.toml`: one row per key. The parser and the reference are generated from it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys::{Key, Unit};
-use super::live::Live;
+use super::keys::{SettingKey, Unit};
+use super::live::{Editing, Live};
 use super::values::{ForwardedHeaders, LogLevel};
 use super::vars::PAGE_CEILING;
 use crate::files::Syncing;
-use crate::registry::settings::{MissingReferences, Settings};
+use crate::registry::settings::{AutoCreate, MissingReferences, Settings, VerifyReads};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -16,9 +16,11 @@ const TIB: u64 = 1 << 40;
 const LEVELS: &[&str] = &["debug", "info", "warn", "error"];
 const DURABILITY: &[&str] = &["strict", "relaxed", "none"];
 const FORWARDED_HEADERS: &[&str] = &["x-forwarded", "forwarded"];
+const VERIFY: &[&str] = &["off", "sampled", "always"];
+const AUTO_CREATE: &[&str] = &["anywhere", "in_namespaces", "never"];
 const MISSING: &[&str] = &["refuse", "children", "accept"];
 
-/// The ranges keep every number within `usize`, and give the registry room to work in.
+/// The rows' ranges keep every number within `usize`.
 fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -40,197 +42,295 @@ fn missing(index: usize) -> MissingReferences {
     }
 }
 
+fn auto_create(index: usize) -> AutoCreate {
+    match index {
+        0 => AutoCreate::Anywhere,
+        1 => AutoCreate::InNamespaces,
+        _ => AutoCreate::Never,
+    }
+}
+
+fn verify(index: usize) -> VerifyReads {
+    match index {
+        0 => VerifyReads::Off,
+        1 => VerifyReads::Sampled,
+        _ => VerifyReads::Always,
+    }
+}
+
+const EDITING: &[&str] = &["auto", "editable", "external"];
+
+fn editing(index: usize) -> Editing {
+    match index {
+        0 => Editing::Auto,
+        1 => Editing::Editable,
+        _ => Editing::External,
+    }
+}
+
 /// Every key, in the order of the reference.
-pub static KEYS: &[Key] = &[
-    Key::switch("operator", "read_only", "false", |live, on| live.operator.read_only = on)
+pub static KEYS: &[SettingKey] = &[
+    SettingKey::switch("operator", "read_only", "false", |live, on| live.operator.read_only = on)
         .help("Refuse all writes with 405. Pulls still work and write nothing."),
-    Key::switch("operator", "delete", "true", |live, on| live.operator.delete = on)
+    SettingKey::switch("operator", "delete", "true", |live, on| live.operator.delete = on)
         .help("Whether clients may delete manifests, tags and blobs; otherwise the answer is 405. An upload can be cancelled either way."),
-    Key::line("operator", "message", "\"\"", 200, |live, text| live.operator.message = text.into())
+    SettingKey::line("operator", "message", "\"\"", 200, |live, text| live.operator.message = text.into())
         .help("Text for clients, sent in a `Warning` header and with every request that the two switches above refuse."),
-    Key::number("tokens", "access_seconds", "300", Unit::Seconds, 60, 3600, |live, n| {
-        live.token_lives.access = Duration::from_secs(n);
+    SettingKey::number("auth", "password_min_length", "10", Unit::Count, 1, 71, |live, n| {
+        live.passwords.min_length = size(n);
     })
+    .help("Minimum length in bytes of passwords that are set by the API. bcrypt takes at most 71."),
+    SettingKey::word("auth", "common_passwords", "\"refuse\"", &["refuse", "accept"], |live, index| {
+        live.passwords.accepts_common = index == 1;
+    })
+    .help("Whether the API accepts passwords that attackers try first: common words, sequences of keys and repetitions, also with some digits."),
+    SettingKey::word("auth", "registration", "\"closed\"", &["closed", "open"], |live, index| {
+        live.registration.is_open = index == 1;
+    })
+    .help("Whether anybody may make a user for themselves by `POST /api/v1/users`. Such a user is in no group, and may do what the rules allow to every user. Without access control it stays closed."),
+    SettingKey::number("logins", "max_waiting", "256", Unit::Count, 1, 10_000, |live, n| {
+        live.logins.waiting = size(n);
+    })
+    .help("Most passwords that wait to be hashed. When more arrive, the least trusted of them is answered 429: first those of networks and names that had many tries lately."),
+    SettingKey::seconds("logins", "max_wait_seconds", "10", 1, 60, |live| &mut live.logins.wait)
+    .help("How long a password waits to be hashed before the answer is 429."),
+    SettingKey::seconds("logins", "remember_seconds", "120", 1, 3600, |live| &mut live.logins.remember)
+    .help("How long a correct password is remembered after its last use. While it is, it need not be hashed again."),
+    SettingKey::seconds("logins", "max_remember_seconds", "3600", 1, 86_400, |live| &mut live.logins.remember_most)
+    .help("How long a correct password is remembered at most, however often it is used. It is then hashed again, before all others and without ever being refused."),
+    SettingKey::seconds("tokens", "access_seconds", "300", 60, 3600, |live| &mut live.token_lives.access)
     .help("How long a token from the built-in token service is valid."),
-    Key::number("tokens", "refresh_days", "0", Unit::Count, 0, 365, |live, n| {
+    SettingKey::number("tokens", "refresh_days", "0", Unit::Count, 0, 365, |live, n| {
         live.token_lives.refresh = Duration::from_secs(n * 86_400);
     })
     .help("How long a client may use a refresh token instead of the password; 0 issues none. A refresh token ends when its user's htpasswd line changes."),
-    Key::word("logging", "level", "\"info\"", LEVELS, |live, index| live.log_level = level(index))
+    SettingKey::number("sessions", "token_seconds", "900", Unit::Seconds, 60, 3600, |live, n| {
+        live.sessions.token = Duration::from_secs(n);
+    })
+    .help("How long an access token of a session is valid. A client renews it with the session's refresh token."),
+    SettingKey::number("sessions", "idle_hours", "336", Unit::Count, 1, 8784, |live, n| {
+        live.sessions.lives.idle = Duration::from_hours(n);
+    })
+    .help("How long a session lives after its last use."),
+    SettingKey::number("sessions", "max_days", "90", Unit::Count, 1, 366, |live, n| {
+        live.sessions.lives.longest = Duration::from_hours(24 * n);
+    })
+    .help("How long a session lives after the login, however often it is used."),
+    SettingKey::word("logging", "level", "\"info\"", LEVELS, |live, index| live.log_level = level(index))
         .help("Least severe level that is logged.")
         .locked_by("REGISTRY_LOG_LEVEL"),
-    Key::number("logging", "queue_bytes", "\"4 MiB\"", Unit::Bytes, 64 * KIB, 1024 * MIB, |live, n| {
+    SettingKey::number("logging", "queue_bytes", "\"4 MiB\"", Unit::Bytes, 64 * KIB, 1024 * MIB, |live, n| {
         live.log_queue_bytes = size(n);
     })
     .help("Most bytes of log lines that wait while nobody reads stdout; more lines are dropped and counted (`wharfinger_log_lines_dropped_total`)."),
-    Key::number("reload", "poll_seconds", "10", Unit::Seconds, 1, 3600, |live, n| {
-        live.poll = Duration::from_secs(n);
-    })
+    SettingKey::seconds("reload", "poll_seconds", "10", 1, 3600, |live| &mut live.poll)
     .help("How often the content of the configuration files is compared, even if they do not look changed."),
-    Key::word("manifests", "missing_references", "\"children\"", MISSING, |live, index| {
+    SettingKey::seconds("reload", "read_seconds", "5", 1, 300, |live| &mut live.read)
+    .help("How long reading one configuration file may take. After that it counts as unreadable until its file system answers. At startup the default applies."),
+    SettingKey::number("management", "max_wrong_passwords_per_address", "10", Unit::Count, 0, 1_000_000, |live, n| {
+        live.wrong_passwords.per_address = u32::try_from(n).unwrap_or(u32::MAX);
+    })
+    .help("Most wrong passwords from one address per minute at the login of the management API; more are answered 429. A right password is never refused. 0 is no limit."),
+    SettingKey::number("management", "max_wrong_passwords_per_user", "5", Unit::Count, 0, 1_000_000, |live, n| {
+        live.wrong_passwords.per_user = u32::try_from(n).unwrap_or(u32::MAX);
+    })
+    .help("The same for one user name."),
+    SettingKey::number("management", "max_registrations_per_hour", "5", Unit::Count, 0, 1_000_000, |live, n| {
+        live.registration.per_hour = u32::try_from(n).unwrap_or(u32::MAX);
+    })
+    .help("Most requests from one address per hour to register (`auth.registration`); more are answered 429. 0 is no limit."),
+    SettingKey::switch("management", "insecure_cookies", "false", |live, on| live.sessions.insecure_cookie = on)
+        .help("Let browsers of other machines log in over plain HTTP. Whoever can read that network can then act as their users. Over https, and on this machine, nothing needs to be set."),
+    SettingKey::switch("management", "require_if_match", "false", |live, on| live.require_if_match = on)
+        .help("Refuse writes by the management API without `If-Match` (428), so that nobody overwrites what they have not seen. Rules and files need it in any case."),
+    SettingKey::word("management", "htpasswd_file", "\"auto\"", EDITING, |live, index| {
+        live.editing.htpasswd = editing(index);
+    })
+    .help("Whether the management API edits the htpasswd file. `auto`: unless its path leads through a linked directory, as with ConfigMaps; switching that link would undo the edit. `external`: never, because it is edited elsewhere."),
+    SettingKey::word("management", "access_control_file", "\"auto\"", EDITING, |live, index| {
+        live.editing.access_control = editing(index);
+    })
+    .help("The same for the file with the access rules."),
+    SettingKey::word("management", "settings_file", "\"auto\"", EDITING, |live, index| {
+        live.editing.settings = editing(index);
+    })
+    .help("The same for this file. Once it is `external`, the API cannot change that either."),
+    SettingKey::number("management", "max_writes_per_minute", "600", Unit::Count, 0, 1_000_000, |live, n| {
+        live.writes_per_minute = u32::try_from(n).unwrap_or(u32::MAX);
+    })
+    .help("Most requests of one user (without a login: of one address) that change something by the management API; more are answered 429. 0 is no limit."),
+    SettingKey::switch("ui", "enabled", "true", |live, on| live.has_pages = on)
+        .help("Serve the web pages. The management API does not need them."),
+    SettingKey::word("repositories", "auto_create", "\"anywhere\"", AUTO_CREATE, |live, index| {
+        registry(live).auto_create = auto_create(index);
+    })
+    .help("Which pushes create a repository that does not exist: all, those into a namespace that exists (`team` in `team/app`), or none. Other pushes to it are answered 403 with the reason."),
+    SettingKey::switch("repositories", "owner_on_push", "false", |live, on| registry(live).owner_on_push = on)
+        .help("Whether a user whose push creates a repository owns it. An owner may pull, push and delete where no access rule decides, and may change its visibility and description."),
+    SettingKey::word("manifests", "missing_references", "\"children\"", MISSING, |live, index| {
         registry(live).missing_references = missing(index);
     })
     .help("What a manifest may refer to that is not in its repository: nothing, only the children of an index, or anything."),
-    Key::switch("manifests", "protect_children", "false", |live, on| registry(live).protect_children = on)
+    SettingKey::switch("manifests", "protect_children", "false", |live, on| registry(live).protect_children = on)
         .help("Refuse to delete a manifest that an index of its repository lists: 403, naming the index. A deletion then reads every index of the repository."),
-    Key::number("manifests", "max_bytes", "\"4 MiB\"", Unit::Bytes, 64 * KIB, 64 * MIB, |live, n| {
+    SettingKey::number("manifests", "max_bytes", "\"4 MiB\"", Unit::Bytes, 64 * KIB, 64 * MIB, |live, n| {
         registry(live).manifest_bytes = n;
     })
     .help("Largest manifest accepted."),
-    Key::number("manifests", "max_depth", "32", Unit::Count, 8, 128, |live, n| {
+    SettingKey::number("manifests", "max_depth", "32", Unit::Count, 8, 128, |live, n| {
         registry(live).manifest_depth = size(n);
     })
     .help("Deepest nesting of a manifest's JSON."),
-    Key::number("manifests", "max_descriptors", "10000", Unit::Count, 16, 100_000, |live, n| {
+    SettingKey::number("manifests", "max_descriptors", "10000", Unit::Count, 16, 100_000, |live, n| {
         registry(live).manifest_descriptors = size(n);
     })
     .help("Most layers or children in one manifest."),
-    Key::number("manifests", "max_tags_per_push", "100", Unit::Count, 1, 10_000, |live, n| {
+    SettingKey::number("manifests", "max_tags_per_push", "100", Unit::Count, 1, 10_000, |live, n| {
         registry(live).tags_per_push = size(n);
     })
     .help("Most `tag` parameters in one manifest push."),
-    Key::number("uploads", "max_blob_bytes", "\"1 TiB\"", Unit::Bytes, MIB, 1024 * TIB, |live, n| {
+    SettingKey::number("uploads", "max_blob_bytes", "\"1 TiB\"", Unit::Bytes, MIB, 1024 * TIB, |live, n| {
         registry(live).blob_bytes = n;
     })
     .help("Largest blob accepted."),
-    Key::number("uploads", "max_open", "10000", Unit::Count, 1, 1_000_000, |live, n| {
+    SettingKey::number("uploads", "max_open", "10000", Unit::Count, 1, 1_000_000, |live, n| {
         registry(live).open_uploads = size(n);
     })
     .help("Most open uploads of all callers together."),
-    Key::number("uploads", "max_open_per_user", "2000", Unit::Count, 1, 1_000_000, |live, n| {
+    SettingKey::number("uploads", "max_open_per_user", "2000", Unit::Count, 1, 1_000_000, |live, n| {
         registry(live).open_uploads_per_user = size(n);
     })
     .help("Most open uploads of one caller."),
-    Key::number("uploads", "max_bytes_per_user", "\"4 TiB\"", Unit::Bytes, MIB, 1024 * TIB, |live, n| {
+    SettingKey::number("uploads", "max_bytes_per_user", "\"4 TiB\"", Unit::Bytes, MIB, 1024 * TIB, |live, n| {
         registry(live).upload_bytes_per_user = n;
     })
     .help("Most bytes in the open uploads of one caller."),
-    Key::or_auto("storage", "reserve_bytes", "\"auto\"", Unit::Bytes, 0, 1024 * TIB, |live, n| {
+    SettingKey::or_auto("storage", "reserve_bytes", "\"auto\"", Unit::Bytes, 0, 1024 * TIB, |live, n| {
         registry(live).reserve_bytes = n;
     })
     .help("Free space to keep: with less, pushes are refused. `auto` is 1 % of the file system, at most 1 GiB."),
-    Key::or_auto("storage", "reserve_inodes", "\"auto\"", Unit::Count, 0, 1_000_000_000, |live, n| {
+    SettingKey::or_auto("storage", "reserve_inodes", "\"auto\"", Unit::Count, 0, 1_000_000_000, |live, n| {
         registry(live).reserve_inodes = n;
     })
     .help("Free inodes to keep: with fewer, pushes are refused. `auto` is 1 % of the file system, at most 10,000."),
-    Key::word("storage", "durability", "\"strict\"", DURABILITY, |live, index| {
+    SettingKey::word("storage", "durability", "\"strict\"", DURABILITY, |live, index| {
         live.durability = Syncing::ALL[index];
     })
     .help("What survives a power failure: every acknowledged write, all but about the last second, or possibly nothing."),
-    Key::switch("collection", "enabled", "true", |live, on| registry(live).collection.enabled = on)
+    SettingKey::switch("collection", "enabled", "true", |live, on| registry(live).collection.enabled = on)
         .help("Whether the daemon collects garbage on its own. `wharfinger gc` works either way."),
-    Key::number("collection", "every_hours", "24", Unit::Count, 1, 8760, |live, n| {
+    SettingKey::number("collection", "every_hours", "24", Unit::Count, 1, 8760, |live, n| {
         registry(live).collection.every = Duration::from_secs(n * 3600);
     })
     .help("Hours between two collections."),
-    Key::number("collection", "lease_hours", "24", Unit::Count, 0, 8760, |live, n| {
+    SettingKey::number("collection", "lease_hours", "24", Unit::Count, 0, 8760, |live, n| {
         registry(live).collection.lease = Duration::from_secs(n * 3600);
     })
     .help("How long a blob that no manifest refers to is kept after a client last pushed it, mounted it or checked for it before a push."),
-    Key::number("collection", "settle_seconds", "600", Unit::Seconds, 0, 86_400, |live, n| {
-        registry(live).collection.settle = Duration::from_secs(n);
-    })
+    SettingKey::seconds("collection", "settle_seconds", "600", 0, 86_400, |live| &mut registry(live).collection.settle)
     .help("How long it may take until other readers of the storage see a write; more than any cache of a network file system."),
-    Key::number("collection", "retention_hours", "72", Unit::Count, 0, 8760, |live, n| {
+    SettingKey::number("collection", "retention_hours", "72", Unit::Count, 0, 8760, |live, n| {
         registry(live).collection.retention = Duration::from_secs(n * 3600);
     })
     .help("How long collected and deleted content stays on disk (in `graveyard/`) before its space is freed."),
-    Key::number("collection", "files_per_second", "20000", Unit::Count, 10, 10_000_000, |live, n| {
+    SettingKey::number("collection", "files_per_second", "20000", Unit::Count, 10, 10_000_000, |live, n| {
         registry(live).collection.files_per_second = n;
     })
     .help("Most files that a collection reads per second."),
-    Key::number("collection", "most_percent", "20", Unit::Count, 1, 100, |live, n| {
+    SettingKey::number("collection", "most_percent", "20", Unit::Count, 1, 100, |live, n| {
         registry(live).collection.most_percent = n;
     })
     .help("A collection that would remove a larger share of the blobs, or of their bytes, stops and logs it (from 1,000 blobs on); `wharfinger gc --force` removes them."),
-    Key::switch("scrub", "enabled", "true", |live, on| registry(live).scrub.enabled = on)
+    SettingKey::switch("scrub", "enabled", "true", |live, on| registry(live).scrub.enabled = on)
         .help("Whether the daemon reads all blobs in the background and moves damaged ones to `quarantine/`."),
-    Key::number("scrub", "every_days", "30", Unit::Count, 1, 3650, |live, n| {
+    SettingKey::number("scrub", "every_days", "30", Unit::Count, 1, 3650, |live, n| {
         registry(live).scrub.every = Duration::from_secs(n * 86_400);
     })
     .help("Days from the start of one pass over all blobs to the start of the next."),
-    Key::number("scrub", "bytes_per_second", "\"20 MiB\"", Unit::Bytes, 64 * KIB, TIB, |live, n| {
+    SettingKey::number("scrub", "bytes_per_second", "\"20 MiB\"", Unit::Bytes, 64 * KIB, TIB, |live, n| {
         registry(live).scrub.bytes_per_second = n;
     })
     .help("Most bytes of blobs that a pass reads per second."),
-    Key::number("reads", "max_ranges", "128", Unit::Count, 1, 1024, |live, n| {
+    SettingKey::number("reads", "max_ranges", "128", Unit::Count, 1, 1024, |live, n| {
         registry(live).ranges_per_request = size(n);
     })
-    .help("Most ranges in one response; a request for more gets the whole blob."),
-    Key::number("server", "header_bytes", "\"32 KiB\"", Unit::Bytes, 16 * KIB, MIB, |live, n| {
+    .help("Most ranges in one response. A request for more gets the whole blob, and so does one for ranges that overlap, or whose answer would be longer than twice the blob."),
+    SettingKey::word("reads", "verify", "\"off\"", VERIFY, |live, index| registry(live).verify_reads = verify(index))
+        .help("Which blobs are verified while they are sent: none, one in 16, or all. The response of a damaged blob ends before its last byte, and the blob is moved to `quarantine/`. The kernel does not send what is verified, so this costs CPU. Answers to `Range` requests are not verified."),
+    SettingKey::number("server", "header_bytes", "\"32 KiB\"", Unit::Bytes, 16 * KIB, MIB, |live, n| {
         live.limits.header_bytes = size(n);
     })
     .help("Largest request head (request line and headers).")
     .at_restart(),
-    Key::number("server", "first_byte_seconds", "10", Unit::Seconds, 1, 300, |live, n| {
-        live.limits.first_byte = Duration::from_secs(n);
-    })
+    SettingKey::seconds("server", "first_byte_seconds", "10", 1, 300, |live| &mut live.limits.first_byte)
     .help("Time limit from the connection (or the end of the TLS handshake) to the first byte of the first request.")
     .at_restart(),
-    Key::number("server", "header_seconds", "10", Unit::Seconds, 1, 300, |live, n| {
-        live.limits.header = Duration::from_secs(n);
-    })
+    SettingKey::seconds("server", "header_seconds", "10", 1, 300, |live| &mut live.limits.header)
     .help("Time limit from the first byte of a request to the end of its head.")
     .at_restart(),
-    Key::number("server", "keep_alive_seconds", "120", Unit::Seconds, 91, 3600, |live, n| {
-        live.limits.keep_alive = Duration::from_secs(n);
-    })
+    SettingKey::seconds("server", "keep_alive_seconds", "120", 91, 3600, |live| &mut live.limits.keep_alive)
     .help("How long an idle connection is kept between two requests; clients keep theirs for 90 s, so this is longer.")
     .at_restart(),
-    Key::number("server", "upload_stall_seconds", "60", Unit::Seconds, 1, 3600, |live, n| {
-        live.limits.upload_stall = Duration::from_secs(n);
-    })
+    SettingKey::seconds("server", "upload_stall_seconds", "60", 1, 3600, |live| &mut live.limits.upload_stall)
     .help("Longest pause within a request body.")
     .at_restart(),
-    Key::number("server", "download_stall_seconds", "60", Unit::Seconds, 1, 3600, |live, n| {
-        live.limits.download_stall = Duration::from_secs(n);
-    })
+    SettingKey::seconds("server", "download_stall_seconds", "60", 1, 3600, |live| &mut live.limits.download_stall)
     .help("Longest time in which a client reads nothing of a response.")
     .at_restart(),
-    Key::number("server", "tls_handshake_seconds", "10", Unit::Seconds, 1, 300, |live, n| {
-        live.limits.tls_handshake = Duration::from_secs(n);
-    })
+    SettingKey::seconds("server", "tls_handshake_seconds", "10", 1, 300, |live| &mut live.limits.tls_handshake)
     .help("Time limit for the TLS handshake.")
     .at_restart(),
-    Key::number("server", "max_connections", "10000", Unit::Count, 16, 1_000_000, |live, n| {
+    SettingKey::number("server", "max_connections", "10000", Unit::Count, 16, 1_000_000, |live, n| {
         live.limits.connections = size(n);
     })
-    .help("Most connections at once; further ones wait in the kernel's backlog.")
+    .help("Most connections at once. At the limit, idle connections are closed to make room; if none is idle, further ones get 503, and only health checks are answered.")
     .at_restart(),
-    Key::number("server", "h2_streams", "128", Unit::Count, 1, 10_000, |live, n| {
+    SettingKey::number("server", "max_connections_per_client", "2000", Unit::Count, 1, 1_000_000, |live, n| {
+        live.connections_per_client = size(n);
+    })
+    .help("Most connections of one IPv4 address or one IPv6 network (/64), except of proxies in REGISTRY_TRUSTED_PROXIES."),
+    SettingKey::number("server", "client_memory_bytes", "\"256 MiB\"", Unit::Bytes, 16 * MIB, TIB, |live, n| {
+        live.client_memory = size(n);
+    })
+    .help("Most bytes held in memory for clients: requests that have not arrived completely, and responses that are not read. One client may hold a quarter of it, a proxy in REGISTRY_TRUSTED_PROXIES all of it. Past it, requests that need memory get 503."),
+    SettingKey::number("server", "max_costly_requests_per_client", "8", Unit::Count, 1, 1000, |live, n| {
+        live.costly_requests_per_client = size(n);
+    })
+    .help("Most requests of one IPv4 address or one IPv6 network (/64) at once that take long to work on: requests for tokens with more than 1 KiB of scopes. Further ones are answered 429."),
+    SettingKey::number("server", "h2_streams", "128", Unit::Count, 1, 10_000, |live, n| {
         live.limits.h2_streams = u32::try_from(n).unwrap_or(u32::MAX);
     })
     .help("Most concurrent streams on one HTTP/2 connection.")
     .at_restart(),
-    Key::number("server", "shutdown_lag_seconds", "3", Unit::Seconds, 0, 300, |live, n| {
-        live.limits.shutdown_lag = Duration::from_secs(n);
-    })
+    SettingKey::seconds("server", "shutdown_lag_seconds", "3", 0, 300, |live| &mut live.limits.shutdown_lag)
     .help("On shutdown: how long new connections are still accepted, so that load balancers notice.")
     .at_restart(),
-    Key::number("server", "drain_seconds", "25", Unit::Seconds, 0, 3600, |live, n| {
-        live.limits.drain = Duration::from_secs(n);
-    })
+    SettingKey::seconds("server", "drain_seconds", "25", 0, 3600, |live| &mut live.limits.drain)
     .help("On shutdown, after that: how long requests in progress may take.")
     .at_restart(),
-    Key::word("server", "forwarded_headers", "\"x-forwarded\"", FORWARDED_HEADERS, |live, index| {
+    SettingKey::word("server", "forwarded_headers", "\"x-forwarded\"", FORWARDED_HEADERS, |live, index| {
         live.forwarded_headers = if index == 0 { ForwardedHeaders::XForwarded } else { ForwardedHeaders::Forwarded };
     })
     .help("Which headers of the proxies in REGISTRY_TRUSTED_PROXIES are trusted: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded` (RFC 7239). The others are ignored."),
-    Key::origins("server", "cors_origins", |live, origins| live.cors_origins = origins)
+    SettingKey::origins("server", "cors_origins", |live, origins| live.cors_origins = origins)
         .help("Web pages that may use the registry from a browser (CORS): their origins, or \"*\" for any page, then without the browser's own login."),
-    Key::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
+    SettingKey::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_default = size(n);
     })
     .help("Repositories on one page of the catalog if the request does not say how many.")
         .locked_by("REGISTRY_PAGINATION_DEFAULT_LIMIT"),
-    Key::number("pagination", "max_limit", "1000", Unit::Count, 1, PAGE_CEILING, |live, n| {
+    SettingKey::number("pagination", "max_limit", "1000", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_max = size(n);
     })
     .help("Largest page of the catalog or of a tag list; a request for more gets this many.")
         .locked_by("REGISTRY_PAGINATION_MAX_LIMIT"),
+    SettingKey::number("pagination", "max_referrers", "1000", Unit::Count, 1, PAGE_CEILING, |live, n| {
+        registry(live).referrers_max = size(n);
+    })
+    .help("Most referrers that are read for one page of their list, also where a filter leaves out some of them; the others follow by its `Link`."),
 ];
 
-/// The registry's settings of a generation that nobody shares yet.
+/// The registry's settings of a generation that is not shared yet.
 fn registry(live: &mut Live) -> &mut Settings {
     Arc::make_mut(&mut live.registry)
 }

@@ -1,15 +1,17 @@
-//! What a key of `settings.toml` is and how its value is checked; the keys are in [`super::key_table`].
+//! Defines a key of `settings.toml` and checks its value; the keys are in [`super::key_table`].
 
 use super::live::Live;
 use super::origins::Origins;
 use super::values;
 use super::vars::Applies;
 use crate::files::Size;
+use serde_json::Value;
+use std::time::Duration;
 
-/// What a key's number means.
+/// The unit of a key's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of things.
+    /// A plain number.
     Count,
     /// Bytes, as a number or as text such as `"4 MiB"`.
     Bytes,
@@ -17,17 +19,18 @@ pub enum Unit {
     Seconds,
 }
 
-/// How a value is put into the generation.
+/// How a value is stored in the generation.
 #[derive(Debug)]
-pub(super) enum Set {
+pub(super) enum Setter {
     Number(fn(&mut Live, u64)),
+    Seconds(fn(&mut Live) -> &mut Duration),
     /// A number, or `"auto"`.
     OrAuto(fn(&mut Live, Option<u64>)),
     /// One of some words, given as its index.
     Word(&'static [&'static str], fn(&mut Live, usize)),
     /// `true` or `false`.
     Switch(fn(&mut Live, bool)),
-    /// A line for people, of at most `max` characters.
+    /// A text of at most `max` characters.
     Line(fn(&mut Live, &str)),
     /// A list of origins of web pages.
     Origins(fn(&mut Live, Origins)),
@@ -35,14 +38,14 @@ pub(super) enum Set {
 
 /// One key of `settings.toml`.
 #[derive(Debug)]
-pub struct Key {
-    /// The table it stands in.
+pub struct SettingKey {
+    /// Its table.
     pub section: &'static str,
     /// Its name in that table.
     pub key: &'static str,
-    /// The default, written as in the file.
+    /// The default, as written in the file.
     pub default: &'static str,
-    /// What a number means.
+    /// The unit of a number.
     pub unit: Unit,
     /// Smallest number accepted.
     pub min: u64,
@@ -54,12 +57,12 @@ pub struct Key {
     pub applies: Applies,
     /// The variable that overrides this key when it is set.
     pub locked_by: Option<&'static str>,
-    pub(super) set: Set,
+    pub(super) set: Setter,
 }
 
-/// Rows of the table; [`Key::help`] and the others say the rest.
-impl Key {
-    const fn row(section: &'static str, key: &'static str, default: &'static str, set: Set) -> Self {
+/// Constructors for the rows of the table; setters such as [`SettingKey::help`] add the rest.
+impl SettingKey {
+    const fn row(section: &'static str, key: &'static str, default: &'static str, set: Setter) -> Self {
         let (unit, applies) = (Unit::Count, Applies::Reload);
         Self { section, key, default, unit, min: 0, max: 0, help: "", applies, locked_by: None, set }
     }
@@ -74,7 +77,19 @@ impl Key {
         max: u64,
         set: fn(&mut Live, u64),
     ) -> Self {
-        Self { unit, min, max, ..Self::row(section, key, default, Set::Number(set)) }
+        Self { unit, min, max, ..Self::row(section, key, default, Setter::Number(set)) }
+    }
+
+    /// A duration in whole seconds.
+    pub(super) const fn seconds(
+        section: &'static str,
+        key: &'static str,
+        default: &'static str,
+        min: u64,
+        max: u64,
+        field: fn(&mut Live) -> &mut Duration,
+    ) -> Self {
+        Self { unit: Unit::Seconds, min, max, ..Self::row(section, key, default, Setter::Seconds(field)) }
     }
 
     /// A number from `min` to `max`, or `"auto"`.
@@ -87,7 +102,7 @@ impl Key {
         max: u64,
         set: fn(&mut Live, Option<u64>),
     ) -> Self {
-        Self { unit, min, max, ..Self::row(section, key, default, Set::OrAuto(set)) }
+        Self { unit, min, max, ..Self::row(section, key, default, Setter::OrAuto(set)) }
     }
 
     /// One of some words.
@@ -98,7 +113,7 @@ impl Key {
         words: &'static [&'static str],
         set: fn(&mut Live, usize),
     ) -> Self {
-        Self::row(section, key, default, Set::Word(words, set))
+        Self::row(section, key, default, Setter::Word(words, set))
     }
 
     /// `true` or `false`.
@@ -108,7 +123,7 @@ impl Key {
         default: &'static str,
         set: fn(&mut Live, bool),
     ) -> Self {
-        Self::row(section, key, default, Set::Switch(set))
+        Self::row(section, key, default, Setter::Switch(set))
     }
 
     /// A line of at most `max` characters.
@@ -119,12 +134,12 @@ impl Key {
         max: u64,
         set: fn(&mut Live, &str),
     ) -> Self {
-        Self { max, ..Self::row(section, key, default, Set::Line(set)) }
+        Self { max, ..Self::row(section, key, default, Setter::Line(set)) }
     }
 
     /// A list of origins of web pages; none unless set.
     pub(super) const fn origins(section: &'static str, key: &'static str, set: fn(&mut Live, Origins)) -> Self {
-        Self::row(section, key, "[]", Set::Origins(set))
+        Self::row(section, key, "[]", Setter::Origins(set))
     }
 
     /// What the setting does.
@@ -143,7 +158,7 @@ impl Key {
     }
 }
 
-impl Key {
+impl SettingKey {
     /// `section.key`, as problems name it.
     pub fn name(&self) -> String {
         format!("{}.{}", self.section, self.key)
@@ -157,43 +172,43 @@ impl Key {
             Unit::Bytes => format!("{} to {}", bytes(self.min), bytes(self.max)),
         };
         match &self.set {
-            Set::Number(_) => numbers,
-            Set::OrAuto(_) => format!("{numbers}, or \"auto\""),
-            Set::Switch(_) => "true or false".to_owned(),
-            Set::Origins(_) => {
+            Setter::Number(_) | Setter::Seconds(_) => numbers,
+            Setter::OrAuto(_) => format!("{numbers}, or \"auto\""),
+            Setter::Switch(_) => "true or false".to_owned(),
+            Setter::Origins(_) => {
                 format!("at most {} origins such as \"https://ui.example.com\", or only \"*\"", Origins::MOST)
             }
-            Set::Line(_) => format!("a line of at most {} characters", self.max),
-            Set::Word(words, _) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
+            Setter::Line(_) => format!("a line of at most {} characters", self.max),
+            Setter::Word(words, _) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
         }
     }
 
     /// The accepted values, for a problem: "must be …".
     pub(super) fn wanted(&self) -> String {
         let kind = match (&self.set, self.unit) {
-            (Set::Number(_) | Set::OrAuto(_), Unit::Bytes) => "a size from ",
-            (Set::Number(_) | Set::OrAuto(_), Unit::Count | Unit::Seconds) => "a number from ",
-            (Set::Word(..), _) => "one of ",
-            (Set::Origins(_), _) => "an array of ",
-            (Set::Switch(_) | Set::Line(_), _) => "",
+            (Setter::Number(_) | Setter::OrAuto(_), Unit::Bytes) => "a size from ",
+            (Setter::Number(_) | Setter::OrAuto(_) | Setter::Seconds(_), _) => "a number from ",
+            (Setter::Word(..), _) => "one of ",
+            (Setter::Origins(_), _) => "an array of ",
+            (Setter::Switch(_) | Setter::Line(_), _) => "",
         };
         format!("{kind}{}", self.range())
     }
 
-    /// Applies a word to the generation.
+    /// Applies a text to the generation.
     pub(super) fn set_text(&self, live: &mut Live, text: &str) -> values::Value<()> {
         match &self.set {
-            Set::Word(words, set) => {
+            Setter::Word(words, set) => {
                 let words: Vec<_> = words.iter().enumerate().map(|(index, word)| (*word, index)).collect();
                 values::one_of(text, &words).map(|index| set(live, index))
             }
-            Set::OrAuto(set) if text == "auto" => {
+            Setter::OrAuto(set) if text == "auto" => {
                 set(live, None);
                 Ok(())
             }
-            Set::Line(set) => line(text, self.max).map(|()| set(live, text)),
-            Set::Switch(_) => Err("must be true or false, without quotation marks".to_owned()),
-            Set::Origins(_) => Err(format!("must be an array: [{text:?}]")),
+            Setter::Line(set) => line(text, self.max).map(|()| set(live, text)),
+            Setter::Switch(_) => Err("must be true or false, without quotation marks".to_owned()),
+            Setter::Origins(_) => Err(format!("must be an array: [{text:?}]")),
             _ if self.unit == Unit::Bytes => values::size(text).and_then(|number| self.set_number(live, number)),
             _ => Err(format!("must be a number without quotation marks: {}", self.range())),
         }
@@ -201,14 +216,15 @@ impl Key {
 
     /// Applies a number to the generation.
     pub(super) fn set_number(&self, live: &mut Live, number: u64) -> values::Value<()> {
-        let takes_numbers = matches!(self.set, Set::Number(_) | Set::OrAuto(_));
+        let takes_numbers = matches!(self.set, Setter::Number(_) | Setter::OrAuto(_) | Setter::Seconds(_));
         if takes_numbers && !(self.min..=self.max).contains(&number) {
             return Err(format!("{number} is not in the range {}", self.range()));
         }
         match &self.set {
-            Set::Number(set) => set(live, number),
-            Set::OrAuto(set) => set(live, Some(number)),
-            Set::Word(..) | Set::Switch(_) | Set::Line(_) | Set::Origins(_) => {
+            Setter::Number(set) => set(live, number),
+            Setter::Seconds(field) => *field(live) = Duration::from_secs(number),
+            Setter::OrAuto(set) => set(live, Some(number)),
+            Setter::Word(..) | Setter::Switch(_) | Setter::Line(_) | Setter::Origins(_) => {
                 return Err(format!("must be {}", self.wanted()));
             }
         }
@@ -217,13 +233,13 @@ impl Key {
 
     /// Whether its value is an array.
     pub(super) fn takes_list(&self) -> bool {
-        matches!(self.set, Set::Origins(_))
+        matches!(self.set, Setter::Origins(_))
     }
 
     /// Applies a list of texts to the generation.
     pub(super) fn set_list(&self, live: &mut Live, texts: &[&str]) -> values::Value<()> {
         match &self.set {
-            Set::Origins(set) => Origins::parse(texts).map(|origins| set(live, origins)),
+            Setter::Origins(set) => Origins::parse(texts).map(|origins| set(live, origins)),
             _ => Err(format!("must be {}, not an array", self.wanted())),
         }
     }
@@ -231,7 +247,7 @@ impl Key {
     /// Applies a switch to the generation.
     pub(super) fn set_switch(&self, live: &mut Live, on: bool) -> values::Value<()> {
         match &self.set {
-            Set::Switch(set) => {
+            Setter::Switch(set) => {
                 set(live, on);
                 Ok(())
             }
@@ -240,7 +256,42 @@ impl Key {
     }
 }
 
-/// A line that can stand in a header between quotation marks.
+impl SettingKey {
+    /// Checks a value that is given as JSON, and returns it as the file has it. A string stands for a number, a boolean
+    /// or a list where the key takes one.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    pub fn accept(&self, value: &Value) -> values::Value<Value> {
+        let value = match (&self.set, value) {
+            (Setter::Switch(_), Value::String(text)) => text.parse().map(Value::Bool).unwrap_or_else(|_| value.clone()),
+            (Setter::Number(_) | Setter::OrAuto(_), Value::String(text)) => {
+                text.parse::<u64>().map(Value::from).unwrap_or_else(|_| value.clone())
+            }
+            (Setter::Origins(_), Value::String(text)) => {
+                text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).collect()
+            }
+            _ => value.clone(),
+        };
+        let mut unused = Live::default();
+        match &value {
+            Value::String(text) => self.set_text(&mut unused, text)?,
+            Value::Bool(on) => self.set_switch(&mut unused, *on)?,
+            Value::Number(number) => match number.as_u64() {
+                Some(number) => self.set_number(&mut unused, number)?,
+                None => return Err(format!("must be {}, not {number}", self.wanted())),
+            },
+            Value::Array(items) => {
+                let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+                self.set_list(&mut unused, &texts.ok_or_else(|| format!("must be {}", self.wanted()))?)?;
+            }
+            Value::Null | Value::Object(_) => return Err(format!("must be {}", self.wanted())),
+        }
+        Ok(value)
+    }
+}
+
+/// A line that is valid inside a quoted header value.
 fn line(text: &str, most: u64) -> values::Value<()> {
     if text.len() as u64 > most {
         return Err(format!("has {} characters; at most {most} are allowed", text.len()));

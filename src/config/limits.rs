@@ -1,4 +1,4 @@
-//! Limits of connections and of the shutdown.
+//! Limits of connections and of shutdown.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ pub struct Limits {
     pub first_byte: Duration,
     /// From a request's first byte to the end of its head.
     pub header: Duration,
-    /// Idle time of a kept-alive connection between two requests.
+    /// Idle time of a keep-alive connection between two requests.
     pub keep_alive: Duration,
     /// Longest pause inside a request body.
     pub upload_stall: Duration,
     /// Longest time in which a client reads nothing of a response.
     pub download_stall: Duration,
-    /// Length of the TLS handshake.
+    /// Maximum duration of the TLS handshake.
     pub tls_handshake: Duration,
-    /// Most connections at once; further ones wait in the kernel's backlog.
+    /// Maximum number of connections; further ones wait in the kernel's backlog.
     pub connections: usize,
-    /// Most concurrent streams of one HTTP/2 connection.
+    /// Maximum number of concurrent streams per HTTP/2 connection.
     pub h2_streams: u32,
-    /// After the first signal: how long the listener still accepts, so that load balancers notice.
+    /// How long the listener still accepts after the first signal, so that load balancers notice the shutdown.
     pub shutdown_lag: Duration,
-    /// After that: how long requests in progress may take.
+    /// How long requests in progress may take after that.
     pub drain: Duration,
 }
 

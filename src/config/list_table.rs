@@ -1,56 +1,58 @@
-//! The tables of `settings.toml` that may be repeated (`[[retention]]`): one row for each
-//! key, from which the reader and the reference are made.
+//! The repeatable tables of `settings.toml` (`[[retention]]`): one row per key. The parser and the reference are
+//! generated from them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::Live;
-use super::values::Value;
-use crate::oci::{Expression, Pattern, Patterns};
-use crate::registry::settings::{ImmutableTags, RetentionRule};
+use super::values::{self, Value};
+use crate::registry::settings::{ImmutableTags, Quota, RetentionRule};
+use oci::{Expression, Pattern, Patterns};
 
 const MOST_TAGS: u64 = 1_000_000;
 const MOST_DAYS: u64 = 36_500;
 
-/// A table that may be repeated.
+/// A repeatable table.
 #[derive(Debug)]
-pub struct List {
+pub struct ListTable {
     /// The name of the table.
     pub section: &'static str,
-    /// What one of these tables says.
+    /// What one of these tables configures.
     pub help: &'static str,
-    /// The keys of one.
+    /// The keys of one table.
     pub keys: &'static [ListKey],
     /// Adds one that was read without a problem.
     pub(super) add: fn(&mut Live, Draft),
 }
 
-/// A key of a table that may be repeated.
+/// A key of a repeatable table.
 #[derive(Debug)]
 pub struct ListKey {
     /// Its name in the table.
     pub key: &'static str,
-    /// A value, written as in the file.
+    /// A value, as written in the file.
     pub example: &'static str,
-    /// It cannot be left out.
+    /// Whether it must be present.
     pub required: bool,
     /// What it does.
     pub help: &'static str,
     pub(super) set: SetItem,
 }
 
-/// How a value reaches the draft of its table.
+/// How a value is stored in the draft of its table.
 #[derive(Debug)]
 pub(super) enum SetItem {
-    /// Patterns of repositories, one at least.
+    /// At least one repository pattern.
     Patterns(fn(&mut Draft, Patterns)),
     /// An expression over tags.
     Expression(fn(&mut Draft, Expression)),
     /// A number from the first to the second.
     Number(u64, u64, fn(&mut Draft, u64)),
+    /// Bytes, as a number or as text such as `"4 MiB"`.
+    Bytes(fn(&mut Draft, u64)),
 }
 
-/// A table while it is read; holds the values of any kind of table.
+/// A table while it is read; has the fields of every kind of table.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     repositories: Patterns,
@@ -60,6 +62,9 @@ pub(super) struct Draft {
     keep_pulled: Option<u64>,
     keep_matching: Option<Expression>,
     delete_untagged: Option<u64>,
+    max_bytes: Option<u64>,
+    max_tags: Option<u64>,
+    max_repositories: Option<u64>,
 }
 
 impl ListKey {
@@ -69,6 +74,7 @@ impl ListKey {
             SetItem::Patterns(_) => "repository patterns".to_owned(),
             SetItem::Expression(_) => "a regular expression".to_owned(),
             SetItem::Number(min, max, _) => format!("{min} to {max}"),
+            SetItem::Bytes(_) => "bytes, as a number or as text".to_owned(),
         }
     }
 
@@ -81,11 +87,12 @@ impl ListKey {
     pub(super) fn set_text(&self, draft: &mut Draft, text: &str) -> Value<()> {
         match self.set {
             SetItem::Expression(set) => {
-                let expression = text.parse().map_err(|e: crate::oci::InvalidExpression| e.to_string())?;
+                let expression = text.parse().map_err(|e: oci::InvalidExpression| e.to_string())?;
                 set(draft, expression);
                 Ok(())
             }
             SetItem::Patterns(_) => Err(format!("must be an array of {}", self.wanted())),
+            SetItem::Bytes(set) => values::size(text).map(|bytes| set(draft, bytes)),
             SetItem::Number(..) => Err(format!("must be a number without quotation marks: {}", self.range())),
         }
     }
@@ -93,6 +100,10 @@ impl ListKey {
     pub(super) fn set_number(&self, draft: &mut Draft, number: u64) -> Value<()> {
         match self.set {
             SetItem::Number(min, max, set) if (min..=max).contains(&number) => {
+                set(draft, number);
+                Ok(())
+            }
+            SetItem::Bytes(set) => {
                 set(draft, number);
                 Ok(())
             }
@@ -124,9 +135,9 @@ const REPOSITORIES: ListKey = ListKey {
     set: SetItem::Patterns(|draft, patterns| draft.repositories = patterns),
 };
 
-/// Every such table, in the order of the reference.
-pub static LISTS: &[List] = &[
-    List {
+/// Every repeatable table, in the order of the reference.
+pub static LISTS: &[ListTable] = &[
+    ListTable {
         section: "retention",
         help: "Which tags and untagged manifests are deleted automatically. For each repository, only the first rule \
                whose patterns match it applies; `wharfinger plan` shows the effect.",
@@ -189,9 +200,47 @@ pub static LISTS: &[List] = &[
             });
         },
     },
-    List {
+    ListTable {
+        section: "quota",
+        help: "How much all repositories that match hold together. Every quota that matches a repository applies. A push \
+               that would exceed one is refused with 413 (bytes) or 403, before its bytes are taken if their number is \
+               known. `GET /api/v1/quotas` shows what is used; deletions count after a minute.",
+        keys: &[
+            REPOSITORIES,
+            ListKey {
+                key: "max_bytes",
+                example: "\"100 GiB\"",
+                required: false,
+                help: "The most bytes of manifests and blobs. What several of the repositories share counts in each.",
+                set: SetItem::Bytes(|draft, n| draft.max_bytes = Some(n)),
+            },
+            ListKey {
+                key: "max_tags",
+                example: "1000",
+                required: false,
+                help: "The most tags.",
+                set: SetItem::Number(0, 1_000_000_000, |draft, n| draft.max_tags = Some(n)),
+            },
+            ListKey {
+                key: "max_repositories",
+                example: "50",
+                required: false,
+                help: "The most repositories.",
+                set: SetItem::Number(0, 1_000_000_000, |draft, n| draft.max_repositories = Some(n)),
+            },
+        ],
+        add: |live, draft| {
+            Arc::make_mut(&mut live.registry).quotas.push(Quota {
+                repositories: draft.repositories,
+                bytes: draft.max_bytes,
+                tags: draft.max_tags,
+                number: draft.max_repositories,
+            });
+        },
+    },
+    ListTable {
         section: "immutable",
-        help: "Tags that cannot be moved to another manifest, and that neither clients nor retention rules can delete.",
+        help: "Tags that cannot be moved to another manifest, and that neither clients nor retention rules can delete. What their images consist of cannot be deleted either.",
         keys: &[
             REPOSITORIES,
             ListKey {
@@ -203,7 +252,7 @@ pub static LISTS: &[List] = &[
             },
         ],
         add: |live, draft| {
-            // Required: without it there is a problem, and the table is not added.
+            // Required: if it is missing there is a problem, and the table is not added.
             if let Some(tags) = draft.tags {
                 let tags = ImmutableTags { repositories: draft.repositories, tags };
                 Arc::make_mut(&mut live.registry).immutable.push(tags);

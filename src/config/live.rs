@@ -1,5 +1,4 @@
-//! The compiled generation: everything the configuration files say, ready for use. How it comes
-//! about is in [`super::compile`].
+//! A compiled generation: everything the configuration files say, ready for use. [`super::compile`] creates it.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,59 +7,89 @@ use super::expiry::Expiries;
 use super::limits::Limits;
 use super::origins::Origins;
 use super::problems::Problems;
+use super::snapshot::READ;
 use super::values::{ForwardedHeaders, LogLevel};
 use crate::access::Rights;
-use crate::auth::{Issuer, Users, Verifier};
+use crate::accounts::SessionLives;
 use crate::files::Syncing;
+use crate::identity::{Identity, LoginLimits, PasswordPolicy};
 use crate::registry::settings::Settings;
 
-/// One immutable generation; a request sees one from its first gate to its last byte.
+/// An immutable configuration generation; a request uses the same one from beginning to end.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// Rules and bounds of the registry.
+    /// Rules and limits of the registry.
     pub registry: Arc<Settings>,
-    /// What the operator has switched off, and says about it.
+    /// What the operator has disabled, and their message.
     pub operator: Operator,
-    /// Who may do what.
+    /// Access rules and the default for callers they do not cover.
     pub rights: Arc<Rights>,
-    /// Who there is.
-    pub users: Arc<Users>,
-    /// Whose tokens are believed.
-    pub tokens: Tokens,
-    /// How long tokens of our own live.
+    /// How callers authenticate.
+    pub identity: Identity,
+    /// Limits of password logins.
+    pub logins: LoginLimits,
+    /// What new passwords must be like.
+    pub passwords: PasswordPolicy,
+    /// Lifetimes of our own tokens.
     pub token_lives: TokenLives,
-    /// What an answer to a write promises.
+    /// How sessions are kept.
+    pub sessions: SessionSettings,
+    /// The most wrong passwords of login pages per minute.
+    pub wrong_passwords: WrongPasswords,
+    /// Whether strangers may make an account for themselves.
+    pub registration: Registration,
+    /// What a response to a write guarantees.
     pub durability: Syncing,
-    /// Bounds of connections.
+    /// Limits of connections.
     pub limits: Limits,
-    /// Which headers of trusted proxies are believed.
+    /// Maximum bytes held in memory for clients.
+    pub client_memory: usize,
+    /// Maximum connections per client, except for trusted proxies.
+    pub connections_per_client: usize,
+    /// Maximum costly requests in progress per client.
+    pub costly_requests_per_client: usize,
+    /// Which headers of trusted proxies are accepted.
     pub forwarded_headers: ForwardedHeaders,
+    /// The host of the URL at which clients reach the registry, if it is configured.
+    pub public_host: Option<Arc<str>>,
+    /// Whether the web pages are served.
+    pub has_pages: bool,
     /// Web pages that may use the registry from a browser.
     pub cors_origins: Origins,
-    /// Certificate, key and client authorities, ready to accept with; `None` is plain HTTP.
+    /// Certificate, key and client authorities, ready for use; `None` for plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Least important lines logged.
+    /// The lowest level that is logged.
     pub log_level: LogLevel,
-    /// Most bytes of log lines that wait to be written.
+    /// Maximum bytes of log lines waiting to be written.
     pub log_queue_bytes: usize,
-    /// Time between two looks at what the files hold.
+    /// Interval at which the contents of the files are checked.
     pub poll: Duration,
-    /// When the certificates in force expire.
+    /// Timeout for reading one configuration file.
+    pub read: Duration,
+    /// The most writes by the management API per caller and minute; 0 for no limit.
+    pub writes_per_minute: u32,
+    /// Whether writes by the management API must name the state that they change.
+    pub require_if_match: bool,
+    /// Which of the files the management API edits.
+    pub editing: EditPolicy,
+    /// When the active certificates expire.
     pub expiries: Expiries,
-    /// How often what is in force has changed since the start.
+    /// How often the active configuration has changed since startup.
     pub number: u64,
+    /// A hash of users, rules and settings: the same on every replica that has the same files.
+    pub version: Arc<str>,
     /// When the files were last reloaded, with or without problems.
     pub reloaded: SystemTime,
-    /// When everything could be used for the last time.
+    /// When all files were last valid.
     pub since: SystemTime,
-    /// Set while some files cannot be used, and what they said before goes on.
+    /// Set while some files are invalid and their previous versions are still active.
     pub stale: Option<Arc<Stale>>,
 }
 
-/// Files that cannot be used since some time.
+/// Configuration files that are invalid, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
-    /// Since when.
+    /// When they became invalid.
     pub since: SystemTime,
     /// What is wrong.
     pub problems: Problems,
@@ -69,33 +98,92 @@ pub struct Stale {
 /// Switches of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
-    /// Nothing may be written.
+    /// Rejects all writes.
     pub read_only: bool,
-    /// Content may be deleted.
+    /// Allows clients to delete content.
     pub delete: bool,
-    /// A line for clients; empty if there is nothing to say.
+    /// A message for clients; empty for none.
     pub message: Arc<str>,
 }
 
-/// How long tokens of our own are good for.
+/// Whether the management API edits a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Editing {
+    /// Yes, unless its path leads through a linked directory: what switches that link would undo the edit.
+    #[default]
+    Auto,
+    /// Yes.
+    Editable,
+    /// No.
+    External,
+}
+
+/// Which of the operator's files the management API edits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EditPolicy {
+    /// The users.
+    pub htpasswd: Editing,
+    /// Groups, roles and rules.
+    pub access_control: Editing,
+    pub settings: Editing,
+}
+
+/// The most wrong passwords per minute before a client is told to wait; 0 for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongPasswords {
+    /// From one address.
+    pub per_address: u32,
+    /// For one user.
+    pub per_user: u32,
+}
+
+/// Whether strangers may make an account for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// They may.
+    pub is_open: bool,
+    /// The most of them from one address per hour; 0 for no limit.
+    pub per_hour: u32,
+}
+
+/// How sessions are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// How long an access token of a session is valid.
+    pub token: Duration,
+    /// How long sessions live.
+    pub lives: SessionLives,
+    /// Set the cookie even if the client came by plain HTTP from another machine.
+    pub insecure_cookie: bool,
+}
+
+/// Lifetimes of our own tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenLives {
-    /// Those that give access.
+    /// Of access tokens.
     pub access: Duration,
-    /// Those that give other tokens; zero: none are made.
+    /// Of refresh tokens; zero disables them.
     pub refresh: Duration,
 }
 
-/// Whose tokens are believed.
-#[derive(Clone, Debug, Default)]
-pub enum Tokens {
-    /// Nobody's.
-    #[default]
-    None,
-    /// Our own.
-    Own(Arc<Issuer>),
-    /// Those of a service elsewhere.
-    Elsewhere(Arc<Verifier>),
+impl Default for SessionSettings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_hours(24);
+        Self {
+            token: Duration::from_mins(15),
+            lives: SessionLives { idle: 14 * DAY, longest: 90 * DAY },
+            insecure_cookie: false,
+        }
+    }
+}
+
+impl Live {
+    /// Whether a stranger may make an account now. Without access rules every user may do everything, so nobody gets in
+    /// unasked.
+    pub fn may_register(&self) -> bool {
+        let has_rules = matches!(*self.rights, crate::access::Rights::Rules { .. });
+        self.registration.is_open && has_rules && self.identity.users().is_some()
+    }
 }
 
 impl Default for Live {
@@ -104,19 +192,33 @@ impl Default for Live {
             registry: Arc::default(),
             operator: Operator { read_only: false, delete: true, message: "".into() },
             rights: Arc::default(),
-            users: Arc::default(),
-            tokens: Tokens::None,
+            identity: Identity::Nobody,
+            logins: LoginLimits::default(),
+            passwords: PasswordPolicy::default(),
             token_lives: TokenLives { access: Duration::from_secs(300), refresh: Duration::ZERO },
+            sessions: SessionSettings::default(),
+            wrong_passwords: WrongPasswords { per_address: 10, per_user: 5 },
+            registration: Registration { is_open: false, per_hour: 5 },
             durability: Syncing::default(),
             limits: Limits::default(),
+            client_memory: 256 << 20,
+            connections_per_client: 2000,
+            costly_requests_per_client: 8,
             forwarded_headers: ForwardedHeaders::default(),
+            public_host: None,
+            has_pages: true,
             cors_origins: Origins::None,
             tls: None,
             log_level: LogLevel::Info,
             log_queue_bytes: 4 << 20,
             poll: Duration::from_secs(10),
+            read: READ,
+            writes_per_minute: 600,
+            require_if_match: false,
+            editing: EditPolicy::default(),
             expiries: Expiries::default(),
             number: 0,
+            version: "".into(),
             reloaded: SystemTime::UNIX_EPOCH,
             since: SystemTime::UNIX_EPOCH,
             stale: None,

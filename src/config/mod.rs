@@ -1,50 +1,60 @@
-//! Configuration: the boot settings and the files they name become an [`Env`] and a [`Live`] generation.
+//! Configuration: turns the startup settings and the files they name into an [`Env`] and a [`Live`] generation.
 //!
-//! Nothing here serves, prints or exits; what is wrong comes back as [`Problems`], all at once.
-//! The tables [`VARS`] and [`KEYS`] are the only description of what can be configured: the
-//! parsers, `--help`, `docs/configuration.md` and the example files follow them.
+//! Nothing here serves, prints or exits; all problems are returned together as [`Problems`]. The tables [`VARS`] and
+//! [`KEYS`] are the only description of what can be configured: the parsers, `--help`, `docs/configuration.md` and the
+//! example files are generated from them or checked against them.
 
 mod companions;
 mod compile;
 mod decisions;
 mod distribution;
 mod dotenv;
+mod edit;
+mod editable;
 mod env;
 mod expiry;
+mod followed;
+mod gather;
+mod identity;
 mod key_table;
 mod keys;
 mod limits;
+mod links;
 mod list_table;
 mod live;
 mod names;
 mod origins;
 mod pending;
-mod people;
+mod permissions;
 mod problems;
+mod rights;
 mod safety;
 mod settings;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod tokens;
 mod values;
 mod variables;
 mod vars;
 mod wake;
 mod watch;
 
-use compile::Files;
+use compile::ConfigFiles;
+use snapshot::Snapshot;
 use std::ffi::OsString;
 use std::path::Path;
 
-pub use env::{Env, Place, htpasswd_path, of_process};
+pub use edit::{ConfigEditor, EditFault, Edited};
+pub use editable::EditableFile;
+pub use env::{Env, ValueSource};
 pub use expiry::Expiries;
+pub use gather::{htpasswd_path, process_environment};
 pub use key_table::KEYS;
-pub use keys::{Key, Unit};
+pub use keys::{SettingKey, Unit};
 pub use limits::Limits;
-pub use list_table::{LISTS, List, ListKey};
-pub use live::{Live, Operator, Stale, TokenLives, Tokens};
+pub use list_table::{LISTS, ListKey, ListTable};
+pub use live::{EditPolicy, Editing, Live, Operator, Registration, SessionSettings, Stale, TokenLives, WrongPasswords};
 pub use origins::Origins;
 pub use pending::Pending;
 pub use problems::{Problem, Problems, Warning};
@@ -52,47 +62,61 @@ pub use values::{
     AuthType, ForwardedHeaders, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, is_loopback, size,
 };
 pub use vars::{Applies, VARS, Var, var};
-pub use watch::Watch;
+pub use watch::ConfigWatch;
 
-/// Everything that was read, right or wrong.
+/// Everything that was read, valid or not.
 #[derive(Clone, Debug)]
-pub struct Report {
-    /// What does not change while running; a wrong value is at its default here.
+pub struct ConfigReport {
+    /// The startup settings; an invalid value is replaced by its default here.
     pub env: Env,
-    /// The first generation; here too a wrong value is at its default.
+    /// The first generation; here too an invalid value is replaced by its default.
     pub live: Live,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
-    /// What is wrong; unless this is empty, nothing may be served from this report.
+    /// Unless this is empty, the report must not be served.
     pub problems: Problems,
+    /// The files that the generation was compiled from.
+    files: Snapshot,
 }
 
-impl Report {
-    /// What may be served, with the warnings.
+impl ConfigReport {
+    /// The configuration and its warnings, if it can be served.
     ///
     /// # Errors
     /// All problems, if there are any.
     pub fn usable(self) -> Result<(Env, Live, Vec<Warning>), Problems> {
         self.problems.or((self.env, self.live, self.warnings))
     }
+
+    /// Starts to watch the files. The generation in this report is the first, unless the files have changed since:
+    /// startup may have waited for the storage directory, or created a signing key in it.
+    ///
+    /// # Errors
+    /// All problems, if there are any.
+    pub fn follow(self) -> Result<ConfigWatch, Problems> {
+        let Self { env, live, warnings, problems, files } = self;
+        problems.or(())?;
+        ConfigWatch::after(env, Some((files, live, warnings)))
+    }
 }
 
-/// Reads the environment (see [`Env::load`]) and then every file it names, even after a problem, so
-/// that one start reports all of them.
+/// Reads the environment (see [`Env::load`]) and then every file it names, even after a problem, so that one start
+/// reports all of them.
 pub fn read(
     vars: impl IntoIterator<Item = (OsString, OsString)>,
     dotenv: Option<&Path>,
     flags: impl IntoIterator<Item = (&'static str, OsString)>,
-) -> Report {
-    let mut reading = env::read(vars, dotenv, flags);
-    // Container engines make one where a file is to be mounted that is not there; Python keeps environments in one.
+) -> ConfigReport {
+    let mut reading = gather::read(vars, dotenv, flags);
+    // Container engines create one if a file to be mounted does not exist; Python keeps virtual environments in one.
     if let Some(path) = dotenv.filter(|path| path.is_dir()) {
         let message =
             "is a directory, so no variables are read from it; if a file was to be mounted here, create it first";
         reading.warnings.push(Warning(Problem::of_file(path, message)));
     }
     let (env, problems, warnings) = (&reading.env, &mut reading.problems, &mut reading.warnings);
-    let live = Live::compile(env, &Files::of(env).read(), None, problems, warnings);
-    let env::Reading { env, warnings, problems, .. } = reading.judged_by(&live);
-    Report { env, live, warnings, problems }
+    let files = ConfigFiles::of(env).read();
+    let live = Live::compile(env, &files, None, problems, warnings);
+    let gather::EnvReading { env, warnings, problems, .. } = reading.check_distribution(&live);
+    ConfigReport { env, live, warnings, problems, files }
 }

@@ -1,22 +1,22 @@
-//! Whose variable a name is: ours, a misspelling of ours, CNCF Distribution's, or some other program's.
+//! Classifies a variable's name: ours, a misspelling of ours, CNCF Distribution's, or another program's.
 
 use std::ffi::OsStr;
 
 use super::distribution;
 use super::vars::{VARS, Var, var};
 
-/// What a variable's name turned out to be.
+/// The class of a variable's name.
 #[derive(Debug)]
 pub(super) enum Name {
     /// A row of the table.
     Ours(&'static Var),
-    /// One of CNCF Distribution; whether it matters depends on its value.
+    /// A variable of CNCF Distribution; whether it matters depends on its value.
     Distribution,
-    /// A misspelling of this one of ours.
+    /// A misspelling of this variable.
     Misspelt(&'static Var),
-    /// Begins like ours but belongs to another program.
+    /// Has our prefix but belongs to another program.
     Ignored,
-    /// Nothing to do with us.
+    /// Unrelated.
     Foreign,
 }
 
@@ -31,13 +31,13 @@ const OTHERS: &[&str] = &[
     "REGISTRY_TOKEN",
 ];
 
-/// Whether a value is one Kubernetes sets for a service's port (`tcp://10.0.0.1:5000`).
+/// Whether a value is one that Kubernetes sets for a service's port (`tcp://10.0.0.1:5000`).
 pub(super) fn is_service_link_value(value: &OsStr) -> bool {
     let value = value.to_string_lossy();
     ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
 }
 
-/// What a name is; `linked` says that its value is one of a Kubernetes service link.
+/// Classifies a name; `linked` says that its value is that of a Kubernetes service link.
 pub(super) fn classify(name: &str, linked: bool) -> Name {
     let upper = name.to_ascii_uppercase();
     let prefixed = upper.starts_with("REGISTRY_");
@@ -47,7 +47,7 @@ pub(super) fn classify(name: &str, linked: bool) -> Name {
     if let Some(var) = var(name) {
         return Name::Ours(var);
     }
-    if distribution::knows(name) {
+    if distribution::is_known(name) {
         return Name::Distribution;
     }
     match near_miss(&upper) {
@@ -57,7 +57,7 @@ pub(super) fn classify(name: &str, linked: bool) -> Name {
     }
 }
 
-/// The names Kubernetes gives every container for each service called `registry…`.
+/// The names that Kubernetes gives every container for each service called `registry…`.
 fn is_service_link(name: &str, linked: bool) -> bool {
     if name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") {
         return true;
@@ -74,7 +74,7 @@ fn is_service_link(name: &str, linked: bool) -> bool {
     number && matches!(words.next(), Some("TCP" | "UDP" | "SCTP"))
 }
 
-/// The variable someone most likely meant, if the name is close enough to one.
+/// The variable most likely meant, if the name is close enough to one.
 fn near_miss(upper: &str) -> Option<&'static Var> {
     let words = |name: &str| {
         let mut words: Vec<_> = name.split('_').map(str::to_owned).collect();
@@ -85,7 +85,7 @@ fn near_miss(upper: &str) -> Option<&'static Var> {
         return Some(var);
     }
     let allowed = |var: &Var| {
-        // REGISTRY_CERT and REGISTRY_TEST, which other programs use, are two letters away from PORT and HOST.
+        // REGISTRY_CERT and REGISTRY_TEST, which other programs use, differ by two letters from PORT and HOST.
         let short = var.name.len() <= "REGISTRY_".len() + 5;
         if short && upper.starts_with("REGISTRY_") { 1 } else { 2 }
     };
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_answered_with_the_right_name() {
+    fn misspelt_names_are_reported_with_the_right_name() {
         let table = [
             ("REGISTRY_PROT", "REGISTRY_PORT"),
             ("REGISTRY_STORAGE_PAHT", "REGISTRY_STORAGE_PATH"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_others_are_ignored() {
+    fn names_of_other_programs_are_ignored() {
         let names = [
             "REGISTRY_SERVICE_HOST",
             "REGISTRY_SERVICE_PORT",
@@ -158,16 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn a_service_link_is_told_from_our_port_by_its_value() {
+    fn a_service_link_is_distinguished_from_our_port_by_its_value() {
         assert!(matches!(classify("REGISTRY_PORT", true), Name::Ignored));
         assert!(matches!(classify("REGISTRY_2_PORT", true), Name::Ignored));
         assert!(matches!(classify("REGISTRY_PORT", false), Name::Ours(_)));
-        // Only …_PORT can be a link; anything else with such a value is a mistake to report.
+        // Only …_PORT can be a link; any other name with such a value is a mistake to report.
         assert!(matches!(classify("REGISTRY_HOST", true), Name::Ours(_)));
     }
 
     #[test]
-    fn no_name_of_ours_is_taken_for_another() {
+    fn no_name_of_ours_is_taken_for_that_of_another_program() {
         for var in VARS {
             assert_eq!(answer(var.name), format!("ours {}", var.name));
         }

@@ -7,7 +7,7 @@ use super::values::Value;
 /// The web pages that may use the registry from a browser.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
-    /// None: nothing is said about origins.
+    /// None: responses have no CORS headers.
     #[default]
     None,
     /// Any page.
@@ -17,7 +17,7 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// The most that can be listed.
+    /// Maximum number of origins in the list.
     pub const MOST: usize = 100;
 
     /// Whether pages of an origin, as a browser sends it, may use the registry.
@@ -29,7 +29,7 @@ impl Origins {
         }
     }
 
-    /// Reads what the file lists.
+    /// Parses the list in the settings file.
     pub(super) fn parse(listed: &[&str]) -> Value<Self> {
         match listed {
             [] => Ok(Self::None),
@@ -41,7 +41,7 @@ impl Origins {
     }
 }
 
-/// An origin in the spelling of browsers, for no other is ever equal to one.
+/// Requires the spelling that browsers use, because origins are compared as text.
 fn origin(text: &str) -> Value<Box<str>> {
     let canonical = || {
         let (scheme, authority) = text.split_once("://")?;
@@ -89,8 +89,8 @@ mod tests {
             ("null", "is not an origin"),
             ("", "is not an origin"),
         ] {
-            let said = Origins::parse(&[bad]).unwrap_err();
-            assert!(said.contains(why), "{bad}: {said}");
+            let error = Origins::parse(&[bad]).unwrap_err();
+            assert!(error.contains(why), "{bad}: {error}");
         }
         assert!(Origins::parse(&["*", "https://a"]).unwrap_err().contains("must be the only one"));
     }

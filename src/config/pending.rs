@@ -1,16 +1,16 @@
-//! Boot settings that were changed in `.env` after the start. They apply after a restart, which
-//! nobody would know from a reload that changes nothing.
+//! Finds startup settings that have changed in `.env` since the start. They need a restart, and a reload that changes
+//! nothing would not show that.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::env;
+use super::gather;
 use super::live::Live;
 use super::problems::Problems;
 use super::vars::{VARS, Var};
 
-/// Everything a start was given besides files, to be read again later.
+/// The inputs of startup besides files, to be read again later.
 pub struct Pending {
     vars: Vec<(OsString, OsString)>,
     dotenv: Option<PathBuf>,
@@ -19,7 +19,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Remembers what the boot settings are now.
+    /// Records the current startup settings.
     pub fn new(
         vars: impl IntoIterator<Item = (OsString, OsString)>,
         dotenv: Option<&Path>,
@@ -31,13 +31,13 @@ impl Pending {
         pending
     }
 
-    /// The settings that a restart would change, each with its old and its new value unless that
-    /// could be a secret.
+    /// The settings that a restart would change, each with its old and new value unless that could be a secret.
     ///
     /// # Errors
-    /// What would keep the restart from succeeding.
-    pub fn look(&self, live: &Live) -> Result<Vec<String>, Problems> {
-        let reading = env::read(self.vars.clone(), self.dotenv.as_deref(), self.flags.clone()).judged_by(live);
+    /// What would prevent the restart.
+    pub fn changes(&self, live: &Live) -> Result<Vec<String>, Problems> {
+        let reading =
+            gather::read(self.vars.clone(), self.dotenv.as_deref(), self.flags.clone()).check_distribution(live);
         reading.problems.or(())?;
         let now = self.values();
         let default = |var: &Var| var.default.map(OsString::from);
@@ -53,7 +53,7 @@ impl Pending {
     }
 
     fn values(&self) -> BTreeMap<&'static str, OsString> {
-        env::values(self.vars.clone(), self.dotenv.as_deref(), self.flags.clone())
+        gather::values(self.vars.clone(), self.dotenv.as_deref(), self.flags.clone())
     }
 }
 

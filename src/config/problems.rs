@@ -1,56 +1,56 @@
-//! How the configuration reports what is wrong with it: all problems at once, each with its place.
+//! How problems of the configuration are reported: all at once, each with its place.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// One thing that is wrong, and where.
+/// One problem, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file it is in; `None` for the environment and for flags.
+    /// The file; `None` for the environment and flags.
     pub file: Option<PathBuf>,
-    /// The line in that file, counted from 1.
+    /// The line in that file, from 1.
     pub line: Option<usize>,
     /// The variable, flag or settings key (`section.key`).
     pub key: Option<String>,
-    /// What is wrong and what to do, without secrets: values are shown only where they cannot be one.
+    /// What is wrong and what to do. It never contains a secret: values are shown only if they cannot be one.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem of a variable or a flag.
+    /// A problem with a variable or a flag.
     pub fn of_key(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { file: None, line: None, key: Some(key.into()), message: message.into() }
     }
 
-    /// A problem of a whole file.
+    /// A problem with a whole file.
     pub fn of_file(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Self { file: Some(file.into()), line: None, key: None, message: message.into() }
     }
 
-    /// The same problem at a line (counted from 1) of its file.
+    /// Adds a line (from 1).
     pub fn at_line(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
     }
 
-    /// The same problem at a key of its file; the empty one is the whole file.
+    /// Adds a key of the file; an empty one stands for the whole file.
     pub fn at_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into()).filter(|key| !key.is_empty());
         self
     }
 
-    /// The message as one line; that of a library may span several.
+    /// The message as one line; a library's message may have several.
     pub fn one_line(&self) -> String {
         self.message.lines().map(str::trim).collect::<Vec<_>>().join(" ")
     }
 
-    /// Whether both say the same, perhaps on another line.
+    /// Whether both are the same problem, perhaps on another line.
     pub fn is_like(&self, other: &Self) -> bool {
         (&self.file, &self.key, &self.message) == (&other.file, &other.key, &other.message)
     }
 }
 
-/// `file:line: key: message`, leaving out what is not known; always one line.
+/// `file:line: key: message`, without the unknown parts; always one line.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
@@ -67,22 +67,22 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, in the order it was found; one line each when displayed.
+/// All problems in the order they were found; displayed one per line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// Adds one more.
+    /// Adds a problem.
     pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// `value` if nothing is wrong, else the problems.
+    /// `value` if there are no problems, else the problems.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }
@@ -102,7 +102,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Something an operator should know but which does not stop the start.
+/// Something the operator should know that does not prevent startup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning(pub Problem);
 

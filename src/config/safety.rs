@@ -1,14 +1,14 @@
-//! What a start says about safety: who may do what if nothing else is set.
+//! Warns about unsafe configurations at startup: who has access if nothing else is set.
 
 use super::env::Env;
 use super::problems::{Problem, Warning};
 use super::values::AuthType;
 
-/// Where to read on; a test holds README.md to it.
+/// Where to read more; a test checks that README.md has it.
 const READ_ON: &str = "see \"Users and permissions\" in README.md";
 
-/// Warns about what an operator may not expect: an open registry, rules without authentication,
-/// and users without rules.
+/// Warns about what an operator may not expect: an open registry, rules without authentication, and users without
+/// rules.
 pub(super) fn check(env: &Env, warnings: &mut Vec<Warning>) {
     let address = env.listen();
     let warning = match (env.auth_type, env.access_control_enabled) {
@@ -30,14 +30,14 @@ pub(super) fn check(env: &Env, warnings: &mut Vec<Warning>) {
             "REGISTRY_AUTH_TYPE",
             format!("users without access rules: every user may pull, push and delete in every repository; {READ_ON}"),
         ),
-        // An open registry is what a developer's own machine wants, and a token says what it grants.
+        // An open registry is right for a developer's own machine, and a token states what it grants.
         (AuthType::None, false) | (AuthType::Basic | AuthType::Token, true) | (AuthType::Token, false) => return,
     };
     warnings.push(Warning(warning));
 }
 
 impl Env {
-    /// Who may do what, in one line.
+    /// Who has access, in one line.
     pub(super) fn permissions(&self) -> String {
         match (self.auth_type, self.access_control_enabled) {
             (AuthType::None, true) => "the access rules decide; every caller is anonymous".into(),

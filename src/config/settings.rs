@@ -1,8 +1,7 @@
-//! Reads `settings.toml` into a generation; the keys themselves are in [`super::key_table`] and
-//! [`super::list_table`].
+//! Reads `settings.toml` into a generation; the keys are in [`super::key_table`] and [`super::list_table`].
 //!
-//! The file is walked as a tree with positions rather than deserialised into structs: so all
-//! problems are found in one go, each with its line, and the reference comes from the same table.
+//! The file is traversed as a tree with positions rather than deserialized into structs, so that all problems are found
+//! at once, each with its line, and the reference is generated from the same table.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,8 +12,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::env::Env;
 use super::key_table::KEYS;
-use super::keys::Key;
-use super::list_table::{Draft, LISTS, List, ListKey};
+use super::keys::SettingKey;
+use super::list_table::{Draft, LISTS, ListKey, ListTable};
 use super::live::Live;
 use super::problems::{Problem, Problems, Warning};
 
@@ -64,7 +63,7 @@ pub(super) fn apply(
                 continue;
             };
             let winner = row.locked_by.filter(|variable| env.is_given(variable));
-            // A locked key must still be valid: it applies once the variable is unset.
+            // An overridden key must still be valid: it applies once the variable is unset.
             let mut unused = Live::default();
             let target = if winner.is_some() { &mut unused } else { &mut *live };
             match set(row, target, value.get_ref()) {
@@ -79,7 +78,7 @@ pub(super) fn apply(
 
 /// Reads the tables of a list. A table with a problem is not added.
 fn read_list(
-    list: &List,
+    list: &ListTable,
     value: &Spanned<DeValue<'_>>,
     live: &mut Live,
     wrong: &mut dyn FnMut(Range<usize>, String, String),
@@ -136,7 +135,7 @@ fn set_item(row: &ListKey, draft: &mut Draft, value: &Spanned<DeValue<'_>>) -> R
     }
 }
 
-fn set(row: &Key, live: &mut Live, value: &DeValue<'_>) -> Result<(), String> {
+fn set(row: &SettingKey, live: &mut Live, value: &DeValue<'_>) -> Result<(), String> {
     match value {
         DeValue::String(text) => row.set_text(live, text),
         DeValue::Integer(integer) => match u64::from_str_radix(integer.as_str(), integer.radix()) {
@@ -162,7 +161,7 @@ fn a_type(value: &DeValue<'_>) -> String {
     format!("{article} {word}")
 }
 
-/// Entries as they stand in the file, so that problems come in the order of its lines.
+/// Entries in file order, so that problems are reported in the order of their lines.
 fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<toml::de::DeString<'i>>, &'a Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -191,7 +190,7 @@ fn unknown_section(name: &str) -> Option<String> {
     })
 }
 
-fn unknown_item_key(list: &List, key: &str) -> String {
+fn unknown_item_key(list: &ListTable, key: &str) -> String {
     let close = list.keys.iter().map(|row| (osa_distance(row.key, key), row.key)).min();
     if let Some((_, close)) = close.filter(|(far, _)| *far <= 2) {
         return format!("is not a setting; did you mean {close}?");

@@ -1,4 +1,4 @@
-//! Certificate, key and client authorities, from PEM files to what rustls accepts with.
+//! Builds the rustls configuration from PEM files: certificate, key and client authorities.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,14 @@ use webpki::{EndEntityCert, KeyUsage};
 use super::env::Env;
 use super::problems::{Problem, Problems, Warning};
 use super::snapshot::Snapshot;
+use crate::identity::is_rsa_key;
 
-/// The files it is made of.
+/// The files it is built from.
 pub(super) fn files(env: &Env) -> Vec<&Path> {
     [&env.tls_cert, &env.tls_key, &env.tls_client_ca].into_iter().flatten().map(AsRef::as_ref).collect()
 }
 
-/// The TLS side of a generation; `None` when TLS is off or something is wrong.
+/// The TLS part of a generation; `None` if TLS is off or after a problem.
 pub(super) fn load(
     env: &Env,
     files: &Snapshot,
@@ -29,12 +30,12 @@ pub(super) fn load(
     let cert = env.tls_cert.as_deref().map(|path| (path, certificates(path, files)));
     let key = env.tls_key.as_deref().map(|path| (path, key(path, files)));
     let roots = env.tls_client_ca.as_deref().map(|path| (path, roots(path, files)));
-    // Every file is read before anything is judged, so that all problems are listed at once.
+    // Every file is read before anything is checked, so that all problems are reported at once.
     let mut take = |path: &Path, error: String| problems.push(Problem::of_file(path, error));
     let cert = cert.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
     let key = key.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
     let roots = roots.map(|(path, read)| (path, read.map_err(|error| take(path, error)).ok()));
-    // Set without its companion: already reported by the environment.
+    // One without the other: the environment has reported that.
     let ((cert_path, cert), (key_path, key)) = cert.zip(key)?;
     let roots = match roots {
         None => None,
@@ -53,7 +54,7 @@ pub(super) fn load(
     }
 }
 
-/// What is wrong with certificate and key as they are, and with which of them.
+/// Explains why rustls rejects certificate and key, and which of the two files is at fault.
 fn refused<'p>(error: &rustls::Error, cert: &'p Path, key: &'p Path) -> (&'p Path, String) {
     match error {
         rustls::Error::InconsistentKeys(_) => (
@@ -65,10 +66,10 @@ fn refused<'p>(error: &rustls::Error, cert: &'p Path, key: &'p Path) -> (&'p Pat
     }
 }
 
-/// How long before its end a certificate is warned about.
+/// How long before it expires a certificate is warned about.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
-/// What clients will say about the time in which a certificate is valid, now or soon.
+/// The error that clients report about a certificate's validity period, now or soon.
 fn out_of_date(cert: &CertificateDer<'_>) -> Option<String> {
     let cert = EndEntityCert::try_from(cert).ok()?;
     let now = UnixTime::now();
@@ -77,7 +78,7 @@ fn out_of_date(cert: &CertificateDer<'_>) -> Option<String> {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         jiff::Timestamp::from_second(seconds).map_or_else(|_| "an unknown time".to_owned(), |time| time.to_string())
     };
-    // The time is judged before trust, and nobody is trusted here.
+    // The time is checked before trust, and no authority is trusted here.
     let judge = |at| cert.verify_for_usage(&[], &[], &[], at, KeyUsage::server_auth(), None, None).err();
     match (judge(now), judge(soon)) {
         (Some(webpki::Error::CertExpired { not_after, .. }), _) => {
@@ -104,7 +105,7 @@ fn build(
         None => builder.with_no_client_auth(),
         Some(roots) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            // Only without any authority, and then the file has been refused.
+            // This happens only without any authority, and such a file was rejected before.
             let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
             builder.with_client_cert_verifier(verifier)
         }
@@ -119,6 +120,13 @@ fn certificates(path: &Path, files: &Snapshot) -> Result<Vec<CertificateDer<'sta
     let found = read.map_err(|error| explain(&error, "certificate"))?;
     if found.is_empty() {
         return Err(explain(&pem::Error::NoItemsFound, "certificate"));
+    }
+    for (i, cert) in found.iter().enumerate() {
+        // A certificate that cannot be parsed is reported where it is used.
+        if let Ok(cert) = EndEntityCert::try_from(cert) {
+            let judged = is_rsa_key(cert.subject_public_key_info().as_ref());
+            judged.map_err(|unfit| format!("certificate {} of the file has {unfit}", i + 1))?;
+        }
     }
     Ok(found)
 }
@@ -145,7 +153,7 @@ fn roots(path: &Path, files: &Snapshot) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// A PEM error without the file's content, which some of its forms carry.
+/// A PEM error without the file's content, which some variants contain.
 fn explain(error: &pem::Error, what: &str) -> String {
     match error {
         pem::Error::NoItemsFound => format!("holds no {what} in PEM form"),

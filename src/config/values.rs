@@ -1,7 +1,7 @@
-//! How the text of one value becomes a typed value; each error is a sentence for the operator.
+//! Parses the text of single values; each error is a sentence for the operator.
 //!
-//! No message here repeats a value that could hold a secret (paths and URLs are where people
-//! paste keys and passwords by mistake).
+//! No message here repeats a value that could be a secret (people paste keys and passwords into paths and URLs by
+//! mistake).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-/// The result of reading one value; the error is the sentence to show.
+/// The parsed value, or the sentence to show.
 pub(super) type Value<T> = Result<T, String>;
 
-/// A type whose values are written as one of some words.
+/// A type whose values are written as words.
 pub(super) trait Words: Copy + PartialEq + 'static {
     /// Each value with its word.
     const WORDS: &'static [(&'static str, Self)];
@@ -49,16 +49,16 @@ pub enum LogLevel {
     Debug,
     /// Requests, decisions and state changes.
     Info,
-    /// Only what may need a person.
+    /// What may need attention.
     Warn,
-    /// Only failures.
+    /// Failures only.
     Error,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Pretty,
     /// One JSON object per line.
     Json,
@@ -83,10 +83,10 @@ pub enum StorageInit {
     Never,
 }
 
-/// How callers prove who they are.
+/// How callers authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthType {
-    /// Not at all.
+    /// No authentication.
     None,
     /// With a password from the htpasswd file.
     Basic,
@@ -103,7 +103,7 @@ pub enum SigningKey {
     Path(PathBuf),
 }
 
-/// The address clients use: scheme, host and port, nothing else.
+/// The URL for clients: scheme, host and port only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     /// Whether the scheme is `https`.
@@ -136,7 +136,7 @@ pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Value<T> {
 }
 
 /// `true` or `false`.
-pub(super) fn truth(text: &str) -> Value<bool> {
+pub(super) fn boolean(text: &str) -> Value<bool> {
     one_of(text, &[("true", true), ("false", false)])
 }
 
@@ -146,9 +146,9 @@ pub(super) fn number(text: &str, min: u64, max: u64) -> Value<u64> {
     within.ok_or_else(|| format!("{text:?} is not a whole number from {min} to {max}"))
 }
 
-/// A number of things.
+/// A plain number.
 pub(super) fn count(text: &str, min: u64, max: u64) -> Value<usize> {
-    // The bounds in use fit into every `usize`.
+    // All ranges in use fit into every `usize`.
     number(text, min, max).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
@@ -192,7 +192,7 @@ pub(super) fn signing_key(text: &str) -> Value<SigningKey> {
     }
 }
 
-/// Text that is sent in a header between quotation marks.
+/// Text that can be sent inside a quoted header value.
 pub(super) fn quotable(text: &str) -> Value<String> {
     if text.chars().any(|c| c.is_control() || c == '"' || c == '\\') {
         return Err("must not contain quotation marks, backslashes or control characters".into());
@@ -325,13 +325,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pasted_key_is_not_a_path_and_is_not_repeated() {
+    fn a_key_pasted_in_place_of_a_path_is_refused_and_not_repeated() {
         let error = path("-----BEGIN PRIVATE KEY-----\nabc").unwrap_err();
         assert!(!error.contains("abc"));
     }
 
     #[test]
-    fn numbers_keep_their_bounds() {
+    fn numbers_outside_their_bounds_are_refused() {
         assert_eq!(number("1", 1, 5), Ok(1));
         assert_eq!(number("5", 1, 5), Ok(5));
         for text in ["0", "6", "-1", "1.0", " 1", "ten", ""] {
@@ -341,8 +341,8 @@ mod tests {
         assert!(port("65536").is_err());
         assert!(ip("localhost").is_err());
         assert!(socket(":9090").is_err());
-        assert!(truth("yes").is_err());
-        assert_eq!(truth("TRUE"), Ok(true));
+        assert!(boolean("yes").is_err());
+        assert_eq!(boolean("TRUE"), Ok(true));
         assert!(quotable("a\"b").is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! The boot variables as envy reads them: one field for each row of [`super::vars::VARS`].
+//! Reads the variables of the environment with envy: one field for each row of [`super::vars::VARS`].
 //!
-//! envy stops at the first field that fails, so none does: a [`Read`] keeps what is wrong with its
-//! value, and one start reports all problems.
+//! envy stops at the first field that fails, so none does: a [`Read`] keeps the error of its value, and one start
+//! reports all problems.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ use super::env::Env;
 use super::values::{self, AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, Value, Words};
 use super::vars::PAGE_CEILING;
 
-/// The beginning of every variable's name; the rest is the name of its field.
+/// The prefix of every variable; the rest is the name of its field.
 const PREFIX: &str = "REGISTRY_";
 
-/// Reads the values of variables into `env`; a wrong one changes nothing there. Returns the
-/// variables whose values are wrong, each with the reason.
+/// Reads the values of variables into `env`, which invalid ones do not change. Returns the invalid variables, each with
+/// the reason.
 pub(super) fn read(
     values: impl IntoIterator<Item = (&'static str, String)>,
     env: &mut Env,
@@ -26,33 +26,33 @@ pub(super) fn read(
     let values = values.into_iter().map(|(name, value)| (name.to_owned(), value));
     match envy::prefixed(PREFIX).from_iter::<_, Variables>(values) {
         Ok(variables) => variables.put_into(env),
-        // A row without a field, which a test rules out. A start must not go on without its value.
+        // A row without a field, which a test excludes. Startup must not continue without its value.
         Err(error) => vec![(PREFIX, format!("cannot read the variables: {error}"))],
     }
 }
 
-/// What a variable was given.
+/// The result of reading one variable.
 #[derive(Default)]
-enum Read<K: Kind> {
+enum Read<K: VariableKind> {
     #[default]
     NotGiven,
     Right(K::Value),
     Wrong(String),
 }
 
-impl<'de, K: Kind> Deserialize<'de> for Read<K> {
+impl<'de, K: VariableKind> Deserialize<'de> for Read<K> {
     /// Never fails: see the module.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let read = String::deserialize(from).map_err(|error| error.to_string()).and_then(|text| {
-            // One rule for every variable: an empty one is a template that was not filled in.
+            // A rule for every variable: an empty value is a template that was not filled in.
             if text.trim().is_empty() { Err("is empty: give it a value or unset it".into()) } else { K::read(&text) }
         });
         Ok(read.map_or_else(Self::Wrong, Self::Right))
     }
 }
 
-impl<K: Kind> Read<K> {
-    /// Puts a right value into its place; what is wrong with a wrong one.
+impl<K: VariableKind> Read<K> {
+    /// Stores a valid value; returns the error of an invalid one.
     fn put<P: From<K::Value>>(self, place: &mut P) -> Option<String> {
         match self {
             Self::NotGiven => None,
@@ -65,8 +65,8 @@ impl<K: Kind> Read<K> {
     }
 }
 
-/// A kind of value: its type, and how its text is read.
-trait Kind {
+/// A kind of value: its type and parser.
+trait VariableKind {
     type Value;
     fn read(text: &str) -> Value<Self::Value>;
 }
@@ -75,7 +75,7 @@ macro_rules! kinds {
     ($($kind:ident: $value:ty = $read:expr;)*) => {$(
         enum $kind {}
 
-        impl Kind for $kind {
+        impl VariableKind for $kind {
             type Value = $value;
 
             fn read(text: &str) -> Value<$value> {
@@ -98,10 +98,10 @@ kinds! {
     Page: usize = |text| values::count(text, 1, PAGE_CEILING);
     Text: String = values::quotable;
     Url: String = values::url_text;
-    Switch: bool = values::truth;
+    Switch: bool = values::boolean;
 }
 
-impl<T: Words> Kind for T {
+impl<T: Words> VariableKind for T {
     type Value = T;
 
     fn read(text: &str) -> Value<T> {
@@ -109,7 +109,7 @@ impl<T: Words> Kind for T {
     }
 }
 
-/// The fields and the variables that they are read from.
+/// Generates the fields and the variables they are read from.
 macro_rules! variables {
     ($($field:ident: $kind:ty = $name:literal;)*) => {
         #[derive(Default, Deserialize)]
@@ -119,7 +119,7 @@ macro_rules! variables {
         }
 
         impl Variables {
-            /// Puts each right value into the field of the same name.
+            /// Stores each valid value in the field of the same name.
             fn put_into(self, env: &mut Env) -> Vec<(&'static str, String)> {
                 let read = [$(($name, self.$field.put(&mut env.$field)),)*];
                 read.into_iter().filter_map(|(name, wrong)| Some((name, wrong?))).collect()
@@ -144,6 +144,7 @@ variables! {
     auth_type: AuthType = "REGISTRY_AUTH_TYPE";
     auth_realm: Text = "REGISTRY_AUTH_REALM";
     auth_htpasswd: Path = "REGISTRY_AUTH_HTPASSWD";
+    api_keys: Path = "REGISTRY_API_KEYS";
     auth_token_realm: Url = "REGISTRY_AUTH_TOKEN_REALM";
     auth_token_service: Text = "REGISTRY_AUTH_TOKEN_SERVICE";
     auth_token_issuer: Text = "REGISTRY_AUTH_TOKEN_ISSUER";

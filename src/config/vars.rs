@@ -1,12 +1,12 @@
-//! The table of variables: one row each, from which `--help`, the reference and the example are made.
-//! How their values are read is in [`super::variables`].
+//! The table of variables: one row each. `--help`, the reference and the example file are generated from it;
+//! [`super::variables`] reads the values.
 
 /// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applies {
     /// When the file is reloaded.
     Reload,
-    /// When the daemon starts again.
+    /// After a restart.
     Restart,
 }
 
@@ -20,30 +20,29 @@ impl Applies {
     }
 }
 
-/// One environment variable and the flag beside it.
+/// An environment variable and its flag.
 #[derive(Debug)]
 pub struct Var {
-    /// The heading it stands under.
+    /// The heading it is listed under.
     pub section: &'static str,
     /// The variable's name.
     pub name: &'static str,
     /// The long flag, without the dashes.
     pub flag: &'static str,
-    /// What kind of value it takes, for `--help`.
+    /// The kind of value, for `--help`.
     pub takes: &'static str,
-    /// The value when nobody gives one; `None` is "not set".
+    /// The default; `None` is "not set".
     pub default: Option<&'static str>,
-    /// A value for the example file; also what the tests parse.
+    /// A value for the example file, which the tests also parse.
     pub example: &'static str,
-    /// What it means, units included.
+    /// What it means, with units.
     pub help: &'static str,
     /// When a change takes effect.
     pub applies: Applies,
 }
 
 impl Var {
-    /// Whether somebody may have put a secret here by mistake: keys are pasted where a path
-    /// belongs, and passwords into URLs.
+    /// Whether the value may be a secret by mistake: people paste keys into paths, and passwords into URLs.
     pub(super) fn may_hold_a_secret(&self) -> bool {
         matches!(self.takes, "PATH" | "PATH|auto" | "URL" | "TEXT")
     }
@@ -62,7 +61,7 @@ const TLS: &str = "TLS";
 const FILES: &str = "Settings";
 const LOG: &str = "Logging";
 
-/// The largest page an operator may allow, in names.
+/// The largest page size that an operator may allow.
 pub(super) const PAGE_CEILING: u64 = 100_000;
 
 /// Every variable, in the order of the reference.
@@ -215,6 +214,16 @@ pub static VARS: &[Var] = &[
         default: None,
         example: "/etc/wharfinger/htpasswd",
         help: "htpasswd file with bcrypt hashes; required by `basic`.",
+        applies: Applies::Restart,
+    },
+    Var {
+        section: AUTH,
+        name: "REGISTRY_API_KEYS",
+        flag: "api-keys",
+        takes: "PATH",
+        default: None,
+        example: "/etc/wharfinger/api-keys",
+        help: "Directory of more API keys, which the registry reads and never changes: files as in `identity/api-keys` of the storage directory. With `basic`. It is read again every `reload.poll_seconds`.",
         applies: Applies::Restart,
     },
     Var {

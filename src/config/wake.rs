@@ -1,8 +1,8 @@
-//! Hearing at once that a configuration file has changed: the system reports what happens to the files and in the
-//! directories on the way to them.
+//! Notices at once that a configuration file has changed: the system reports events of the files and of the directories
+//! on the way to them.
 //!
-//! A report is only a reason to look. Some changes are never reported (to what is mounted over a single file, or made
-//! by another machine on a network file system), so the files are looked at without a reason too.
+//! An event is only a reason to check. Some changes are never reported (of a file that is mounted by itself, or by
+//! another machine on a network file system), so the files are also checked periodically.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -12,19 +12,18 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-use super::snapshot::FileId;
-use crate::files::probe;
+use super::snapshot::WatchedPlace;
 
-/// What is watched, and what was heard.
+/// The watched places, and the events.
 pub(super) struct Wake {
     watcher: Option<RecommendedWatcher>,
-    watched: HashMap<PathBuf, FileId>,
+    watched: HashMap<PathBuf, WatchedPlace>,
     heard: Arc<Heard>,
     is_complete: bool,
     has_warned: bool,
 }
 
-/// What the watcher's thread leaves for us.
+/// Written by the watcher's thread.
 #[derive(Default)]
 struct Heard {
     something: Arc<Notify>,
@@ -38,19 +37,19 @@ impl Wake {
         Self { watcher: None, watched: HashMap::new(), heard, is_complete: false, has_warned: false }
     }
 
-    /// Notified when something has happened.
-    pub(super) fn heard(&self) -> Arc<Notify> {
+    /// Notified after an event.
+    pub(super) fn notify(&self) -> Arc<Notify> {
         self.heard.something.clone()
     }
 
-    /// Whether everything that can be reported will be.
+    /// Whether all changes will be reported.
     pub(super) fn is_complete(&self) -> bool {
         self.is_complete
     }
 
-    /// Watches these places and no others. What is watched already is watched anew: a file that was replaced or moved
-    /// away may have taken its watch along.
-    pub(super) fn watch(&mut self, places: &BTreeMap<PathBuf, FileId>) {
+    /// Watches exactly these places. Those already watched are watched again: a file that was replaced or moved away
+    /// may have taken its watch along.
+    pub(super) fn watch(&mut self, places: &BTreeMap<PathBuf, WatchedPlace>) {
         match self.try_watch(places) {
             Ok(()) => self.is_complete = true,
             Err((path, why)) => {
@@ -63,16 +62,16 @@ impl Wake {
         }
     }
 
-    fn try_watch(&mut self, places: &BTreeMap<PathBuf, FileId>) -> Result<(), (PathBuf, String)> {
+    fn try_watch(&mut self, places: &BTreeMap<PathBuf, WatchedPlace>) -> Result<(), (PathBuf, String)> {
         let first = || places.keys().next().cloned().unwrap_or_default();
         if self.watcher.is_none() {
             let heard = self.heard.clone();
-            let made = notify::recommended_watcher(move |event| heard.take(event));
+            let made = notify::recommended_watcher(move |event| heard.handle(event));
             self.watcher = Some(made.map_err(|error| (first(), in_words(error)))?);
         }
         let Some(watcher) = &mut self.watcher else { return Ok(()) };
-        self.watched.retain(|path, id| {
-            let stays = places.get(path) == Some(id);
+        self.watched.retain(|path, place| {
+            let stays = places.get(path) == Some(place);
             if !stays {
                 // It may have gone with the file.
                 let _ = watcher.unwatch(path);
@@ -81,18 +80,18 @@ impl Wake {
         });
         self.heard.open().retain(|path, _| places.contains_key(path));
         let mut result = Ok(());
-        for (path, id) in places {
-            let watched = match probe::is_seen_by_others(path) {
+        for (path, place) in places {
+            let watched = match place.is_shared {
                 true => Err("on a network or shared file system".to_owned()),
                 false => watcher.watch(path, RecursiveMode::NonRecursive).or_else(|error| match error.kind {
-                    // It was there a moment ago; its directory reports when it comes back.
+                    // It existed a moment ago; its directory reports when it comes back.
                     ErrorKind::PathNotFound => Ok(()),
                     _ => Err(in_words(error)),
                 }),
             };
             match watched {
                 Ok(()) => {
-                    self.watched.insert(path.clone(), *id);
+                    self.watched.insert(path.clone(), *place);
                     self.heard.open().entry(path.clone()).or_default();
                 }
                 Err(why) => result = Err((path.clone(), why)),
@@ -101,12 +100,12 @@ impl Wake {
         result
     }
 
-    /// Whether somebody is still writing to one of the watched files.
+    /// Whether another process is still writing to one of the watched files.
     pub(super) fn is_being_written(&self) -> bool {
         self.heard.open().values().any(|is_open| *is_open)
     }
 
-    /// Waits for no writer any longer.
+    /// Stops waiting for writers.
     pub(super) fn forget_writers(&self) {
         self.heard.open().values_mut().for_each(|is_open| *is_open = false);
     }
@@ -117,17 +116,17 @@ impl Heard {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, event: notify::Result<Event>) {
-        // An error means that reports may have been lost, which is a reason to look as well.
+    fn handle(&self, event: notify::Result<Event>) {
+        // An error means that events may have been lost, which is a reason to check as well.
         if let Ok(event) = event {
             match event.kind {
                 EventKind::Access(AccessKind::Close(AccessMode::Write)) => self.mark(&event.paths, false),
-                // Our own reading.
+                // Our own reads.
                 EventKind::Access(_) => return,
-                // Elsewhere than on Linux nobody reports that a file was closed.
+                // Only Linux reports that a file was closed.
                 EventKind::Modify(ModifyKind::Data(_)) => self.mark(&event.paths, cfg!(target_os = "linux")),
                 EventKind::Modify(ModifyKind::Metadata(_)) => {}
-                // The name stands for something else now.
+                // The name refers to another file now.
                 _ => self.mark(&event.paths, false),
             }
         }

@@ -1,9 +1,8 @@
-//! Writing so that a file is there whole or not at all, before and after a crash.
+//! Atomic writes: a file is there whole or not at all, before and after a crash.
 //!
-//! The recipe: a uniquely named temporary file is written and made durable, then renamed to its
-//! name, then the directory is made durable. What is durable beneath a directory that a crash
-//! forgets is lost too, so directories are made durable in their parents before anything is put
-//! into them.
+//! A uniquely named temporary file is written and made durable, then renamed to its name, then the directory is made
+//! durable. A crash that loses a directory also loses what is durable in it, so directories are made durable in their
+//! parents before anything is put into them.
 
 use super::{guard::Guarded, path::parent, sys::Sys, world};
 use bytes::Bytes;
@@ -13,54 +12,54 @@ use std::{
     sync::{Mutex, PoisonError, RwLock},
 };
 
-/// Where temporary files stand until they are renamed; on the file system of everything else.
+/// The directory of temporary files until they are renamed; it must be on the same file system as everything else.
 pub const TEMPORARY: &str = "state/tmp";
 
-/// How many directories are remembered as durable before the memory starts afresh.
+/// How many directories are remembered as durable before the memory is cleared.
 const MOST_KNOWN: usize = 65_536;
 
 /// Files below one root.
-pub struct Files<S> {
+pub struct AtomicFiles<S> {
     sys: Guarded<S>,
-    /// Directories whose own names are known to be durable, all the way up. Another writer may
-    /// have made a directory and not yet synced its parent, so seeing it is not enough.
+    /// Directories whose own names are known to be durable, all the way up. It is not enough to see a directory: its
+    /// creator may not have synced its parent yet.
     durable: Mutex<HashSet<String>>,
-    /// Shared while a name is put into a directory, exclusive while one is removed: otherwise a
-    /// directory removed and made again in between would pass for durable.
+    /// Shared while a name is put into a directory, exclusive while one is removed: otherwise a directory that was
+    /// removed and recreated in between would count as durable.
     removal: RwLock<()>,
 }
 
-/// A temporary file, written and not yet named. [`Files::discard`] it or place it.
+/// A temporary file, written and not yet named. [`AtomicFiles::discard`] it or place it.
 #[derive(Debug)]
 #[must_use]
 pub struct Staged(String);
 
 impl Staged {
-    /// Where it stands for now.
+    /// Its temporary path.
     pub fn path(&self) -> &str {
         &self.0
     }
 }
 
-impl<S: Sys> Files<S> {
+impl<S: Sys> AtomicFiles<S> {
     /// Files below the root of `sys`.
     pub fn new(sys: S) -> Self {
         Self { sys: Guarded::new(sys), durable: Mutex::default(), removal: RwLock::default() }
     }
 
-    /// The calls below, for reading and for what needs no recipe.
+    /// The system calls, for reading and for writes that need not be atomic.
     pub fn sys(&self) -> &Guarded<S> {
         &self.sys
     }
 
-    /// Writes a temporary file; its bytes are durable at return if a name for that sync is given.
+    /// Writes a temporary file. If `sync` names a sync, its bytes are durable at return.
     ///
     /// # Errors
-    /// The operating system's; nothing stays behind.
+    /// An error of the operating system; nothing is left then.
     pub fn stage(&self, bytes: &Bytes, sync: Option<&'static str>, secret: bool) -> io::Result<Staged> {
         let staged = Staged(self.temporary());
         let file = match self.sys.create(&staged.0, secret) {
-            // A restored copy may lack it, or somebody removed it by hand.
+            // A restored copy may lack the directory, or somebody removed it by hand.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.forget_dir(TEMPORARY);
                 self.ensure_dir(TEMPORARY)?;
@@ -85,12 +84,12 @@ impl<S: Sys> Files<S> {
         }
     }
 
-    /// Makes the bytes of a file without a lasting name durable; `what` names this sync among all
-    /// others.
+    /// Makes the bytes of a file without a lasting name durable; `what` names this sync.
     ///
     /// # Errors
-    /// The operating system's; the file is gone then. A second sync would prove nothing: the system
-    /// may have dropped the bytes, and calls the next one fine.
+    /// An error of the operating system; the file is removed then. A second sync would prove nothing: the system may
+    /// have dropped the bytes, and reports success the next time. may have dropped the bytes, and calls the next one
+    /// fine.
     pub fn sync_data(&self, file: &S::File, path: &str, what: &'static str) -> io::Result<()> {
         if !world::syncs(what) {
             return Ok(());
@@ -98,19 +97,18 @@ impl<S: Sys> Files<S> {
         self.sys.sync_data(file).inspect_err(|_| self.remove_temporary(path))
     }
 
-    /// A name among the temporary files that nothing has.
+    /// A new name for a temporary file.
     pub fn temporary(&self) -> String {
         format!("{TEMPORARY}/{}", world::uuid())
     }
 
-    /// Removes a temporary file that is not wanted any more. One that cannot be removed is left
-    /// to the sweep of old temporary files.
+    /// Removes a temporary file that is not needed any more. One that cannot be removed is left to the sweep of old
+    /// temporary files.
     pub fn discard(&self, staged: Staged) {
         self.remove_temporary(&staged.0);
     }
 
-    /// Also where nothing else may be written any more: what could not be synced must not be taken
-    /// up again.
+    /// Allowed even when writing has stopped: a file that could not be synced must not be used later.
     fn remove_temporary(&self, path: &str) {
         if let Err(error) = self.sys.inner().unlink(path)
             && error.kind() != io::ErrorKind::NotFound
@@ -120,7 +118,7 @@ impl<S: Sys> Files<S> {
     }
 
     /// Gives a staged file its name, over whatever was there. Not durable before
-    /// [`Files::sync_parent`].
+    /// [`AtomicFiles::sync_parent`].
     ///
     /// # Errors
     /// The operating system's; the temporary file is gone then.
@@ -128,7 +126,7 @@ impl<S: Sys> Files<S> {
         self.named(path, || self.sys.rename(&staged.0, path)).inspect_err(|_| self.discard(Staged(staged.0.clone())))
     }
 
-    /// Moves what is at `from` to `to`, making the directories to it; over whatever was there.
+    /// Moves `from` to `to`, over whatever was there, and creates the directories above `to`.
     ///
     /// # Errors
     /// The operating system's.
@@ -136,7 +134,7 @@ impl<S: Sys> Files<S> {
         self.named(to, || self.sys.rename(from, to))
     }
 
-    /// Moves what is at `from` to `to` unless something is there (`AlreadyExists`).
+    /// Moves `from` to `to` unless something is there (`AlreadyExists`).
     ///
     /// # Errors
     /// The operating system's.
@@ -144,7 +142,7 @@ impl<S: Sys> Files<S> {
         self.named(to, || self.sys.rename_new(from, to))
     }
 
-    /// Gives what is at `from` the name `to` as well, unless something is there (`AlreadyExists`).
+    /// Gives `from` the second name `to` unless something is there (`AlreadyExists`).
     ///
     /// # Errors
     /// The operating system's.
@@ -152,7 +150,7 @@ impl<S: Sys> Files<S> {
         self.named(to, || self.sys.link(from, to))
     }
 
-    /// Like [`Files::rename_new`] for a staged file, which stays staged on error.
+    /// Like [`AtomicFiles::rename_new`] for a staged file, which stays staged on error.
     ///
     /// # Errors
     /// The operating system's.
@@ -160,14 +158,13 @@ impl<S: Sys> Files<S> {
         self.rename_new(&staged.0, path)
     }
 
-    /// Runs `naming`, which puts a name into the directory of `path`; that directory is durable
-    /// by then.
+    /// Runs `naming`, which puts a name into the directory of `path`, after making that directory durable.
     fn named(&self, path: &str, naming: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let parent = parent(path);
         let _present = world::read(&self.removal);
         self.make_durable_dir(parent)?;
         match naming() {
-            // Somebody removed the directory by hand since it was last seen: make it again.
+            // Somebody removed the directory by hand since it was last seen: create it again.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.forget_dir(parent);
                 self.make_durable_dir(parent)?;
@@ -177,33 +174,32 @@ impl<S: Sys> Files<S> {
         }
     }
 
-    /// Makes the name of `path` durable, be it new, moved away or gone; `what` names this sync among
-    /// all others.
+    /// Makes a change of the name `path` durable, be it new, moved or removed; `what` names this sync.
     ///
     /// # Errors
-    /// The operating system's: then nothing may be said to be durable.
+    /// An error of the operating system: then nothing may be reported as durable.
     pub fn sync_parent(&self, path: &str, what: &'static str) -> io::Result<()> {
         if world::syncs(what) { self.sys.sync_nearest(parent(path)) } else { Ok(()) }
     }
 
-    /// Makes sure of a name that is seen at `path`: whoever put it there may not have got so far
-    /// yet, or have ended before. No work where it is known to be durable.
+    /// Makes the existing name `path` durable: its writer may not have synced it yet, or may have ended before. No work
+    /// if it is known to be durable.
     ///
     /// # Errors
-    /// The operating system's: then nothing may be said to be durable.
+    /// An error of the operating system: then nothing may be reported as durable.
     pub fn settle(&self, path: &str, what: &'static str) -> io::Result<()> {
         if world::syncs(what) { self.sys.settle(parent(path)) } else { Ok(()) }
     }
 
-    /// Makes sure of everything that is seen below the root, and of everything that is not seen there.
+    /// Makes durable everything that exists below the root, and the absence of everything else.
     ///
     /// # Errors
-    /// The operating system's: then nothing may be said to be durable.
+    /// An error of the operating system: then nothing may be reported as durable.
     pub fn settle_all(&self, what: &'static str) -> io::Result<()> {
         if world::syncs(what) { self.sys.sync_all() } else { Ok(()) }
     }
 
-    /// Makes a directory and those above it, each durable in its parent.
+    /// Creates a directory and those above it, each durable in its parent.
     ///
     /// # Errors
     /// The operating system's.
@@ -212,7 +208,7 @@ impl<S: Sys> Files<S> {
         self.make_durable_dir(path)
     }
 
-    /// The same where nothing is being removed: what is known to be durable now stays so until all is.
+    /// The same, while nothing is being removed: a directory that is durable now stays so until all are.
     fn make_durable_dir(&self, path: &str) -> io::Result<()> {
         let mut unknown = Vec::new();
         let mut dir = path;
@@ -230,7 +226,7 @@ impl<S: Sys> Files<S> {
                 Ok(()) | Err(_) => {}
             }
         }
-        // In no order: none of them is relied on before all are durable.
+        // In any order: nothing relies on one of them before all are durable.
         let synced = world::each(unknown.clone(), |dir| self.sync_parent(dir, "the name of a directory"));
         synced.into_iter().collect::<io::Result<()>>()?;
         let mut known = self.known();
@@ -241,7 +237,7 @@ impl<S: Sys> Files<S> {
         Ok(())
     }
 
-    /// Makes many directories, parents before what lies in them, each durable in its parent.
+    /// Creates many directories, parents before children, each durable in its parent.
     ///
     /// # Errors
     /// The operating system's.
@@ -253,13 +249,13 @@ impl<S: Sys> Files<S> {
                 Ok(()) | Err(_) => children.insert(parent(&path).to_owned(), path),
             };
         }
-        // One child stands for all of its directory.
+        // The sync for one child covers its whole directory.
         let children = children.into_values().collect();
         let synced = world::each(children, |child: String| self.sync_parent(&child, "the directories of a new store"));
         synced.into_iter().collect()
     }
 
-    /// Makes a directory that was not there, for content that need not outlive the machine.
+    /// Creates a new directory, for content that need not survive a crash of the machine.
     ///
     /// # Errors
     /// The operating system's.
@@ -267,7 +263,7 @@ impl<S: Sys> Files<S> {
         self.named(path, || self.sys.mkdir(path))
     }
 
-    /// Creates a file that may grow in place, under a name nobody reads by until it is told.
+    /// Creates a file that may grow in place, under a name that nobody reads until they are given it.
     ///
     /// # Errors
     /// The operating system's.
@@ -279,13 +275,13 @@ impl<S: Sys> Files<S> {
         }
     }
 
-    /// These directories were made durable when the root was made.
+    /// Remembers that these directories were made durable when the root was created.
     pub fn assume_durable(&self, paths: impl IntoIterator<Item = String>) {
         self.known().extend(paths);
     }
 
-    /// Removes the directory of `path` and those above it that are empty, up to but without
-    /// `top`. What is not empty, or cannot be removed, stays.
+    /// Removes the directory of `path` and those above it that are empty, up to but not including `top`. A directory
+    /// that is not empty, or cannot be removed, stays.
     pub fn prune(&self, path: &str, top: &str) {
         let _absent = world::write(&self.removal);
         let mut dir = parent(path);
@@ -295,7 +291,7 @@ impl<S: Sys> Files<S> {
         }
     }
 
-    /// A directory was removed, or found gone.
+    /// Forgets a directory that was removed, or found missing.
     fn forget_dir(&self, path: &str) {
         self.known().retain(|known| known != path && !is_below(known, path));
     }
@@ -314,9 +310,9 @@ mod tests {
     use super::*;
     use crate::files::Real;
 
-    fn files() -> (tempfile::TempDir, Files<Real>) {
+    fn files() -> (tempfile::TempDir, AtomicFiles<Real>) {
         let dir = tempfile::tempdir().unwrap();
-        let files = Files::new(Real::open_root(dir.path()).unwrap());
+        let files = AtomicFiles::new(Real::open_root(dir.path()).unwrap());
         (dir, files)
     }
 
@@ -331,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_removed_meanwhile_is_made_again() {
+    fn a_directory_that_was_removed_meanwhile_is_created_again() {
         let (dir, files) = files();
         files.ensure_dir("a/b").unwrap();
         std::fs::remove_dir_all(dir.path().join("a")).unwrap();
@@ -341,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_without_its_empty_directories_is_as_good_as_the_whole() {
+    fn a_copy_without_empty_directories_works_like_the_original() {
         let (dir, files) = files();
         files.assume_durable(["state", "state/tmp", "uploads"].map(str::to_owned));
         files.make_dir("uploads/one").unwrap();
@@ -351,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_placed_leaves_nothing_behind() {
+    fn a_file_that_cannot_be_placed_leaves_nothing_behind() {
         let (dir, files) = files();
         std::fs::create_dir_all(dir.path().join("taken/inside")).unwrap();
         let staged = files.stage(&Bytes::from("x"), None, false).unwrap();
@@ -360,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_for_the_owner_alone() {
+    fn only_the_owner_can_read_secrets() {
         use std::os::unix::fs::PermissionsExt;
         let (dir, files) = files();
         for (name, secret) in [("s", true), ("p", false)] {

@@ -1,8 +1,8 @@
-//! How an I/O error reads at the end of a sentence.
+//! The text of an I/O error for the end of a sentence.
 
 use std::io;
 
-/// The cause without the number of the error: `address already in use`.
+/// The cause without the error number: `address already in use`.
 pub fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

@@ -1,13 +1,12 @@
 //! Shared directory syncs, and what is known about names that are not durable yet.
 //!
-//! While a directory is being synced, everybody who needs it next waits for one following sync: the
-//! first of them syncs for all, and all get its result. A sync that has already begun does not count,
-//! because it may have passed their names already.
+//! While a directory is being synced, everybody who needs it next waits for one following sync: the first of them syncs
+//! for all, and all get its result. A sync that has already begun does not count, because it may have passed their
+//! names already.
 //!
-//! A name that is visible is not yet durable: its writer may still be syncing the directory, or may
-//! have been killed before. So whoever acknowledges their own writes first settles what these rely on
-//! (`Files::settle`). This module knows which directories have names that no sync has covered, so
-//! settling usually costs nothing.
+//! A name that is visible is not yet durable: its writer may still be syncing the directory, or may have been killed
+//! before. So whoever acknowledges their own writes first settles what these rely on (`AtomicFiles::settle`). This module
+//! knows which directories have names that no sync has covered, so settling usually costs nothing.
 
 use super::world;
 use std::{
@@ -19,62 +18,61 @@ use std::{
     },
 };
 
-/// How many directories are remembered. One that is not is synced once more than it need be.
+/// How many directories are remembered. A forgotten one is synced once more than necessary.
 const MOST_KNOWN: usize = 65_536;
 
 /// The directories in which names change.
 #[derive(Default)]
 pub(super) struct Directories {
-    lines: Mutex<HashMap<String, Arc<Line>>>,
-    /// Who needed a sync and was served by another's.
+    lines: Mutex<HashMap<String, Arc<DirectorySyncs>>>,
+    /// How many callers were served by the sync of another.
     shared: AtomicU64,
 }
 
-/// One directory.
 #[derive(Default)]
-struct Line {
-    state: Mutex<State>,
+struct DirectorySyncs {
+    state: Mutex<SyncState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    /// Somebody is syncing it.
+struct SyncState {
+    /// A sync is running.
     running: bool,
-    /// The sync that whoever comes now has to wait for.
+    /// The sync that new callers have to wait for.
     next: Arc<Round>,
-    /// Names being put in, or taken out, at this moment: they may be seen already.
+    /// Names being added or removed at this moment: they may be visible already.
     naming: usize,
-    /// Names put in, and taken out, so far.
+    /// Names added or removed so far.
     names: u64,
-    /// How many of those the last good sync covered; `None` before the first.
+    /// How many of those the last successful sync covered; `None` before the first.
     durable: Option<u64>,
 }
 
-/// What came of one sync.
-type Round = OnceLock<Result<(), Failure>>;
+/// The result of one sync.
+type Round = OnceLock<Result<(), SharedError>>;
 
-/// An error that several are told.
+/// An error that several callers get.
 #[derive(Clone)]
-struct Failure {
+struct SharedError {
     kind: io::ErrorKind,
     code: Option<i32>,
     text: String,
 }
 
 enum Turn {
-    /// To do the sync, which covers so many names.
+    /// Do the sync, which covers this many names.
     Lead(u64),
-    /// Another has done it.
-    Done(Result<(), Failure>),
+    /// Another caller has done it.
+    Done(Result<(), SharedError>),
 }
 
 impl Directories {
     /// Runs `naming`, which puts a name into `dir`.
     pub(super) fn naming<T>(&self, dir: &str, naming: impl FnOnce() -> T) -> T {
         let line = self.line(dir);
-        // Before and after: whoever sees the name must find it counted, and no sync that began
-        // before the name was there may pass for having covered it.
+        // Before and after: whoever sees the name must find it counted, and a sync that began before the name existed
+        // must not count as covering it.
         line.state().naming += 1;
         let named = naming();
         let mut state = line.state();
@@ -83,8 +81,8 @@ impl Directories {
         named
     }
 
-    /// Runs `removing`, which takes a name out of `dir`: whoever sees that it is gone may have to make
-    /// sure of it. Nothing is remembered of a directory that nobody synced.
+    /// Runs `removing`, which takes a name out of `dir`: whoever sees that it is missing may have to make that durable.
+    /// Nothing is remembered of a directory that nobody syncs.
     pub(super) fn removing<T>(&self, dir: &str, removing: impl FnOnce() -> T) -> T {
         let known = || self.lines().get(dir).cloned();
         match known() {
@@ -99,7 +97,7 @@ impl Directories {
         }
     }
 
-    /// Makes the names that are in `dir` now durable, by `sync` or by somebody else's.
+    /// Makes the names that are in `dir` now durable, by `sync` or by the sync of another caller.
     pub(super) fn sync(&self, dir: &str, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let line = self.line(dir);
         let round = line.state().next.clone();
@@ -119,7 +117,7 @@ impl Directories {
             Turn::Lead(covered) => covered,
             Turn::Done(outcome) => {
                 self.shared.fetch_add(1, Ordering::Relaxed);
-                return outcome.map_err(Failure::error);
+                return outcome.map_err(SharedError::error);
             }
         };
         let outcome = sync();
@@ -128,21 +126,21 @@ impl Directories {
         if outcome.is_ok() {
             state.durable = Some(covered);
         }
-        let _ = round.set(outcome.as_ref().copied().map_err(Failure::of));
+        let _ = round.set(outcome.as_ref().copied().map_err(SharedError::of));
         line.changed.notify_all();
         outcome
     }
 
     /// Whether every name in `dir` is known to be durable.
     pub(super) fn are_durable(&self, dir: &str) -> bool {
-        let state = |line: &Arc<Line>| {
+        let state = |line: &Arc<DirectorySyncs>| {
             let state = line.state();
             state.naming == 0 && state.durable == Some(state.names)
         };
         self.lines().get(dir).is_some_and(state)
     }
 
-    /// Nothing is known to be durable any more.
+    /// Forgets all that was known to be durable.
     pub(super) fn forget(&self) {
         for line in self.lines().values() {
             line.state().durable = None;
@@ -153,32 +151,32 @@ impl Directories {
         self.shared.load(Ordering::Relaxed)
     }
 
-    fn line(&self, dir: &str) -> Arc<Line> {
+    fn line(&self, dir: &str) -> Arc<DirectorySyncs> {
         let mut lines = self.lines();
         if let Some(line) = lines.get(dir) {
             return line.clone();
         }
         if lines.len() >= MOST_KNOWN {
-            // Those in use stay.
+            // Directories in use stay.
             lines.retain(|_, line| Arc::strong_count(line) > 1);
         }
         lines.entry(dir.to_owned()).or_default().clone()
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<String, Arc<Line>>> {
+    fn lines(&self) -> MutexGuard<'_, HashMap<String, Arc<DirectorySyncs>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Line {
-    /// Never held over a system call.
-    fn state(&self) -> MutexGuard<'_, State> {
+impl DirectorySyncs {
+    /// Never held during a system call.
+    fn state(&self) -> MutexGuard<'_, SyncState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// What is to be done by one who waits for `round`, if he need not wait.
+impl SyncState {
+    /// What a caller that waits for `round` has to do; `None` if they have to wait.
     fn turn(&mut self, round: &Arc<Round>) -> Option<Turn> {
         if let Some(outcome) = round.get() {
             return Some(Turn::Done(outcome.clone()));
@@ -192,7 +190,7 @@ impl State {
     }
 }
 
-impl Failure {
+impl SharedError {
     fn of(error: &io::Error) -> Self {
         Self { kind: error.kind(), code: error.raw_os_error(), text: error.to_string() }
     }
@@ -208,7 +206,7 @@ mod tests {
     use std::{sync::Barrier, thread, time::Duration};
 
     #[test]
-    fn whoever_comes_during_a_sync_waits_for_one_more_that_all_of_them_share() {
+    fn callers_that_arrive_during_a_sync_share_the_next_one() {
         let directories = Directories::default();
         let syncs = AtomicU64::new(0);
         let under_way = Barrier::new(2);
@@ -236,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_share_a_sync_are_told_that_it_failed_and_the_next_is_a_new_one() {
+    fn all_callers_of_a_failed_sync_get_the_error_and_the_next_sync_is_a_new_one() {
         let directories = Directories::default();
         let under_way = Barrier::new(2);
         thread::scope(|scope| {
@@ -260,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_known_to_be_durable_after_a_sync_that_began_when_it_was_there() {
+    fn a_name_is_durable_after_a_sync_that_began_when_it_existed() {
         let directories = Directories::default();
         assert!(!directories.are_durable("d"), "of an earlier process nothing is known");
         directories.sync("d", || Ok(())).unwrap();

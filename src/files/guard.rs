@@ -1,14 +1,13 @@
-//! [`Guarded`]: system calls with an eye on the disk's health and on what is durable.
+//! [`Guarded`]: system calls that watch the disk's health and keep track of what is durable.
 //!
-//! Below everything that writes, so that no caller can forget it: a write is refused where
-//! [`super::health`] says so, directory syncs are shared ([`super::commit`]), and how much is
-//! synced at all is decided here.
+//! It is below everything that writes, so that no caller can forget it: it refuses writes when [`super::health`] says
+//! so, shares directory syncs ([`super::commit`]), and decides how much is synced at all.
 
 use super::{
     commit::Directories,
-    health::Health,
+    health::DiskHealth,
     path::parent,
-    sys::{Kind, Meta, Space, Stamp, Sys, Unsuitable},
+    sys::{FileKind, Meta, Space, Stamp, Sys, Unsuitable},
     world,
 };
 use bytes::Bytes;
@@ -21,16 +20,16 @@ use std::{
     },
 };
 
-/// What an answer to a write promises. Bytes are never half there in any but the last.
+/// What a completed write promises. Except in the last mode, a name never has incomplete bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Syncing {
     /// What was answered survives a power failure.
     #[default]
     Strict,
-    /// Bytes are synced before they get a name, names about a second after the answer: a power
-    /// failure may take back what was answered last.
+    /// Bytes are synced before they get a name, and names about a second after the answer: a power failure may undo
+    /// what was answered last.
     Relaxed,
-    /// Nothing is synced: after a power failure the store may be of no use.
+    /// Nothing is synced: after a power failure the store may be unusable.
     None,
 }
 
@@ -38,7 +37,7 @@ impl Syncing {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Strict, Self::Relaxed, Self::None];
 
-    /// The word in settings and metrics.
+    /// The name in settings and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Strict => "strict",
@@ -48,25 +47,25 @@ impl Syncing {
     }
 }
 
-/// Syncs so far.
+/// Syncs since startup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Syncs {
     /// Of files.
     pub data: u64,
     /// Of directories.
     pub directory: u64,
-    /// Directory syncs that were asked for and done along with another's.
+    /// Directory syncs that another caller's sync covered.
     pub shared: u64,
 }
 
-/// System calls that are watched over.
+/// System calls, watched.
 pub struct Guarded<S> {
     sys: S,
-    health: Health,
+    health: DiskHealth,
     directories: Directories,
     /// Index into [`Syncing::ALL`].
     syncing: AtomicU8,
-    /// Directories whose sync is put off.
+    /// Directories whose sync is postponed.
     put_off: Mutex<BTreeSet<String>>,
     data: AtomicU64,
     directory: AtomicU64,
@@ -76,7 +75,7 @@ impl<S: Sys> Guarded<S> {
     pub(super) fn new(sys: S) -> Self {
         Self {
             sys,
-            health: Health::default(),
+            health: DiskHealth::default(),
             directories: Directories::default(),
             syncing: AtomicU8::default(),
             put_off: Mutex::default(),
@@ -85,17 +84,17 @@ impl<S: Sys> Guarded<S> {
         }
     }
 
-    /// The calls below, unwatched.
+    /// The system calls, not watched.
     pub fn inner(&self) -> &S {
         &self.sys
     }
 
-    /// From now on nothing is written unless this file is there.
-    pub fn demand(&self, mark: &'static str) {
-        self.health.demand(mark);
+    /// Refuses writes from now on while this file does not exist.
+    pub fn require(&self, mark: &'static str) {
+        self.health.require(mark);
     }
 
-    /// Why nothing may be written at the moment, if so.
+    /// Why writing has stopped, if it has.
     pub fn trouble(&self) -> Option<String> {
         self.health.why()
     }
@@ -105,11 +104,11 @@ impl<S: Sys> Guarded<S> {
         Syncing::ALL[usize::from(self.syncing.load(Ordering::Acquire))]
     }
 
-    /// Changes how much is synced, at once. Where more is promised from now on, everything written
-    /// before is made durable first.
+    /// Changes how much is synced, at once. If more is promised from now on, everything written before is made durable
+    /// first.
     ///
     /// # Errors
-    /// The operating system's; the change has been made all the same.
+    /// An error of the operating system; the change takes effect even so.
     pub fn set_syncing(&self, syncing: Syncing) -> io::Result<()> {
         let before = Syncing::ALL[usize::from(self.syncing.swap(syncing as u8, Ordering::AcqRel))];
         match before {
@@ -122,21 +121,21 @@ impl<S: Sys> Guarded<S> {
         }
     }
 
-    /// Whether a sync was put off.
+    /// Whether a sync is postponed.
     pub fn has_put_off(&self) -> bool {
         !self.put_off().is_empty()
     }
 
-    /// Syncs what was put off.
+    /// Does the postponed syncs.
     ///
     /// # Errors
-    /// The operating system's; the store takes no more writes then.
+    /// An error of the operating system; the store accepts no more writes then.
     pub fn flush(&self) -> io::Result<()> {
         let put_off: Vec<String> = std::mem::take(&mut *self.put_off()).into_iter().collect();
         world::each(put_off, |dir| self.sync_nearest_now(&dir)).into_iter().collect()
     }
 
-    /// Makes what changed in `dir` durable, also that it is gone itself.
+    /// Makes the changes in `dir` durable, even the removal of `dir` itself.
     ///
     /// # Errors
     /// The operating system's.
@@ -149,14 +148,13 @@ impl<S: Sys> Guarded<S> {
 
     fn sync_nearest_now(&self, dir: &str) -> io::Result<()> {
         match self.sync_now(dir) {
-            // Its last name went, and it was removed: what is to be durable is that it is gone.
+            // Its last name was removed, and then the directory itself: make its removal durable.
             Err(e) if e.kind() == io::ErrorKind::NotFound && dir != "." => self.sync_nearest_now(parent(dir)),
             synced => synced,
         }
     }
 
-    /// Makes the names that are seen in `dir` durable, whoever put them there; no work where they
-    /// are known to be.
+    /// Makes the names in `dir` durable, whoever wrote them; no work if they are known to be.
     ///
     /// # Errors
     /// The operating system's.
@@ -187,7 +185,7 @@ impl<S: Sys> Guarded<S> {
 
     fn write<T>(&self, write: impl FnOnce(&S) -> io::Result<T>) -> io::Result<T> {
         self.health.permit(&self.sys)?;
-        self.health.wrote(write(&self.sys))
+        self.health.record_write(write(&self.sys))
     }
 
     /// A write that puts a name into the directory of `path`.
@@ -219,8 +217,8 @@ impl<S: Sys> Sys for Guarded<S> {
         self.sys.read_at(file, buffer, offset)
     }
 
-    fn read_aside(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.sys.read_aside(file, buffer, offset)
+    fn read_uncached(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.sys.read_uncached(file, buffer, offset)
     }
 
     fn open_now(&self, path: &str) -> Option<(Self::File, Meta, Stamp)> {
@@ -235,8 +233,8 @@ impl<S: Sys> Sys for Guarded<S> {
         self.sys.stamp_of(file)
     }
 
-    fn tells_moves(&self, stamp: &Stamp) -> bool {
-        self.sys.tells_moves(stamp)
+    fn detects_moves(&self, stamp: &Stamp) -> bool {
+        self.sys.detects_moves(stamp)
     }
 
     fn unsuitable(&self, path: &str, to_write: bool) -> Option<Unsuitable> {
@@ -310,7 +308,7 @@ impl<S: Sys> Sys for Guarded<S> {
         if self.syncing() == Syncing::None { Ok(()) } else { self.sys.sync_all() }
     }
 
-    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()> {
+    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, FileKind) -> bool) -> io::Result<()> {
         self.sys.read_dir(path, each)
     }
 

@@ -1,9 +1,8 @@
 //! Whether the store may be written.
 //!
-//! A disk that fails may drop what was written and call the next sync fine, so trouble is not
-//! tried again: writes are refused until somebody has looked and started the daemon anew. Reads go
-//! on. A mark that has gone (the volume was unmounted, or somebody removed it) refuses them too,
-//! and only until it is back.
+//! A failing disk may drop what was written and report success for the next sync, so nothing is retried: writes are
+//! refused until somebody has checked the disk and restarted the daemon. Reads continue. Writes are also refused while
+//! the mark is missing (the volume was unmounted, or somebody removed the file), but only until it is back.
 
 use super::{sys::Sys, world};
 use rustix::io::Errno;
@@ -17,50 +16,50 @@ use std::{
     time::Duration,
 };
 
-/// So many failures within this time are no accident.
+/// This many failures within this time are not a coincidence.
 const FAILURES: usize = 3;
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// The mark is looked for this often, in milliseconds.
+/// Time between two checks of the mark, in milliseconds.
 const LOOK_EVERY: u64 = 1000;
 
 /// Why a write was refused, as the source of an [`io::Error`] of the kind `ReadOnlyFilesystem`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refused(pub String);
+pub struct WriteRefused(pub String);
 
 /// What is known of the disk's health.
 #[derive(Default)]
-pub(super) struct Health {
-    /// What went wrong for good.
+pub(super) struct DiskHealth {
+    /// The permanent failure, once there is one.
     trouble: OnceLock<String>,
-    /// When writes failed lately.
+    /// When writes failed recently.
     failures: Mutex<VecDeque<Duration>>,
-    /// A file without which nothing is written.
+    /// Without this file nothing is written.
     mark: OnceLock<&'static str>,
-    /// When it was looked for last, in milliseconds; zero before the first time.
+    /// When it was last checked, in milliseconds; zero before the first check.
     looked: AtomicU64,
     missing: AtomicBool,
 }
 
-impl Health {
-    /// From now on nothing is written unless this file is there.
-    pub(super) fn demand(&self, mark: &'static str) {
+impl DiskHealth {
+    /// Refuses writes from now on while this file does not exist.
+    pub(super) fn require(&self, mark: &'static str) {
         let _ = self.mark.set(mark);
     }
 
-    /// Whether something may be written.
+    /// Checks that writing is allowed.
     ///
     /// # Errors
-    /// [`Refused`] where not.
+    /// [`WriteRefused`] if it is not.
     pub(super) fn permit<S: Sys>(&self, sys: &S) -> io::Result<()> {
         if let Some(mark) = self.mark.get() {
-            self.look(sys, mark)?;
+            self.check_mark(sys, mark)?;
         }
-        self.why().map_or(Ok(()), |why| Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, Refused(why))))
+        self.why().map_or(Ok(()), |why| Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, WriteRefused(why))))
     }
 
-    /// Why nothing may be written at the moment.
+    /// Why writing has stopped, if it has.
     pub(super) fn why(&self) -> Option<String> {
         if let Some(trouble) = self.trouble.get() {
             return Some(trouble.clone());
@@ -69,7 +68,7 @@ impl Health {
         mark.map(|mark| format!("{mark} is missing: is the volume mounted?"))
     }
 
-    fn look<S: Sys>(&self, sys: &S, mark: &str) -> io::Result<()> {
+    fn check_mark<S: Sys>(&self, sys: &S, mark: &str) -> io::Result<()> {
         let now = world::uptime().as_millis() as u64 + 1;
         let before = self.looked.load(Ordering::Acquire);
         let is_fresh = before != 0 && now.saturating_sub(before) < LOOK_EVERY;
@@ -80,7 +79,7 @@ impl Health {
             Ok(_) => false,
             Err(e) if e.kind() == io::ErrorKind::NotFound => true,
             Err(e) => {
-                // Not known, so not to be relied on: the next write looks again.
+                // Unknown, so not to be relied on: the next write checks again.
                 self.looked.store(0, Ordering::Release);
                 return Err(e);
             }
@@ -95,8 +94,7 @@ impl Health {
         Ok(())
     }
 
-    /// Takes note of what came of a write.
-    pub(super) fn wrote<T>(&self, written: io::Result<T>) -> io::Result<T> {
+    pub(super) fn record_write<T>(&self, written: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &written
             && Errno::from_io_error(error) == Some(Errno::IO)
         {
@@ -111,8 +109,8 @@ impl Health {
         written
     }
 
-    /// Takes note of what came of a directory's sync. Names that were said to be durable may not
-    /// be, and nobody can tell which.
+    /// Records the result of a directory's sync. After a failure, names that were reported as durable may not be, and
+    /// nobody can tell which.
     pub(super) fn synced(&self, dir: &str, synced: io::Result<()>) -> io::Result<()> {
         if let Err(error) = &synced
             && !is_passing(error)
@@ -133,10 +131,13 @@ impl Health {
     }
 }
 
-/// Failures that say nothing of the disk: the directory is gone, there is no room for what the file
-/// system had put off, or it could not even be opened for want of something else.
+/// Failures that say nothing about the disk: the directory is gone, there is no space for what the file system had
+/// postponed, or the directory could not even be opened for lack of some other resource.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind as K;
-    let kinds = [K::NotFound, K::StorageFull, K::QuotaExceeded, K::Interrupted, K::OutOfMemory, K::PermissionDenied];
-    kinds.contains(&error.kind()) || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    let room = [K::StorageFull, K::QuotaExceeded, K::FileTooLarge, K::OutOfMemory];
+    let kinds = [K::NotFound, K::Interrupted, K::PermissionDenied];
+    room.contains(&error.kind())
+        || kinds.contains(&error.kind())
+        || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }

@@ -1,9 +1,9 @@
-//! The one place that makes files appear.
+//! The only code that creates files.
 //!
-//! [`sys`] is the thin seam to the operating system; [`atomic`] stands on it and is what every
-//! other module uses to write: a file is either there whole, or not there. Between them [`guard`]
-//! watches over the disk's health and shares syncs. [`replace`] writes single files of the
-//! configuration, which lie anywhere. [`world`] is what `Sys` is, for time, chance and threads.
+//! [`sys`] is the thin layer over the operating system. [`atomic`] builds on it, and every other module writes with it:
+//! a file is there whole, or not at all. Between them [`guard`] watches the disk's health and shares syncs. [`regular`]
+//! reads and [`replace`] writes single configuration files, which can be anywhere. [`world`] does for time, chance and
+//! threads what `Sys` does for files, and [`system`] has everything that only Linux can do.
 
 pub mod atomic;
 mod cause;
@@ -11,22 +11,29 @@ mod commit;
 pub mod guard;
 mod health;
 pub mod path;
+mod patience;
 pub mod probe;
 mod read;
 mod real;
+pub mod regular;
 pub mod replace;
 #[cfg(test)]
 pub(crate) mod sim;
 mod size;
+mod stripes;
 pub mod sys;
+pub mod system;
 pub mod world;
 
-pub use atomic::{Files, Staged};
+pub use atomic::{AtomicFiles, Staged};
 pub use cause::cause;
 pub use guard::{Guarded, Syncing, Syncs};
-pub use health::Refused;
-pub use read::{descriptor_limit, read_aside, read_now, warm};
+pub use health::WriteRefused;
+pub use patience::{Patience, detached};
+pub use read::descriptor_limit;
 pub use real::Real;
 pub use size::Size;
+pub use stripes::Stripes;
 pub(crate) use sys::absent;
-pub use sys::{Entry, Kind, Meta, Space, Stamp, Sys, Unsuitable};
+pub use sys::{FileKind, Meta, Space, Stamp, Sys, Unsuitable};
+pub use system::{read_now, read_uncached, warm};

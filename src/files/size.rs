@@ -1,4 +1,4 @@
-//! Numbers of bytes as people read them.
+//! Sizes in bytes, in a readable form.
 
 use std::fmt;
 

@@ -1,9 +1,8 @@
-//! What code takes from outside besides files: time, chance, and other threads.
+//! What code takes from its environment besides files: time, random numbers and threads.
 //!
-//! In production each function is the plain one of the standard library. A simulation runs many
-//! clients as coroutines of one thread: it gives its own time and its own chance, so that a seed
-//! gives the same run again, nothing may be handed to another thread, and whoever waits has to let
-//! the other coroutines go on.
+//! In production each function is the plain one of the standard library. A simulation runs many clients as coroutines
+//! of one thread and provides time and random numbers, so that a seed repeats a run exactly. Work must not be handed to
+//! another thread then, and whoever waits has to yield to the other coroutines.
 
 use std::{
     sync::{
@@ -26,7 +25,7 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Time since some moment near the start; it never goes back, whatever is done to the clock.
+/// Time since some moment around startup; it never goes back, whatever happens to the clock.
 pub fn uptime() -> Duration {
     #[cfg(test)]
     if let Some(world) = simulation::current() {
@@ -45,7 +44,7 @@ pub fn uuid() -> uuid::Uuid {
     uuid::Uuid::new_v4()
 }
 
-/// A random id; one made in a later millisecond sorts after it.
+/// A random id that sorts after ids of earlier milliseconds.
 pub fn ulid() -> ulid::Ulid {
     #[cfg(test)]
     if let Some(world) = simulation::current() {
@@ -55,7 +54,7 @@ pub fn ulid() -> ulid::Ulid {
     ulid::Ulid::new()
 }
 
-/// Tells this run of the machine from any other: what was not durable may be gone after it.
+/// Identifies the current boot of the machine: what was not durable may be lost after it.
 pub fn boot() -> String {
     #[cfg(test)]
     if let Some(world) = simulation::current() {
@@ -63,14 +62,14 @@ pub fn boot() -> String {
     }
     static BOOT: OnceLock<String> = OnceLock::new();
     let boot = BOOT.get_or_init(|| {
-        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-        // Where the system does not say, a process is as far as trust goes.
-        id.map_or_else(|_| uuid().to_string(), |id| id.trim().to_owned())
+        let id = super::regular::read("/proc/sys/kernel/random/boot_id".as_ref());
+        // Where the system does not tell, only this process can be trusted.
+        id.map_or_else(|_| uuid().to_string(), |id| String::from_utf8_lossy(&id).trim().to_owned())
     });
     boot.clone()
 }
 
-/// Whether this is a simulation: nothing may be handed to another thread then.
+/// Whether this is a simulation: then work must not be handed to another thread.
 pub fn is_simulated() -> bool {
     #[cfg(test)]
     return simulation::current().is_some();
@@ -78,8 +77,15 @@ pub fn is_simulated() -> bool {
     false
 }
 
-/// Waits for something that other clients bring about: asleep in `block`, or in a simulation by
-/// asking `attempt` until it answers. Every lock that is held over a system call is taken so.
+/// Yields during long work on data in memory, which never waits by itself.
+pub async fn yield_now() {
+    if !is_simulated() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits for something that other clients bring about: blocked in `block`, or in a simulation by calling `attempt`
+/// until it succeeds. Every lock that is held during a system call is taken this way.
 pub fn wait<T>(attempt: impl FnMut() -> Option<T>, block: impl FnOnce() -> T) -> T {
     #[cfg(test)]
     if let Some(world) = simulation::current() {
@@ -96,8 +102,7 @@ pub fn wait<T>(attempt: impl FnMut() -> Option<T>, block: impl FnOnce() -> T) ->
     block()
 }
 
-/// Does all of `work` at the same time, as far as a few threads go; what came of it is in the
-/// order of the items.
+/// Runs `work` for all items on a few threads; the results are in the order of the items.
 pub fn each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     if items.len() < 2 || is_simulated() {
         return items.into_iter().map(work).collect();
@@ -114,7 +119,7 @@ pub fn each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Ve
     };
     thread::scope(|scope| {
         for _ in 0..helpers {
-            // A system that has no more threads to give leaves it all to this one.
+            // If the system has no more threads, this one does all the work.
             let _ = thread::Builder::new().spawn_scoped(scope, help);
         }
         help();
@@ -124,17 +129,17 @@ pub fn each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Ve
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Locks a mutex that its holders may keep over a system call.
+/// Locks a mutex that may be held during a system call.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     wait(|| got(mutex.try_lock()), || mutex.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Locks for reading what its holders may keep over a system call.
+/// Locks for reading a lock that may be held during a system call.
 pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     wait(|| got(lock.try_read()), || lock.read().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Locks for writing what its holders may keep over a system call.
+/// Locks for writing a lock that may be held during a system call.
 pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     wait(|| got(lock.try_write()), || lock.write().unwrap_or_else(PoisonError::into_inner))
 }
@@ -147,8 +152,7 @@ fn got<T>(tried: TryLockResult<T>) -> Option<T> {
     }
 }
 
-/// Whether the sync of this name is to be done. It always is; a simulation leaves one out, to
-/// show that it would be missed.
+/// Whether to do the sync of this name. Always true, except in a simulation that skips one to show that it matters.
 pub(super) fn syncs(what: &'static str) -> bool {
     #[cfg(test)]
     if let Some(world) = simulation::current() {
@@ -167,13 +171,13 @@ pub(crate) mod simulation {
         time::{Duration, SystemTime},
     };
 
-    /// What a simulation gives instead of the real thing.
+    /// What a simulation provides instead of the real thing.
     pub(crate) trait World {
         fn now(&self) -> SystemTime;
         fn uptime(&self) -> Duration;
         fn random(&self) -> u128;
         fn boot(&self) -> String;
-        /// Lets other clients go on.
+        /// Yields to other clients.
         fn pause(&self);
         fn syncs(&self, what: &'static str) -> bool;
     }
@@ -186,7 +190,7 @@ pub(crate) mod simulation {
         WORLD.with_borrow(Clone::clone)
     }
 
-    /// Lets other clients of this thread's world go on.
+    /// Yields to other clients of this thread's world.
     pub(crate) fn pause() {
         if let Some(world) = current() {
             world.pause();
@@ -208,7 +212,7 @@ mod tests {
     fn work_is_done_at_once_and_answered_in_order() {
         let (here, both) = (thread::current().id(), Barrier::new(2));
         let done = each(vec![1, 2], |i| {
-            // Nobody gets on unless the other is there.
+            // Neither gets past this without the other.
             both.wait();
             i
         });

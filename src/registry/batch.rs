@@ -1,57 +1,56 @@
-//! Gathering what arrives into batches for the disk.
+//! Collects incoming bytes into batches for the disk.
 
 use super::Interruption;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes on their way in.
-pub trait Incoming: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send {}
-impl<T: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send> Incoming for T {}
+/// The incoming bytes of a request.
+pub trait IncomingBytes: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send {}
+impl<T: Stream<Item = Result<Bytes, Interruption>> + Unpin + Send> IncomingBytes for T {}
 
-/// What all requests together are to hold: each a batch that is written and one that arrives. Each of them may be longer
-/// by what one read of its connection brings, and none is to be shorter than [`SMALLEST`].
+/// The memory for the batches of all requests together: each has one batch that is written and one that arrives. Each
+/// of them may be longer by one read of its connection, and none is shorter than [`SMALLEST`].
 const HELD: u64 = 16 << 20;
 
-/// Bytes handed to the disk at once, at least: long enough to hash well. Where many send each has its share of
-/// [`HELD`], down to what is read from a connection at once.
+/// The least number of bytes written at once: enough to hash efficiently. With many senders each gets its share of
+/// [`HELD`], down to the size of one read of a connection.
 const BATCH: u64 = 256 << 10;
 const SMALLEST: u64 = 64 << 10;
 
-/// At most, while few send, if so many arrive before the last batch is written: handing one to another
-/// thread and back costs some hundred microseconds (docs/performance.md, "Pushes").
+/// The most, while few send, if this many arrive before the last batch is written: handing a batch to another thread
+/// and back costs some hundred microseconds (docs/performance.md, "Pushes").
 const LARGE_BATCH: u64 = 1 << 20;
 
-/// Parts of one batch: a client that sends byte by byte costs a handle for each.
+/// The most parts of one batch: a client that sends byte by byte costs a handle for each.
 const MOST_PARTS: usize = 1024;
 
-/// Requests that bring bytes at this moment.
+/// The number of requests that are sending bytes now.
 #[derive(Default)]
 pub(super) struct Receivers(AtomicUsize);
 
 impl Receivers {
-    /// One more, for as long as what is returned lives.
+    /// Counts one more for as long as the returned value lives.
     pub(super) fn enter(&self) -> Receiver<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Receiver(self)
     }
 }
 
-/// One of the [`Receivers`].
 pub(super) struct Receiver<'a>(&'a Receivers);
 
 impl Receiver<'_> {
-    /// A batch, if all have the same.
+    /// The batch size, if all have the same.
     fn share(&self) -> u64 {
         HELD / 2 / self.0.0.load(Ordering::Relaxed).max(1) as u64
     }
 
-    /// How many bytes are gathered for a write, unless no more come.
+    /// How many bytes are collected before a write, unless the body ends first.
     pub(super) fn least(&self) -> u64 {
         self.share().clamp(SMALLEST, BATCH)
     }
 
-    /// How many may be gathered while the last ones are written.
+    /// How many bytes may be collected while the previous batch is written.
     pub(super) fn most(&self) -> u64 {
         self.share().clamp(SMALLEST, LARGE_BATCH)
     }
@@ -63,19 +62,19 @@ impl Drop for Receiver<'_> {
     }
 }
 
-/// Bytes gathered for one write.
+/// Bytes collected for one write.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) parts: Vec<Bytes>,
     pub(super) len: u64,
-    /// Set when no more follow: the body ended, well or early.
+    /// Set when no more follow: the body has ended, completely or early.
     pub(super) ended: Option<Result<(), Interruption>>,
 }
 
 impl Batch {
-    /// Adds what arrives until there are `most` bytes or no more follow. What was added stays when this is
-    /// dropped before its end.
-    pub(super) async fn fill(&mut self, bytes: &mut impl Incoming, most: u64) {
+    /// Adds incoming bytes until there are `most` or no more follow. What was added stays if this future is dropped
+    /// early.
+    pub(super) async fn fill(&mut self, bytes: &mut impl IncomingBytes, most: u64) {
         while self.ended.is_none() && self.len < most && self.parts.len() < MOST_PARTS {
             match bytes.next().await {
                 Some(Ok(part)) if part.is_empty() => {}
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_is_large_while_few_send_and_all_of_them_hold_so_much_at_most() {
+    fn writes_are_large_while_few_clients_send_and_their_memory_is_bounded() {
         let receivers = Receivers::default();
         let mut all = Vec::new();
         let mut last = (u64::MAX, u64::MAX);
@@ -108,6 +107,6 @@ mod tests {
             last = (least, most);
         }
         all.truncate(8);
-        assert_eq!(all[0].most(), LARGE_BATCH, "whoever has ended counts no more");
+        assert_eq!(all[0].most(), LARGE_BATCH, "requests that have ended do not count");
     }
 }

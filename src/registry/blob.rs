@@ -1,124 +1,188 @@
-//! Blobs of a repository. Knowing a digest grants nothing: each blob is served by a link of the
-//! repository's own.
+//! Blobs of a repository. Knowing a digest grants nothing: a repository serves a blob only through its own membership
+//! link.
 //!
-//! A mount without a source guesses from the caller's own past: the last four places where they met
-//! the digest, each verified. What others push must not change how it ends.
+//! A mount without a source tries the last four repositories where the same caller used the digest, and verifies
+//! each. Pushes of other users must not change its result.
 
-use super::{Error, Registry, Result};
+use super::{Registry, RegistryError, Repository, Result, VerifyReads, Visible, quota::Growth};
 use crate::{
     files::world,
-    oci::{Digest, RepositoryName},
-    storage::{Blob, Durability, Item, Key, Presence, Put, Verdict, Why},
+    storage::{Blob, Condemnation, Durability, Examined, FactKey, Item, Presence, Put, RunId, Why},
 };
-use std::time::{Duration, SystemTime};
+use oci::{Digest, RepositoryName};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
 
-impl Registry {
-    /// A blob of a repository, to be read.
+/// If reads are sampled, one in this many is verified.
+const SAMPLED: u64 = 16;
+
+/// Repositories remembered for one digest.
+const HINTS_EACH: usize = 4;
+
+impl Repository {
+    /// A blob of a repository, for reading.
     ///
     /// # Errors
-    /// [`Error::BlobUnknown`], also where the repository may serve it and the bytes are gone: a
-    /// client then brings them again.
-    pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob> {
-        self.aged_blob(repository, digest).await.map(|(blob, _)| blob)
+    /// [`RegistryError::BlobUnknown`], also if the repository has a link but the bytes are gone: the client then pushes them
+    /// again.
+    pub async fn blob(&self, digest: &Digest) -> Result<Blob> {
+        self.aged_blob(digest).await.map(|(blob, _)| blob)
     }
 
-    /// The same for somebody who may push and asks whether he has to: told that it is there, he
-    /// relies on that for as long as his push takes.
+    /// The same for a client that checks before a push: if the blob exists, the client relies on it until the push
+    /// ends.
     ///
     /// # Errors
-    /// Those of [`Registry::blob`].
-    pub async fn blob_to_rely_on(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob> {
-        let (blob, linked) = self.aged_blob(repository, digest).await?;
-        let often_enough = self.settings.collection.lease / 4;
+    /// Those of [`Repository::blob`].
+    pub async fn blob_to_rely_on(&self, digest: &Digest) -> Result<Blob> {
+        let (blob, linked) = self.aged_blob(digest).await?;
+        let often_enough = self.settings().collection.lease / 4;
         if world::now().duration_since(linked).is_ok_and(|age| age >= often_enough) {
-            let items = [Item::Blob(digest.clone()), Item::Link(repository.clone(), digest.clone())];
+            let items = [Item::Blob(digest.clone()), Item::Link(self.name.clone(), digest.clone())];
             for item in &items {
-                // What lies in the graveyard comes back.
-                if !self.core.store.renew(item, often_enough).await?
-                    && self.ensure(std::slice::from_ref(item)).await? == [Presence::Missing]
+                // Restore it if it lies in the graveyard.
+                if !self.store().renew(item, often_enough).await?
+                    && self.registry.ensure(std::slice::from_ref(item)).await? == [Presence::Missing]
                 {
-                    return Err(Error::BlobUnknown(digest.clone()));
+                    return Err(RegistryError::BlobUnknown(digest.clone()));
                 }
             }
         }
         Ok(blob)
     }
 
-    async fn aged_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<(Blob, SystemTime)> {
-        let found = self.linked(repository, digest).await?.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
-        self.hint(digest, repository);
+    async fn aged_blob(&self, digest: &Digest) -> Result<(Blob, SystemTime)> {
+        let found = self.linked(digest).await?.ok_or_else(|| RegistryError::BlobUnknown(digest.clone()))?;
+        self.hint(digest);
         Ok(found)
     }
 
-    /// Takes a blob out of a repository. Its bytes stay for others, and go by collection.
+    /// Removes a blob from a repository. Its bytes stay for other repositories until they are collected.
     ///
     /// # Errors
-    /// [`Error::BlobUnknown`].
-    pub async fn delete_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        let link = Item::Link(repository.clone(), digest.clone());
-        match self.core.store.condemn(&link, self.core.deletions.run(), Why::Deleted, Duration::ZERO).await? {
-            Verdict::Condemned => Ok(()),
-            Verdict::Gone | Verdict::Renewed => Err(Error::BlobUnknown(digest.clone())),
+    /// [`RegistryError::BlobUnknown`]; [`RegistryError::ImmutableContent`].
+    pub async fn delete_blob(&self, digest: &Digest) -> Result<()> {
+        let immutable = self.immutable().await?;
+        let _taking = self.lock_for_removal(&immutable).await;
+        self.check_removal(&immutable, digest).await?;
+        let link = Item::Link(self.name.clone(), digest.clone());
+        match self.store().condemn(&link, self.registry.core.deletions.run(), Why::Deleted, Duration::ZERO).await? {
+            Condemnation::Condemned => Ok(()),
+            Condemnation::Gone | Condemnation::Renewed => Err(RegistryError::BlobUnknown(digest.clone())),
         }
     }
 
-    /// Gives a repository a blob that another one has; `false` if that one has not, or may not
-    /// be pulled from. Without `from` only where the digest was last seen is tried: the answer
-    /// comes at once, however many repositories there are.
+    /// Links a blob of another repository; `false` if that does not have it, or the caller may not pull from it.
+    /// Without `from`, tries only the repositories where the caller last used the digest, so it is fast however many
+    /// repositories there are.
     ///
     /// # Errors
-    /// Only the store's.
-    pub async fn mount(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        from: Option<&RepositoryName>,
-        may_pull: impl Fn(&RepositoryName) -> bool + Send,
-    ) -> Result<bool> {
+    /// [`RegistryError::RepositoryAbsent`] and [`RegistryError::NamespaceAbsent`], if this would create the repository.
+    pub async fn mount(&self, digest: &Digest, from: Option<&RepositoryName>, visible: &dyn Visible) -> Result<bool> {
+        self.may_be_pushed_to().await?;
         let sources = match from {
             Some(from) => [from.clone()].into(),
             None => self.hints(digest),
         };
-        for source in sources.iter().filter(|source| may_pull(source)) {
-            if self.linked(source, digest).await?.is_some() {
-                // It may be old, and is to live on for whoever mounts it.
+        for source in sources.iter() {
+            let source = self.registry.repository(source);
+            if source.is_shown(visible).await && source.linked(digest).await?.is_some() {
+                // It may be old, and has to stay alive for the repository that mounts it.
                 let blob = Item::Blob(digest.clone());
-                if !self.core.store.renew(&blob, self.settings.collection.lease / 4).await?
-                    && self.ensure(&[blob]).await? == [Presence::Missing]
+                if !self.store().renew(&blob, self.settings().collection.lease / 4).await?
+                    && self.registry.ensure(&[blob]).await? == [Presence::Missing]
                 {
                     continue;
                 }
-                self.link(repository, digest).await?;
+                if self.has_quotas()
+                    && self.linked(digest).await?.is_none()
+                    && let Some(blob) = self.store().open(digest).await?
+                {
+                    self.claim_quotas(Growth { bytes: blob.len(), ..Growth::default() }).await?;
+                }
+                self.link(digest).await?;
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// The blob behind a repository's link, if both are there, and how old the link is.
-    pub(super) async fn linked(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<Option<(Blob, SystemTime)>> {
-        let link = Key::Layer(repository.clone(), digest.clone());
-        let Some(link) = self.core.store.get(&link).await? else { return Ok(None) };
-        Ok(self.core.store.open(digest).await?.map(|blob| (blob, link.written)))
+    /// The blob behind a repository's link, if both exist, and the age of the link.
+    pub(super) async fn linked(&self, digest: &Digest) -> Result<Option<(Blob, SystemTime)>> {
+        let link = FactKey::Layer(self.name.clone(), digest.clone());
+        let Some(link) = self.store().get(&link).await? else { return Ok(None) };
+        Ok(self.store().open(digest).await?.map(|blob| (blob, link.written)))
     }
 
-    /// Brings back what lies in the graveyard, and counts it.
-    pub(super) async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>> {
+    /// Lets a repository serve an existing blob.
+    pub(super) async fn link(&self, digest: &Digest) -> Result<()> {
+        let link = FactKey::Layer(self.name.clone(), digest.clone());
+        self.store().put(vec![Put::any(link, "")], Durability::Durable).await?;
+        self.hint(digest);
+        Ok(())
+    }
+
+    /// Remembers that the caller used a digest here.
+    pub(super) fn hint(&self, digest: &Digest) {
+        let known = self.hints(digest);
+        if known.first() == Some(&self.name) {
+            return;
+        }
+        let others = known.iter().filter(|known| **known != self.name).cloned();
+        let hints = std::iter::once(self.name.clone()).chain(others).take(HINTS_EACH).collect();
+        self.registry.core.hints.insert((digest.clone(), self.registry.caller.clone()), hints);
+    }
+
+    /// Where the caller used a digest, most recent first.
+    fn hints(&self, digest: &Digest) -> Arc<[RepositoryName]> {
+        self.registry.core.hints.get(&(digest.clone(), self.registry.caller.clone())).unwrap_or_default()
+    }
+}
+
+impl Registry {
+    /// Whether the settings say to verify a blob that is about to be read completely.
+    pub fn verifies_read(&self) -> bool {
+        match self.settings.verify_reads {
+            VerifyReads::Off => false,
+            VerifyReads::Sampled => self.core.counters.reads.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLED),
+            VerifyReads::Always => true,
+        }
+    }
+
+    /// Moves a blob that was found damaged to quarantine, in a separate task that shutdown waits for.
+    pub fn found_damaged(&self, digest: &Digest) {
+        let (registry, digest) = (self.clone(), digest.clone());
+        self.core.publishing.spawn(async move { registry.quarantine(&digest).await });
+    }
+
+    /// Reads a blob that was found damaged once more, and moves it to quarantine if it is. Returns whether it was.
+    pub(crate) async fn quarantine(&self, digest: &Digest) -> bool {
+        match self.core.store.examine(digest, RunId::fresh()).await {
+            Ok(Examined::Damaged { quarantined, replaced }) => {
+                let from =
+                    if replaced { "a sound copy took its place" } else { "push an image that contains it again" };
+                tracing::error!(%digest, ?quarantined, "a blob is damaged and was moved to quarantine; {from}");
+                true
+            }
+            Ok(Examined::Sound) => {
+                tracing::warn!(%digest, "a blob was read wrong once and right the next time; check disk and memory");
+                false
+            }
+            Ok(Examined::Gone) => false,
+            Err(error) => {
+                tracing::error!(%digest, %error, "a blob is damaged and cannot be moved to quarantine");
+                true
+            }
+        }
+    }
+
+    /// Restores a blob from the graveyard, and counts that.
+    pub(crate) async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>> {
         let found = self.core.store.ensure(items).await?;
         let restored = found.iter().filter(|presence| **presence == Presence::Restored).count();
-        self.core.collected.resurrected(restored);
+        self.core.counters.collections.resurrected(restored);
         Ok(found)
-    }
-
-    /// Lets a repository serve a blob that is there.
-    pub(super) async fn link(&self, repository: &RepositoryName, digest: &Digest) -> Result<()> {
-        let link = Key::Layer(repository.clone(), digest.clone());
-        self.core.store.put(vec![Put::any(link, "")], Durability::Durable).await?;
-        self.hint(digest, repository);
-        Ok(())
     }
 }

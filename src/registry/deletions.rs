@@ -1,6 +1,6 @@
-//! The run under which that which clients delete lies in the graveyard.
+//! The graveyard run for what clients delete.
 //!
-//! One a day, so that the graveyard has few of them: whoever misses something looks into each.
+//! One run a day, so that the graveyard has few of them: a lookup for something missing checks each.
 
 use crate::{files::world, storage::RunId};
 use std::{
@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-/// How long one run goes on.
+/// How long one run is used.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-/// The run of the day.
+/// The current run.
 #[derive(Default)]
 pub(super) struct Deletions(Mutex<Option<(Duration, RunId)>>);
 
 impl Deletions {
-    /// The run for what is deleted now.
+    /// The run for deletions now.
     pub(super) fn run(&self) -> RunId {
         let now = world::uptime();
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);

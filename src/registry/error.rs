@@ -1,101 +1,147 @@
-//! What can go wrong in a registry. Which status and code each has is the service's table.
+//! Errors of the registry. The service maps them to status and code.
 
-use crate::{
-    files::Size,
-    oci::{Digest, Field, InvalidManifest, Reference, ReferencedDigest, RepositoryName, Tag, UploadId, excerpt},
-    storage,
-};
+use super::{ExceededQuota, NamespaceName};
+use crate::{files::Size, storage};
+use oci::{Digest, Field, InvalidManifest, Reference, ReferencedDigest, RepositoryName, Tag, UploadId, excerpt};
 use std::fmt;
 
-/// Why a call did not do what was asked.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The repository has no such blob.
+pub enum RegistryError {
+    /// The repository does not have this blob.
     #[error("blob {0} is not in this repository")]
     BlobUnknown(Digest),
-    /// The repository has no such manifest.
+    /// The repository does not have this manifest.
     #[error("manifest {0} is not in this repository")]
     ManifestUnknown(Reference),
-    /// There is no such repository.
+    /// The repository does not exist.
     #[error("repository {0} does not exist")]
     NameUnknown(RepositoryName),
-    /// No such session here, or not this caller's, or it is over.
+    /// The repository does not exist, and pushes create none.
+    #[error(
+        "repository {0} does not exist, and a push does not create it (repositories.auto_create is \"never\"): ask an \
+         administrator to create it"
+    )]
+    RepositoryAbsent(RepositoryName),
+    /// The namespace does not exist, and a repository has to be in one.
+    #[error("{}", namespace_absent(.repository, .namespace.as_ref()))]
+    NamespaceAbsent {
+        /// The repository that would be created.
+        repository: RepositoryName,
+        /// Its namespace; `None` if its name has only one component.
+        namespace: Option<NamespaceName>,
+    },
+    /// There is a repository of this name.
+    #[error("repository {0} exists already")]
+    RepositoryExists(RepositoryName),
+    /// The repository is being deleted.
+    #[error("repository {0} is being deleted: retry in a few seconds")]
+    RepositoryLeaving(RepositoryName),
+    /// The namespace was created before.
+    #[error("namespace {0} exists already")]
+    NamespaceExists(NamespaceName),
+    /// The namespace was not created.
+    #[error("namespace {0} does not exist")]
+    NamespaceUnknown(NamespaceName),
+    /// The namespace has repositories.
+    #[error("namespace {0} has repositories: delete them first")]
+    NamespaceInUse(NamespaceName),
+    /// The session does not exist here, belongs to another caller, or has ended.
     #[error("upload {0} does not exist: it was completed, cancelled or has expired")]
     UploadUnknown(UploadId),
-    /// The manifest refers to what the repository does not have.
+    /// The manifest refers to something that the repository does not have.
     #[error("the manifest refers to {} blobs or manifests that are not in this repository", .0.len())]
     MissingReferences(Vec<AbsentReference>),
-    /// The manifest is none.
     #[error(transparent)]
     ManifestInvalid(#[from] InvalidManifest),
     /// The manifest is larger than the limit, in bytes.
     #[error("the manifest is larger than this registry's limit of {limit}", limit = Size(*.0))]
     ManifestTooLarge(u64),
-    /// The content has another digest than was said.
+    /// The content does not match the digest that the client stated.
     #[error("digest mismatch: expected {expected}, but the content has {actual}")]
     DigestMismatch {
-        /// What the client said.
+        /// The stated digest.
         expected: Digest,
-        /// What came.
+        /// The digest of the content.
         actual: Digest,
     },
-    /// A chunk does not begin where the session stands.
+    /// A chunk does not start at the end of the session.
     #[error("the chunk must start at byte {len}: upload {id} has {len} bytes so far")]
     OutOfOrder {
-        /// The repository.
         repository: RepositoryName,
-        /// The session, which goes on.
+        /// The session, which continues.
         id: UploadId,
         /// The bytes it has.
         len: u64,
     },
-    /// A chunk is not as long as its range.
+    /// The length of a chunk differs from its range.
     #[error("the chunk is not as long as its Content-Range says")]
     ChunkLength,
     /// The blob is larger than the limit, in bytes.
     #[error("the blob is larger than this registry's limit of {limit}", limit = Size(*.0))]
     BlobTooLarge(u64),
-    /// Too many sessions are open, over all or for this caller.
+    /// Too many sessions are open, overall or for this caller.
     #[error("too many uploads are open: finish or cancel some, or retry later")]
     TooManyUploads,
-    /// The caller's open sessions would hold more bytes than this.
+    /// The caller's open sessions would hold more bytes than this limit.
     #[error("upload quota exceeded: the open uploads of one user may hold {limit}; finish or cancel some", limit = Size(*.0))]
     UploadBytesExceeded(u64),
-    /// More tags in one push than the limit.
+    /// A quota of the operator.
+    #[error("{0}; ask the operator, or delete something and wait a minute")]
+    QuotaExceeded(ExceededQuota),
+    /// More tags in one push than this limit.
     #[error("a push may set at most {0} tags")]
     TooManyTags(usize),
-    /// An immutable tag would come to point elsewhere, or go.
+    /// An immutable tag would be moved or deleted.
     #[error("tag {0} is immutable in this repository: it cannot be moved or deleted")]
     TagImmutable(Tag),
+    /// The image of this immutable tag would lose content, or be served as another type.
+    #[error(
+        "the image of tag {0} needs this, and the tag is immutable in this repository: it cannot be deleted or changed"
+    )]
+    ImmutableContent(Tag),
     /// Children are protected, and these indexes list the manifest: the first of them, with their tags.
     #[error(
         "the manifest is part of the index {}; delete the index first (manifests.protect_children is on)",
         .0.join(", ")
     )]
     ChildProtected(Vec<String>),
-    /// `If-Match` or `If-None-Match` did not hold.
+    /// The condition of `If-Match` or `If-None-Match` is not met.
     #[error("precondition failed: If-Match or If-None-Match does not hold for the current manifest")]
     PreconditionFailed,
     /// The request's body ended early.
     #[error("the request body {0}")]
     Interrupted(Interruption),
-    /// A collection took away what the push referred to, again and again.
+    /// A collection repeatedly removed what the push refers to.
     #[error("garbage collection removed content that this push needs: push again")]
     Overtaken,
     /// The store failed.
     #[error(transparent)]
-    Storage(#[from] storage::Error),
-    /// The daemon is stopping.
+    Storage(#[from] storage::StorageError),
+    /// The daemon is shutting down.
     #[error("the registry is shutting down: retry in a few seconds")]
     Stopping,
 }
 
-/// What a manifest refers to and its repository does not have.
+fn namespace_absent(repository: &RepositoryName, namespace: Option<&NamespaceName>) -> String {
+    match namespace {
+        Some(namespace) => format!(
+            "namespace {namespace} does not exist, and a push does not create it (repositories.auto_create is \
+             \"in_namespaces\"): ask an administrator to create it"
+        ),
+        None => format!(
+            "repository {repository} does not exist, and a new repository has to be in a namespace, such as \
+             team/{repository} (repositories.auto_create is \"in_namespaces\")"
+        ),
+    }
+}
+
+/// A reference of a manifest that its repository does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AbsentReference {
-    /// Where the manifest names it.
+    /// Where the manifest refers to it.
     pub field: Field,
-    /// What it names.
+    /// What it refers to.
     pub digest: ReferencedDigest,
 }
 
@@ -106,13 +152,16 @@ impl fmt::Display for AbsentReference {
     }
 }
 
-/// How a request's body came to an early end.
+/// Why a request's body ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Interruption {
-    /// Nothing came for too long.
+    /// Nothing arrived for too long.
     #[error("stalled: no data arrived for too long")]
     Stalled,
-    /// The connection ended, or what came was not HTTP.
+    /// There was no memory for more of it.
+    #[error("was not accepted: the memory for clients is used up; retry in a few seconds")]
+    NoMemory,
+    /// The connection ended, or the data was not HTTP.
     #[error("was cut off")]
     Cut,
 }

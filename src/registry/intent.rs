@@ -1,17 +1,16 @@
-//! Intents: what a push of a manifest refers to, visible to collection before the push looks
-//! whether it is there.
+//! Intents: what the push of a manifest refers to, made visible to collection before the push checks whether it
+//! exists.
 //!
-//! A push publishes its intent first and looks second; a collection lists what lies in the
-//! graveyard first, then reads intents, then manifests. So either the collection sees the intent
-//! and keeps what it names, or the push sees that something was taken and brings it back. No clock
-//! and no lock is in the argument (`models/` explores it).
+//! A push first publishes its intent and then checks; a collection first lists the graveyard, then reads intents,
+//! then manifests. So either the collection sees the intent and keeps what it names, or the push sees that something
+//! was condemned and restores it. The argument needs neither clock nor lock (`models/` explores it).
 
-use super::{Registry, Result};
+use super::{Registry, Repository, Result};
 use crate::{
     files::world,
-    oci::{Digest, Manifest, ReferencedDigest, RepositoryName},
-    storage::{Durability, InstanceId, Key, PushId, Put},
+    storage::{Durability, FactKey, InstanceId, PushId, Put},
 };
+use oci::{Digest, Manifest, ReferencedDigest, RepositoryName, json};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
@@ -19,16 +18,16 @@ use std::{
     time::Duration,
 };
 
-/// What is kept of a push under way.
+/// The record of an active push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Intent {
+pub(crate) struct Intent {
     /// The manifest pushed.
-    pub(super) manifest: Digest,
+    pub(crate) manifest: Digest,
     /// What it refers to.
-    pub(super) refers: Vec<Digest>,
-    /// The run of the program that pushes it. As long as that lives the intent does not expire.
+    pub(crate) refers: Vec<Digest>,
+    /// The run of the program that pushes it. While that lives, the intent does not expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) instance: Option<InstanceId>,
+    pub(crate) instance: Option<InstanceId>,
 }
 
 impl Intent {
@@ -44,13 +43,13 @@ impl Intent {
         Self { manifest: digest.clone(), refers, instance: Some(instance) }
     }
 
-    /// `None` for what a power failure left of one: it was not synced, and its push is dead.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+    /// `None` if a power failure left only a part: it was not synced, and its push is dead.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        json::from_slice(bytes).ok()
     }
 }
 
-/// Pushes that were answered and whose intents still lie there.
+/// Acknowledged pushes whose intents still exist.
 #[derive(Default)]
 pub(super) struct Finished(Mutex<VecDeque<(Duration, RepositoryName, PushId)>>);
 
@@ -75,46 +74,49 @@ impl Finished {
     }
 }
 
-impl Registry {
-    /// Makes what a push refers to visible to collection. Not durable: a push that a power
-    /// failure ends was not answered.
-    pub(super) async fn declare(&self, repository: &RepositoryName, intent: &Intent) -> Result<PushId> {
+impl Repository {
+    /// Makes what a push refers to visible to collection. Not durable: a push that a power failure ends was not
+    /// acknowledged.
+    pub(crate) async fn declare(&self, intent: &Intent) -> Result<PushId> {
         let push = PushId::fresh();
         let json = serde_json::to_vec(intent).unwrap_or_default();
-        let put = Put::any(Key::Intent(repository.clone(), push), json);
-        self.core.store.put(vec![put], Durability::Process).await?;
+        let put = Put::any(FactKey::Intent(self.name.clone(), push), json);
+        self.store().put(vec![put], Durability::Process).await?;
         Ok(push)
     }
 
     /// Whether a push may still rely on its intent.
-    pub(super) async fn is_declared(&self, repository: &RepositoryName, push: PushId) -> Result<bool> {
-        Ok(self.core.store.get(&Key::Intent(repository.clone(), push)).await?.is_some())
+    pub(super) async fn is_declared(&self, push: PushId) -> Result<bool> {
+        Ok(self.store().get(&FactKey::Intent(self.name.clone(), push)).await?.is_some())
     }
 
     /// The push failed: nothing refers to what it named.
-    pub(super) async fn withdraw(&self, repository: &RepositoryName, push: PushId) {
-        if let Err(error) = self.core.store.discard(&Key::Intent(repository.clone(), push)).await {
-            tracing::debug!(%repository, %error, "cannot delete the intent of a push; the next garbage collection does it");
+    pub(crate) async fn withdraw(&self, push: PushId) {
+        if let Err(error) = self.store().discard(&FactKey::Intent(self.name.clone(), push)).await {
+            tracing::debug!(repository = %self.name, %error, "cannot delete the intent of a push; the next garbage collection does it");
         }
     }
 
-    /// The push is about to be answered: the manifest itself speaks for what it refers to. The
-    /// intent stays, expired, for readers that may not see the manifest yet.
-    pub(super) async fn fulfilled(&self, repository: &RepositoryName, push: PushId) {
-        let (active, expired) = (Key::Intent(repository.clone(), push), Key::ExpiredIntent(repository.clone(), push));
-        match self.core.store.rename(&active, &expired).await {
-            Ok(_) => self.core.finished.add(repository, push),
+    /// The push is about to be acknowledged: from now on the manifest itself keeps what it refers to. The expired
+    /// intent stays for readers that may not see the manifest yet.
+    pub(super) async fn complete(&self, push: PushId) {
+        let (active, expired) =
+            (FactKey::Intent(self.name.clone(), push), FactKey::ExpiredIntent(self.name.clone(), push));
+        match self.store().rename(&active, &expired).await {
+            Ok(_) => self.registry.core.finished.add(&self.name, push),
             Err(error) => {
-                tracing::debug!(%repository, %error, "cannot delete the intent of a push; the next garbage collection does it")
+                tracing::debug!(repository = %self.name, %error, "cannot delete the intent of a push; the next garbage collection does it")
             }
         }
     }
+}
 
-    /// Removes the intents of pushes that were answered long enough ago for every reader to see
-    /// what they published.
-    pub(super) async fn forget_fulfilled(&self) -> Result<()> {
+impl Registry {
+    /// Removes the intents of pushes that were acknowledged long enough ago for every reader to see what they
+    /// published.
+    pub(crate) async fn forget_fulfilled(&self) -> Result<()> {
         while let Some((repository, push)) = self.core.finished.older_than(self.settings.collection.settle) {
-            self.core.store.discard(&Key::ExpiredIntent(repository, push)).await?;
+            self.core.store.discard(&FactKey::ExpiredIntent(repository, push)).await?;
         }
         Ok(())
     }

@@ -1,32 +1,33 @@
-//! How many upload sessions are open, whose they are, what they hold, and whose turn it is at each.
+//! The open upload sessions: their number, owners and sizes, and the latest turn at each.
 
-use crate::{oci::UploadId, storage::Turn};
+use crate::storage::UploadTurn;
+use oci::UploadId;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Who a session belongs to; `None` is everybody who is not logged in.
+/// The owner of a session; `None` stands for all anonymous callers.
 pub(super) type Owner = Option<String>;
 
-/// The open sessions this process knows of. Those of an earlier process join as they are met.
+/// The open sessions that this process knows. Those of an earlier process are added when they are seen.
 #[derive(Default)]
-pub(super) struct Ledger(Mutex<Book>);
+pub(crate) struct Ledger(Mutex<Book>);
 
 #[derive(Default)]
 struct Book {
-    sessions: HashMap<UploadId, Entry>,
+    sessions: HashMap<UploadId, LedgerEntry>,
     owners: HashMap<Owner, Total>,
 }
 
-struct Entry {
+struct LedgerEntry {
     owner: Owner,
     bytes: u64,
-    /// The first turn, from which all others are made.
-    turn: Turn,
+    /// The first turn; all others are derived from it.
+    turn: UploadTurn,
 }
 
-/// What one owner has open.
+/// The open sessions of one owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Total {
     pub(super) sessions: usize,
@@ -38,7 +39,7 @@ impl Ledger {
         self.book().sessions.len()
     }
 
-    pub(super) fn sessions(&self) -> HashSet<UploadId> {
+    pub(crate) fn sessions(&self) -> HashSet<UploadId> {
         self.book().sessions.keys().copied().collect()
     }
 
@@ -46,7 +47,7 @@ impl Ledger {
         self.book().owners.get(owner).copied().unwrap_or_default()
     }
 
-    /// Enters a session if `allows` the totals, over all and of its owner, as they would be.
+    /// Adds a session if `allows` accepts the resulting totals, overall and of its owner.
     pub(super) fn open(&self, id: UploadId, owner: &Owner, allows: impl Fn(usize, Total) -> bool) -> bool {
         let mut book = self.book();
         let total = book.owners.get(owner).copied().unwrap_or_default();
@@ -58,12 +59,12 @@ impl Ledger {
         true
     }
 
-    /// Enters a session of an earlier process, or how many bytes it holds now.
-    pub(super) fn meet(&self, id: UploadId, owner: &Owner, bytes: u64) {
+    /// Adds a session of an earlier process, or updates its size.
+    pub(super) fn register(&self, id: UploadId, owner: &Owner, bytes: u64) {
         self.book().set(id, owner, bytes);
     }
 
-    /// An entered session holds this many bytes now. One that is over stays over.
+    /// Updates the size of a session. One that has ended stays removed.
     pub(super) fn holds(&self, id: &UploadId, bytes: u64) {
         let Book { sessions, owners } = &mut *self.book();
         if let Some(entry) = sessions.get_mut(id)
@@ -74,13 +75,13 @@ impl Ledger {
         }
     }
 
-    /// The latest turn at a session; `None` if it is not entered yet.
-    pub(super) fn turn(&self, id: &UploadId) -> Option<Turn> {
+    /// The latest turn at a session; `None` if it is not in the ledger yet.
+    pub(super) fn turn(&self, id: &UploadId) -> Option<UploadTurn> {
         self.book().sessions.get(id).map(|entry| entry.turn.latest())
     }
 
-    /// A session is over.
-    pub(super) fn close(&self, id: &UploadId) {
+    /// Removes a session that has ended.
+    pub(crate) fn close(&self, id: &UploadId) {
         self.book().remove(id);
     }
 
@@ -92,14 +93,14 @@ impl Ledger {
 impl Book {
     fn set(&mut self, id: UploadId, owner: &Owner, bytes: u64) {
         let turn = self.remove(&id).unwrap_or_default();
-        self.sessions.insert(id, Entry { owner: owner.clone(), bytes, turn });
+        self.sessions.insert(id, LedgerEntry { owner: owner.clone(), bytes, turn });
         let total = self.owners.entry(owner.clone()).or_default();
         total.sessions += 1;
         total.bytes += bytes;
     }
 
-    fn remove(&mut self, id: &UploadId) -> Option<Turn> {
-        let Entry { owner, bytes, turn } = self.sessions.remove(id)?;
+    fn remove(&mut self, id: &UploadId) -> Option<UploadTurn> {
+        let LedgerEntry { owner, bytes, turn } = self.sessions.remove(id)?;
         if let Some(total) = self.owners.get_mut(&owner) {
             total.sessions -= 1;
             total.bytes -= bytes;

@@ -1,54 +1,74 @@
-//! Short-lived order between requests that touch the same manifest, tag or upload. One daemon serves a
-//! store, so memory is the place for it.
+//! Short-lived locks that order requests for the same manifest, tag or upload. One daemon serves a store, so they can
+//! be in memory.
 
-use crate::oci::{Digest, Manifest, ReferencedDigest, RepositoryName, Tag, UploadId};
-use std::{
-    collections::BTreeSet,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use crate::files::Stripes;
+use oci::{Digest, Manifest, ReferencedDigest, RepositoryName, Tag, UploadId};
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Enough that strangers seldom wait for each other.
+/// Enough that unrelated requests seldom wait for each other.
 const STRIPES: usize = 512;
 
-/// The locks. Always taken in this order: tags, then the manifest. That of an upload is taken alone.
+/// The locks. The order is always: tags, then the repository's content, then its existence, then the manifest. The lock
+/// of an upload is taken alone.
 pub(super) struct Locks {
-    tags: Vec<Mutex<()>>,
-    manifests: Vec<RwLock<()>>,
-    uploads: Vec<RwLock<()>>,
+    tags: Stripes<Mutex<()>>,
+    repositories: Stripes<RwLock<()>>,
+    existence: Stripes<RwLock<()>>,
+    facts: Stripes<Mutex<()>>,
+    manifests: Stripes<RwLock<()>>,
+    uploads: Stripes<RwLock<()>>,
 }
 
 impl Default for Locks {
     fn default() -> Self {
         Self {
-            tags: (0..STRIPES).map(|_| Mutex::default()).collect(),
-            manifests: (0..STRIPES).map(|_| RwLock::default()).collect(),
-            uploads: (0..STRIPES).map(|_| RwLock::default()).collect(),
+            tags: Stripes::new(STRIPES),
+            repositories: Stripes::new(STRIPES),
+            existence: Stripes::new(STRIPES),
+            facts: Stripes::new(STRIPES),
+            manifests: Stripes::new(STRIPES),
+            uploads: Stripes::new(STRIPES),
         }
     }
 }
 
-fn stripe(key: impl Hash) -> usize {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    (hasher.finish() % STRIPES as u64) as usize
-}
-
 impl Locks {
-    /// Whoever sets these tags; nobody else does meanwhile.
-    pub(super) async fn tags(&self, repository: &RepositoryName, tags: &[Tag]) -> Vec<MutexGuard<'_, ()>> {
-        let mut stripes: Vec<_> = tags.iter().map(|tag| stripe((repository, tag))).collect();
-        stripes.sort_unstable();
-        stripes.dedup();
-        let mut guards = Vec::with_capacity(stripes.len());
-        for i in stripes {
-            guards.push(self.tags[i].lock().await);
+    /// Held while setting these tags; no one else sets them meanwhile.
+    pub(super) async fn lock_tags(&self, repository: &RepositoryName, tags: &[Tag]) -> Vec<MutexGuard<'_, ()>> {
+        let mut guards = Vec::new();
+        for lock in self.tags.of_each(tags.iter().map(|tag| (repository, tag))) {
+            guards.push(lock.lock().await);
         }
         guards
     }
 
-    /// Whoever pushes this manifest, perhaps many; nobody deletes it meanwhile, nor one that it lists.
-    pub(super) async fn pushing(
+    /// Held while setting an immutable tag in this repository, shared; no content is removed from it meanwhile.
+    pub(super) async fn lock_for_immutable_tag(&self, repository: &RepositoryName) -> RwLockReadGuard<'_, ()> {
+        self.repositories.of(repository).read().await
+    }
+
+    /// Held while removing content from this repository after a check of its immutable tags.
+    pub(super) async fn lock_for_removal(&self, repository: &RepositoryName) -> RwLockWriteGuard<'_, ()> {
+        self.repositories.of(repository).write().await
+    }
+
+    /// Held while something is added to this repository, shared; it does not begin to be deleted meanwhile.
+    pub(super) async fn staying(&self, repository: &RepositoryName) -> RwLockReadGuard<'_, ()> {
+        self.existence.of(repository).read().await
+    }
+
+    /// Held while a repository's facts are compared and changed; taken before all others.
+    pub(super) async fn lock_facts(&self, repository: &RepositoryName) -> MutexGuard<'_, ()> {
+        self.facts.of(repository).lock().await
+    }
+
+    /// Held while this repository is created, or its deletion begins.
+    pub(super) async fn changing(&self, repository: &RepositoryName) -> RwLockWriteGuard<'_, ()> {
+        self.existence.of(repository).write().await
+    }
+
+    /// Held while pushing this manifest, shared; neither it nor a manifest that it lists is deleted meanwhile.
+    pub(super) async fn lock_for_push(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
@@ -58,28 +78,32 @@ impl Locks {
             ReferencedDigest::Known(digest) => Some(digest),
             ReferencedDigest::Foreign(_) => None,
         });
-        // Each once and in order: between two of one stripe a deletion may wait, which the second would wait for.
-        let stripes: BTreeSet<_> = children.chain([digest]).map(|digest| stripe((repository, digest))).collect();
-        let mut guards = Vec::with_capacity(stripes.len());
-        for i in stripes {
-            guards.push(self.manifests[i].read().await);
+        // Each stripe once, in order: a deletion may queue between two acquisitions of one stripe, and the second
+        // would wait for it forever.
+        let mut guards = Vec::new();
+        for lock in self.manifests.of_each(children.chain([digest]).map(|digest| (repository, digest))) {
+            guards.push(lock.read().await);
         }
         guards
     }
 
-    /// Whoever deletes this manifest or a tag of it; nobody pushes it meanwhile. Without this a
-    /// deletion could take the tag that a push in the middle of it set and answered for.
-    pub(super) async fn deleting(&self, repository: &RepositoryName, digest: &Digest) -> RwLockWriteGuard<'_, ()> {
-        self.manifests[stripe((repository, digest))].write().await
+    /// Held while deleting this manifest or a tag of it; nobody pushes it meanwhile. Otherwise a deletion could
+    /// remove the tag that a concurrent push has set and acknowledged.
+    pub(super) async fn lock_for_deletion(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> RwLockWriteGuard<'_, ()> {
+        self.manifests.of(&(repository, digest)).write().await
     }
 
-    /// Whoever makes this upload a blob, from before it stops being an upload until the repository has the blob.
-    pub(super) async fn finishing(&self, id: &UploadId) -> RwLockReadGuard<'_, ()> {
-        self.uploads[stripe(id)].read().await
+    /// Held while this upload becomes a blob, until the repository has the blob.
+    pub(super) async fn lock_for_finish(&self, id: &UploadId) -> RwLockReadGuard<'_, ()> {
+        self.uploads.of(id).read().await
     }
 
-    /// Waits for everybody who is finishing this upload.
-    pub(super) async fn finished(&self, id: &UploadId) {
-        drop(self.uploads[stripe(id)].write().await);
+    /// Waits for all requests that are lock_for_finish this upload.
+    pub(super) async fn wait_until_finished(&self, id: &UploadId) {
+        drop(self.uploads.of(id).write().await);
     }
 }

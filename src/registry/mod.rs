@@ -1,113 +1,129 @@
-//! What an OCI registry is; no HTTP in sight.
+//! The OCI registry, without HTTP.
 //!
 //! [`Registry`] is a handle for one request: the shared state and the settings that request goes
-//! by. One file per noun of the protocol. Access has been decided when these are called.
+//! by. [`Repository`] is the same for one repository of it. One file per noun of the protocol. Access has been decided
+//! when these are called.
 
 mod batch;
 mod blob;
 mod catalog;
 mod children;
 mod clock;
-mod collect;
+mod contents;
+mod copy;
+mod counters;
 mod deletions;
 mod error;
-pub mod fsck;
+mod existence;
+mod facts;
 mod immutable;
 mod intent;
 mod ledger;
 mod locks;
 mod manifest;
+mod namespace;
 mod note;
-mod pace;
+pub(crate) mod pulls;
 mod push;
+mod quota;
 mod readiness;
-mod references;
-mod referrer;
-mod retention;
-mod revision;
-mod scrub;
+pub(crate) mod references;
+pub(crate) mod referrer;
+mod removal;
+mod repository;
+pub(crate) mod revision;
 mod session;
 pub mod settings;
 mod space;
-mod sweep;
 mod tag;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upload;
+mod usage;
 mod verify;
+pub mod view;
 
-pub use batch::Incoming;
-pub use catalog::{Everything, Visible};
-pub use collect::{
-    Collected, Collection, CollectionError, Count, Follow, Kinds, Options as CollectionOptions,
-    Report as CollectionReport, RepositoryReport, Step as CollectionStep, Untagged,
+pub(crate) use clock::Clock;
+pub(crate) use counters::{CollectionCounters, Counters, ScrubCounters};
+pub(crate) use intent::Intent;
+pub(crate) use ledger::Ledger;
+pub(crate) use pulls::{PullTimes, Pulls};
+
+pub use batch::IncomingBytes;
+pub use copy::CopyReport;
+pub use error::{AbsentReference, Interruption, RegistryError};
+pub use existence::NewRepository;
+pub(crate) use facts::parse_expression;
+pub use facts::{
+    Creation, Description, Everything, InvalidDescription, InvalidOwner, OwnerName, RecordedFacts, Shows, Visible,
 };
-pub use error::{AbsentReference, Error, Interruption};
 pub use manifest::StoredManifest;
-pub use push::{Condition, Pushed};
+pub use namespace::NamespaceName;
+pub use push::{Condition, PushedManifest};
+pub use quota::{ExceededQuota, QuotaLimit};
 pub use readiness::Readiness;
 pub use referrer::Referrers;
-pub use retention::{Grounds, Plan, PlannedManifest, PlannedTag, RemovedManifests, Verdict};
-pub use scrub::{Scrub, ScrubPass, Scrubbed};
-pub use settings::{MissingReferences, Settings};
+pub use removal::RemovedRepository;
+pub use repository::Repository;
+pub use settings::{AutoCreate, Collection, MissingReferences, ScrubSettings, Settings, VerifyReads};
 pub use space::Room;
-pub use upload::{Chunk, Upload};
+pub use upload::{Chunk, OpenUpload};
+pub use usage::UsageTotals;
 
-use crate::{
-    files::world,
-    oci::{Digest, RepositoryName},
-    storage::Storage,
-    who::Subject,
-};
+use crate::{files::world, storage::Storage, who::Subject};
+use oci::{Digest, RepositoryName};
 use std::{future::Future, sync::Arc};
 use tokio_util::task::TaskTracker;
 
-/// What a registry call returns.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+/// The result of a registry call.
+pub type Result<T, E = RegistryError> = std::result::Result<T, E>;
 
-/// A registry, under the settings of one generation.
+/// A registry with the settings of one generation.
 #[derive(Clone)]
 pub struct Registry {
     core: Arc<Core>,
     settings: Arc<Settings>,
-    /// Who asks: what others do must not change what they are answered.
+    /// The caller: what other callers do must not change their responses.
     caller: Subject,
 }
 
 /// What all requests share.
 struct Core {
     store: Arc<dyn Storage>,
-    /// Open upload sessions and whose they are.
+    /// Open upload sessions and their owners.
     ledger: ledger::Ledger,
-    /// Requests that bring the bytes of blobs.
+    /// The number of requests that are sending blobs.
     receivers: batch::Receivers,
-    /// Where a caller met a digest last: guesses for a mount without `from`, each verified at use.
+    /// Where a caller last used a digest: candidates for a mount without `from`, each verified at use.
     hints: quick_cache::sync::Cache<(Digest, Subject), Arc<[RepositoryName]>>,
     /// Orders the pushes of a manifest against its deletion, and the pushes of one tag.
     locks: locks::Locks,
+    contents: contents::KnownContents,
     space: space::Gauge,
-    readiness: readiness::Probe,
-    /// Pushes whose intents are not needed any more.
+    readiness: readiness::LastReadiness,
+    /// Pushes whose intents are no longer needed.
     finished: intent::Finished,
-    /// Where in the graveyard that which clients delete goes.
+    /// The graveyard run for what clients delete.
     deletions: deletions::Deletions,
-    /// What collections have done so far.
-    collected: collect::Counters,
-    /// What was read in the background so far.
-    scrubbed: scrub::Counters,
-    /// Who was pulled when.
-    pulls: retention::PullLog,
-    /// Tells a clock that was set forward.
+    /// What kinds of manifests repositories have.
+    kinds: view::KnownKinds,
+    /// Repositories that are being deleted.
+    departures: existence::Departures,
+    counters: counters::Counters,
+    /// When manifests were last pulled.
+    pulls: pulls::PullLog,
+    /// What the repositories of each quota hold.
+    quotas: quota::QuotaCounts,
+    /// What repositories held when last asked.
+    outlines: usage::KnownOutlines,
+    /// Detects a clock that was set forward.
     clock: clock::Clock,
-    /// Publishing goes on when the client is gone; a stop waits for it.
+    /// Publishing continues after a client disconnects; shutdown waits for it.
     publishing: TaskTracker,
 }
 
-/// Entries of [`Core::hints`]; some hundred bytes each. Few in tests, which make many registries.
+/// Entries of [`Core::hints`]; some hundred bytes each. Few in tests, which create many registries.
 const HINTS: usize = if cfg!(test) { 64 } else { 65_536 };
-
-/// Repositories remembered for one digest.
-const HINTS_EACH: usize = 4;
 
 impl Registry {
     /// A registry over a store.
@@ -118,32 +134,55 @@ impl Registry {
             receivers: batch::Receivers::default(),
             hints: quick_cache::sync::Cache::new(HINTS),
             locks: locks::Locks::default(),
+            contents: contents::KnownContents::default(),
             space: space::Gauge::default(),
-            readiness: readiness::Probe::default(),
+            readiness: readiness::LastReadiness::default(),
             finished: intent::Finished::default(),
             deletions: deletions::Deletions::default(),
-            collected: collect::Counters::default(),
-            scrubbed: scrub::Counters::default(),
-            pulls: retention::PullLog::default(),
+            departures: existence::Departures::default(),
+            kinds: view::KnownKinds::default(),
+            counters: counters::Counters::default(),
+            pulls: pulls::PullLog::default(),
+            quotas: quota::QuotaCounts::default(),
+            outlines: usage::KnownOutlines::default(),
             clock: clock::Clock::default(),
             publishing: TaskTracker::new(),
         };
         Self { core: Arc::new(core), settings, caller: Subject::Anonymous }
     }
 
-    /// The same registry under other settings.
+    /// The same registry with other settings.
     pub fn under(&self, settings: Arc<Settings>) -> Self {
         Self { settings, ..self.clone() }
     }
 
-    /// The same registry as this caller meets it.
+    /// The same registry for this caller.
     pub fn asked_by(&self, caller: Subject) -> Self {
         Self { caller, ..self.clone() }
     }
 
-    /// The settings this handle goes by.
+    /// The settings of this handle.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The store. Only for the maintenance: requests must not bypass the registry.
+    pub(crate) fn store(&self) -> &dyn Storage {
+        self.core.store.as_ref()
+    }
+
+    /// Open upload sessions and their owners.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.core.ledger
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.core.counters
+    }
+
+    /// Detects a clock that was set forward.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.core.clock
     }
 
     /// Open upload sessions.
@@ -151,13 +190,13 @@ impl Registry {
         self.core.ledger.len()
     }
 
-    /// Waits until everything that is being published is.
+    /// Waits until everything that is being published has been published.
     pub async fn close(&self) {
         self.core.publishing.close();
         self.core.publishing.wait().await;
     }
 
-    /// Runs `publish` to its end, whether or not the caller is still there.
+    /// Runs `publish` to completion, even if the caller is gone.
     async fn shielded<T: Send + 'static>(
         &self,
         publish: impl Future<Output = Result<T>> + Send + 'static,
@@ -169,24 +208,8 @@ impl Registry {
             Ok(done) => done,
             Err(join) => match join.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::Stopping),
+                Err(_) => Err(RegistryError::Stopping),
             },
         }
-    }
-
-    /// Notes that the caller met a digest in a repository.
-    fn hint(&self, digest: &Digest, repository: &RepositoryName) {
-        let known = self.hints(digest);
-        if known.first() == Some(repository) {
-            return;
-        }
-        let others = known.iter().filter(|known| *known != repository).cloned();
-        let hints = std::iter::once(repository.clone()).chain(others).take(HINTS_EACH).collect();
-        self.core.hints.insert((digest.clone(), self.caller.clone()), hints);
-    }
-
-    /// Where the caller met a digest, the last place first.
-    fn hints(&self, digest: &Digest) -> Arc<[RepositoryName]> {
-        self.core.hints.get(&(digest.clone(), self.caller.clone())).unwrap_or_default()
     }
 }

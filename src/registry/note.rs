@@ -1,27 +1,24 @@
-//! What is kept with an upload session: whose it is, how much of it its client knows of, and the hash so far.
+//! The note of an upload session: its owner, the length reported to its client, and the hash so far.
 
-use super::ledger::Owner;
-use crate::{
-    files::world,
-    oci::{Algorithm, Hasher, RepositoryName, SavedHash},
-    who::Subject,
-};
+use super::{Repository, ledger::Owner};
+use crate::{files::world, who::Subject};
 use bytes::Bytes;
+use oci::{Algorithm, Hasher, SavedHash, json};
 use serde::{Deserialize, Serialize};
 
 /// The note, as `session.json` has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Note {
+pub(super) struct SessionNote {
     repository: String,
     pub(super) owner: Owner,
     started: String,
     algorithm: String,
-    /// So many bytes the client was told that the session has. Those after them may be cut off if the request that
-    /// brought them is repeated.
-    #[serde(default)]
-    pub(super) told: u64,
-    /// The hash of the first bytes, at most twice: at the last length that stays even if a request is repeated, and at
-    /// the last length of all.
+    /// The number of bytes that was reported to the client. Bytes after that may be truncated if the request that
+    /// sent them is repeated.
+    #[serde(default, rename = "told")]
+    pub(super) acknowledged: u64,
+    /// The hash of the first bytes, at most twice: at the greatest length that survives a repeated request, and at
+    /// the full length.
     #[serde(default)]
     hashes: Vec<HashMark>,
 }
@@ -30,27 +27,27 @@ pub(super) struct Note {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct HashMark {
     len: u64,
-    /// The run of the machine in which it was taken. Bytes that were not yet durable may differ
-    /// after a power failure, so another run reads them again.
+    /// The machine's boot in which it was taken. Bytes that were not yet durable may differ after a power failure, so
+    /// they are read again after another boot.
     boot: String,
     state: SavedHash,
 }
 
-impl Note {
-    pub(super) fn new(repository: &RepositoryName, subject: &Subject, algorithm: Algorithm) -> Self {
+impl SessionNote {
+    pub(super) fn new(repository: &Repository, algorithm: Algorithm) -> Self {
         Self {
-            repository: repository.to_string(),
-            owner: owner(subject),
+            repository: repository.name.to_string(),
+            owner: owner(&repository.registry.caller),
             started: timestamp(),
             algorithm: algorithm.to_string(),
-            told: 0,
+            acknowledged: 0,
             hashes: Vec::new(),
         }
     }
 
-    /// `None` for a note cut short, as by a power failure: that ends its session, no more.
+    /// `None` for a truncated note, for example after a power failure: that only ends its session.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        json::from_slice(bytes).ok()
     }
 
     pub(super) fn bytes(&self) -> Bytes {
@@ -58,32 +55,32 @@ impl Note {
     }
 
     /// Whether the session is this repository's and this caller's.
-    pub(super) fn belongs_to(&self, repository: &RepositoryName, subject: &Subject) -> bool {
-        self.repository == repository.as_str() && self.owner == owner(subject)
+    pub(super) fn belongs_to(&self, repository: &Repository) -> bool {
+        self.repository == repository.name.as_str() && self.owner == owner(&repository.registry.caller)
     }
 
-    /// Notes the hash of the first `len` bytes, which is all there are.
+    /// Records the hash of all `len` bytes.
     pub(super) fn mark(&mut self, len: u64, hasher: &Hasher) {
-        self.cut(self.told.min(len.saturating_sub(1)));
+        self.cut(self.acknowledged.min(len.saturating_sub(1)));
         self.hashes.push(HashMark { len, boot: world::boot(), state: hasher.save() });
     }
 
-    /// Notes that the client is told of the first `len` bytes. Nothing is cut off before them any more.
-    pub(super) fn tell(&mut self, len: u64) {
-        self.told = len;
+    /// Records that the first `len` bytes were reported to the client. From now on they are never truncated.
+    pub(super) fn report(&mut self, len: u64) {
+        self.acknowledged = len;
         if self.hashes.last().is_some_and(|mark| mark.len == len) {
             self.cut(len);
         }
     }
 
-    /// Forgets every hash but that of the most bytes up to `len`: the others are of bytes that are, or may be, cut off.
+    /// Drops all hashes except that of the most bytes up to `len`: the others cover bytes that are, or may be,
+    /// truncated.
     pub(super) fn cut(&mut self, len: u64) {
         self.hashes.retain(|mark| mark.len <= len);
         self.hashes.drain(..self.hashes.len().saturating_sub(1));
     }
 
-    /// The hasher of the first of `len` bytes, and how many it has seen; a fresh one if what is
-    /// noted cannot be relied on.
+    /// The hasher of the first of `len` bytes, and how many it has seen; a fresh one if the note cannot be relied on.
     pub(super) fn hasher(&self, len: u64) -> (Hasher, u64) {
         let boot = world::boot();
         let mark = self.hashes.iter().rfind(|mark| mark.boot == boot && mark.len <= len);
@@ -94,7 +91,7 @@ impl Note {
     }
 }
 
-/// The name under which a subject's sessions are counted and kept.
+/// The name under which a subject's sessions are counted and stored.
 pub(super) fn owner(subject: &Subject) -> Owner {
     match subject {
         Subject::Anonymous => None,
@@ -102,35 +99,41 @@ pub(super) fn owner(subject: &Subject) -> Owner {
     }
 }
 
-/// The time of day, as it is written down.
+/// The time of day in the format of the note.
 pub(super) fn timestamp() -> String {
     jiff::Timestamp::try_from(world::now()).unwrap_or_default().to_string()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Registry, *};
+    use crate::storage::Mem;
+    use std::sync::Arc;
 
-    #[test]
-    fn what_was_noted_is_not_hashed_again_unless_the_machine_was_restarted() {
-        let mut note = Note::new(&"app".parse().unwrap(), &Subject::Anonymous, Algorithm::Sha512);
-        let mut hasher = Hasher::new(Algorithm::Sha512);
-        hasher.update(b"fifty gibibytes");
-        note.mark(15, &hasher);
-        let read = Note::read(&note.bytes()).unwrap();
-        let (resumed, at) = read.hasher(15);
-        assert_eq!((at, resumed.finish()), (15, hasher.finish()), "a new process goes on where it stood");
-        assert_eq!(read.hasher(14).1, 0, "bytes are missing that were hashed");
-        let text = String::from_utf8(note.bytes().to_vec()).unwrap().replace(&world::boot(), "another-boot");
-        assert_eq!(Note::read(text.as_bytes()).unwrap().hasher(15).1, 0, "what was not durable may differ");
-        assert!(Note::read(b"{\"repository\":").is_none());
+    fn app() -> Repository {
+        Registry::new(Arc::new(Mem::default()), Arc::default()).repository(&"app".parse().unwrap())
     }
 
     #[test]
-    fn the_hash_of_what_the_client_knows_of_outlives_that_of_what_may_be_cut_off() {
-        let mut note = Note::new(&"app".parse().unwrap(), &Subject::Anonymous, Algorithm::Sha256);
+    fn a_saved_hash_is_used_unless_the_machine_was_restarted() {
+        let mut note = SessionNote::new(&app(), Algorithm::Sha512);
+        let mut hasher = Hasher::new(Algorithm::Sha512);
+        hasher.update(b"fifty gibibytes");
+        note.mark(15, &hasher);
+        let read = SessionNote::read(&note.bytes()).unwrap();
+        let (resumed, at) = read.hasher(15);
+        assert_eq!((at, resumed.finish()), (15, hasher.finish()), "a new process continues from the saved hash");
+        assert_eq!(read.hasher(14).1, 0, "bytes are missing that were hashed");
+        let text = String::from_utf8(note.bytes().to_vec()).unwrap().replace(&world::boot(), "another-boot");
+        assert_eq!(SessionNote::read(text.as_bytes()).unwrap().hasher(15).1, 0, "what was not durable may differ");
+        assert!(SessionNote::read(b"{\"repository\":").is_none());
+    }
+
+    #[test]
+    fn the_hash_up_to_the_acknowledged_offset_is_kept() {
+        let mut note = SessionNote::new(&app(), Algorithm::Sha256);
         let hasher = Hasher::new(Algorithm::Sha256);
-        let lengths = |note: &Note| note.hashes.iter().map(|mark| mark.len).collect::<Vec<_>>();
+        let lengths = |note: &SessionNote| note.hashes.iter().map(|mark| mark.len).collect::<Vec<_>>();
         for (len, is_told, noted) in [
             (10, false, vec![10]),
             (20, true, vec![20]),
@@ -142,14 +145,18 @@ mod tests {
         ] {
             note.mark(len, &hasher);
             if is_told {
-                note.tell(len);
+                note.report(len);
             }
             assert_eq!(lengths(&note), noted, "{len}");
         }
         assert_eq!((note.hasher(60).1, note.hasher(59).1, note.hasher(50).1, note.hasher(49).1), (60, 50, 50, 0));
-        let mut told = note.clone();
-        told.tell(55);
-        assert_eq!((lengths(&told), told.hasher(58).1), (vec![50, 60], 50), "nobody has the hash of what was told");
+        let mut reported = note.clone();
+        reported.report(55);
+        assert_eq!(
+            (lengths(&reported), reported.hasher(58).1),
+            (vec![50, 60], 50),
+            "there is no hash of what was reported"
+        );
         note.cut(50);
         assert_eq!((lengths(&note), note.hasher(60).1), (vec![50], 50), "what comes after the cut is other bytes");
         note.cut(49);
@@ -157,11 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_before_goes_on_without_what_its_note_lacks() {
+    fn a_session_with_an_older_note_continues() {
         let text =
             r#"{"repository":"app","owner":null,"started":"2026-11-29T12:00:00Z","algorithm":"sha256","hash":null}"#;
-        let note = Note::read(text.as_bytes()).unwrap();
-        assert!(note.belongs_to(&"app".parse().unwrap(), &Subject::Anonymous));
-        assert_eq!((note.told, note.hasher(9).1), (0, 0));
+        let note = SessionNote::read(text.as_bytes()).unwrap();
+        assert!(note.belongs_to(&app()));
+        assert_eq!((note.acknowledged, note.hasher(9).1), (0, 0));
     }
 }

@@ -1,41 +1,41 @@
-//! Whether the store answers, asked often and found out seldom.
+//! Whether the store responds. Callers ask often, the store is checked seldom.
 
-use super::{Error, Registry, Result};
+use super::{Registry, RegistryError, Result};
 use crate::storage;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// What the registry can do at the moment.
+/// What the registry can do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
     /// The store can be read.
     pub pull: bool,
     /// The store can be written, and has room.
     pub push: bool,
-    /// What keeps one of them from being.
+    /// The problem, if one of them is false.
     pub reason: Option<Reason>,
 }
 
 /// Why something cannot be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// For everyone: one of a few sentences.
+    /// For everyone: one of a few fixed sentences.
     pub summary: &'static str,
     /// For the operator: may name paths.
     pub detail: String,
 }
 
-/// The last answer and when it was had. Held while asking, so that many askers are one.
-pub(super) type Probe = Mutex<Option<(Instant, Readiness)>>;
+/// The last result and its time. Locked during a check, so that concurrent callers share one.
+pub(super) type LastReadiness = Mutex<Option<(Instant, Readiness)>>;
 
-/// How long an answer is good for.
+/// How long a result is valid.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// A store that takes longer than this does not answer.
+/// A store that takes longer than this counts as not responding.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Registry {
-    /// What the registry can do; no older than two seconds.
+    /// What the registry can do; at most two seconds old.
     pub async fn readiness(&self) -> Readiness {
         let mut last = self.core.readiness.lock().await;
         if let Some((at, readiness)) = &*last
@@ -59,13 +59,13 @@ impl Registry {
         readiness
     }
 
-    /// How the store does.
-    pub fn store_health(&self) -> storage::Health {
+    /// Checks the store.
+    pub fn store_health(&self) -> storage::StoreHealth {
         self.core.store.health()
     }
 }
 
-/// What keeps `asked` from being done in time.
+/// Why `asked` cannot be done in time.
 async fn within(asked: impl Future<Output = Result<()>>, otherwise: &'static str) -> Result<(), Reason> {
     let Ok(done) = tokio::time::timeout(PATIENCE, asked).await else {
         let summary = "the storage does not answer";
@@ -73,8 +73,8 @@ async fn within(asked: impl Future<Output = Result<()>>, otherwise: &'static str
     };
     done.map_err(|error| {
         let summary = match &error {
-            Error::Storage(storage::Error::Full { .. }) => "the storage is full",
-            Error::Storage(storage::Error::ReadOnly { .. }) => "the storage is read-only",
+            RegistryError::Storage(storage::StorageError::Full { .. }) => "the storage is full",
+            RegistryError::Storage(storage::StorageError::ReadOnly { .. }) => "the storage is read-only",
             _ => otherwise,
         };
         Reason { summary, detail: error.to_string() }

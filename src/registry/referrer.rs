@@ -1,31 +1,30 @@
-//! What refers to a manifest: the entries written when it was pushed, and those that clients
-//! without the referrers API keep under the fallback tag.
+//! Referrers of a manifest: the entries that were written when each was pushed.
 
-use super::{Registry, Result};
+use super::{Repository, Result};
 use crate::{
-    oci::{Digest, Manifest, Reference, RepositoryName},
-    storage::{self, Dir, Key, key},
+    files::world,
+    storage::{self, DirOf, FactKey, key},
 };
+use oci::{Digest, Manifest, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Descriptors in one reply, in bytes of JSON: many clients read the first page only, and refuse
-/// one that is larger.
+/// Maximum size of the descriptors in one reply, in bytes of JSON: many clients read only the first page, and refuse
+/// a larger one.
 const LONGEST_REPLY: usize = (4 << 20) - 4096;
 
 /// One page of referrers.
 #[derive(Clone, Debug)]
 pub struct Referrers {
-    /// Descriptors, as JSON.
     pub descriptors: Vec<Box<serde_json::value::RawValue>>,
-    /// The last entry of this page, if more follow it.
+    /// The last entry of this page, if more follow.
     pub next: Option<String>,
 }
 
-/// A descriptor as listed (distribution-spec, "Listing Referrers").
+/// A descriptor in a list (distribution-spec, "Listing Referrers").
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct ReferrerDescriptor {
     media_type: String,
     digest: Digest,
     size: u64,
@@ -36,8 +35,8 @@ struct Entry {
 }
 
 /// The entry of a manifest that refers to another.
-pub(super) fn entry(digest: &Digest, manifest: &Manifest, size: u64) -> Vec<u8> {
-    let entry = Entry {
+pub(crate) fn entry(digest: &Digest, manifest: &Manifest, size: u64) -> Vec<u8> {
+    let entry = ReferrerDescriptor {
         media_type: manifest.media_type.as_str().to_owned(),
         digest: digest.clone(),
         size,
@@ -47,106 +46,53 @@ pub(super) fn entry(digest: &Digest, manifest: &Manifest, size: u64) -> Vec<u8> 
     serde_json::to_vec(&entry).unwrap_or_default()
 }
 
-impl Registry {
-    /// What refers to `subject`, of one of `types` if any are named, after the entry `after`.
-    /// A subject nobody has pushed has none, which is not an error.
+impl Repository {
+    /// The referrers of `subject` after the entry `after`, filtered by `types` unless empty. A subject that was never
+    /// pushed has none, which is not an error.
+    ///
+    /// Every manifest of the repository with this `subject` has an entry. So the fallback tag of clients without this
+    /// API adds nothing and is not read, and nobody can slow a list of referrers through it.
     ///
     /// # Errors
     /// Only the store's.
-    pub async fn referrers(
-        &self,
-        repository: &RepositoryName,
-        subject: &Digest,
-        types: &[String],
-        after: Option<&str>,
-    ) -> Result<Referrers> {
-        let dir = Dir::Referrers(repository.clone(), subject.clone());
-        let mut fallback = self.fallback(repository, subject).await?;
-        let mut page = Referrers { descriptors: Vec::new(), next: None };
-        let (mut bytes, mut after) = (0, after.map(str::to_owned));
-        fallback.retain(|name, _| after.as_ref().is_none_or(|after| name > after));
-        loop {
-            let children = self.core.store.children(&dir, after.as_deref(), 256).await?;
-            let last = children.entries.last().map(|child| child.name.clone()).filter(|_| children.more);
-            // Entries under the fallback tag join in their place; one's own entry counts more.
-            let mut names: BTreeMap<String, Option<Entry>> = match &last {
-                Some(last) => {
-                    let mut rest = fallback.split_off(last);
-                    fallback.extend(rest.remove_entry(last));
-                    std::mem::replace(&mut fallback, rest)
+    pub async fn referrers(&self, subject: &Digest, types: &[String], after: Option<&str>) -> Result<Referrers> {
+        let level = DirOf::referrers(&self.name, subject);
+        let names = self.store().page(&level, after, self.settings().referrers_max).await?;
+        let (mut descriptors, mut bytes, mut last, mut more) = (Vec::new(), 0, None, names.more);
+        for referrer in names.entries {
+            world::yield_now().await;
+            let entry = self.entry(subject, &referrer).await?;
+            let is_wanted = |entry: &ReferrerDescriptor| {
+                types.is_empty() || entry.artifact_type.as_ref().is_some_and(|t| types.contains(t))
+            };
+            if let Some(entry) = entry.filter(is_wanted) {
+                let entry = serde_json::value::to_raw_value(&entry)
+                    .map_err(|e| storage::StorageError::damaged(level.dir().path(), e.to_string()))?;
+                if bytes + entry.get().len() > LONGEST_REPLY && !descriptors.is_empty() {
+                    more = true;
+                    break;
                 }
-                None => std::mem::take(&mut fallback),
+                bytes += entry.get().len() + 1;
+                descriptors.push(entry);
             }
-            .into_iter()
-            .map(|(name, entry)| (name, Some(entry)))
-            .collect();
-            names.extend(children.entries.into_iter().map(|child| (child.name, None)));
-            for (name, entry) in names {
-                let Some(entry) = self.entry(repository, subject, &name, entry).await? else { continue };
-                if !types.is_empty() && !entry.artifact_type.as_ref().is_some_and(|t| types.contains(t)) {
-                    continue;
-                }
-                let json = serde_json::value::to_raw_value(&entry)
-                    .map_err(|e| storage::Error::damaged(dir.path(), e.to_string()))?;
-                if bytes + json.get().len() > LONGEST_REPLY && !page.descriptors.is_empty() {
-                    page.next = after;
-                    return Ok(page);
-                }
-                bytes += json.get().len() + 1;
-                page.descriptors.push(json);
-                after = Some(name);
-            }
-            match last {
-                Some(last) => after = Some(last),
-                None => return Ok(page),
-            }
+            last = Some(referrer);
         }
+        Ok(Referrers { descriptors, next: last.filter(|_| more).map(|last| key::entry_of(&last)) })
     }
 
-    async fn entry(
-        &self,
-        repository: &RepositoryName,
-        subject: &Digest,
-        name: &str,
-        fallback: Option<Entry>,
-    ) -> Result<Option<Entry>> {
-        let Some(referrer) = key::referrer(name) else { return Ok(None) };
-        let revision = Key::Revision(repository.clone(), referrer.clone());
-        let key = Key::Referrer { repository: repository.clone(), subject: subject.clone(), referrer };
-        match self.core.store.get(&key).await? {
-            None => Ok(fallback),
-            // A deletion that ended with the machine may have left it.
-            Some(_) if self.core.store.get(&revision).await?.is_none() => Ok(None),
-            Some(fact) => match serde_json::from_slice(&fact.bytes) {
-                Ok(entry) => Ok(Some(entry)),
-                Err(e) => Err(storage::Error::damaged(key.path(), e.to_string()).into()),
-            },
+    async fn entry(&self, subject: &Digest, referrer: &Digest) -> Result<Option<ReferrerDescriptor>> {
+        let revision = FactKey::Revision(self.name.clone(), referrer.clone());
+        let key =
+            FactKey::Referrer { repository: self.name.clone(), subject: subject.clone(), referrer: referrer.clone() };
+        let Some(fact) = self.store().get(&key).await? else { return Ok(None) };
+        let len = fact.bytes.len();
+        // A deletion interrupted by a power failure may have left it.
+        if self.store().get(&revision).await?.is_none() {
+            return Ok(None);
         }
-    }
-
-    /// What the index under the fallback tag lists, as far as it is here and does refer to the
-    /// subject (distribution-spec, "Enabling the Referrers API").
-    async fn fallback(&self, repository: &RepositoryName, subject: &Digest) -> Result<BTreeMap<String, Entry>> {
-        #[derive(Deserialize)]
-        struct Index {
-            manifests: Vec<Entry>,
-        }
-        let mut found = BTreeMap::new();
-        let reference = Reference::Tag(subject.fallback_tag());
-        let index = match self.manifest(repository, &reference).await {
-            Ok(index) if index.media_type.is_index() => index,
-            Ok(_) | Err(super::Error::ManifestUnknown(_)) => return Ok(found),
-            Err(e) => return Err(e),
+        let parse = move || {
+            json::from_slice(&fact.bytes).map_err(|e| storage::StorageError::damaged(key.path(), e.to_string()))
         };
-        let bytes = self.manifest_bytes(&index.digest).await?;
-        // What another client wrote under that tag need not be what we expect there.
-        let Ok(index) = serde_json::from_slice::<Index>(&bytes) else { return Ok(found) };
-        for entry in index.manifests {
-            let revision = self.revision(repository, &entry.digest).await?;
-            if revision.is_some_and(|revision| revision.subject.as_ref() == Some(subject)) {
-                found.insert(format!("{}-{}", entry.digest.algorithm(), entry.digest.hex()), entry);
-            }
-        }
-        Ok(found)
+        Ok(Some(storage::work_on(len, parse).await?))
     }
 }

@@ -1,78 +1,108 @@
-//! What an operator may decide about the registry itself; plain values, no file in sight.
+//! The operator's settings of the registry; plain values, independent of any file.
 
-pub use super::retention::rule::{ImmutableTags, RetentionRule};
+mod quota;
+mod rule;
+mod upkeep;
 
-use super::{Collection, Scrub};
-use crate::oci::{RepositoryName, Tag};
+pub use quota::Quota;
+pub(crate) use rule::ImmutableHere;
+pub use rule::{ImmutableTags, RetentionRule};
+pub use upkeep::{Collection, ScrubSettings};
+
 use std::time::Duration;
 
-/// Which dangling references a manifest may carry when it is pushed.
+/// Which missing references a pushed manifest may have.
 ///
-/// `subject` and layers that only name foreign `urls` may always be absent
-/// (distribution-spec, "Pushing Manifests").
+/// `subject` and layers that only name foreign `urls` may always be missing (distribution-spec, "Pushing Manifests").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingReferences {
-    /// Everything referred to must be in the repository.
+    /// All references must be in the repository.
     Refuse,
-    /// Config and layers must be there; children of an index may be absent.
+    /// Config and layers must exist; children of an index may be missing.
     #[default]
     Children,
-    /// Anything may be absent.
+    /// Any reference may be missing.
     Accept,
 }
 
-/// Rules and bounds of the registry. Sizes are bytes.
+/// Which pushes may create a repository.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AutoCreate {
+    /// All.
+    #[default]
+    Anywhere,
+    /// Those into a namespace that exists.
+    InNamespaces,
+    /// None: repositories are created by the management API.
+    Never,
+}
+
+/// Which blobs are verified while they are sent completely.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerifyReads {
+    /// None.
+    #[default]
+    Off,
+    /// One in this many.
+    Sampled,
+    /// All.
+    Always,
+}
+
+/// Rules and limits of the registry. Sizes are in bytes.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// See [`MissingReferences`].
     pub missing_references: MissingReferences,
     /// Whether a manifest that an index lists cannot be deleted.
     pub protect_children: bool,
-    /// Largest manifest accepted.
+    /// Maximum size of a manifest.
     pub manifest_bytes: u64,
-    /// Deepest nesting of a manifest's JSON.
+    /// Maximum nesting depth of a manifest's JSON.
     pub manifest_depth: usize,
-    /// Most descriptors (layers or children) in one manifest.
+    /// Maximum number of descriptors (layers or children) in one manifest.
     pub manifest_descriptors: usize,
-    /// Most `tag` parameters of one manifest push.
+    /// Maximum number of `tag` parameters in one manifest push.
     pub tags_per_push: usize,
-    /// Largest blob accepted.
+    /// Maximum size of a blob.
     pub blob_bytes: u64,
-    /// Most upload sessions open at once, over all callers.
+    /// Maximum number of open upload sessions of all callers.
     pub open_uploads: usize,
-    /// Most upload sessions open at once for one caller.
+    /// Maximum number of open upload sessions of one caller.
     pub open_uploads_per_user: usize,
-    /// Most bytes held by one caller's open upload sessions.
+    /// Maximum number of bytes in one caller's open upload sessions.
     pub upload_bytes_per_user: u64,
-    /// How long a session outlives the last byte received.
+    /// How long a session lives after its last byte.
     pub upload_timeout: Duration,
-    /// How often expired sessions are looked for.
+    /// How often expired sessions are deleted.
     pub upload_cleanup_interval: Duration,
-    /// Free bytes below which nothing more is accepted; `None` is 1 % of the file system, at most 1 GiB.
+    /// Free bytes below which pushes are refused; `None` is 1 % of the file system, at most 1 GiB.
     pub reserve_bytes: Option<u64>,
-    /// Free inodes below which nothing more is accepted; `None` is 1 % of the file system, at most 10,000.
+    /// Free inodes below which pushes are refused; `None` is 1 % of the file system, at most 10,000.
     pub reserve_inodes: Option<u64>,
-    /// Most ranges answered in one response; a request for more is answered whole.
+    /// Maximum number of ranges in one response; a request for more gets the whole content.
     pub ranges_per_request: usize,
-    /// When garbage is collected, and how long it is left alone before.
+    /// Which reads are verified.
+    pub verify_reads: VerifyReads,
+    /// When garbage is collected, and how long it stays before.
     pub collection: Collection,
-    /// How all blobs are read in the background.
-    pub scrub: Scrub,
-    /// Page of the catalog when the request names no size.
+    /// How all blobs are scrubbed.
+    pub scrub: ScrubSettings,
+    /// Page size of the catalog if the request has none.
     pub page_default: usize,
-    /// Largest page of the catalog or of a tag list.
+    /// Maximum page size of the catalog and of tag lists.
     pub page_max: usize,
-    /// Which tags and untagged manifests go by themselves; the first rule for a repository decides.
+    /// Maximum number of entries read for one page of referrers.
+    pub referrers_max: usize,
+    /// Which tags and untagged manifests are deleted automatically; the first rule that matches a repository applies.
     pub retention: Vec<RetentionRule>,
-    /// Tags that never change.
     pub immutable: Vec<ImmutableTags>,
-}
-
-impl Settings {
-    /// Whether a tag never comes to point elsewhere.
-    pub fn is_immutable(&self, repository: &RepositoryName, tag: &Tag) -> bool {
-        self.immutable.iter().any(|tags| tags.hold(repository, tag))
-    }
+    /// How much repositories may hold together.
+    pub quotas: Vec<Quota>,
+    /// Which pushes may create a repository.
+    pub auto_create: AutoCreate,
+    /// Whether a user whose push creates a repository owns it.
+    pub owner_on_push: bool,
 }
 
 impl Default for Settings {
@@ -93,12 +123,17 @@ impl Default for Settings {
             reserve_bytes: None,
             reserve_inodes: None,
             ranges_per_request: 128,
+            verify_reads: VerifyReads::default(),
             collection: Collection::default(),
-            scrub: Scrub::default(),
+            scrub: ScrubSettings::default(),
             page_default: 100,
             page_max: 1000,
+            referrers_max: 1000,
             retention: Vec::new(),
             immutable: Vec::new(),
+            quotas: Vec::new(),
+            auto_create: AutoCreate::default(),
+            owner_on_push: false,
         }
     }
 }

@@ -1,45 +1,36 @@
-//! Tags: their lists, and what one points to.
+//! Tags: lists of them, and their targets.
 
-use super::{Error, Registry, Result};
-use crate::{
-    oci::{Digest, RepositoryName, Tag},
-    storage::{self, Dir, Expect, Item, Key, Page},
-};
+use super::{RegistryError, Repository, Result};
+use crate::storage::{self, DirOf, Expect, FactKey, Item, ListingPage};
+use oci::{Digest, Tag};
 use std::time::{Duration, SystemTime};
 
-/// The names in a list that no request bounded: as many as fit this many bytes of reply. More
-/// are had by the next page, so memory does not grow with the number of tags.
+/// The size in bytes of a reply to a list request without a limit. Further names are on the next page, so memory does
+/// not grow with the number of tags.
 const LONGEST_REPLY: usize = 4 << 20;
 
-/// No more than this are held at once, however short they are.
+/// The most names in memory at once, however short they are.
 const MOST_TAGS: usize = 100_000;
 
-impl Registry {
-    /// Tags after `last` in byte order: `n` of them or, if that is not said, all that fit one
-    /// reply.
+impl Repository {
+    /// Tags after `last` in byte order: at most `n`, or without a limit all that fit one reply.
     ///
     /// # Errors
-    /// [`Error::NameUnknown`].
-    pub async fn tags(
-        &self,
-        repository: &RepositoryName,
-        last: Option<&str>,
-        n: Option<usize>,
-    ) -> Result<Page<String>> {
-        let most = n.map_or(MOST_TAGS, |n| n.min(self.settings.page_max));
+    /// [`RegistryError::NameUnknown`].
+    pub async fn tags(&self, last: Option<&str>, n: Option<usize>) -> Result<ListingPage<Tag>> {
+        let most = n.map_or(MOST_TAGS, |n| n.min(self.settings().page_max));
         let page = match most {
-            0 => Page { entries: Vec::new(), more: false },
-            most => self.core.store.listing(&Dir::Tags(repository.clone()), last, most).await?,
+            0 => ListingPage { entries: Vec::new(), more: false },
+            most => self.store().page(&DirOf::tags(&self.name), last, most).await?,
         };
-        if page.entries.is_empty() && !self.is_repository(repository).await? {
-            return Err(Error::NameUnknown(repository.clone()));
+        if page.entries.is_empty() && !self.exists().await? {
+            return Err(RegistryError::NameUnknown(self.name.clone()));
         }
-        let mut tags: Vec<String> = page.entries.into_iter().map(|child| child.name).collect();
-        let mut more = page.more;
+        let ListingPage { entries: mut tags, mut more } = page;
         let mut bytes = 0;
         // Three bytes for quotes and comma.
         let fitting = tags.iter().take_while(|tag| {
-            bytes += tag.len() + 3;
+            bytes += tag.as_str().len() + 3;
             bytes <= LONGEST_REPLY
         });
         let fitting = fitting.count();
@@ -47,35 +38,47 @@ impl Registry {
             tags.truncate(fitting);
             more = true;
         }
-        Ok(Page { entries: tags, more })
+        Ok(ListingPage { entries: tags, more })
     }
 
-    /// A tag does not point to `digest` any more: the note that it may goes, and the time begins
-    /// after which an untagged manifest may go.
-    pub(super) async fn left_by(&self, repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<()> {
-        let note = Key::Tagged(repository.clone(), digest.clone(), tag.clone());
-        self.core.store.delete(&note, Expect::Any).await?;
-        self.core.store.renew(&Item::Revision(repository.clone(), digest.clone()), Duration::ZERO).await?;
+    /// A tag no longer points to `digest`: removes its hint, and starts the time after which an untagged manifest may
+    /// be deleted.
+    pub(super) async fn left_by(&self, tag: &Tag, digest: &Digest) -> Result<()> {
+        let note = FactKey::Tagged(self.name.clone(), digest.clone(), tag.clone());
+        self.store().delete(&note, Expect::Any).await?;
+        self.store().renew(&Item::Revision(self.name.clone(), digest.clone()), Duration::ZERO).await?;
         Ok(())
     }
 
+    /// Removes a tag unless it was pushed again since; returns whether it was removed.
+    pub(crate) async fn expire_tag(&self, tag: &Tag, digest: &Digest, pushed: SystemTime) -> Result<bool> {
+        let (repository, tag, digest) = (self.clone(), tag.clone(), digest.clone());
+        // Runs to completion: a tag and its hint are removed together.
+        let expire = async move {
+            let _pushes = repository.registry.core.locks.lock_tags(&repository.name, std::slice::from_ref(&tag)).await;
+            let immutable = repository.immutable().await?;
+            let found = repository.store().get(&FactKey::Tag(repository.name.clone(), tag.clone())).await?;
+            match found.filter(|fact| fact.written == pushed && !immutable.holds(&tag)) {
+                Some(found) => repository.untag(&tag, &digest, Expect::Unchanged(found)).await,
+                None => Ok(false),
+            }
+        };
+        self.registry.shielded(expire).await
+    }
+
     /// The digest a tag points to.
-    pub(super) async fn tagged(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>> {
-        Ok(self.tagged_since(repository, tag).await?.map(|(digest, _)| digest))
+    pub(crate) async fn tagged(&self, tag: &Tag) -> Result<Option<Digest>> {
+        Ok(self.tagged_since(tag).await?.map(|(digest, _)| digest))
     }
 
     /// The digest a tag points to, and when it was pushed.
-    pub(super) async fn tagged_since(
-        &self,
-        repository: &RepositoryName,
-        tag: &Tag,
-    ) -> Result<Option<(Digest, SystemTime)>> {
-        let key = Key::Tag(repository.clone(), tag.clone());
-        let Some(fact) = self.core.store.get(&key).await? else { return Ok(None) };
+    pub(crate) async fn tagged_since(&self, tag: &Tag) -> Result<Option<(Digest, SystemTime)>> {
+        let key = FactKey::Tag(self.name.clone(), tag.clone());
+        let Some(fact) = self.store().get(&key).await? else { return Ok(None) };
         let text = std::str::from_utf8(&fact.bytes).ok().and_then(|text| text.strip_suffix('\n'));
         match text.and_then(|text| text.parse().ok()) {
             Some(digest) => Ok(Some((digest, fact.written))),
-            None => Err(storage::Error::damaged(key.path(), "it does not hold a digest").into()),
+            None => Err(storage::StorageError::damaged(key.path(), "it does not hold a digest").into()),
         }
     }
 }

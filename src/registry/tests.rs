@@ -1,36 +1,46 @@
-//! The registry over storage that fails: whatever call goes wrong, nothing half done shows, and
-//! doing it again succeeds.
+//! The registry over failing storage: whatever call fails, nothing incomplete is visible, and a retry succeeds.
 
 mod clock;
-mod collect;
 mod faults;
+mod immutable;
+mod referrers;
 mod repeated;
-mod resume;
 mod sim;
 
-use super::{Chunk, Condition, Error, Registry, Result, Settings};
+use super::{Chunk, Condition, Everything, Registry, RegistryError, Result, Settings, Shows, Visible};
 use crate::{
-    files::{Files, Real},
-    oci::{Algorithm, Digest, Hasher, Reference, RepositoryName},
+    files::{AtomicFiles, Real},
     storage::{
-        self, Durability, Key, Mem, Put, Storage,
-        faulty::{Fault, Faulty, FaultySys, Plan},
+        self, Durability, FactKey, Mem, Put, Storage,
+        faulty::{Fault, FaultPlan, Faulty, FaultySys},
         fs::{Fs, Init},
     },
-    who::Subject,
 };
 use bytes::Bytes;
+use oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, UploadId};
 use std::sync::Arc;
 
-fn name() -> RepositoryName {
+/// None of it.
+struct Nothing;
+
+impl Visible for Nothing {
+    fn shows(&self, _: &RepositoryName) -> Shows {
+        Shows::No
+    }
+    fn reaches(&self, _: &RepositoryName) -> bool {
+        false
+    }
+}
+
+pub(crate) fn name() -> RepositoryName {
     "org/app".parse().unwrap()
 }
 
-fn sha256(bytes: &[u8]) -> Digest {
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
     Hasher::digest(Algorithm::Sha256, bytes)
 }
 
-fn once(bytes: &'static [u8]) -> impl super::Incoming {
+pub(crate) fn once(bytes: &'static [u8]) -> impl super::IncomingBytes {
     futures_util::stream::iter([Ok(Bytes::from_static(bytes))])
 }
 
@@ -38,11 +48,11 @@ fn registry(store: Arc<dyn Storage>) -> Registry {
     Registry::new(store, Arc::new(Settings::default()))
 }
 
-fn manifest(annotation: &str, subject: Option<&Digest>) -> Bytes {
+pub(crate) fn manifest(annotation: &str, subject: Option<&Digest>) -> Bytes {
     let descriptor = |media_type: &str, content: &[u8]| serde_json::json!({"mediaType": media_type, "digest": sha256(content), "size": content.len()});
     let mut manifest = serde_json::json!({
         "schemaVersion": 2,
-        "mediaType": crate::oci::media_type::OCI_MANIFEST,
+        "mediaType": oci::media_type::OCI_MANIFEST,
         "config": descriptor("application/vnd.oci.image.config.v1+json", b"{}"),
         "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", b"layer")],
         "annotations": {"is": annotation},
@@ -53,46 +63,64 @@ fn manifest(annotation: &str, subject: Option<&Digest>) -> Bytes {
     manifest.to_string().into()
 }
 
-/// A session that uses every kind of write: blobs in one go and in chunks, a mount, manifests by
-/// tag with a subject, a tag moved, a tag, a manifest and a blob deleted.
+/// A session that uses every kind of write: blobs in one request and in chunks, a mount, manifests by tag with a
+/// subject, a moved tag, and deletions of a tag, a manifest and a blob.
 async fn session(registry: &Registry) -> Result<()> {
-    let (name, nobody, tag) = (name(), Subject::Anonymous, Reference::Tag("v1".parse().unwrap()));
-    registry.push_blob(&name, &nobody, &sha256(b"{}"), Chunk::default(), once(b"{}")).await?;
-    let upload = registry.begin_upload(&name, &nobody, Algorithm::Sha256).await?;
-    registry.append_upload(&name, &nobody, &upload.id, Chunk::default(), once(b"lay")).await?;
-    registry.finish_upload(&name, &nobody, &upload.id, &sha256(b"layer"), Chunk::default(), once(b"er")).await?;
+    let (name, tag) = (name(), Reference::Tag("v1".parse().unwrap()));
+    let (repository, other) = (registry.repository(&name), registry.repository(&"org/other".parse().unwrap()));
+    repository.push_blob(&sha256(b"{}"), Chunk::default(), once(b"{}")).await?;
+    let upload = repository.begin_upload(Algorithm::Sha256).await?;
+    repository.append_upload(&upload.id, Chunk::default(), once(b"lay")).await?;
+    repository.finish_upload(&upload.id, &sha256(b"layer"), Chunk::default(), once(b"er")).await?;
     let first = manifest("first", None);
-    let put = |bytes: Bytes| registry.put_manifest(&name, &tag, &[], None, bytes, Condition::None);
+    let put = |bytes: Bytes| repository.put_manifest(&tag, &[], None, bytes, Condition::None);
     put(first.clone()).await?;
     let second = manifest("second", Some(&sha256(&first)));
     put(second.clone()).await?;
-    let other: RepositoryName = "org/other".parse().unwrap();
-    registry.mount(&other, &sha256(b"layer"), Some(&name), |_| true).await?;
-    registry.delete_blob(&other, &sha256(b"layer")).await?;
-    registry.delete_manifest(&name, &Reference::Digest(sha256(&first))).await?;
+    other.mount(&sha256(b"layer"), Some(&name), &Everything).await?;
+    other.delete_blob(&sha256(b"layer")).await?;
+    repository.delete_manifest(&Reference::Digest(sha256(&first))).await?;
     Ok(())
 }
 
-/// What must hold at every moment: whatever has a name can be read, whole.
-async fn is_sound(registry: &Registry) {
+/// Finishes a session as a caller who may read the resulting blob.
+async fn finish(
+    registry: &Registry,
+    repository: &RepositoryName,
+    id: &UploadId,
+    digest: &Digest,
+    chunk: Chunk,
+    bytes: impl super::IncomingBytes,
+) -> Result<()> {
+    match registry.repository(repository).finish_upload(id, digest, chunk, bytes).await {
+        Err(RegistryError::UploadUnknown(_)) if registry.repository(repository).was_finished(id, digest).await? => {
+            Ok(())
+        }
+        finished => finished,
+    }
+}
+
+/// What must hold at every moment: whatever has a name can be read completely.
+pub(crate) async fn is_sound(registry: &Registry) {
     let name = name();
-    let tags = match registry.tags(&name, None, None).await {
+    let tags = match registry.repository(&name).tags(None, None).await {
         Ok(page) => page.entries,
-        Err(Error::NameUnknown(_)) => Vec::new(),
+        Err(RegistryError::NameUnknown(_)) => Vec::new(),
         Err(error) => panic!("{error}"),
     };
     for tag in tags {
-        let stored = registry.manifest(&name, &tag.parse().unwrap()).await.expect("a tag points to a manifest");
+        let stored =
+            registry.repository(&name).manifest(&Reference::Tag(tag)).await.expect("a tag points to a manifest");
         let bytes = registry.manifest_bytes(&stored.digest).await.expect("a manifest has its bytes");
-        assert_eq!(stored.len, bytes.len() as u64);
+        assert_eq!(registry.manifest_len(&stored).await.unwrap(), bytes.len() as u64);
     }
     for (digest, content) in [(sha256(b"{}"), b"{}".as_ref()), (sha256(b"layer"), b"layer")] {
-        match registry.blob(&name, &digest).await {
+        match registry.repository(&name).blob(&digest).await {
             Ok(blob) => {
-                let bytes = blob.read(crate::oci::Span::whole(blob.len())).await.unwrap();
+                let bytes = blob.read(oci::Span::whole(blob.len())).await.unwrap();
                 assert_eq!(bytes, content, "a blob is whole");
             }
-            Err(Error::BlobUnknown(_)) => {}
+            Err(RegistryError::BlobUnknown(_)) => {}
             Err(other) => panic!("{other}"),
         }
     }
@@ -102,17 +130,17 @@ async fn is_sound(registry: &Registry) {
 async fn is_complete(registry: &Registry) {
     is_sound(registry).await;
     let (name, first) = (name(), manifest("first", None));
-    let tagged = registry.manifest(&name, &"v1".parse().unwrap()).await.unwrap();
+    let tagged = registry.repository(&name).manifest(&"v1".parse().unwrap()).await.unwrap();
     assert_eq!(tagged.digest, sha256(&manifest("second", Some(&sha256(&first)))));
-    let gone = registry.manifest(&name, &Reference::Digest(sha256(&first))).await;
-    assert!(matches!(gone, Err(Error::ManifestUnknown(_))));
-    let referrers = registry.referrers(&name, &sha256(&first), &[], None).await.unwrap();
+    let gone = registry.repository(&name).manifest(&Reference::Digest(sha256(&first))).await;
+    assert!(matches!(gone, Err(RegistryError::ManifestUnknown(_))));
+    let referrers = registry.repository(&name).referrers(&sha256(&first), &[], None).await.unwrap();
     assert_eq!(referrers.descriptors.len(), 1);
-    assert_eq!(registry.catalog(None, None, &super::Everything).await.unwrap().entries, ["org/app"]);
+    assert_eq!(registry.catalog(None, None, &super::Everything).await.unwrap().entries, [self::name()]);
 }
 
 /// A directory in memory where there is one: these tests sync thousands of times.
-fn directory() -> tempfile::TempDir {
+pub(crate) fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
@@ -142,7 +170,7 @@ async fn a_storage_call_that_fails_or_never_answers_leaves_nothing_half_done() {
                 }
                 let healthy = registry(store);
                 is_sound(&healthy).await;
-                // What was running to its end meanwhile is of no harm to doing it again.
+                // Work that was completing in the background does not disturb the retry.
                 session(&healthy).await.unwrap_or_else(|e| panic!("{fault:?} at call {at}: {e}"));
                 is_complete(&healthy).await;
                 at += 1;
@@ -160,11 +188,11 @@ async fn a_system_call_that_fails_leaves_nothing_half_done() {
         loop {
             let dir = directory();
             drop(Fs::open(dir.path(), Init::EmptyDirectory).unwrap());
-            let plan = Plan::new(at, kind);
+            let plan = FaultPlan::new(at, kind);
             let sys = FaultySys::new(Real::open_root(dir.path()).unwrap(), plan.clone());
-            let mut running = registry(Arc::new(Fs::new(Files::new(sys))));
+            let mut running = registry(Arc::new(Fs::new(AtomicFiles::new(sys))));
             let outcome = session(&running).await;
-            // A full disk is another matter: what is deleted finds another way.
+            // A full disk is different: deletions find another way.
             if kind == std::io::ErrorKind::Other && plan.failed().is_some_and(|call| call.starts_with("sync")) {
                 outcome.as_ref().expect_err("what is not durable is not answered");
             }
@@ -177,7 +205,7 @@ async fn a_system_call_that_fails_leaves_nothing_half_done() {
             if running.store_health().trouble.is_some() {
                 refused += 1;
                 let refused = session(&running).await.unwrap_err();
-                assert!(matches!(refused, Error::Storage(storage::Error::ReadOnly { .. })), "{refused}");
+                assert!(matches!(refused, RegistryError::Storage(storage::StorageError::ReadOnly { .. })), "{refused}");
                 is_sound(&running).await;
                 running = registry(Arc::new(Fs::open(dir.path(), Init::Never).unwrap().0));
             }
@@ -192,19 +220,22 @@ async fn a_system_call_that_fails_leaves_nothing_half_done() {
 }
 
 #[tokio::test]
-async fn a_damaged_fact_is_an_error_and_not_an_absence() {
+async fn a_damaged_fact_is_an_error_and_not_missing() {
     let store: Arc<dyn Storage> = Arc::new(Mem::default());
     let registry = registry(store.clone());
     let (name, digest) = (name(), sha256(b"x"));
     let puts = vec![
-        Put::any(Key::Tag(name.clone(), "cut".parse().unwrap()), "sha256:12"),
-        Put::any(Key::Tag(name.clone(), "open".parse().unwrap()), digest.to_string()),
-        Put::any(Key::Revision(name.clone(), digest.clone()), "{\"mediaType\":"),
+        Put::any(FactKey::Tag(name.clone(), "cut".parse().unwrap()), "sha256:12"),
+        Put::any(FactKey::Tag(name.clone(), "open".parse().unwrap()), digest.to_string()),
+        Put::any(FactKey::Revision(name.clone(), digest.clone()), "{\"mediaType\":"),
     ];
     store.put(puts, Durability::Process).await.unwrap();
     for reference in ["cut", "open", digest.as_str()] {
-        let error = registry.manifest(&name, &reference.parse().unwrap()).await.unwrap_err();
-        assert!(matches!(error, Error::Storage(crate::storage::Error::Damaged { .. })), "{reference}: {error}");
+        let error = registry.repository(&name).manifest(&reference.parse().unwrap()).await.unwrap_err();
+        assert!(
+            matches!(error, RegistryError::Storage(crate::storage::StorageError::Damaged { .. })),
+            "{reference}: {error}"
+        );
     }
 }
 
@@ -219,35 +250,38 @@ async fn deleting_a_manifest_costs_no_more_where_there_are_many_tags() {
         let elsewhere = manifest("elsewhere", None);
         for i in 0..others {
             let tag = Reference::Tag(format!("tag{i}").parse().unwrap());
-            registry.put_manifest(&name(), &tag, &[], None, elsewhere.clone(), Condition::None).await.unwrap();
+            registry
+                .repository(&name())
+                .put_manifest(&tag, &[], None, elsewhere.clone(), Condition::None)
+                .await
+                .unwrap();
         }
         let before = counted.calls();
-        registry.delete_manifest(&name(), &Reference::Digest(sha256(&bytes))).await.unwrap();
+        registry.repository(&name()).delete_manifest(&Reference::Digest(sha256(&bytes))).await.unwrap();
         costs.push(counted.calls() - before);
     }
     assert_eq!(costs[0], costs[1], "calls do not grow with the tags of other manifests");
 }
 
 #[tokio::test]
-async fn a_mount_without_a_source_looks_at_no_more_than_a_few_places() {
+async fn a_mount_without_a_source_searches_only_a_few_repositories() {
     let counted = Faulty::new(Arc::new(Mem::default()), usize::MAX, Fault::Before);
     let registry = registry(counted.clone());
-    let nobody = Subject::Anonymous;
     for i in 0..200 {
         let name: RepositoryName = format!("repository{i}").parse().unwrap();
-        registry.push_blob(&name, &nobody, &sha256(b"layer"), Chunk::default(), once(b"layer")).await.unwrap();
+        registry.repository(&name).push_blob(&sha256(b"layer"), Chunk::default(), once(b"layer")).await.unwrap();
     }
     let before = counted.calls();
-    assert!(!registry.mount(&name(), &sha256(b"nowhere"), None, |_| true).await.unwrap());
+    assert!(!registry.repository(&name()).mount(&sha256(b"nowhere"), None, &Everything).await.unwrap());
     assert_eq!(counted.calls(), before, "a miss asks nothing of the store");
-    assert!(!registry.mount(&name(), &sha256(b"layer"), None, |_| false).await.unwrap());
+    assert!(!registry.repository(&name()).mount(&sha256(b"layer"), None, &Nothing).await.unwrap());
     assert_eq!(counted.calls(), before, "nor where nothing may be pulled");
-    assert!(registry.mount(&name(), &sha256(b"layer"), None, |_| true).await.unwrap());
+    assert!(registry.repository(&name()).mount(&sha256(b"layer"), None, &Everything).await.unwrap());
     assert!(counted.calls() - before <= 8);
 }
 
 #[tokio::test]
-async fn what_is_absent_is_noted_once_however_often_it_is_referred_to() {
+async fn a_missing_reference_is_recorded_once() {
     let store: Arc<dyn Storage> = Arc::new(Mem::default());
     let registry = registry(store.clone());
     let child = |digest: &Digest| serde_json::json!({"mediaType": "a/b", "digest": digest, "size": 1});
@@ -255,8 +289,8 @@ async fn what_is_absent_is_noted_once_however_often_it_is_referred_to() {
     let index = serde_json::json!({"schemaVersion": 2, "manifests": [child(&one), child(&two), child(&one)]});
     let index = Bytes::from(index.to_string());
     let tag = "v1".parse().unwrap();
-    let pushed = registry.put_manifest(&name(), &tag, &[], None, index, Condition::None).await.unwrap();
-    let fact = store.get(&Key::Revision(name(), pushed.digest)).await.unwrap().unwrap();
+    let pushed = registry.repository(&name()).put_manifest(&tag, &[], None, index, Condition::None).await.unwrap();
+    let fact = store.get(&FactKey::Revision(name(), pushed.digest)).await.unwrap().unwrap();
     let noted: serde_json::Value = serde_json::from_slice(&fact.bytes).unwrap();
     assert_eq!(noted["absent"], serde_json::json!([one, two]));
 }

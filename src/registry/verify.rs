@@ -1,39 +1,37 @@
-//! The only maker of [`Verified`]: a digest is vouched for after its bytes were hashed.
+//! The only place that creates [`Verified`]: a digest counts as verified only after its bytes were hashed.
 
-use super::{Error, Result};
-use crate::{
-    oci::{Algorithm, Digest, Hasher, Span},
-    storage::{self, Blob, Verified},
-};
+use super::{RegistryError, Result};
+use crate::storage::{self, Blob, Verified};
 use bytes::Bytes;
+use oci::{Algorithm, Digest, Hasher, Span};
 
-/// Read at once while hashing what is on disk.
+/// Bytes read at once while hashing a file.
 const STEP: u64 = 1 << 20;
 
-/// Holds bytes in memory against the digest they are said to have.
+/// Compares bytes in memory with their expected digest.
 pub(super) fn bytes(expected: &Digest, content: &Bytes) -> Result<Verified> {
-    held_against(expected, Hasher::digest(expected.algorithm(), content), content.len() as u64)
+    compare(expected, Hasher::digest(expected.algorithm(), content), content.len() as u64)
 }
 
-/// Names bytes in memory by their own digest.
-pub(super) fn by_itself(content: &Bytes) -> Verified {
+/// Computes the digest of bytes in memory.
+pub(super) fn hash_bytes(content: &Bytes) -> Verified {
     Verified::vouch(Hasher::digest(Algorithm::Sha256, content), content.len() as u64)
 }
 
-/// What is known of an upload whose bytes were hashed as they were appended: `None` if they were hashed by another
-/// algorithm, or are others: what is sealed then has the last word.
+/// The digest of an upload whose bytes were hashed as they were appended. `None` if they were hashed by another
+/// algorithm, or if the file has other bytes: then the sealed file has to be hashed.
 pub(super) fn appended(expected: &Digest, hasher: &Hasher, len: u64) -> Option<Verified> {
-    held_against(expected, hasher.clone().finish(), len).ok()
+    compare(expected, hasher.clone().finish(), len).ok()
 }
 
-/// Holds a sealed upload against the digest it is said to have. `hashed` has seen the first
-/// `at` of its bytes, by the digest's algorithm; the rest is read.
+/// Compares a sealed upload with its expected digest. `hashed` has seen the first `at` bytes, with the digest's
+/// algorithm; the rest is read.
 pub(super) async fn sealed(expected: &Digest, blob: &Blob, hashed: Hasher, at: u64) -> Result<Verified> {
     let hasher = catch_up(blob, hashed, at).await?;
-    held_against(expected, hasher.finish(), blob.len())
+    compare(expected, hasher.finish(), blob.len())
 }
 
-/// Lets a hasher that has seen the first `at` bytes see the others.
+/// Feeds the bytes from `at` on to a hasher that has seen those before.
 pub(super) async fn catch_up(blob: &Blob, mut hasher: Hasher, mut at: u64) -> Result<Hasher> {
     while at < blob.len() {
         let len = STEP.min(blob.len() - at);
@@ -48,9 +46,9 @@ pub(super) async fn catch_up(blob: &Blob, mut hasher: Hasher, mut at: u64) -> Re
     Ok(hasher)
 }
 
-fn held_against(expected: &Digest, actual: Digest, len: u64) -> Result<Verified> {
+fn compare(expected: &Digest, actual: Digest, len: u64) -> Result<Verified> {
     if actual != *expected {
-        return Err(Error::DigestMismatch { expected: expected.clone(), actual });
+        return Err(RegistryError::DigestMismatch { expected: expected.clone(), actual });
     }
     Ok(Verified::vouch(actual, len))
 }

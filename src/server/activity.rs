@@ -1,6 +1,7 @@
-//! What a connection is at: how many requests it has in flight, and since when none.
+//! What a connection is doing: how many requests are in flight, and since when there are none.
 
 use super::head::HeadScan;
+use crate::wire::awake::Moment;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,24 +12,24 @@ use tokio::time::Instant;
 pub(super) struct Activity(Mutex<Now>);
 
 struct Now {
-    /// Requests whose responses are not all handed over.
+    /// Requests whose responses are not completely handed over.
     in_flight: usize,
-    /// When the last of them was, or the connection began.
-    idle_since: Instant,
-    /// A request has come.
+    /// When the last request ended, or the connection began.
+    idle_since: Moment,
+    /// At least one request has arrived.
     served: bool,
-    /// When the first byte of the head being read came.
-    head_since: Option<Instant>,
-    /// What was seen of that head.
+    /// When the first byte of the head being read arrived.
+    head_since: Option<Moment>,
+    /// What the scan of that head has found.
     scan: HeadScan,
 }
 
 impl Activity {
-    /// From now on, for a connection that owes its first request.
+    /// Starts now, for a connection that has sent no request yet.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(Now {
             in_flight: 0,
-            idle_since: Instant::now(),
+            idle_since: Moment::now(),
             served: false,
             head_since: None,
             scan: HeadScan::default(),
@@ -39,24 +40,37 @@ impl Activity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of bytes as they arrive; whether a head begins with them. What comes while a
-    /// request is in flight is its body (or the next request, early: that one is not timed).
-    pub(super) fn arrived(&self, bytes: &[u8]) -> bool {
+    /// Records bytes as they arrive. Bytes that arrive during a request are its body, or an early next request, which
+    /// is not timed.
+    pub(super) fn arrived(&self, bytes: &[u8]) -> Arrived {
         let mut now = self.now();
         if now.in_flight > 0 || bytes.is_empty() {
-            return false;
+            return Arrived::Body;
         }
-        now.scan.see(bytes);
-        let begins = now.head_since.is_none();
-        now.head_since.get_or_insert_with(Instant::now);
-        begins
+        now.scan.scan(bytes);
+        if now.head_since.is_some() {
+            return Arrived::MoreOfHead;
+        }
+        now.head_since = Some(Moment::now());
+        Arrived::FirstOfHead
     }
 
-    pub(super) fn head_since(&self) -> Option<Instant> {
+    pub(super) fn head_since(&self) -> Option<Moment> {
         self.now().head_since
     }
 
-    /// A request begins: its head is read. What its head showed.
+    /// From now on the client can send its first request.
+    pub(super) fn is_open(&self) {
+        self.now().idle_since = Moment::now();
+    }
+
+    /// Since when the connection has been idle; `None` during a request.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let now = self.now();
+        (now.in_flight == 0).then(|| now.head_since.unwrap_or(now.idle_since).at())
+    }
+
+    /// A request begins, as its head has been read. Also returns what the scan of the head found.
     pub(super) fn begin(self: &Arc<Self>) -> (Flight, HeadScan) {
         let mut now = self.now();
         now.in_flight += 1;
@@ -66,35 +80,61 @@ impl Activity {
         (Flight(self.clone()), scan)
     }
 
-    /// Until nothing was going on for so long: before the first request, and after one.
+    /// Waits until the connection has been idle for too long: for `before` if no request has arrived yet, else for
+    /// `after`.
     pub(super) async fn idle_for(&self, before: Duration, after: Duration) {
         loop {
             let until = {
                 let now = self.now();
                 let allowed = if now.served { after } else { before };
                 let is_quiet = now.in_flight == 0 && now.head_since.is_none();
-                if is_quiet && now.idle_since.elapsed() >= allowed {
+                if is_quiet && now.idle_since.is_past(allowed) {
                     return;
                 }
-                if is_quiet { now.idle_since + allowed } else { Instant::now() + after.max(TICK) }
+                if is_quiet { now.idle_since.after(allowed) } else { Instant::now() + after.max(TICK) }
             };
-            // The first request may come and go meanwhile.
+            // The first request may begin and end in the meantime.
             tokio::time::sleep_until(until.min(Instant::now() + after.max(TICK))).await;
+        }
+    }
+
+    /// Waits until every response has been sent and read, or until `allowed` has passed. A head that is still arriving
+    /// is not waited for.
+    pub(super) async fn has_answered(&self, allowed: Duration) {
+        while !self.now().owes_nothing(allowed) {
+            tokio::time::sleep(LOOK).await;
         }
     }
 }
 
-/// The least time between two looks, whatever the limits say.
+impl Now {
+    fn owes_nothing(&self, allowed: Duration) -> bool {
+        self.in_flight == 0 && (!self.served || self.head_since.is_some() || self.idle_since.is_past(allowed))
+    }
+}
+
+/// Time between two checks while a connection ends.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What arrived bytes belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrived {
+    FirstOfHead,
+    MoreOfHead,
+    Body,
+}
+
+/// The least time between two checks, whatever the limits are.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A request in flight, from its head to its response's last byte.
+/// A request in flight, from its head to the last byte of its response.
 pub(super) struct Flight(Arc<Activity>);
 
 impl Drop for Flight {
     fn drop(&mut self) {
         let mut now = self.0.now();
         now.in_flight -= 1;
-        now.idle_since = Instant::now();
+        now.idle_since = Moment::now();
     }
 }
 
@@ -106,7 +146,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_idle_when_it_neither_serves_nor_hears() {
+    async fn a_connection_is_idle_when_it_neither_serves_nor_receives() {
         let activity = Activity::new();
         let is_idle = async || timeout(SECOND / 2, activity.idle_for(SECOND, SECOND * 10)).await.is_ok();
         assert!(!is_idle().await);
@@ -117,7 +157,7 @@ mod tests {
         drop(flight);
         advance(SECOND * 9).await;
         assert!(!is_idle().await, "not long enough");
-        assert!(activity.arrived(b"GET") && !activity.arrived(b" /"));
+        assert_eq!((activity.arrived(b"GET"), activity.arrived(b" /")), (Arrived::FirstOfHead, Arrived::MoreOfHead));
         advance(SECOND * 20).await;
         assert!(!is_idle().await, "a head is being read");
     }

@@ -1,10 +1,10 @@
-//! Bodies as the door sees them: whether a request's was read, and while a response's is sent.
+//! Bodies as the server sees them: whether a request's body was read, and when a response's was sent.
 
-use super::{activity::Flight, pace::Pace};
-use crate::service::{BoxError, RequestBody};
+use super::{activity::Flight, pace::StreamPace};
+use crate::wire::{BoxError, RequestBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::{
     pin::Pin,
@@ -17,9 +17,9 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// A request's body that reports what became of it.
-pub(super) struct Upload {
-    /// Gone once nobody reads it any more.
+/// The body of a request, which reports what became of it.
+pub(super) struct UploadBody {
+    /// `None` once nobody reads it any more.
     body: Option<Incoming>,
     begun: bool,
     fate: Arc<Fate>,
@@ -29,37 +29,37 @@ pub(super) struct Upload {
 #[derive(Default)]
 pub(super) struct Fate {
     ended: AtomicBool,
-    /// The body, if it was given up before its first byte was read.
+    /// The body, if it was dropped before its first byte was read.
     untouched: Mutex<Option<Incoming>>,
 }
 
-/// How much of a refused body is taken before the answer, and for how long.
+/// How much of a refused body is read before the answer, and for how long.
 const HEARD: usize = 16 << 20;
 const HEARING: Duration = Duration::from_secs(1);
 
-/// In this time a client that is no longer listened to fills what the kernel holds for it, and waits.
+/// In this time, a client whose body is not read any more fills the kernel's buffers, and waits.
 const SETTLE: Duration = Duration::from_millis(250);
 
-impl Upload {
-    /// The body, and what will say what became of it; nothing, where there is none to begin with.
+impl UploadBody {
+    /// The body, and a handle to learn its fate; no handle if the request has no body.
     pub(super) fn watched(body: Incoming) -> (RequestBody, Option<Arc<Fate>>) {
         if body.is_end_stream() {
-            return (Empty::new().map_err(|never| match never {}).boxed_unsync(), None);
+            return (RequestBody::default(), None);
         }
         let fate = Arc::<Fate>::default();
-        (Self { body: Some(body), begun: false, fate: fate.clone() }.boxed_unsync(), Some(fate))
+        (RequestBody::new(Self { body: Some(body), begun: false, fate: fate.clone() }), Some(fate))
     }
 }
 
 impl Fate {
-    /// Whether nothing of the body is left.
+    /// Whether all of the body was read.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Takes a body that nobody read, within bounds, before it is refused. containerd 1.6 never returns from a push that is
-    /// answered before it has begun to send, and loses the answer where it comes between two of its writes.
-    pub(super) async fn hear(&self) {
+    /// Reads a body that nobody read, within bounds, before its request is refused. containerd 1.6 never returns from a
+    /// push that is answered before it starts to send, and loses an answer that arrives between two of its writes.
+    pub(super) async fn drain_unread(&self) {
         let untouched = self.untouched.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut body) = untouched else { return };
         let mut left = HEARD;
@@ -70,7 +70,7 @@ impl Fate {
                 left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
             }
         };
-        // Whatever came, and if nothing did, the answer is the same.
+        // The answer does not depend on what was read.
         let _ = timeout(HEARING, hearing).await;
         match body.is_end_stream() {
             true => self.ended.store(true, Ordering::Release),
@@ -79,7 +79,7 @@ impl Fate {
     }
 }
 
-impl Drop for Upload {
+impl Drop for UploadBody {
     fn drop(&mut self) {
         if !self.begun {
             *self.fate.untouched.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
@@ -87,7 +87,7 @@ impl Drop for Upload {
     }
 }
 
-impl Body for Upload {
+impl Body for UploadBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -110,18 +110,18 @@ impl Body for Upload {
     }
 }
 
-/// A response's body that keeps its request in flight.
+/// The body of a response, which keeps its request in flight.
 pub(super) struct Download<B> {
     body: B,
-    pace: Option<Arc<Pace>>,
+    pace: Option<Arc<StreamPace>>,
     _flight: Flight,
 }
 
 impl<B> Download<B> {
     pub(super) fn new(body: B, flight: Flight) -> Self {
-        let pace = Pace::of_this_task();
+        let pace = StreamPace::of_this_task();
         if let Some(pace) = &pace {
-            pace.given();
+            pace.client_must_read();
         }
         Self { body, pace, _flight: flight }
     }
@@ -134,8 +134,8 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Download<B> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &self.pace {
-            Some(pace) if polled.is_ready() => pace.given(),
-            Some(pace) => pace.owed(),
+            Some(pace) if polled.is_ready() => pace.client_must_read(),
+            Some(pace) => pace.client_waits(),
             None => {}
         }
         polled

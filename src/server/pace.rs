@@ -1,50 +1,50 @@
-//! Ending an HTTP/2 stream whose client takes nothing of its answer.
+//! Ending an HTTP/2 stream whose client does not read its response.
 //!
-//! On HTTP/1.1 such a client fills the socket, which has a clock. On HTTP/2 it just grants no
-//! window: the socket stays free, the body is not asked for more, and nobody would notice. Here
-//! each stream's task runs beside a clock which the stream's body sets back.
+//! On HTTP/1.1 such a client fills the socket, which has a timeout. On HTTP/2 the client just grants no window: the
+//! socket stays free, the body is not polled, and nobody would notice. So each stream's task runs together with a
+//! timer, which the stream's body resets.
 
+use crate::wire::awake::{self, Moment};
 use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::time::Instant;
 
 tokio::task_local! {
-    /// Of the stream whose task this is.
-    static PACE: Arc<Pace>;
+    /// The pace of the stream that this task serves.
+    static PACE: Arc<StreamPace>;
 }
 
-/// Since when a client has had a part of its answer to take; `None` while it waits for us.
+/// Since when the client has had a part of its response to read; `None` while it waits for us.
 #[derive(Default)]
-pub(super) struct Pace(Mutex<Option<Instant>>);
+pub(super) struct StreamPace(Mutex<Option<Moment>>);
 
-impl Pace {
-    /// That of the stream whose task this is; none on HTTP/1.1.
+impl StreamPace {
+    /// The pace of the stream that this task serves; `None` on HTTP/1.1.
     pub(super) fn of_this_task() -> Option<Arc<Self>> {
         PACE.try_with(Arc::clone).ok()
     }
 
-    /// It is the client's turn.
-    pub(super) fn given(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// The client has something to read now.
+    pub(super) fn client_must_read(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Moment::now());
     }
 
-    /// It is ours.
-    pub(super) fn owed(&self) {
+    /// The client waits for us now.
+    pub(super) fn client_waits(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Until it has been the client's turn for so long.
+    /// Resolves when the client has not read for `allowed`.
     async fn stalled(&self, allowed: Duration) {
         loop {
             let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let until = since.unwrap_or_else(Instant::now) + allowed;
-            if until <= Instant::now() {
-                return;
+            match since {
+                Some(since) if since.is_past(allowed) => return,
+                Some(since) => tokio::time::sleep_until(since.after(allowed)).await,
+                None => awake::sleep(allowed).await,
             }
-            tokio::time::sleep_until(until).await;
         }
     }
 }
@@ -60,11 +60,11 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let (pace, stall) = (Arc::<Pace>::default(), self.stall);
+        let (pace, stall) = (Arc::<StreamPace>::default(), self.stall);
         tokio::spawn(PACE.scope(pace.clone(), async move {
             tokio::select! {
                 () = stream => {}
-                // Dropping the stream resets it and no other.
+                // Dropping the stream resets it, and no other.
                 () = pace.stalled(stall) => tracing::debug!("client stopped reading its response; closing the connection"),
             }
         }));

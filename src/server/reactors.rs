@@ -13,16 +13,16 @@ use tokio::{
     sync::oneshot,
 };
 
-/// Threads with a reactor each. A connection stays on the one it is given to, so that a request wakes no other
-/// thread and moves to no other core: with 64 clients reading manifests that cost a tenth of the CPU.
+/// Threads with a reactor each. A connection stays on one thread, so that a request wakes no other thread and moves to
+/// no other core: with 64 clients reading manifests that cost a tenth of the CPU.
 #[derive(Clone)]
 pub struct Reactors(Arc<[Reactor]>);
 
 struct Reactor {
     handle: Handle,
-    /// Connections on it.
+    /// Open connections on this reactor.
     open: Arc<AtomicUsize>,
-    /// The thread, and what ends it when it is dropped.
+    /// The thread, and the channel that stops it when dropped.
     thread: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -33,8 +33,8 @@ pub(super) struct Seat {
 }
 
 impl Reactors {
-    /// Starts `count` threads, at least one, each with at most `blocking_threads` more for what may block. `before_waiting` runs on a
-    /// reactor's thread whenever it has nothing left to do.
+    /// Starts `count` threads, at least one, each with at most `blocking_threads` more for blocking work.
+    /// `before_waiting` runs on a reactor's thread whenever it has nothing left to do.
     ///
     /// # Errors
     /// The system gives no more threads or descriptors.
@@ -45,16 +45,16 @@ impl Reactors {
             .map(Self)
     }
 
-    /// The runtime this is called in, for those who have one already.
+    /// Uses the current runtime, for callers that have one already.
     ///
     /// # Panics
     /// Outside of a runtime.
-    pub fn here() -> Self {
+    pub fn current_runtime() -> Self {
         Self(Arc::new([Reactor { handle: Handle::current(), open: Arc::default(), thread: None }]))
     }
 
     /// A place on the reactor with the fewest connections.
-    pub(super) fn seat(&self) -> Seat {
+    pub(super) fn assign(&self) -> Seat {
         let open = |reactor: &Reactor| reactor.open.load(Ordering::Relaxed);
         let idlest = self.0[1..].iter().fold(&self.0[0], |a, b| if open(b) < open(a) { b } else { a });
         idlest.open.fetch_add(1, Ordering::Relaxed);
@@ -69,19 +69,19 @@ impl Reactor {
         let runtime = builder.build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        // Told to stop or abandoned: both end it.
+        // The sender may have sent or been dropped: both stop the reactor.
         let serve = move || drop(runtime.block_on(stopped));
         let thread = std::thread::Builder::new().name(format!("reactor-{number}")).spawn(serve)?;
         Ok(Self { handle, open: Arc::default(), thread: Some((stop, thread)) })
     }
 }
 
-/// Waits for what the reactor's threads still do for requests that nobody waits for.
+/// Waits for the blocking work of requests that nobody waits for any more.
 impl Drop for Reactor {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.thread.take() {
             drop(stop);
-            // A panic of it has been told already.
+            // A panic has been logged already.
             let _ = thread.join();
         }
     }
@@ -99,17 +99,17 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     #[test]
-    fn connections_go_where_fewest_are_and_what_was_begun_is_finished() {
+    fn connections_go_to_the_least_busy_thread_and_finish_there() {
         static WAITED: AtomicBool = AtomicBool::new(false);
         let reactors = Reactors::start(3, 1, || WAITED.store(true, Ordering::Relaxed)).unwrap();
-        let mut seats: Vec<_> = (0..6).map(|_| reactors.seat()).collect();
+        let mut seats: Vec<_> = (0..6).map(|_| reactors.assign()).collect();
         let open = |reactors: &Reactors| -> Vec<_> {
             reactors.0.iter().map(|reactor| reactor.open.load(Ordering::Relaxed)).collect()
         };
         assert_eq!(open(&reactors), [2, 2, 2]);
         drop(seats.remove(1));
         assert_eq!(open(&reactors), [2, 1, 2]);
-        let seat = reactors.seat();
+        let seat = reactors.assign();
         assert_eq!(open(&reactors), [2, 2, 2]);
 
         let thread = seat.handle.spawn(async { std::thread::current().name().map(str::to_owned) });

@@ -1,5 +1,6 @@
-//! Being told to stop: once, and once more.
+//! The shutdown signal, which can be repeated to stop at once.
 
+use crate::wire::awake;
 use std::{
     future::Future,
     sync::{
@@ -11,78 +12,83 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+enum ShutdownPhase {
     Serving,
-    /// Still accepting for a while, so that load balancers notice.
+    /// Accepts connections for a while yet, so that load balancers notice.
     Stopping,
-    /// As before, by somebody at a terminal: nobody balances load.
+    /// Stops accepting at once, after a signal from a terminal: there is no load balancer.
     StoppingAtOnce,
     Abort,
 }
 
-/// Tells the servers to stop.
+/// Starts the shutdown of the servers.
 #[derive(Clone)]
-pub struct Trigger(watch::Sender<Phase>, Arc<AtomicBool>);
+pub struct Trigger(watch::Sender<ShutdownPhase>, Arc<AtomicBool>);
 
-/// Hears of it; one clone for each server.
+/// Receives the signal; one clone for each server.
 #[derive(Clone)]
-pub struct Shutdown(watch::Receiver<Phase>, Arc<AtomicBool>);
+pub struct Shutdown(watch::Receiver<ShutdownPhase>, Arc<AtomicBool>);
 
 impl Trigger {
-    /// A trigger nobody has pulled.
+    /// A trigger that was not used yet.
     pub fn new() -> (Self, Shutdown) {
-        let (sender, receiver) = watch::channel(Phase::Serving);
+        let (sender, receiver) = watch::channel(ShutdownPhase::Serving);
         let draining = Arc::new(AtomicBool::new(false));
         (Self(sender, draining.clone()), Shutdown(receiver, draining))
     }
 
-    /// Stop; told again: at once. Without `lag` nothing more is accepted from now on.
+    /// Starts the shutdown; a second call ends everything at once. Without `lag` no more connections are accepted.
     pub fn stop(&self, lag: bool) {
         self.1.store(true, Ordering::Release);
         self.0.send_modify(|phase| {
             *phase = match (*phase, lag) {
-                (Phase::Serving, true) => Phase::Stopping,
-                (Phase::Serving, false) => Phase::StoppingAtOnce,
-                _ => Phase::Abort,
+                (ShutdownPhase::Serving, true) => ShutdownPhase::Stopping,
+                (ShutdownPhase::Serving, false) => ShutdownPhase::StoppingAtOnce,
+                _ => ShutdownPhase::Abort,
             }
         });
     }
 }
 
 impl Shutdown {
-    /// Set from the first word on: not ready any more.
+    /// Set from the first call of [`Trigger::stop`] on: the daemon is not ready any more.
     pub fn draining(&self) -> Arc<AtomicBool> {
         self.1.clone()
     }
 
-    /// Until no more connections are to be accepted.
+    /// Waits until the shutdown begins.
+    pub async fn begun(&self) {
+        self.until(ShutdownPhase::Stopping).await;
+    }
+
+    /// Resolves when no more connections are to be accepted.
     pub(super) async fn accepting_ends(&self, lag: Duration) {
-        let reached = self.until(Phase::Stopping).await;
-        if reached == Phase::Stopping {
+        let reached = self.until(ShutdownPhase::Stopping).await;
+        if reached == ShutdownPhase::Stopping {
             tokio::select! {
-                () = tokio::time::sleep(lag) => {}
-                _ = self.until(Phase::StoppingAtOnce) => {}
+                () = awake::sleep(lag) => {}
+                _ = self.until(ShutdownPhase::StoppingAtOnce) => {}
             }
         }
     }
 
-    /// Until everything is to end.
+    /// Resolves when everything has to end at once.
     pub(super) async fn aborted(&self) {
-        self.until(Phase::Abort).await;
+        self.until(ShutdownPhase::Abort).await;
     }
 
-    async fn until(&self, phase: Phase) -> Phase {
+    async fn until(&self, phase: ShutdownPhase) -> ShutdownPhase {
         let mut receiver = self.0.clone();
         let reached = receiver.wait_for(|now| *now >= phase).await.map(|reached| *reached);
         match reached {
             Ok(reached) => reached,
-            // Nobody is left to tell us: never.
+            // The trigger was dropped: no signal will come.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-/// Pulls the trigger at SIGTERM and SIGINT, as often as they come.
+/// Calls [`Trigger::stop`] at every SIGTERM and SIGINT.
 ///
 /// # Errors
 /// When the system takes no handlers.
@@ -100,7 +106,7 @@ pub fn on_signals(trigger: Trigger) -> std::io::Result<impl Future<Output = ()>>
     })
 }
 
-/// Says so whenever SIGHUP comes: the usual word for reading the configuration again.
+/// Notifies `nudge` at every SIGHUP, the usual request for a configuration reload.
 ///
 /// # Errors
 /// When the system takes no handler.
@@ -112,4 +118,14 @@ pub fn on_hangup(nudge: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>
             nudge.notify_one();
         }
     })
+}
+
+/// Makes a write past `ulimit -f` fail, as on a full disk, instead of ending the process.
+///
+/// # Errors
+/// When the system takes no handler.
+pub fn survive_long_files() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    // The handler stays installed without a listener.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
 }

@@ -1,22 +1,22 @@
-//! The certificates of a listener, which may change while it listens.
+//! The certificates of a listener, which can be replaced while it listens.
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 
-/// With what a listener encrypts. Clones are the same: who keeps one may renew it.
+/// The TLS configuration of a listener. Clones share it: the owner of one can renew it.
 #[derive(Clone)]
 pub struct Tls(Arc<ArcSwap<ServerConfig>>);
 
 impl Tls {
-    /// Certificates and client authorities, ready to accept with.
+    /// Wraps a configuration that is ready to accept connections.
     pub fn new(config: Arc<ServerConfig>) -> Self {
         Self(Arc::new(ArcSwap::new(config)))
     }
 
-    /// From the next handshake on these are in force. The whole configuration changes, so no
-    /// session made under the client authorities of the old one can be resumed.
+    /// Uses this configuration from the next handshake on. It is replaced as a whole, so a session made under the old
+    /// client authorities cannot be resumed.
     pub fn renew(&self, config: Arc<ServerConfig>) {
         self.0.store(config);
     }

@@ -1,10 +1,9 @@
-//! Where a request came from and which address the client used, as far as the peer can be believed.
+//! The client's address, and the scheme and host it used, as far as the peer is trusted.
 //!
-//! A trusted proxy (`REGISTRY_TRUSTED_PROXIES`) tells us by headers. Only one family of headers is
-//! believed (`server.forwarded_headers`), because a proxy sets one of them and passes the other on
-//! as the client wrote it.
+//! A trusted proxy (`REGISTRY_TRUSTED_PROXIES`) reports them in headers. Only one family of headers is accepted
+//! (`server.forwarded_headers`), because a proxy sets one family and forwards the other as the client wrote it.
 
-use super::{State, routed::Routed};
+use super::{ServiceState, routed::Routed};
 use crate::config::{ForwardedHeaders, Live};
 use http::{
     HeaderMap, HeaderValue,
@@ -21,34 +20,33 @@ const X_PROTO: &str = "x-forwarded-proto";
 const X_HOST: &str = "x-forwarded-host";
 const FORWARDED: &str = "forwarded";
 
-/// Every header by which a proxy shows that it stands between us and the client.
+/// Headers that show that a request came through a proxy.
 const SIGNS_OF_A_PROXY: [&str; 6] = [X_FOR, X_PROTO, X_HOST, FORWARDED, "x-real-ip", "via"];
 
-/// Which peers are believed, and which of their headers.
+/// The trusted peers, and which of their headers are accepted.
 #[derive(Clone, Copy)]
 pub(super) struct Proxies<'a> {
     trusted: &'a [IpNet],
     headers: ForwardedHeaders,
 }
 
-/// The address by which the client reached the outermost trusted proxy.
+/// The scheme and host that the client used at the outermost trusted proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Front {
-    /// `http` or `https`; unset if no trusted proxy says.
+    /// `http` or `https`; unset if no trusted proxy reports it.
     pub(super) scheme: Option<Scheme>,
-    /// Host and port; unset if no trusted proxy says.
+    /// Host and port; unset if no trusted proxy reports them.
     pub(super) host: Option<Authority>,
 }
 
-impl State {
-    /// Whom to believe under this configuration.
+impl ServiceState {
+    /// The trusted proxies of this configuration.
     pub(super) fn proxies<'a>(&'a self, live: &Live) -> Proxies<'a> {
         Proxies { trusted: &self.trusted_proxies, headers: live.forwarded_headers }
     }
 }
 
 impl Routed {
-    /// The address by which the client reached the outermost trusted proxy.
     pub(super) fn front(&self) -> Front {
         let peer = self.conn.as_ref().map(|conn| conn.peer);
         self.state.proxies(&self.live).front(peer, &self.head.headers)
@@ -56,20 +54,19 @@ impl Routed {
 }
 
 impl Proxies<'_> {
-    /// The client's address: the peer's or, behind trusted proxies, the last hop that is not one of
-    /// them.
+    /// The client's address: the peer's or, behind trusted proxies, the last hop that is not trusted.
     pub(super) fn client(self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let (client, _) = self.walk(peer?.ip().to_canonical(), headers);
         Some(client)
     }
 
-    /// Scheme and host as the client used them, of a trusted peer.
+    /// The scheme and host the client used, if the peer is trusted.
     pub(super) fn front(self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Front {
         let Some(peer) = peer.map(|peer| peer.ip().to_canonical()).filter(|peer| self.trusts(peer)) else {
             return Front::default();
         };
         let (scheme, host) = match self.headers {
-            // The outermost proxy writes first, the others append or leave it.
+            // The outermost proxy writes the first value; the others append to it or leave it.
             ForwardedHeaders::XForwarded => (first(headers, X_PROTO), first(headers, X_HOST)),
             ForwardedHeaders::Forwarded => {
                 let element = self.walk(peer, headers).1.unwrap_or_default();
@@ -79,8 +76,7 @@ impl Proxies<'_> {
         Front { scheme: scheme.and_then(self::scheme), host: host.and_then(authority) }
     }
 
-    /// Walks the hops from the right, past those that are trusted. Returns the address reached, and
-    /// the last element that was read.
+    /// Walks the hops from the right, past the trusted ones. Returns the address reached and the last element read.
     fn walk(self, peer: IpAddr, headers: &HeaderMap) -> (IpAddr, Option<&[u8]>) {
         let (mut address, mut last) = (peer, None);
         if !self.trusts(&peer) {
@@ -91,7 +87,7 @@ impl Proxies<'_> {
             ForwardedHeaders::Forwarded => FORWARDED,
         };
         let lines = headers.get_all(name).into_iter().rev().map(HeaderValue::as_bytes);
-        // Commas within quotes split too: a client that opens a quote must not swallow what follows.
+        // Commas within quotes split too: a client that opens a quote must not hide the elements that follow.
         for element in lines.flat_map(|line| line.rsplit(|byte| *byte == b',')) {
             last = Some(element);
             let node = match self.headers {
@@ -112,8 +108,8 @@ impl Proxies<'_> {
         self.trusted.iter().any(|net| net.contains(address))
     }
 
-    /// Warns once about forwarding headers that are ignored. Behind a proxy that is not trusted all
-    /// clients share one address, so that one of them who guesses passwords slows down the others.
+    /// Warns once about forwarding headers that are ignored. Behind an untrusted proxy all clients share one address,
+    /// so one client that guesses passwords slows down the others.
     pub(super) fn warn_of_ignored(self, peer: Option<SocketAddr>, headers: &HeaderMap) {
         static OF_PEER: AtomicBool = AtomicBool::new(false);
         static OF_FAMILY: AtomicBool = AtomicBool::new(false);
@@ -139,14 +135,14 @@ impl Proxies<'_> {
     }
 }
 
-/// Whether a request was sent on this machine, and not through a proxy, named or not: a proxy here
-/// makes every stranger's requests come from a loopback address.
+/// Whether a request was sent from this machine without a proxy. A proxy on this machine, trusted or not, makes all
+/// requests come from a loopback address.
 pub(super) fn is_local(peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
     peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
         && !SIGNS_OF_A_PROXY.iter().any(|name| headers.contains_key(*name))
 }
 
-/// A host and an optional port that can stand in a URL between quotation marks.
+/// A host and optional port, safe to put into a quoted URL.
 pub(super) fn authority(text: &[u8]) -> Option<Authority> {
     let authority = Authority::try_from(text).ok()?;
     (!authority.as_str().contains(['@', '"', '\\', ','])).then_some(authority)
@@ -156,12 +152,12 @@ fn scheme(text: &[u8]) -> Option<Scheme> {
     [Scheme::HTTPS, Scheme::HTTP].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
 }
 
-/// The first item of a header that is a list.
+/// The first item of a list header.
 fn first<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     headers.get(name)?.as_bytes().split(|byte| *byte == b',').next().map(<[u8]>::trim_ascii)
 }
 
-/// A parameter of an element of `Forwarded` (RFC 7239 §4), without its quotes.
+/// A parameter of an element of `Forwarded` (RFC 7239 §4), without quotes.
 fn parameter<'e>(element: &'e [u8], name: &str) -> Option<&'e [u8]> {
     element.split(|byte| *byte == b';').find_map(|pair| {
         let (key, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
@@ -171,7 +167,7 @@ fn parameter<'e>(element: &'e [u8], name: &str) -> Option<&'e [u8]> {
     })
 }
 
-/// An address, perhaps in brackets, with a port.
+/// An address with an optional port, perhaps in brackets.
 fn node_address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let plain = || text.parse::<IpAddr>().ok();

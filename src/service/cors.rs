@@ -1,20 +1,23 @@
 //! CORS: which web pages may use the registry from a browser (Fetch standard, "CORS protocol").
 //!
-//! Not tower-http's layer: it writes `Vary` on every answer also while no origin is allowed, takes
-//! every OPTIONS for a preflight, and would stand outside of the generation a request goes by.
+//! tower-http's layer is not used: it adds `Vary` to every response even when no origin is allowed, treats every
+//! OPTIONS as a preflight, and would not see the configuration generation of the request.
 
-use super::{Face, State, answer, body::Body};
-use crate::config::{Live, Origins};
+use super::{Face, ServiceState, answer};
+use crate::{
+    config::{Live, Origins},
+    wire::ResponseBody,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
-/// What pages read of an answer beside what every page may. Browsers hide the rest.
+/// Response headers that pages may read in addition to the always readable ones.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "Accept-Ranges, Allow, Content-Length, Content-Range, Docker-Content-Digest, Docker-Distribution-API-Version, \
      Docker-Upload-UUID, ETag, Link, Location, OCI-Filters-Applied, OCI-Subject, OCI-Tag, Range, Retry-After, \
      Warning, WWW-Authenticate, X-Request-ID",
 );
 
-/// What pages may send beside what every page may.
+/// Request headers that pages may send in addition to the always allowed ones.
 const TAKEN: HeaderValue = HeaderValue::from_static(
     "Accept, Authorization, Cache-Control, Content-Range, Content-Type, If-Match, If-None-Match, If-Range, Range, \
      X-Request-ID",
@@ -22,24 +25,24 @@ const TAKEN: HeaderValue = HeaderValue::from_static(
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 
-/// Seconds a browser may remember a preflight. An origin that is taken away can send requests for
-/// as long, though it cannot read the answers.
+/// Seconds a browser may cache a preflight. An origin that is removed can send requests for as long, but it cannot read
+/// the responses.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 
-/// What the browser is told of one request.
+/// The CORS decision for one request.
 pub(super) struct Cors {
-    /// `None`: no page sent it, or one that may not.
+    /// `None` if the request has no origin or one that is not allowed.
     allowed: Option<HeaderValue>,
-    /// The browser's own login may be used, which no page but a listed one is to have.
+    /// Whether the page may use the browser's stored login: only listed origins may.
     credentials: bool,
     preflight: bool,
 }
 
 impl Cors {
-    /// `None` while no origin is configured, and for what is no business of pages: with `*` any
-    /// page that the operator visits could read the metrics of this machine.
-    pub(super) fn of<B>(state: &State, live: &Live, request: &Request<B>) -> Option<Self> {
-        let for_clients = ["/v2", "/auth/"].iter().any(|root| request.uri().path().starts_with(root));
+    /// `None` if no origin is configured, or if the endpoint is not for pages: with `*`, any page that the operator
+    /// visits could read the metrics of this machine.
+    pub(super) fn of<B>(state: &ServiceState, live: &Live, request: &Request<B>) -> Option<Self> {
+        let for_clients = ["/v2", "/auth/", "/api/"].iter().any(|root| request.uri().path().starts_with(root));
         if live.cors_origins == Origins::None || state.face == Face::Admin || !for_clients {
             return None;
         }
@@ -52,8 +55,8 @@ impl Cors {
         Some(Self { allowed, credentials: !any, preflight })
     }
 
-    /// The answer to a preflight, if it is one that is allowed. Browsers send it without credentials.
-    pub(super) fn preflight(&self) -> Option<Response<Body>> {
+    /// The response to an allowed preflight. Browsers send preflights without credentials.
+    pub(super) fn preflight(&self) -> Option<Response<ResponseBody>> {
         self.preflight.then(|| {
             let mut response = answer::empty(StatusCode::NO_CONTENT);
             let headers = response.headers_mut();
@@ -64,9 +67,9 @@ impl Cors {
         })
     }
 
-    /// Tells the browser whether the page may read the answer.
+    /// Adds the headers that let the page read the response.
     pub(super) fn sign(self, headers: &mut HeaderMap) {
-        // Also where no page asks: what a cache keeps of it must not be given to one.
+        // Also on requests without an origin: a cache must not give their responses to a page.
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = self.allowed else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -1,360 +1,343 @@
-//! What a request asks for: method and path into an [`Endpoint`], or a refusal.
+//! Parses method and path of a request into an [`Endpoint`], or rejects it.
 //!
-//! The path is split once, each segment is decoded once, and then it is matched from the right,
-//! where keywords have a fixed distance from the end; so a repository may be called
-//! `blobs/uploads`. Authorization and storage use the same parsed value.
+//! The first path segment selects a family of endpoints. Everything specific to an endpoint is in the folder of its
+//! family, behind [`Family`]: parsing, required permission, methods and handler. Authorization and storage use the same
+//! parsed value.
 
 use super::{
-    error::Error,
+    answer::Answering,
+    distribution::DistributionEndpoint,
+    error::{ErrorFormat, ServiceError},
+    gate::Granted,
+    headers::text,
+    manage::{self, ManageEndpoint},
+    ops::OpsEndpoint,
+    pages::{self, PageError, PagesEndpoint},
     path,
-    query::{Pagination, Query},
+    token::TokenEndpoint,
 };
 use crate::{
     access::Scope,
     config::Operator,
-    oci::{Algorithm, Digest, Reference, RepositoryName, Tag, UploadPlace},
-    who::Action,
+    who::{Action, Permission},
 };
-use http::Method;
+use http::{HeaderMap, HeaderValue, Method, header};
+use oci::{Reference, RepositoryName};
+use std::fmt;
 
-/// One request, parsed.
+/// A parsed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// `GET /v2/` (end-1).
-    Ping,
-    /// `GET /v2/_catalog`.
-    Catalog(Pagination),
-    /// `GET /v2/<name>/tags/list` (end-8).
-    Tags(RepositoryName, Pagination),
-    /// `GET /v2/<name>/referrers/<digest>` (end-12).
-    Referrers {
-        /// Where.
-        repository: RepositoryName,
-        /// What is referred to.
-        subject: Digest,
-        /// Only these artifact types; all if empty.
-        types: Vec<String>,
-        /// After this entry.
-        last: Option<String>,
-    },
-    /// `GET /v2/<name>/manifests/<reference>` (end-3).
-    ManifestRead(RepositoryName, Reference),
-    /// `PUT /v2/<name>/manifests/<reference>[?tag=…]` (end-7).
-    ManifestPush(RepositoryName, Reference, Vec<Tag>),
-    /// `DELETE /v2/<name>/manifests/<reference>` (end-9).
-    ManifestDelete(RepositoryName, Reference),
-    /// `GET /v2/<name>/blobs/<digest>` (end-2).
-    BlobRead(RepositoryName, Digest),
-    /// `DELETE /v2/<name>/blobs/<digest>` (end-10).
-    BlobDelete(RepositoryName, Digest),
-    /// `POST /v2/<name>/blobs/uploads/[?digest-algorithm=…]` (end-4a, end-4c).
-    UploadBegin(RepositoryName, Algorithm),
-    /// `POST /v2/<name>/blobs/uploads/?digest=…` (end-4b).
-    BlobPush(RepositoryName, Digest),
-    /// `POST /v2/<name>/blobs/uploads/?mount=…[&from=…]` (end-11).
-    BlobMount {
-        /// Where to.
-        repository: RepositoryName,
-        /// What.
-        digest: Digest,
-        /// Where from, if the client knows.
-        from: Option<RepositoryName>,
-    },
-    /// `PATCH <upload>` (end-5).
-    UploadAppend(RepositoryName, UploadPlace),
-    /// `PUT <upload>?digest=…` (end-6).
-    UploadFinish(RepositoryName, UploadPlace, Digest),
-    /// `GET <upload>` (end-13).
-    UploadStatus(RepositoryName, UploadPlace),
-    /// `DELETE <upload>` (end-14).
-    UploadCancel(RepositoryName, UploadPlace),
-    /// `GET` and `POST /auth/token`: the token service (the Docker registry's token specification).
-    Token,
-    /// `GET /health`.
-    Health,
-    /// `GET /health/ready`.
-    Ready,
-    /// `GET /metrics`.
-    Metrics,
+    /// Below `/v2`: the distribution protocol.
+    Distribution(DistributionEndpoint),
+    /// Below `/auth`: the built-in token service.
+    Token(TokenEndpoint),
+    /// `/health` and `/metrics`, for operators.
+    Ops(OpsEndpoint),
+    /// Below `/api`: the management API.
+    Manage(ManageEndpoint),
+    /// The web pages.
+    Pages(PagesEndpoint),
 }
 
-/// What a caller must be allowed to do. A new endpoint names its need or does not compile.
+/// What a family of endpoints defines for each of them.
+pub(super) trait Family {
+    /// The endpoint's name in logs and metrics; never the raw path.
+    fn name(&self) -> &'static str;
+
+    /// The permission the caller needs.
+    fn needs(&self) -> Need<'_>;
+
+    /// The methods of its path.
+    fn methods(&self) -> Methods;
+
+    /// The tag or digest it refers to, if any.
+    fn reference(&self) -> Option<Reference> {
+        None
+    }
+
+    /// The repository that a blob is to be mounted from. Its permission is checked separately: without it the mount
+    /// becomes an ordinary upload.
+    fn mount_source(&self) -> Option<&RepositoryName> {
+        None
+    }
+
+    /// Answers a granted request.
+    fn serve(self, granted: Granted) -> Answering
+    where
+        Self: Sized;
+}
+
+/// The permission an endpoint needs. A new endpoint does not compile without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need<'a> {
-    /// Nothing: says nothing about anybody's content.
+    /// None, and the caller is not authenticated.
     Nothing,
-    /// To be somebody the registry serves at all: the probe by which clients log in.
+    /// None, but the caller's identity decides how much they see.
+    Sight,
+    /// Access to the registry at all: the request that clients log in with.
     Entry,
-    /// Shows only what the caller may pull.
+    /// None; the response lists only what the caller may pull.
     List,
-    /// This, in this repository.
     Repository(&'a RepositoryName, Action),
-    /// To look inside the daemon.
+    /// An action in a repository, or, where no rule decides about it, a permission of a role that covers it.
+    RepositoryOr(&'a RepositoryName, Action, Permission),
+    /// To see the daemon's internals.
     Operate,
+    /// Any user who is logged in.
+    LoggedIn,
+    /// A permission of a role.
+    May(Permission),
+    /// A permission of a role, or that strangers may register.
+    MayOrRegister(Permission),
+    /// A permission of a role; without access control every user has it, and without logins everybody.
+    MayUnlessOpen(Permission),
+    /// To own the repository, or a permission of a role.
+    Owner(&'a RepositoryName, Permission),
+    /// An action in a repository, and to own it or a permission of a role.
+    ActionOfOwner(&'a RepositoryName, Action, Permission),
+}
+
+/// What a method does to stored content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Reads,
+    /// Adds or changes something.
+    Writes,
+    /// Deletes content.
+    Deletes,
+}
+
+/// The methods of a path, each with its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Methods(pub(super) &'static [(&'static str, Effect)]);
+
+impl Methods {
+    /// The methods of a read-only path.
+    pub(super) const READ: Self = Self(&[("GET", Effect::Reads), ("HEAD", Effect::Reads)]);
+
+    fn effect(self, method: &Method) -> Option<Effect> {
+        self.0.iter().find(|(name, _)| *name == method.as_str()).map(|(_, effect)| *effect)
+    }
+
+    /// The methods with a matching effect, in the format of `Allow` (RFC 9110 §10.2.1).
+    fn with(self, is_among: impl Fn(Effect) -> bool) -> String {
+        let names: Vec<_> = self.0.iter().filter(|(_, effect)| is_among(*effect)).map(|(name, _)| *name).collect();
+        names.join(", ")
+    }
+}
+
+/// In the format of `Allow`.
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.with(|_| true))
+    }
+}
+
+/// The request line, for a family to parse.
+pub(super) struct RequestLine<'a> {
+    pub(super) method: &'a Method,
+    /// Path segments, each decoded once.
+    pub(super) segments: &'a [&'a str],
+    /// Not decoded.
+    pub(super) query: &'a str,
+}
+
+impl RequestLine<'_> {
+    pub(super) fn is_read(&self) -> bool {
+        matches!(*self.method, Method::GET | Method::HEAD)
+    }
+}
+
+/// What a listener serves. Anything else is an unknown path there.
+#[derive(Clone, Copy)]
+pub(super) struct Offer {
+    pub(super) registry: bool,
+    pub(super) tokens: bool,
+    pub(super) metrics: bool,
+    pub(super) pages: bool,
 }
 
 impl Endpoint {
-    /// Reads method, raw path and raw query.
+    /// Parses method, raw path and raw query, as if every endpoint were offered.
     ///
     /// # Errors
-    /// [`Error`] with the answer: unknown path, wrong method, or a part that is not of its grammar.
-    pub fn parse(method: &Method, path: &str, query: &str) -> Result<Self, Error> {
-        path::segments(path, |segments| Self::of(method, segments, query))
+    /// The [`ServiceError`] to answer with: unknown path, wrong method, or an invalid name, tag, digest or parameter.
+    pub fn parse(method: &Method, path: &str, query: &str) -> Result<Self, ServiceError> {
+        Self::read(method, path, query, Offer { registry: true, tokens: true, metrics: true, pages: true })
     }
 
-    /// The same of a path that is decoded: its segments, the first one empty.
-    pub(super) fn of(method: &Method, segments: &[&str], query: &str) -> Result<Self, Error> {
-        let ["", segments @ ..] = segments else { return Err(Error::PathUnknown) };
-        let get = matches!(*method, Method::GET | Method::HEAD);
-        let wrong = |allow| Err(Error::MethodNotAllowed(allow));
-        Ok(match segments {
-            ["health"] if get => Self::Health,
-            ["health", "ready"] if get => Self::Ready,
-            ["metrics"] if get => Self::Metrics,
-            ["health"] | ["health", "ready"] | ["metrics"] => return wrong("GET, HEAD"),
-            ["auth", "token"] if get || *method == Method::POST => Self::Token,
-            ["auth", "token"] => return wrong("GET, HEAD, POST"),
-            ["v2"] | ["v2", ""] if get => Self::Ping,
-            ["v2"] | ["v2", ""] => return wrong("GET, HEAD"),
-            ["v2", "_catalog"] if get => Self::Catalog(Query::parse(query).pagination()?),
-            ["v2", "_catalog"] => return wrong("GET, HEAD"),
-            ["v2", name @ .., "tags", "list"] if !name.is_empty() => {
-                let name = repository(name)?;
-                match get {
-                    true => Self::Tags(name, Query::parse(query).pagination()?),
-                    false => return wrong("GET, HEAD"),
+    /// Like [`parse`](Self::parse), on a listener that offers only `offer`.
+    pub(super) fn read(method: &Method, path: &str, query: &str, offer: Offer) -> Result<Self, ServiceError> {
+        path::segments(path, |segments| {
+            let ["", segments @ ..] = segments else { return Err(ServiceError::PathUnknown) };
+            let line = RequestLine { method, segments, query };
+            match segments.first() {
+                Some(&"v2") if offer.registry => DistributionEndpoint::parse(&line).map(Self::Distribution),
+                Some(&"auth") if offer.registry && ManageEndpoint::is_login(segments) => {
+                    ManageEndpoint::parse_login(&line).map(Self::Manage)
                 }
+                Some(&"auth") if offer.tokens => TokenEndpoint::parse(&line).map(Self::Token),
+                Some(&"metrics") if !offer.metrics => Err(ServiceError::PathUnknown),
+                Some(&"metrics" | &"health") => OpsEndpoint::parse(&line).map(Self::Ops),
+                Some(&manage::ROOT) if offer.registry => ManageEndpoint::parse(&line).map(Self::Manage),
+                _ if offer.pages && pages::is_page(path) => PagesEndpoint::parse(&line).map(Self::Pages),
+                _ => Err(ServiceError::PathUnknown),
             }
-            ["v2", name @ .., "referrers", subject] if !name.is_empty() => {
-                let name = repository(name)?;
-                if !get {
-                    return wrong("GET, HEAD");
-                }
-                let query = Query::parse(query);
-                Self::Referrers {
-                    repository: name,
-                    subject: subject.parse::<Digest>()?,
-                    types: query.all("artifactType").map(str::to_owned).collect(),
-                    last: query.first("last").map(str::to_owned),
-                }
-            }
-            ["v2", name @ .., "blobs", "uploads"] | ["v2", name @ .., "blobs", "uploads", ""] if !name.is_empty() => {
-                let name = repository(name)?;
-                match *method {
-                    Method::POST => Self::begin(name, &Query::parse(query))?,
-                    _ => return wrong("POST"),
-                }
-            }
-            ["v2", name @ .., "blobs", "uploads", id] if !name.is_empty() => {
-                let name = repository(name)?;
-                if !matches!(*method, Method::GET | Method::HEAD | Method::PATCH | Method::PUT | Method::DELETE) {
-                    return wrong("GET, HEAD, PATCH, PUT, DELETE");
-                }
-                let place = id.parse::<UploadPlace>().map_err(|_| Error::UploadIdInvalid)?;
-                match *method {
-                    Method::PATCH => Self::UploadAppend(name, place),
-                    Method::DELETE => Self::UploadCancel(name, place),
-                    Method::PUT => Self::UploadFinish(name, place, Query::parse(query).digest("digest")?),
-                    _ => Self::UploadStatus(name, place),
-                }
-            }
-            ["v2", name @ .., "blobs", blob] if !name.is_empty() => {
-                let name = repository(name)?;
-                match *method {
-                    Method::GET | Method::HEAD => Self::BlobRead(name, blob.parse::<Digest>()?),
-                    Method::DELETE => Self::BlobDelete(name, blob.parse::<Digest>()?),
-                    _ => return wrong("GET, HEAD, DELETE"),
-                }
-            }
-            ["v2", name @ .., "manifests", reference] if !name.is_empty() => {
-                let name = repository(name)?;
-                match *method {
-                    Method::GET | Method::HEAD => Self::ManifestRead(name, reference.parse::<Reference>()?),
-                    Method::PUT => {
-                        let tags = Query::parse(query).tags()?;
-                        Self::ManifestPush(name, reference.parse::<Reference>()?, tags)
-                    }
-                    Method::DELETE => Self::ManifestDelete(name, reference.parse::<Reference>()?),
-                    _ => return wrong("GET, HEAD, PUT, DELETE"),
-                }
-            }
-            _ => return Err(Error::PathUnknown),
         })
     }
 
-    /// What a `POST` to the uploads of a repository starts. The presence of `digest` makes it
-    /// monolithic, not a body's length: clients send empty blobs without one.
-    fn begin(repository: RepositoryName, query: &Query) -> Result<Self, Error> {
-        if query.names("mount") {
-            let from = query.one("from")?.map(str::parse::<RepositoryName>);
-            // A source that cannot exist is like one that does not: an ordinary upload begins.
-            return match (query.digest("mount"), from) {
-                (Ok(digest), None) => Ok(Self::BlobMount { repository, digest, from: None }),
-                (Ok(digest), Some(Ok(from))) => Ok(Self::BlobMount { repository, digest, from: Some(from) }),
-                (Ok(_), Some(Err(_))) => Ok(Self::UploadBegin(repository, Algorithm::default())),
-                (Err(e), _) => Err(e),
-            };
+    /// How errors of a request are written, whether or not it has an endpoint.
+    pub(super) fn error_format(request: &http::request::Parts, request_id: &HeaderValue) -> ErrorFormat {
+        let request_id = || request_id.to_str().unwrap_or_default().to_owned();
+        let path = request.uri.path();
+        let mut segments = path.split('/').skip(1);
+        match (segments.next(), segments.next()) {
+            (Some(manage::ROOT), version) => {
+                ErrorFormat::Api { request_id: request_id(), says_success: version != Some("v1") }
+            }
+            (Some("v2" | "auth" | "health" | "metrics"), _) => ErrorFormat::Distribution,
+            _ if pages::is_page(path) || accepts_pages(&request.headers) => {
+                ErrorFormat::Page(PageError::of(request, request_id()))
+            }
+            _ => ErrorFormat::Distribution,
         }
-        if query.names("digest") {
-            return Ok(Self::BlobPush(repository, query.digest("digest")?));
+    }
+
+    fn family(&self) -> &dyn Family {
+        match self {
+            Self::Distribution(endpoint) => endpoint,
+            Self::Token(endpoint) => endpoint,
+            Self::Ops(endpoint) => endpoint,
+            Self::Manage(endpoint) => endpoint,
+            Self::Pages(endpoint) => endpoint,
         }
-        let algorithm = query.one("digest-algorithm")?.map(str::parse::<Algorithm>).transpose()?;
-        Ok(Self::UploadBegin(repository, algorithm.unwrap_or_default()))
     }
 
     /// The endpoint's name in logs and metrics; never the raw path.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Ping => "ping",
-            Self::Catalog(_) => "catalog",
-            Self::Tags(..) => "tags",
-            Self::Referrers { .. } => "referrers",
-            Self::ManifestRead(..) => "manifest_read",
-            Self::ManifestPush(..) => "manifest_push",
-            Self::ManifestDelete(..) => "manifest_delete",
-            Self::BlobRead(..) => "blob_read",
-            Self::BlobDelete(..) => "blob_delete",
-            Self::UploadBegin(..) => "upload_begin",
-            Self::BlobPush(..) => "blob_push",
-            Self::BlobMount { .. } => "blob_mount",
-            Self::UploadAppend(..) => "upload_append",
-            Self::UploadFinish(..) => "upload_finish",
-            Self::UploadStatus(..) => "upload_status",
-            Self::UploadCancel(..) => "upload_cancel",
-            Self::Token => "token",
-            Self::Health => "health",
-            Self::Ready => "ready",
-            Self::Metrics => "metrics",
-        }
+        self.family().name()
     }
 
-    /// The repository in question, if it is about one.
+    /// The permission the caller needs.
+    pub fn needs(&self) -> Need<'_> {
+        self.family().needs()
+    }
+
+    /// The repository it refers to, if any.
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self.needs() {
-            Need::Repository(name, _) => Some(name),
-            Need::Nothing | Need::Entry | Need::List | Need::Operate => None,
+            Need::Repository(name, _)
+            | Need::RepositoryOr(name, ..)
+            | Need::Owner(name, _)
+            | Need::ActionOfOwner(name, ..) => Some(name),
+            Need::Nothing | Need::Sight | Need::Entry | Need::List | Need::Operate => None,
+            Need::LoggedIn | Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) => None,
         }
     }
 
-    /// The tag or digest in question, if it is about one.
+    /// The tag or digest it refers to, if any.
     pub fn reference(&self) -> Option<Reference> {
-        match self {
-            Self::ManifestRead(_, reference)
-            | Self::ManifestPush(_, reference, _)
-            | Self::ManifestDelete(_, reference) => Some(reference.clone()),
-            Self::Referrers { subject: digest, .. }
-            | Self::BlobRead(_, digest)
-            | Self::BlobDelete(_, digest)
-            | Self::BlobPush(_, digest)
-            | Self::BlobMount { digest, .. }
-            | Self::UploadFinish(_, _, digest) => Some(Reference::Digest(digest.clone())),
-            Self::Ping
-            | Self::Catalog(_)
-            | Self::Tags(..)
-            | Self::UploadBegin(..)
-            | Self::UploadAppend(..)
-            | Self::UploadStatus(..)
-            | Self::UploadCancel(..)
-            | Self::Token
-            | Self::Health
-            | Self::Ready
-            | Self::Metrics => None,
-        }
+        self.family().reference()
     }
 
-    /// What the caller must be allowed to do. A mount's source is judged apart: not being allowed
-    /// to pull it means an ordinary upload.
-    pub fn needs(&self) -> Need<'_> {
-        use Action::{Delete, Pull, Push};
-        match self {
-            Self::Ping => Need::Entry,
-            Self::Catalog(_) => Need::List,
-            Self::Tags(name, _)
-            | Self::Referrers { repository: name, .. }
-            | Self::ManifestRead(name, _)
-            | Self::BlobRead(name, _) => Need::Repository(name, Pull),
-            Self::ManifestPush(name, ..)
-            | Self::UploadBegin(name, _)
-            | Self::BlobPush(name, _)
-            | Self::BlobMount { repository: name, .. }
-            | Self::UploadAppend(name, _)
-            | Self::UploadFinish(name, ..)
-            | Self::UploadStatus(name, _)
-            | Self::UploadCancel(name, _) => Need::Repository(name, Push),
-            Self::ManifestDelete(name, _) | Self::BlobDelete(name, _) => Need::Repository(name, Delete),
-            // Whoever asks for a token says who he is to the token service itself.
-            Self::Health | Self::Ready | Self::Token => Need::Nothing,
-            Self::Metrics => Need::Operate,
-        }
+    /// The repository that a blob is to be mounted from.
+    pub(super) fn mount_source(&self) -> Option<&RepositoryName> {
+        self.family().mount_source()
     }
 
-    /// What a token has to say for this request, as a challenge asks for it.
+    /// The scopes that a token needs for this request, for the challenge.
     pub(super) fn scopes(&self) -> Vec<Scope> {
-        let source = match self {
-            Self::BlobMount { from: Some(from), .. } => Some(Scope::Repository(from.clone(), vec![Action::Pull])),
-            _ => None,
-        };
         let own = match self.needs() {
             Need::Repository(name, Action::Push) => {
                 Some(Scope::Repository(name.clone(), vec![Action::Pull, Action::Push]))
             }
             Need::Repository(name, action) => Some(Scope::Repository(name.clone(), vec![action])),
             Need::List => Some(Scope::Catalog),
-            Need::Nothing | Need::Entry | Need::Operate => None,
+            Need::Nothing | Need::Sight | Need::Entry | Need::Operate => None,
+            // No scope of a token grants these.
+            Need::RepositoryOr(..) | Need::Owner(..) | Need::ActionOfOwner(..) => None,
+            Need::LoggedIn | Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) => None,
         };
+        let source = self.mount_source().map(|from| Scope::Repository(from.clone(), vec![Action::Pull]));
         own.into_iter().chain(source).collect()
     }
 
-    /// Whether serving this request changes what is stored.
-    fn writes(&self) -> bool {
-        match self {
-            Self::ManifestPush(..)
-            | Self::ManifestDelete(..)
-            | Self::BlobDelete(..)
-            | Self::BlobPush(..)
-            | Self::BlobMount { .. }
-            | Self::UploadBegin(..)
-            | Self::UploadAppend(..)
-            | Self::UploadFinish(..)
-            | Self::UploadCancel(..) => true,
-            Self::Ping
-            | Self::Catalog(_)
-            | Self::Tags(..)
-            | Self::Referrers { .. }
-            | Self::ManifestRead(..)
-            | Self::BlobRead(..)
-            | Self::UploadStatus(..)
-            | Self::Token
-            | Self::Health
-            | Self::Ready
-            | Self::Metrics => false,
-        }
+    /// What a request with this method does to stored content.
+    pub(super) fn effect(&self, method: &Method) -> Option<Effect> {
+        self.family().methods().effect(method)
     }
 
-    /// Refuses what the operator has switched off.
+    /// Rejects requests that the operator has disabled.
     ///
     /// # Errors
-    /// [`Error::SwitchedOff`].
-    pub(super) fn switched_off(&self, operator: &Operator) -> Result<(), Error> {
-        let deletes = matches!(self, Self::ManifestDelete(..) | Self::BlobDelete(..));
-        let what = match (operator.read_only && self.writes(), !operator.delete && deletes) {
-            (true, _) => "this registry is read-only",
-            (_, true) => "deletion is disabled in this registry",
-            (false, false) => return Ok(()),
+    /// [`ServiceError::SwitchedOff`].
+    pub(super) fn switched_off(&self, method: &Method, operator: &Operator) -> Result<(), ServiceError> {
+        if !operator.read_only && operator.delete {
+            return Ok(());
+        }
+        let goes_on = |effect| match effect {
+            Effect::Reads => true,
+            Effect::Writes => !operator.read_only,
+            Effect::Deletes => !operator.read_only && operator.delete,
         };
-        let allow = match (operator.read_only, self) {
-            (false, Self::ManifestDelete(..)) => "GET, HEAD, PUT",
-            // Their path has no other method: none is left (RFC 9110 §10.2.1).
-            (_, Self::UploadBegin(..) | Self::BlobPush(..) | Self::BlobMount { .. }) => "",
-            _ => "GET, HEAD",
+        let methods = self.family().methods();
+        if methods.effect(method).is_none_or(goes_on) {
+            return Ok(());
+        }
+        let what = match operator.read_only {
+            true => "this registry is read-only",
+            false => "deletion is disabled in this registry",
         };
-        Err(Error::SwitchedOff { what, allow, message: operator.message.clone() })
+        Err(ServiceError::SwitchedOff { what, allow: methods.with(goes_on), message: operator.message.clone() })
     }
 }
 
-/// Joined again, so that an escaped slash in a name is a separator.
-fn repository(segments: &[&str]) -> Result<RepositoryName, Error> {
-    Ok(segments.join("/").parse::<RepositoryName>()?)
+impl From<DistributionEndpoint> for Endpoint {
+    fn from(endpoint: DistributionEndpoint) -> Self {
+        Self::Distribution(endpoint)
+    }
+}
+
+impl From<TokenEndpoint> for Endpoint {
+    fn from(endpoint: TokenEndpoint) -> Self {
+        Self::Token(endpoint)
+    }
+}
+
+impl From<ManageEndpoint> for Endpoint {
+    fn from(endpoint: ManageEndpoint) -> Self {
+        Self::Manage(endpoint)
+    }
+}
+
+impl From<PagesEndpoint> for Endpoint {
+    fn from(endpoint: PagesEndpoint) -> Self {
+        Self::Pages(endpoint)
+    }
+}
+
+impl From<OpsEndpoint> for Endpoint {
+    fn from(endpoint: OpsEndpoint) -> Self {
+        Self::Ops(endpoint)
+    }
+}
+
+/// Whether a client wants a page: browsers say so for what people open.
+fn accepts_pages(headers: &HeaderMap) -> bool {
+    text(headers, &header::ACCEPT).is_some_and(|types| types.contains("text/html"))
+}
+
+/// Calls the handler of a granted request.
+pub(super) fn dispatch(granted: Granted) -> Answering {
+    match granted.request.endpoint.clone() {
+        Endpoint::Distribution(endpoint) => endpoint.serve(granted),
+        Endpoint::Token(endpoint) => endpoint.serve(granted),
+        Endpoint::Ops(endpoint) => endpoint.serve(granted),
+        Endpoint::Manage(endpoint) => endpoint.serve(granted),
+        Endpoint::Pages(endpoint) => endpoint.serve(granted),
+    }
 }
 
 #[cfg(test)]

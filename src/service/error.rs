@@ -1,133 +1,139 @@
-//! THE table: every error a request can end with, and the status, code and headers it has.
+//! The table of all errors a request can end with: their status, code and headers.
 //!
-//! `docs/errors.md` shows the same to people; a test holds the two together.
+//! A test compares it with `docs/errors.md`.
+
+mod api_error;
+
+pub use api::FieldProblem;
+pub use api_error::ApiError;
 
 use super::{
-    answer::{self, Standing, session_headers},
-    body::Body,
+    answer::{self, SessionReply, session_headers},
+    endpoint::Methods,
+    pages::{PageError, error_page},
 };
 use crate::{
-    oci::{InvalidDigest, InvalidName, InvalidReference, InvalidTag},
-    registry::{self, Interruption},
+    accounts::AccountsError,
+    registry::{self, AbsentReference, Interruption, QuotaLimit},
     storage,
+    wire::{ResponseBody, memory::MemoryUsedUp},
 };
+use api::{ErrorBody, ErrorEntry};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header, uri::Authority};
 use hyper::ext::ReasonPhrase;
+use oci::{InvalidDigest, InvalidName, InvalidReference, InvalidTag};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No endpoint has such a path.
+pub enum ServiceError {
     #[error("no such path in this registry")]
     PathUnknown,
-    /// The endpoint has no such method; these it has.
+    /// The endpoint does not have this method; the allowed ones.
     #[error("method not allowed: this path accepts {0}")]
-    MethodNotAllowed(&'static str),
-    /// The request's head is longer than the limit.
+    MethodNotAllowed(Methods),
+    #[error("too many connections, from this address or in total: retry in a few seconds")]
+    TooManyConnections,
+    /// The memory limit for clients is reached.
+    #[error(transparent)]
+    MemoryUsedUp(#[from] MemoryUsedUp),
     #[error("the request line and headers are longer than {limit} bytes; the longest part is {part}, {len} bytes")]
     HeadTooLarge {
-        /// In bytes.
         limit: usize,
-        /// What takes most of it: a header, or the URL.
+        /// Its longest part: a header, or the URL.
         part: String,
-        /// Of that part.
         len: usize,
     },
-    /// `Content-Length` and `Transfer-Encoding` at once: nobody may guess where it ends.
-    #[error("a request must have either Content-Length or Transfer-Encoding, not both")]
+    /// Both `Content-Length` and `Transfer-Encoding`: where the body ends would be ambiguous.
+    #[error(
+        "a request must have either Content-Length or Transfer-Encoding, not both; with the latter it must not be sent \
+         before the response to the one before it"
+    )]
     LengthAmbiguous,
-    /// Two `Authorization` headers: nobody may guess which one counts.
+    /// Two `Authorization` headers: which one counts would be ambiguous.
     #[error("the request has more than one Authorization header")]
     AuthorizationRepeated,
-    /// The `Authorization` header is longer than anything that is accepted.
-    #[error("{}", crate::auth::InvalidCredentials::TooLong)]
+    #[error("{}", crate::identity::InvalidCredentials::TooLong)]
     AuthorizationTooLong,
-    /// Nobody is logged in, or not with the right password; by this challenge they may try.
+    /// Authentication is missing or failed; the client may log in by this challenge.
     #[error("not logged in: {reason}")]
     Unauthorized {
-        /// The challenge.
+        /// The value of `WWW-Authenticate`.
         challenge: String,
-        /// For the client.
-        told: Cow<'static, str>,
-        /// For the log.
+        message: Cow<'static, str>,
+        /// The reason for the log.
         reason: String,
     },
-    /// A login is needed, and there is no address known to which a client could send a password safely.
+    /// A login is required, but no URL is known to which a client could safely send a password.
     #[error(
-        "no login by plain HTTP as {}: set REGISTRY_PUBLIC_URL to the https address that clients use, or name the TLS \
+"no login by plain HTTP as {}: set REGISTRY_PUBLIC_URL to the https address that clients use, or name the TLS \
          proxy in REGISTRY_TRUSTED_PROXIES",
-        .0.as_ref().map_or("an unknown host", |host| host.as_str())
-    )]
+.0.as_ref().map_or("an unknown host", |host| host.as_str())
+)]
     LoginUnsafe(Option<Authority>),
-    /// Somebody is logged in, or there is nothing to log in to, and this may not be done.
+    /// The caller is not allowed to do this, and logging in again would not help.
     #[error("denied: {reason}")]
     Denied {
-        /// For the client.
-        told: String,
-        /// For the log.
+        message: String,
+        /// The reason for the log.
         reason: String,
     },
-    /// Too many wait for their passwords to be verified; try again after so many seconds.
+    /// Too many passwords wait to be verified; the seconds after which to retry.
     #[error("too many logins at once; retry in {0} seconds")]
     LoginBusy(u64),
-    /// The operator has switched this off.
+    /// The client has reached its limit of costly requests in progress.
+    #[error("too many costly requests of this client at once; retry in {COSTLY_RETRY} second")]
+    TooManyHeavy,
     #[error("{what}{}{message}", if message.is_empty() { "" } else { ": " })]
     SwitchedOff {
-        /// Which switch.
+        /// The setting that disables it.
         what: &'static str,
-        /// The methods that go on.
-        allow: &'static str,
-        /// What the operator says about it.
+        /// The methods that are still allowed.
+        allow: String,
         message: std::sync::Arc<str>,
     },
-    /// A request for a token that is none of the two forms.
+    /// A token request in neither of the two forms.
     #[error("{0}")]
     TokenRequest(&'static str),
-    /// A token could not be signed.
     #[error(transparent)]
-    TokenUnsigned(#[from] crate::auth::Unsigned),
-    /// A repository name out of its grammar.
+    TokenUnsigned(#[from] crate::identity::Unsigned),
     #[error(transparent)]
     NameInvalid(#[from] InvalidName),
-    /// A tag out of its grammar.
     #[error(transparent)]
     TagInvalid(#[from] InvalidTag),
-    /// A digest out of its grammar, or of an algorithm we do not store by.
+    /// Invalid digest, or one of an algorithm that is not supported.
     #[error(transparent)]
     DigestInvalid(#[from] InvalidDigest),
-    /// An upload id nobody was given.
     #[error("no upload has this ID")]
     UploadIdInvalid,
-    /// A parameter that must come once.
     #[error("the query parameter {0:?} must not be repeated")]
     ParameterRepeated(&'static str),
-    /// `n` is no number.
     #[error("the query parameter \"n\" must be a whole number, 0 or more")]
     PageSizeInvalid,
-    /// A chunk's `Content-Range` out of its grammar.
     #[error("{0}")]
-    ChunkRangeInvalid(#[from] crate::oci::InvalidChunkRange),
-    /// A precondition header that is not of its grammar, or cannot be honoured.
+    ChunkRangeInvalid(#[from] oci::InvalidChunkRange),
+    /// An invalid or unsupported precondition header.
     #[error("a push accepts If-Match with digests or *, or If-None-Match: *, and not both headers")]
     ConditionInvalid,
-    /// No range that was asked for lies within the content of this length.
     #[error("the requested range is outside the content, which has {0} bytes")]
     RangeNotSatisfiable(u64),
-    /// The body is compressed for the transfer, in this way; a digest names the bytes as they are sent.
+    /// The body has this content encoding; a digest is that of the bytes as sent.
     #[error("Content-Encoding {0:?} is not supported for a manifest: send it uncompressed")]
     EncodingUnsupported(String),
-    /// The registry said no.
+    /// The management API refused.
     #[error(transparent)]
-    Registry(#[from] registry::Error),
-    /// The code did what it must never do; the request ends, the daemon goes on.
+    Api(#[from] ApiError),
+    /// The registry refused or failed.
+    #[error(transparent)]
+    Registry(#[from] registry::RegistryError),
+    /// The handler panicked. Only this request ends.
     #[error("a request handler panicked")]
     Panicked,
 }
 
-impl From<InvalidReference> for Error {
+impl From<InvalidReference> for ServiceError {
     fn from(invalid: InvalidReference) -> Self {
         match invalid {
             InvalidReference::Tag(e) => e.into(),
@@ -136,190 +142,282 @@ impl From<InvalidReference> for Error {
     }
 }
 
-impl From<storage::Error> for Error {
-    fn from(error: storage::Error) -> Self {
+impl From<AccountsError> for ServiceError {
+    fn from(error: AccountsError) -> Self {
+        match error {
+            AccountsError::Storage(error) => error.into(),
+            AccountsError::NoRandomness => crate::identity::Unsigned.into(),
+            AccountsError::TooManyKeys | AccountsError::Contended(_) => ApiError::Ambiguous(error.to_string()).into(),
+        }
+    }
+}
+
+impl From<storage::StorageError> for ServiceError {
+    fn from(error: storage::StorageError) -> Self {
         Self::Registry(error.into())
     }
 }
 
+/// Maximum number of entries in one error body: a manifest can name ten thousand blobs, and nobody reads all of them.
+const MOST_ENTRIES: usize = 100;
+
+/// Seconds after which a client may retry a costly request: none takes longer.
+const COSTLY_RETRY: u64 = 1;
+
 /// A row of the table.
-pub(super) struct Row {
+pub(super) struct ErrorRow {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
+    /// The message for the client, if it differs from the error's own.
+    message: Option<Cow<'static, str>>,
+    headers: Vec<(HeaderName, String)>,
+    /// More for programs.
+    detail: Option<Value>,
 }
 
-/// What every client reads of a failure of ours; the log has the rest.
+impl ErrorRow {
+    const fn new(status: StatusCode, code: &'static str) -> Self {
+        Self { status, code, message: None, headers: Vec::new(), detail: None }
+    }
+
+    fn detail(self, detail: impl Serialize) -> Self {
+        Self { detail: Some(json!(detail)), ..self }
+    }
+
+    fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn message(self, words: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: Some(words.into()), ..self }
+    }
+
+    /// 401 with a challenge.
+    fn log_in(challenge: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED").with(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// 405 with the allowed methods.
+    fn not_allowed(allow: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED").with(header::ALLOW, allow)
+    }
+
+    /// 429 with `Retry-After` in seconds.
+    fn too_many(seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS").with(header::RETRY_AFTER, seconds.to_string())
+    }
+
+    /// 503 with `Retry-After` in seconds.
+    fn unavailable(seconds: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE").with(header::RETRY_AFTER, seconds.to_string())
+    }
+
+    /// 500: an internal failure, whose details are in the log.
+    fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN").message(OURS)
+    }
+}
+
+/// The message of every internal failure; the details are in the log.
 const OURS: &str = "internal error: see the registry's log for this request ID (X-Request-Id)";
 
-/// As a reason phrase it ends a push: docker's engine repeats every 5xx for 50 seconds, but for one that says "no space
-/// left on device".
+/// As a reason phrase this ends a push: docker's engine retries every 5xx for 50 seconds, except one that says "no
+/// space left on device".
 const FULL: &str = "the registry's storage is full (no space left on device); pulls still work";
 
-const fn row(status: StatusCode, code: &'static str) -> Row {
-    Row { status, code }
-}
-
-impl Error {
-    /// Status and code. No arm catches several by default: a new error states its row.
+impl ServiceError {
+    /// The error's row. No arm matches several by default, so every new error states its status, code, headers and
+    /// message. Statuses that need a header have a function of their own, so that none is forgotten.
     ///
-    /// What will not become better by itself has a code that clients do not retry: docker's engine repeats a push
-    /// for 50 seconds on SIZE_INVALID, crane on UNAVAILABLE and podman on both, and none of them on DENIED.
-    pub(super) fn row(&self) -> Row {
+    /// The message is never just the specification's text for the code: Docker's library then drops the message, and
+    /// its engine retries for a minute.
+    ///
+    /// An error that a retry does not solve has a code that clients do not retry: docker's engine repeats a push for 50
+    /// seconds on SIZE_INVALID, crane on UNAVAILABLE and podman on both, and none of them on DENIED.
+    pub(super) fn row(&self) -> ErrorRow {
         use StatusCode as S;
-        use registry::Error as R;
+        use registry::RegistryError as R;
         match self {
-            Self::PathUnknown => row(S::NOT_FOUND, "UNSUPPORTED"),
-            Self::MethodNotAllowed(_) => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
-            Self::HeadTooLarge { .. } => row(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "SIZE_INVALID"),
-            Self::LengthAmbiguous => row(S::BAD_REQUEST, "SIZE_INVALID"),
-            Self::AuthorizationRepeated => row(S::BAD_REQUEST, "UNAUTHORIZED"),
-            Self::AuthorizationTooLong => row(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "UNAUTHORIZED"),
-            Self::Unauthorized { .. } => row(S::UNAUTHORIZED, "UNAUTHORIZED"),
-            Self::LoginUnsafe(_) => row(S::FORBIDDEN, "DENIED"),
-            Self::Denied { .. } => row(S::FORBIDDEN, "DENIED"),
-            Self::LoginBusy(_) => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
-            Self::SwitchedOff { .. } => row(S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
-            Self::TokenRequest(_) => row(S::BAD_REQUEST, "UNSUPPORTED"),
-            Self::TokenUnsigned(_) => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
-            Self::NameInvalid(_) => row(S::BAD_REQUEST, "NAME_INVALID"),
-            Self::TagInvalid(_) => row(S::BAD_REQUEST, "TAG_INVALID"),
-            Self::DigestInvalid(_) => row(S::BAD_REQUEST, "DIGEST_INVALID"),
-            Self::UploadIdInvalid => row(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
-            Self::ParameterRepeated(_) => row(S::BAD_REQUEST, "UNSUPPORTED"),
-            Self::PageSizeInvalid => row(S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
-            Self::ChunkRangeInvalid(_) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
-            Self::ConditionInvalid => row(S::BAD_REQUEST, "UNSUPPORTED"),
-            Self::RangeNotSatisfiable(_) => row(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
-            Self::EncodingUnsupported(_) => row(S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED"),
-            Self::Panicked => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
-            Self::Registry(error) => match error {
-                R::BlobUnknown(_) => row(S::NOT_FOUND, "BLOB_UNKNOWN"),
-                R::ManifestUnknown(_) => row(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
-                R::NameUnknown(_) => row(S::NOT_FOUND, "NAME_UNKNOWN"),
-                R::UploadUnknown(_) => row(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
-                R::MissingReferences(_) => row(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
-                R::ManifestInvalid(_) => row(S::BAD_REQUEST, "MANIFEST_INVALID"),
-                R::ManifestTooLarge(_) => row(S::PAYLOAD_TOO_LARGE, "DENIED"),
-                R::DigestMismatch { .. } => row(S::BAD_REQUEST, "DIGEST_INVALID"),
-                R::OutOfOrder { .. } => row(S::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
-                R::ChunkLength => row(S::BAD_REQUEST, "SIZE_INVALID"),
-                R::BlobTooLarge(_) => row(S::PAYLOAD_TOO_LARGE, "DENIED"),
-                R::TooManyUploads => row(S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
-                R::UploadBytesExceeded(_) => row(S::PAYLOAD_TOO_LARGE, "DENIED"),
-                R::TooManyTags(_) => row(S::URI_TOO_LONG, "TAG_INVALID"),
-                R::TagImmutable(_) => row(S::CONFLICT, "DENIED"),
-                R::ChildProtected(_) => row(S::FORBIDDEN, "DENIED"),
-                R::PreconditionFailed => row(S::PRECONDITION_FAILED, "DENIED"),
-                R::Interrupted(Interruption::Stalled) => row(S::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
-                R::Interrupted(Interruption::Cut) => row(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
-                R::Overtaken => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-                R::Stopping => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-                R::Storage(error) => match error {
-                    storage::Error::Full { .. } => row(S::INSUFFICIENT_STORAGE, "DENIED"),
-                    storage::Error::ReadOnly { .. } => row(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-                    storage::Error::Damaged { .. } => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
-                    storage::Error::Io { .. } => row(S::INTERNAL_SERVER_ERROR, "UNKNOWN"),
-                },
-            },
+            Self::PathUnknown => ErrorRow::new(S::NOT_FOUND, "UNSUPPORTED"),
+            Self::MethodNotAllowed(allow) => ErrorRow::not_allowed(allow.to_string()),
+            Self::TooManyConnections => ErrorRow::unavailable(5).with(header::CONNECTION, "close"),
+            Self::MemoryUsedUp(_) => ErrorRow::unavailable(5),
+            Self::HeadTooLarge { .. } => ErrorRow::new(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "SIZE_INVALID"),
+            Self::LengthAmbiguous => ErrorRow::new(S::BAD_REQUEST, "SIZE_INVALID").with(header::CONNECTION, "close"),
+            Self::AuthorizationRepeated => ErrorRow::new(S::BAD_REQUEST, "UNAUTHORIZED"),
+            Self::AuthorizationTooLong => ErrorRow::new(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "UNAUTHORIZED"),
+            // The reason is only logged: it could reveal to strangers what exists.
+            Self::Unauthorized { challenge, message, .. } => ErrorRow::log_in(challenge).message(message.clone()),
+            Self::LoginUnsafe(_) => ErrorRow::new(S::FORBIDDEN, "DENIED"),
+            Self::Denied { message, .. } => ErrorRow::new(S::FORBIDDEN, "DENIED").message(message.clone()),
+            Self::LoginBusy(seconds) => ErrorRow::too_many(*seconds),
+            Self::TooManyHeavy => ErrorRow::too_many(COSTLY_RETRY),
+            Self::SwitchedOff { allow, .. } => ErrorRow::not_allowed(allow),
+            Self::TokenRequest(_) => ErrorRow::new(S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::TokenUnsigned(_) => ErrorRow::internal(),
+            Self::NameInvalid(_) => ErrorRow::new(S::BAD_REQUEST, "NAME_INVALID"),
+            Self::TagInvalid(_) => ErrorRow::new(S::BAD_REQUEST, "TAG_INVALID"),
+            Self::DigestInvalid(_) => ErrorRow::new(S::BAD_REQUEST, "DIGEST_INVALID"),
+            Self::UploadIdInvalid => ErrorRow::new(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+            Self::ParameterRepeated(_) => ErrorRow::new(S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::PageSizeInvalid => ErrorRow::new(S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
+            Self::ChunkRangeInvalid(_) => ErrorRow::new(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+            Self::ConditionInvalid => ErrorRow::new(S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::RangeNotSatisfiable(len) => ErrorRow::new(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID")
+                .with(header::CONTENT_RANGE, format!("bytes */{len}")),
+            Self::EncodingUnsupported(_) => {
+                ErrorRow::new(S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED").with(header::ACCEPT_ENCODING, "identity")
+            }
+            Self::Panicked => ErrorRow::internal(),
+            Self::Api(error) => error.row(),
+            Self::Registry(error) => {
+                match error {
+                    R::BlobUnknown(_) => ErrorRow::new(S::NOT_FOUND, "BLOB_UNKNOWN"),
+                    R::ManifestUnknown(_) => ErrorRow::new(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
+                    R::NameUnknown(_) => ErrorRow::new(S::NOT_FOUND, "NAME_UNKNOWN"),
+                    R::RepositoryAbsent(_) => ErrorRow::new(S::FORBIDDEN, "DENIED"),
+                    R::NamespaceAbsent { .. } => ErrorRow::new(S::FORBIDDEN, "DENIED"),
+                    R::RepositoryExists(_) => ErrorRow::new(S::CONFLICT, "NAME_TAKEN"),
+                    R::RepositoryLeaving(_) => ErrorRow::unavailable(5),
+                    R::NamespaceExists(_) => ErrorRow::new(S::CONFLICT, "NAME_TAKEN"),
+                    R::NamespaceUnknown(_) => ErrorRow::new(S::NOT_FOUND, "NOT_FOUND"),
+                    R::NamespaceInUse(_) => ErrorRow::new(S::CONFLICT, "IN_USE"),
+                    R::UploadUnknown(_) => ErrorRow::new(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+                    R::MissingReferences(_) => ErrorRow::new(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
+                    R::ManifestInvalid(_) => ErrorRow::new(S::BAD_REQUEST, "MANIFEST_INVALID"),
+                    R::ManifestTooLarge(_) => ErrorRow::new(S::PAYLOAD_TOO_LARGE, "DENIED"),
+                    R::DigestMismatch { .. } => ErrorRow::new(S::BAD_REQUEST, "DIGEST_INVALID"),
+                    R::OutOfOrder { repository, id, len } => ErrorRow {
+                        headers: session_headers(repository, id, *len, SessionReply::ChunkRefused),
+                        ..ErrorRow::new(S::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID")
+                    },
+                    R::ChunkLength => ErrorRow::new(S::BAD_REQUEST, "SIZE_INVALID"),
+                    R::BlobTooLarge(_) => ErrorRow::new(S::PAYLOAD_TOO_LARGE, "DENIED"),
+                    R::TooManyUploads => ErrorRow::too_many(60),
+                    R::UploadBytesExceeded(_) => ErrorRow::new(S::PAYLOAD_TOO_LARGE, "DENIED"),
+                    R::QuotaExceeded(quota) => match quota.limit {
+                        QuotaLimit::Bytes(_) => ErrorRow::new(S::PAYLOAD_TOO_LARGE, "DENIED"),
+                        QuotaLimit::Tags(_) => ErrorRow::new(S::FORBIDDEN, "DENIED"),
+                        QuotaLimit::Repositories(_) => ErrorRow::new(S::FORBIDDEN, "DENIED"),
+                    },
+                    R::TooManyTags(_) => ErrorRow::new(S::URI_TOO_LONG, "TAG_INVALID"),
+                    R::TagImmutable(_) => ErrorRow::new(S::CONFLICT, "DENIED"),
+                    R::ImmutableContent(_) => ErrorRow::new(S::FORBIDDEN, "DENIED"),
+                    R::ChildProtected(_) => ErrorRow::new(S::FORBIDDEN, "DENIED"),
+                    R::PreconditionFailed => ErrorRow::new(S::PRECONDITION_FAILED, "DENIED"),
+                    R::Interrupted(Interruption::Stalled) => ErrorRow::new(S::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
+                    R::Interrupted(Interruption::NoMemory) => ErrorRow::unavailable(5),
+                    R::Interrupted(Interruption::Cut) => ErrorRow::new(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+                    R::Overtaken => ErrorRow::unavailable(1),
+                    R::Stopping => ErrorRow::unavailable(5),
+                    R::Storage(error) => match error {
+                        storage::StorageError::Full { .. } => ErrorRow::new(S::INSUFFICIENT_STORAGE, "DENIED")
+                            .message(FULL)
+                            .with(header::RETRY_AFTER, "120"),
+                        storage::StorageError::ReadOnly { .. } => ErrorRow::unavailable(120)
+                            .message("the registry cannot write to its storage; pulls still work"),
+                        storage::StorageError::TooManyFiles { .. } => ErrorRow::unavailable(5)
+                            .message("the registry has too many files open: retry in a few seconds"),
+                        storage::StorageError::Damaged { .. } => ErrorRow::internal(),
+                        storage::StorageError::Io { .. } => ErrorRow::internal(),
+                    },
+                }
+            }
         }
     }
 
-    /// What the client may read. Never just a code's own text, as the specification has it: Docker's
-    /// library then forgets that there was a message, and its engine goes on trying for a minute.
-    fn message(&self) -> String {
-        match self {
-            Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => FULL.to_owned(),
-            Self::Registry(registry::Error::Storage(storage::Error::ReadOnly { .. })) => {
-                "the registry cannot write to its storage; pulls still work".to_owned()
-            }
-            // Why is for the log: it would tell a stranger what there is.
-            Self::Unauthorized { told, .. } => told.clone().into_owned(),
-            Self::Denied { told, .. } => told.clone(),
-            ours if ours.row().status == StatusCode::INTERNAL_SERVER_ERROR => OURS.to_owned(),
-            told => told.to_string(),
-        }
+    /// The message for the client.
+    pub(super) fn message(&self) -> String {
+        self.row().message.map_or_else(|| self.to_string(), Cow::into_owned)
     }
 
-    /// One entry per missing digest where that is what is wrong (distribution-spec, "Pushing
-    /// Manifests"), else one.
-    fn entries(&self) -> Vec<Entry> {
-        let code = self.row().code;
-        match self {
-            Self::Registry(registry::Error::MissingReferences(missing)) => missing
-                .iter()
-                .map(|reference| Entry {
-                    code,
-                    message: reference.to_string(),
-                    detail: Some(json!({ "digest": reference.digest.as_str() })),
-                })
-                .collect(),
-            other => vec![Entry { code, message: other.message(), detail: None }],
-        }
+    /// One entry per missing digest (distribution-spec, "Pushing Manifests") for the first [`MOST_ENTRIES`] of them;
+    /// for other errors a single entry.
+    fn body(&self, row: &ErrorRow) -> ErrorBody {
+        let Self::Registry(registry::RegistryError::MissingReferences(missing)) = self else {
+            let message = row.message.clone().map_or_else(|| self.to_string(), Cow::into_owned);
+            let entry = ErrorEntry { code: row.code.into(), message, detail: row.detail.clone() };
+            return ErrorBody { errors: vec![entry], request_id: None };
+        };
+        let entry = |reference: &AbsentReference| ErrorEntry {
+            code: row.code.into(),
+            message: reference.to_string(),
+            detail: Some(json!({ "digest": reference.digest.as_str() })),
+        };
+        ErrorBody { errors: missing.iter().take(MOST_ENTRIES).map(entry).collect(), request_id: None }
     }
 
-    /// Headers that belong to the status.
-    fn headers(&self) -> Vec<(HeaderName, String)> {
-        match self {
-            Self::SwitchedOff { allow, .. } => vec![(header::ALLOW, (*allow).to_owned())],
-            Self::MethodNotAllowed(allow) => vec![(header::ALLOW, (*allow).to_owned())],
-            Self::Unauthorized { challenge, .. } => vec![(header::WWW_AUTHENTICATE, challenge.clone())],
-            Self::LoginBusy(seconds) => vec![(header::RETRY_AFTER, seconds.to_string())],
-            Self::LengthAmbiguous => vec![(header::CONNECTION, "close".to_owned())],
-            Self::RangeNotSatisfiable(len) => vec![(header::CONTENT_RANGE, format!("bytes */{len}"))],
-            Self::Registry(registry::Error::OutOfOrder { repository, id, len }) => {
-                session_headers(repository, id, *len, Standing::Refused)
-            }
-            Self::EncodingUnsupported(_) => vec![(header::ACCEPT_ENCODING, "identity".to_owned())],
-            Self::Registry(registry::Error::TooManyUploads) => vec![(header::RETRY_AFTER, "60".to_owned())],
-            Self::Registry(registry::Error::Overtaken) => vec![(header::RETRY_AFTER, "1".to_owned())],
-            Self::Registry(registry::Error::Stopping) => vec![(header::RETRY_AFTER, "5".to_owned())],
-            Self::Registry(registry::Error::Storage(storage::Error::Full { .. })) => {
-                vec![(header::RETRY_AFTER, "120".to_owned())]
-            }
-            Self::Registry(registry::Error::Storage(storage::Error::ReadOnly { .. })) => {
-                vec![(header::RETRY_AFTER, "120".to_owned())]
-            }
-            _ => Vec::new(),
+    /// The response in the format that the clients of its family of endpoints expect.
+    ///
+    /// The challenges of the management API and of the pages never make a browser show its own login window.
+    pub(super) fn response(&self, format: ErrorFormat) -> Response<ResponseBody> {
+        let mut row = self.row();
+        let mut body = self.body(&row);
+        if let ErrorFormat::Api { request_id, .. } = &format {
+            body.request_id = Some(request_id.clone());
         }
-    }
-
-    /// The answer, in the shape of the distribution specification ("Error Codes").
-    pub(super) fn response(&self) -> Response<Body> {
-        let (row, entries) = (self.row(), self.entries());
-        let mut response = answer::json(json!({ "errors": entries }).to_string(), "application/json");
+        if format != ErrorFormat::Distribution && row.status == StatusCode::UNAUTHORIZED {
+            row.headers = vec![(header::WWW_AUTHENTICATE, API_CHALLENGE.to_owned())];
+        }
+        let mut response = match &format {
+            ErrorFormat::Page(page) => {
+                let message = body.errors.first().map_or("", |entry| &entry.message);
+                error_page(row.status, message, page)
+            }
+            ErrorFormat::Distribution | ErrorFormat::Api { .. } => {
+                let mut written = json!(body);
+                if matches!(format, ErrorFormat::Api { says_success: true, .. }) {
+                    written["success"] = json!(false);
+                    written["message"] = json!(body.errors.first().map(|entry| &entry.message));
+                }
+                answer::json(written.to_string(), "application/json")
+            }
+        };
         *response.status_mut() = row.status;
-        for (name, value) in self.headers() {
+        for (name, value) in row.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 response.headers_mut().insert(name, value);
             }
         }
-        if let Some(phrase) = entries.first().and_then(|entry| phrase(row.status, &entry.message)) {
+        if let Some(phrase) = body.errors.first().and_then(|entry| phrase(row.status, &entry.message)) {
             response.extensions_mut().insert(phrase);
         }
         response
     }
 }
 
-/// The longest reason phrase. Proxies bound the status line.
+/// The challenge of the management API and the pages: browsers have no window for this scheme (RFC 6750).
+const API_CHALLENGE: &str = "Bearer realm=\"wharfinger\"";
+
+/// How errors are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ErrorFormat {
+    /// As in the distribution specification ("Error Codes").
+    Distribution,
+    /// The same with the request's ID, for the management API.
+    Api {
+        /// As in `X-Request-Id`.
+        request_id: String,
+        /// With `success` and `message`, for the paths without a version.
+        says_success: bool,
+    },
+    /// As a page, for browsers.
+    Page(PageError),
+}
+
+/// The longest reason phrase, in bytes. Proxies limit the status line.
 const LONGEST_PHRASE: usize = 200;
 
-/// The message as the reason phrase of HTTP/1.1, which hyper leaves out on HTTP/2: an answer to `HEAD` has no body, of a
-/// 5xx docker and podman print nothing but the status line, and containerd never prints more. Clients act on 401 and 404
-/// by themselves.
+/// The message as the reason phrase of HTTP/1.1 (hyper omits it on HTTP/2). A response to `HEAD` has no body; of a 5xx
+/// docker and podman print only the status line, and containerd never prints more. Clients handle 401 and 404 without
+/// it.
 fn phrase(status: StatusCode, message: &str) -> Option<ReasonPhrase> {
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) {
         return None;
     }
     let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     ReasonPhrase::try_from(message.chars().map(plain).take(LONGEST_PHRASE).collect::<String>()).ok()
-}
-
-#[derive(Serialize)]
-struct Entry {
-    code: &'static str,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<Value>,
 }
 
 #[cfg(test)]

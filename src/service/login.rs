@@ -1,336 +1,303 @@
-//! How callers prove who they are, and how they are asked to: decided at boot, never by a rule.
+//! Verifies the credentials of a request: a password, an API key, a token, or the cookie of a session.
 
 use super::{
-    client::{Front, authority},
-    endpoint::{Endpoint, Need},
-    error::Error,
-    routed::{Routed, Who},
+    ServiceState,
+    challenge::LoginFault,
+    cookie,
+    endpoint::Endpoint,
+    error::ServiceError,
+    mount_source::ChallengedSources,
+    routed::{Caller, Proof, Routed},
+    throttle::Throttle,
 };
 use crate::{
-    access::{Ceiling, Scope},
-    auth::{Bearer, Credentials, InvalidCredentials, Passwords, Presented, Refusal, Users},
-    config::{Live, Tokens, is_loopback},
-    oci::RepositoryName,
-    who::{Action, Subject},
+    access::{Ceiling, KeyScopes, Scope},
+    accounts::{Accounts, Session},
+    config::Live,
+    identity::{
+        Access, ApiKeyText, Bearer, CookieText, Credentials, Identity, InvalidCredentials, Issuer, LoginRefusal,
+        Passwords, Presented, Users,
+    },
+    who::{ApiKeyId, Subject},
 };
-use http::{
-    HeaderMap, header,
-    uri::{Authority, Scheme},
-};
-use std::{
-    borrow::Cow,
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
-};
+use http::{HeaderMap, header};
+use std::{net::IpAddr, time::SystemTime};
 
-/// How callers prove who they are.
-#[derive(Clone)]
-pub enum Login {
-    /// They do not: everybody is anonymous.
-    None,
-    /// By name and password.
-    Basic {
-        /// What the challenge calls this registry.
-        realm: String,
-        /// Verifies them.
-        passwords: Arc<Passwords>,
-    },
-    /// By tokens of our own, which are had by name and password; or by these at once.
-    Own {
-        /// Where tokens are had.
-        realm: Realm,
-        /// What the challenge calls this registry, and tokens are for.
-        service: String,
-        /// Verifies passwords.
-        passwords: Arc<Passwords>,
-    },
-    /// By tokens of a service elsewhere.
-    Elsewhere {
-        /// Where tokens are had.
-        realm: String,
-        /// What the challenge calls this registry, and tokens are for.
-        service: String,
-        /// Who was told lately that a mount takes a token for its source too.
-        told: Arc<Told>,
-    },
+/// What is kept of logins across configuration reloads.
+#[derive(Default)]
+pub struct LoginMemory {
+    /// Passwords that were verified recently, and those that wait for it.
+    pub(super) passwords: Passwords,
+    /// Wrong passwords of login pages, by address and by user.
+    pub(super) wrong_by_address: Throttle,
+    pub(super) wrong_by_user: Throttle,
+    /// Requests of strangers for an account, by address.
+    pub(super) registrations: Throttle,
+    /// Callers that were sent for a token that includes the source of a mount.
+    pub(super) challenged_sources: ChallengedSources,
 }
 
-/// Mounts that were answered by asking for a token that says more.
-///
-/// A token for the target alone may be all there is to have, or all that was asked for. The client
-/// cannot tell, so it is told once; after that the mount becomes an ordinary upload.
-pub struct Told(quick_cache::sync::Cache<(Subject, RepositoryName), Instant>);
+/// Why credentials are not accepted, for the client and for the log.
+type Fault = (LoginFault, String);
 
-/// For how long a client is not told again; longer than it takes to get a token.
-const TOLD: Duration = Duration::from_secs(60);
-
-/// Mounts remembered; one that is forgotten costs a client one more request.
-const MOST_TOLD: usize = 4096;
-
-impl Default for Told {
-    fn default() -> Self {
-        Self(quick_cache::sync::Cache::new(MOST_TOLD))
-    }
-}
-
-impl Told {
-    /// Whether this is news to the caller; not the next time.
-    fn is_news(&self, subject: &Subject, source: &RepositoryName) -> bool {
-        let key = (subject.clone(), source.clone());
-        let news = self.0.get(&key).is_none_or(|at| at.elapsed() >= TOLD);
-        if news {
-            self.0.insert(key, Instant::now());
-        }
-        news
-    }
-}
-
-/// Where clients find the built-in token service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Realm {
-    /// At this URL.
-    At(String),
-    /// At the address the client used, if that is safe for a password.
-    Here,
-}
-
-/// Where tokens of our own are had, below the address.
-const TOKEN_PATH: &str = "/auth/token";
-
-/// What is wrong with a token, in the words clients know (RFC 6750 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// There was none.
-    Absent,
-    /// There was a name and a password instead, and they are wrong.
-    Password,
-    /// There was something that cannot be read.
-    Malformed(InvalidCredentials),
-    /// It is not believed.
-    Invalid,
-    /// It is not good for this.
-    Scope,
-    /// It is nobody's, and not good for this.
-    Nobody,
-}
-
-impl Fault {
-    /// What the client is told. Why is for the log: it would tell a stranger what there is.
-    pub(super) fn told(self, endpoint: &Endpoint) -> Cow<'static, str> {
-        match self {
-            Self::Absent | Self::Nobody => "authentication required: log in first".into(),
-            Self::Password => "wrong user name or password".into(),
-            Self::Malformed(why) => why.to_string().into(),
-            Self::Invalid => "the token is invalid or expired".into(),
-            Self::Scope => match endpoint.needs() {
-                Need::Repository(name, action) => {
-                    format!("access denied: this token does not allow {action} on {name}").into()
-                }
-                Need::Nothing | Need::Entry | Need::List | Need::Operate => {
-                    "access denied: this token does not allow this".into()
-                }
-            },
-        }
-    }
-
-    /// The same for programs, within a challenge.
-    fn parameter(self) -> &'static str {
-        match self {
-            Self::Absent | Self::Password | Self::Malformed(_) => "",
-            Self::Invalid => ",error=\"invalid_token\"",
-            Self::Scope | Self::Nobody => ",error=\"insufficient_scope\"",
-        }
-    }
-}
-
-impl Login {
-    /// Whose passwords are verified, if anybody's.
-    pub(super) fn passwords(&self) -> Option<&Passwords> {
-        match self {
-            Self::Basic { passwords, .. } | Self::Own { passwords, .. } => Some(passwords),
-            Self::None | Self::Elsewhere { .. } => None,
-        }
-    }
-
-    /// Whether there is anything to log in to.
-    pub(super) fn is_none(&self) -> bool {
-        matches!(self, Self::None)
-    }
-
-    /// Whether a token of a service elsewhere is to be asked for that says more: for the source of
-    /// a mount.
-    pub(super) fn lacks_source(&self, who: &Who, endpoint: &Endpoint) -> bool {
-        match (self, endpoint) {
-            (Self::Elsewhere { told, .. }, Endpoint::BlobMount { from: Some(from), .. }) => {
-                who.by_token && !who.ceiling.allows(from, Action::Pull) && told.is_news(&who.subject, from)
-            }
-            _ => false,
-        }
-    }
-
-    /// Asks for a login. There is exactly one challenge: clients take the first, or the last.
-    pub(super) fn unauthorized(&self, routed: &Routed, fault: Fault, reason: &str) -> Error {
-        let (reason, told) = (reason.to_owned(), fault.told(&routed.endpoint));
-        let (realm, service) = match self {
-            Self::None => return Error::Denied { told: told.into_owned(), reason },
-            Self::Basic { realm, .. } => return Error::Unauthorized { challenge: basic(realm), told, reason },
-            Self::Own { realm, service, .. } => match realm.url(routed) {
-                Ok(realm) => (realm, service),
-                Err(host) => return unsafe_by(host),
-            },
-            Self::Elsewhere { realm, service, .. } => (realm.clone(), service),
-        };
-        let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
-        let scopes: Vec<_> = routed.endpoint.scopes().iter().map(Scope::to_string).collect();
-        if !scopes.is_empty() {
-            challenge.push_str(&format!(",scope=\"{}\"", scopes.join(" ")));
-        }
-        challenge.push_str(fault.parameter());
-        Error::Unauthorized { challenge, told, reason }
-    }
-}
-
-/// Who asks.
+/// Identifies the caller.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] for what is not believed: never taken for anonymous.
-pub(super) async fn identify(routed: Routed) -> Result<(Routed, Who), Error> {
-    let nobody = Who { subject: Subject::Anonymous, ceiling: Ceiling::None, by_token: false };
-    let login = routed.state.login.clone();
-    if login.is_none() {
-        return Ok((routed, nobody));
+/// [`ServiceError::Unauthorized`] for invalid credentials: never treated as anonymous.
+pub(super) async fn identify(routed: Routed) -> Result<(Routed, Caller), ServiceError> {
+    if routed.live.identity.is_nobody() {
+        return Ok((routed, Caller::nobody()));
     }
+    let check = LoginCheck::of(&routed.state, &routed.live, routed.client);
     let who = match presented(&routed.head.headers)? {
-        Presented::Nobody => Ok(nobody),
-        Presented::Other => Err((Fault::Absent, "the Authorization header has an unknown scheme".to_owned())),
-        Presented::Malformed(why) => Err((Fault::Malformed(why), why.to_string())),
-        Presented::Token(token) => match believed(&routed.live, &token) {
-            Ok(bearer) => Ok(of_bearer(bearer)),
-            Err(why) => Err((Fault::Invalid, why)),
+        Presented::Nobody => match cookie_of(&routed) {
+            Some(cookie) => check.by_cookie(&cookie).await?,
+            None => Ok(Caller::nobody()),
         },
-        Presented::Password(credentials) => match login.passwords() {
-            None => Err((Fault::Absent, "passwords are not accepted, only tokens".to_owned())),
-            Some(passwords) => match verified(passwords, &routed.live.users, &credentials, routed.client).await? {
-                Some(subject) => Ok(Who { subject, ..nobody }),
-                None => Err((Fault::Password, "wrong user name or password".to_owned())),
+        Presented::Other => Err((LoginFault::Absent, "the Authorization header has an unknown scheme".to_owned())),
+        Presented::Malformed(why) => Err((LoginFault::Malformed(why), why.to_string())),
+        Presented::Token(token) => check.by_token(&token).await?,
+        Presented::Password(credentials) => match routed.live.identity.users() {
+            None => Err((LoginFault::Absent, "passwords are not accepted, only tokens".to_owned())),
+            Some(users) => match check.by_password(users, &credentials).await? {
+                Some(holder) => Ok(holder.caller()),
+                None => Err((LoginFault::Password, "wrong user name or password".to_owned())),
             },
         },
     };
     match who {
         Ok(who) => Ok((routed, who)),
-        Err((fault, reason)) => Err(login.unauthorized(&routed, fault, &reason)),
+        Err((fault, reason)) => Err(routed.unauthorized(fault, &reason)),
     }
 }
 
-impl Realm {
-    /// Where the client of this request finds the token service. Passwords go there, so it is https
-    /// unless the client is on this machine, or the operator chose otherwise.
-    ///
-    /// # Errors
-    /// No such address is known; the host that was asked for.
-    fn url(&self, routed: &Routed) -> Result<String, Option<Authority>> {
-        if let Self::At(url) = self {
-            return Ok(url.clone());
-        }
-        let Front { scheme, host } = routed.front();
-        let head = &routed.head;
-        let host = host.or_else(|| match head.uri.authority() {
-            Some(asked) => authority(asked.as_str().as_bytes()),
-            None => head.headers.get(header::HOST).and_then(|asked| authority(asked.as_bytes())),
-        });
-        let tls = routed.conn.as_ref().is_some_and(|conn| conn.tls);
-        let scheme = scheme.unwrap_or(if tls { Scheme::HTTPS } else { Scheme::HTTP });
-        match host {
-            Some(host) if scheme == Scheme::HTTPS || is_loopback(host.host()) => {
-                Ok(format!("{scheme}://{host}{TOKEN_PATH}"))
-            }
-            host => Err(host),
-        }
+/// The session cookie of a request, where cookies count: a browser sends them without being asked, so requests that
+/// nobody protects from other sites ignore them.
+pub(super) fn cookie_of(routed: &Routed) -> Option<String> {
+    match routed.endpoint {
+        Endpoint::Manage(_) | Endpoint::Pages(_) => cookie::sent(&routed.head.headers).map(str::to_owned),
+        Endpoint::Distribution(_) | Endpoint::Token(_) | Endpoint::Ops(_) => None,
     }
 }
 
-/// Says once in the log that a client could not be sent to the token service.
-fn unsafe_by(host: Option<Authority>) -> Error {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if !SAID.swap(true, Ordering::Relaxed) {
-        let host = host.as_ref().map(Authority::as_str);
-        tracing::warn!(
-            host,
-            "no login by plain HTTP; set REGISTRY_PUBLIC_URL to the https address that clients use, or name the TLS proxy in REGISTRY_TRUSTED_PROXIES"
-        );
-    }
-    Error::LoginUnsafe(host)
-}
-
-/// The challenge that asks for a password.
-pub(super) fn basic(realm: &str) -> String {
-    format!("Basic realm=\"{}\", charset=\"UTF-8\"", realm.replace(['\\', '"'], ""))
-}
-
-/// What a request presents.
+/// The credentials of a request.
 ///
 /// # Errors
-/// [`Error::AuthorizationRepeated`], [`Error::AuthorizationTooLong`].
-pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, Error> {
+/// [`ServiceError::AuthorizationRepeated`], [`ServiceError::AuthorizationTooLong`].
+pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, ServiceError> {
     let mut values = headers.get_all(header::AUTHORIZATION).into_iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Ok(Presented::Nobody),
         (Some(value), None) => value,
-        (Some(_), Some(_)) => return Err(Error::AuthorizationRepeated),
+        (Some(_), Some(_)) => return Err(ServiceError::AuthorizationRepeated),
     };
     match Presented::parse(value.as_bytes()) {
-        Presented::Malformed(InvalidCredentials::TooLong) => Err(Error::AuthorizationTooLong),
+        Presented::Malformed(InvalidCredentials::TooLong) => Err(ServiceError::AuthorizationTooLong),
         presented => Ok(presented),
     }
 }
 
-/// Whose password this is; `None` if it is nobody's.
-pub(super) async fn verified(
-    passwords: &Passwords,
-    users: &Users,
-    credentials: &Credentials,
-    from: Option<IpAddr>,
-) -> Result<Option<Subject>, Error> {
-    match passwords.verify(users, credentials, from).await {
-        Ok(subject) => Ok(Some(subject)),
-        Err(Refusal::Wrong) => {
-            let client = from.map(tracing::field::display);
-            tracing::warn!(user = beginning(&credentials.user), client, "login failed: wrong user name or password");
-            Ok(None)
+/// The user of a password or an API key.
+#[derive(Clone, Debug)]
+pub(super) struct CredentialHolder {
+    pub(super) subject: Subject,
+    /// The API key, and what it is for.
+    pub(super) key: Option<(ApiKeyId, KeyScopes)>,
+}
+
+impl CredentialHolder {
+    /// A caller who is not logged in.
+    pub(super) fn nobody() -> Self {
+        Self { subject: Subject::Anonymous, key: None }
+    }
+
+    /// The limits of the API key.
+    pub(super) fn ceiling(&self) -> Ceiling {
+        Ceiling::of(self.key.as_ref().map(|(_, scopes)| scopes.clone()), None)
+    }
+
+    /// How they are authenticated, if without a key they would be so.
+    pub(super) fn proof(&self, without_key: Proof) -> Proof {
+        match (&self.key, &self.subject) {
+            (Some(_), _) => Proof::ApiKey,
+            (None, Subject::User(_)) => without_key,
+            (None, Subject::Anonymous) => Proof::None,
         }
-        Err(Refusal::Busy(seconds)) => Err(Error::LoginBusy(seconds)),
+    }
+
+    fn caller(self) -> Caller {
+        Caller { ceiling: self.ceiling(), ..Caller::new(self.subject.clone(), self.proof(Proof::Basic)) }
     }
 }
 
-/// The beginning of a name that may be anything: the log is no place for kilobytes of it.
+/// What it takes to verify credentials.
+pub(super) struct LoginCheck<'a> {
+    passwords: &'a Passwords,
+    accounts: &'a Accounts,
+    live: &'a Live,
+    from: Option<IpAddr>,
+}
+
+impl<'a> LoginCheck<'a> {
+    /// For a client at this address.
+    pub(super) fn of(state: &'a ServiceState, live: &'a Live, from: Option<IpAddr>) -> Self {
+        Self { passwords: &state.logins.passwords, accounts: &state.accounts, live, from }
+    }
+
+    /// The user whose password or API key this is; `None` if it is wrong.
+    ///
+    /// # Errors
+    /// [`ServiceError::LoginBusy`], those of the storage.
+    pub(super) async fn by_password(
+        &self,
+        users: &Users,
+        credentials: &Credentials,
+    ) -> Result<Option<CredentialHolder>, ServiceError> {
+        if let Some(key) = credentials.api_key() {
+            let holder = self.by_key(users, &key).await?;
+            return Ok(holder.filter(|holder| holder.subject.name() == Some(&credentials.user)));
+        }
+        match self.passwords.verify(users, credentials, self.from, &self.live.logins).await {
+            Ok(subject) => Ok(Some(CredentialHolder { subject, key: None })),
+            Err(LoginRefusal::Wrong) => {
+                let client = self.from.map(tracing::field::display);
+                tracing::warn!(
+                    user = beginning(&credentials.user),
+                    client,
+                    "login failed: wrong user name or password"
+                );
+                Ok(None)
+            }
+            Err(LoginRefusal::Busy(seconds)) => Err(ServiceError::LoginBusy(seconds)),
+        }
+    }
+
+    /// The owner of an API key; `None` if the key is not good.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub(super) async fn by_key(
+        &self,
+        users: &Users,
+        presented: &ApiKeyText,
+    ) -> Result<Option<CredentialHolder>, ServiceError> {
+        match self.accounts.verify_api_key(presented, users).await? {
+            Some(key) => {
+                let subject = Subject::User(key.owner.as_str().into());
+                Ok(key.scopes().map(|scopes| CredentialHolder { subject, key: Some((presented.id(), scopes)) }))
+            }
+            None => {
+                let client = self.from.map(tracing::field::display);
+                self.passwords.count_failure();
+                tracing::warn!(key = %presented.id(), client, "login failed: unknown or expired API key");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The bearer of a token or an API key.
+    async fn by_token(&self, token: &str) -> Result<Result<Caller, Fault>, ServiceError> {
+        let invalid = |why: &str| Ok(Err((LoginFault::Invalid, why.to_owned())));
+        if let (Some(key), Some(users)) = (ApiKeyText::parse(token), self.live.identity.users()) {
+            return match self.by_key(users, &key).await? {
+                Some(holder) => Ok(Ok(holder.caller())),
+                None => invalid("the API key is unknown or has expired"),
+            };
+        }
+        let bearer = match verify_bearer(&self.live.identity, token) {
+            Ok(bearer) => bearer,
+            Err(why) => return invalid(&why),
+        };
+        self.by_bearer(bearer).await
+    }
+
+    async fn by_bearer(&self, bearer: Bearer) -> Result<Result<Caller, Fault>, ServiceError> {
+        match self.limits_of(&bearer).await? {
+            Err(why) => Ok(Err((LoginFault::Invalid, why.to_owned()))),
+            Ok(key) => {
+                let ceiling = Ceiling::of(key, bearer.access.as_deref().map(scopes_of));
+                let proof = if bearer.session.is_some() { Proof::Session } else { Proof::Token };
+                let (session, expires) = (bearer.session, bearer.expires);
+                Ok(Ok(Caller { ceiling, session, expires, ..Caller::new(bearer.subject, proof) }))
+            }
+        }
+    }
+
+    /// The limits of the API key that a token was given for, if it was; or why the token is no longer good, although
+    /// its signature and its time are right.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub(super) async fn limits_of(
+        &self,
+        bearer: &Bearer,
+    ) -> Result<Result<Option<KeyScopes>, &'static str>, ServiceError> {
+        let (Some((users, _)), Some(user)) = (self.live.identity.own(), bearer.subject.name()) else {
+            return Ok(Ok(None));
+        };
+        if let Some(id) = bearer.session {
+            let session = self.accounts.session(id, |session| session.user == user).await?;
+            return Ok(if session.is_some() { Ok(None) } else { Err("token rejected: its session has ended") });
+        }
+        if let Some(issued) = bearer.issued
+            && self.accounts.is_void(user, issued).await?
+        {
+            return Ok(Err("token rejected: its user has signed out everywhere"));
+        }
+        let Some(id) = bearer.key else { return Ok(Ok(None)) };
+        let key = self.accounts.api_key_of_token(id, user, users).await?;
+        Ok(key.and_then(|key| key.scopes()).map(Some).ok_or("token rejected: its API key has ended"))
+    }
+
+    /// The user of a session's cookie.
+    async fn by_cookie(&self, value: &str) -> Result<Result<Caller, Fault>, ServiceError> {
+        match self.session_of_cookie(value).await? {
+            Some((cookie, session)) => Ok(Ok(Caller {
+                session: Some(cookie.id()),
+                expires: Some(session.expires.into()),
+                ..Caller::new(Subject::User(session.user.as_str().into()), Proof::Session)
+            })),
+            None => Ok(Err((LoginFault::Invalid, "the session of the cookie has ended".to_owned()))),
+        }
+    }
+
+    /// The session of a cookie's value, if it has not ended.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub(super) async fn session_of_cookie(&self, value: &str) -> Result<Option<(CookieText, Session)>, ServiceError> {
+        let (Some(cookie), Some(own)) = (CookieText::parse(value), self.live.identity.own()) else { return Ok(None) };
+        let lives = self.live.sessions.lives;
+        let session = self.accounts.session_of_cookie(&cookie, is_current(own), lives).await?;
+        Ok(session.map(|session| (cookie, session)))
+    }
+}
+
+/// Whether the user's line in htpasswd is the one with which a session began.
+pub(super) fn is_current<U: AsRef<Users>, I: AsRef<Issuer>>((users, issuer): (U, I)) -> impl Fn(&Session) -> bool {
+    move |session| issuer.as_ref().is_current(users.as_ref(), &session.user, &session.pwv)
+}
+
+/// The first 128 characters of a name, which a client chooses: the log must not grow by kilobytes.
 fn beginning(name: &str) -> &str {
     const LONGEST: usize = 128;
     name.char_indices().nth(LONGEST).map_or(name, |(end, _)| &name[..end])
 }
 
-fn believed(live: &Live, token: &str) -> Result<Bearer, String> {
+fn verify_bearer(identity: &Identity, token: &str) -> Result<Bearer, String> {
     let now = SystemTime::now();
-    match &live.tokens {
-        Tokens::None => return Err("tokens are not accepted, only passwords".to_owned()),
-        Tokens::Own(issuer) => issuer.verify(&live.users, token, now),
-        Tokens::Elsewhere(verifier) => verifier.verify(token, now),
+    match identity {
+        Identity::Nobody | Identity::Password { sessions: None, .. } => {
+            return Err("tokens are not accepted, only passwords".to_owned());
+        }
+        Identity::Password { users, sessions: Some(issuer), .. } => issuer.verify(users, token, now),
+        Identity::OwnTokens(service) => service.issuer.verify(&service.users, token, now),
+        Identity::ExternalTokens { verifier, .. } => verifier.verify(token, now),
     }
     .map_err(|refused| format!("token rejected: {refused}"))
 }
 
-fn of_bearer(Bearer { subject, access }: Bearer) -> Who {
-    let ceiling = match access {
-        None => Ceiling::None,
-        Some(access) => {
-            let read = |entry: &crate::auth::Access| {
-                Scope::of(&entry.kind, &entry.name, entry.actions.iter().map(String::as_str))
-            };
-            Ceiling::Scopes(access.iter().filter_map(read).collect())
-        }
-    };
-    Who { subject, ceiling, by_token: true }
+fn scopes_of(access: &[Access]) -> Vec<Scope> {
+    let read = |entry: &Access| Scope::of(&entry.kind, &entry.name, entry.actions.iter().map(String::as_str));
+    access.iter().filter_map(read).collect()
 }

@@ -1,73 +1,110 @@
 //! The registry over HTTP: turns requests into calls of the layers below, and results into responses.
 //!
-//! [`stack`] is the column every request runs through. [`endpoint`] reads what is asked, the gates
-//! decide who asks and whether they may, one file per noun in [`distribution`] answers, and [`error`]
-//! is the one table of errors.
+//! [`stack`] is the pipeline every request passes. [`endpoint`] parses requests, the gates authenticate and authorize
+//! them, the families' folders (as [`distribution`]) answer them, and [`error`] is the only table of errors.
 
 mod answer;
-mod asked;
-pub mod body;
+mod challenge;
 mod client;
-pub mod conn;
+mod cookie;
 mod cors;
 mod distribution;
 pub mod endpoint;
 pub mod error;
 mod gate;
 mod headers;
+mod heavy;
+mod incoming;
 mod login;
+mod manage;
+mod mount_source;
 mod ops;
+mod pages;
 mod path;
+mod push_headers;
 pub mod query;
 mod routed;
-pub mod sendfile;
+mod shared;
 mod stack;
-pub mod stall;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod token;
 
-pub use body::{Body, BoxError, RequestBody};
-pub use login::{Login, Realm, Told};
+pub use distribution::DistributionEndpoint;
+pub use heavy::Heavy;
+pub use login::LoginMemory;
+pub use manage::{
+    AliasEndpoint, AuthEndpoint, ConfigEndpoint, DashboardEndpoint, Dashboards, GroupEndpoint, KeyEndpoint,
+    ManageEndpoint, NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint, RuleEndpoint, SearchEndpoint,
+    SettingsEndpoint, StorageEndpoint, SystemEndpoint, TaskEndpoint, UserEndpoint,
+};
+pub use ops::OpsEndpoint;
+pub use pages::PagesEndpoint;
+pub use shared::SharedManifests;
 pub use stack::{App, app};
 pub use telemetry::Telemetry;
+pub use throttle::Throttle;
+pub use token::TokenEndpoint;
 
 use crate::{
+    accounts::Accounts,
     config::{Limits, Live},
+    jobs::{Jobs, Tasks},
+    manage::Manage,
     registry::Registry,
+    storage::fs::Fs,
 };
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use std::sync::{Arc, atomic::AtomicBool};
 
-/// What all requests share.
-pub struct State {
-    /// The registry, under the settings in force.
+/// State shared by all requests.
+pub struct ServiceState {
+    /// The registry, with the current settings.
     pub registry: Registry,
-    /// Bounds of connections; of these the stall of request bodies is minded here.
+    /// Connection limits. The service enforces one of them itself: the stall time of request bodies.
     pub limits: Limits,
-    /// Peers whose word about the client's address counts.
+    /// Peers whose forwarding headers are accepted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Which of the inside this listener shows.
+    /// What this listener serves.
     pub face: Face,
-    /// The daemon is stopping: not ready any more.
+    /// Set during shutdown: the daemon is no longer ready.
     pub draining: Arc<AtomicBool>,
-    /// Who there is and who may do what: one generation for each request.
+    /// The current configuration generation. Each request keeps the one it started with.
     pub live: Arc<ArcSwap<Live>>,
-    /// How callers prove who they are.
-    pub login: Login,
-    /// Counters.
+    /// What is kept of logins across configuration reloads.
+    pub logins: Arc<LoginMemory>,
+    /// What callers saw of the registry at a glance.
+    pub dashboards: Arc<Dashboards>,
+    /// Limits how often a caller writes by the management API.
+    pub writes: Arc<Throttle>,
+    /// Sessions, API keys, and what is recorded of users.
+    pub accounts: Arc<Accounts>,
+    /// Changes the configuration files; `None` if there are none.
+    pub manage: Option<Manage>,
+    /// Limits costly requests per client.
+    pub heavy: Arc<Heavy>,
+    /// Metrics counters.
     pub telemetry: Arc<Telemetry>,
+    /// What the daemon does by itself.
+    pub jobs: Jobs,
+    /// What callers asked for and takes long.
+    pub tasks: Tasks,
+    /// The files of the store, if it is a directory, to be checked.
+    pub files: Option<Arc<Fs>>,
+    /// Large manifests that are being sent.
+    pub manifests: SharedManifests,
 }
 
-/// What a listener is for.
+/// What a listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {
     /// The registry, health and metrics.
     Everything,
-    /// The registry and plain health; readiness detail and metrics are on another address.
+    /// The registry and basic health; readiness details and metrics are on another address.
     Registry,
-    /// Health and metrics alone.
+    /// Health and metrics only.
     Admin,
 }

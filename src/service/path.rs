@@ -1,14 +1,14 @@
-//! A request's path, cut at its slashes and decoded.
+//! Splits a request's path at slashes and decodes it.
 
 use std::borrow::Cow;
 
-/// Calls `read` with the segments of a path, each decoded once, after the cut: an escaped slash
-/// stays within its segment. Only a repository name, whose segments are joined again, may hold one.
+/// Calls `read` with the segments of a path. Each is decoded once, after the split: an escaped slash stays within its
+/// segment. Only a repository name, whose segments are joined again, may contain one.
 ///
-/// A segment with a malformed escape stays as it is. No grammar has a `%`, so it is refused later.
+/// A segment with a malformed escape is not decoded. No grammar allows `%`, so it is rejected later.
 pub(super) fn segments<T>(path: &str, read: impl FnOnce(&[&str]) -> T) -> T {
     if !path.contains('%') {
-        // Few paths have more, so that one allocation does.
+        // Enough for almost every path, so there is one allocation.
         let mut segments = Vec::with_capacity(8);
         segments.extend(path.split('/'));
         return read(&segments);
@@ -17,7 +17,7 @@ pub(super) fn segments<T>(path: &str, read: impl FnOnce(&[&str]) -> T) -> T {
     read(&decoded.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
-/// A segment without its escapes; `None` if one is malformed or the result is not UTF-8.
+/// A segment with escapes decoded; `None` if one is malformed or the result is not UTF-8.
 fn decode(segment: &str) -> Option<Cow<'_, str>> {
     if !segment.contains('%') {
         return Some(segment.into());

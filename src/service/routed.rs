@@ -1,85 +1,110 @@
-//! What the gates know of a request so far: what it asks for, and of whom it comes.
+//! What is known of a request before authorization: its endpoint and its client.
 
-use super::{Face, RequestBody, State, client, conn::Conn, endpoint::Endpoint};
-use crate::{access::Ceiling, config::Live, registry::Registry, who::Subject};
-use http::request::Parts;
-use std::{net::IpAddr, sync::Arc};
+use super::{Face, ServiceState, client, endpoint::Endpoint};
+use crate::{
+    access::Ceiling,
+    config::Live,
+    registry::Registry,
+    who::{Permission, SessionId, Subject},
+    wire::{RequestBody, conn::Conn},
+};
+use http::{HeaderValue, request::Parts};
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
-/// A request whose line was understood.
+/// A parsed request.
 pub(super) struct Routed {
-    pub(super) state: Arc<State>,
+    pub(super) state: Arc<ServiceState>,
     pub(super) endpoint: Endpoint,
-    /// Boxed: a request moves through many futures, each of which would hold room for it.
+    /// Boxed: a request moves through many futures, each of which would reserve space for it.
     pub(super) head: Box<Parts>,
     pub(super) body: RequestBody,
     pub(super) conn: Option<Conn>,
-    /// Where it came from, as far as that can be believed.
+    /// The client's address, as far as the peer is trusted.
     pub(super) client: Option<IpAddr>,
-    /// The generation this request goes by, to its last byte.
+    /// The configuration generation of this request, until it ends.
     pub(super) live: Arc<Live>,
     pub(super) registry: Registry,
 }
 
-/// Who asks, and what the credential is good for.
+/// The request's ID, as the log and the response have it.
 #[derive(Clone, Debug)]
-pub(super) struct Who {
+pub(super) struct RequestId(pub(super) HeaderValue);
+
+/// The caller, and the limits of their credentials.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
     pub(super) subject: Subject,
     pub(super) ceiling: Ceiling,
-    /// Said by a token, not by a password.
-    pub(super) by_token: bool,
+    pub(super) proof: Proof,
+    /// The session of the credentials, if they belong to one.
+    pub(super) session: Option<SessionId>,
+    /// When the credentials expire, if they do.
+    pub(super) expires: Option<SystemTime>,
 }
 
-/// How much of the daemon's inside a caller may see.
+/// How much of the daemon's internals a caller may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
-    /// Whether it is ready.
+    /// Only whether it is ready.
     Word,
-    /// How it does, without names of files or users: where there is nothing to log in to.
+    /// The state of its parts, without names of files or users: when there is no authentication.
     State,
-    /// Everything: on the admin address, from this machine without a proxy, or as an administrator.
+    /// Everything: on the admin address, from this machine without a proxy, or with the permission VIEW:SYSTEM.
     Inside,
 }
 
-impl Who {
-    /// How they proved who they are.
-    pub(super) fn proof(&self) -> Proof {
-        match (self.by_token, &self.subject) {
-            (true, _) => Proof::Token,
-            (false, Subject::User(_)) => Proof::Basic,
-            (false, Subject::Anonymous) => Proof::None,
-        }
+impl Caller {
+    /// A caller with this proof, which sets no limits.
+    pub(super) fn new(subject: Subject, proof: Proof) -> Self {
+        Self { subject, ceiling: Ceiling::None, proof, session: None, expires: None }
+    }
+
+    /// A caller who is not logged in.
+    pub(super) fn nobody() -> Self {
+        Self::new(Subject::Anonymous, Proof::None)
+    }
+
+    /// Identified by a token, which the caller may exchange for one that covers more.
+    pub(super) fn by_token(&self) -> bool {
+        self.proof == Proof::Token
     }
 }
 
-/// How a caller proved who they are.
+/// How a caller was authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// Not at all.
     None,
     /// By a password.
     Basic,
-    /// By a token.
+    /// By a token of the token service.
     Token,
+    /// By an API key.
+    ApiKey,
+    /// By the cookie or a token of a session.
+    Session,
 }
 
 impl Proof {
-    /// As the log and metrics name it.
+    /// The name in logs and metrics.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Basic => "basic",
             Self::Token => "token",
+            Self::ApiKey => "api_key",
+            Self::Session => "session",
         }
     }
 }
 
 impl Routed {
-    /// How much of the daemon's inside a caller may see.
-    pub(super) fn sight(&self, who: &Who) -> Sight {
+    /// How much of the daemon's internals a caller may see.
+    pub(super) fn sight(&self, who: &Caller) -> Sight {
         let is_insider = self.state.face == Face::Admin
             || client::is_local(self.conn.as_ref().map(|conn| conn.peer), &self.head.headers)
-            || (who.ceiling == Ceiling::None && self.live.rights.is_admin(&who.subject));
-        match (is_insider, self.state.login.is_none()) {
+            || self.live.rights.may(&who.subject, &who.ceiling, Permission::VIEW_SYSTEM).allowed;
+        match (is_insider, self.live.identity.is_nobody()) {
             (true, _) => Sight::Inside,
             (false, true) => Sight::State,
             (false, false) => Sight::Word,

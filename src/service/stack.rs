@@ -1,35 +1,36 @@
-//! The column every request runs through, top to bottom.
+//! The pipeline every request passes, top to bottom.
 
 use super::{
-    Body, RequestBody, State,
-    conn::Conn,
+    ServiceState,
     cors::Cors,
-    distribution::dispatch,
-    error::Error,
+    endpoint::{Endpoint, dispatch},
+    error::ServiceError,
     gate::{authenticate, authorize, route},
     headers::value,
-    stall::StallBody,
+    manage::AuditDraft,
+    routed::RequestId,
     telemetry::{Observation, Observed},
 };
-use crate::config::Live;
-use bytes::Bytes;
+use crate::{
+    config::Live,
+    wire::{RequestBody, ResponseBody, conn::Conn, outbox::Outbox},
+};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body::{Body as _, Frame};
-use http_body_util::BodyExt;
+use http_body::Body as _;
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tower::util::BoxCloneSyncService;
 
-/// The registry as a service: what a server serves, and what a test calls without a socket.
+/// The registry as a service: servers serve it, and tests call it without a socket.
 pub type App = BoxCloneSyncService<Request<RequestBody>, Response<Observed>, Infallible>;
 
-/// The registry over this state.
-pub fn app(state: Arc<State>) -> App {
+/// Creates the service.
+pub fn app(state: Arc<ServiceState>) -> App {
     BoxCloneSyncService::new(tower::service_fn(move |request| serve(state.clone(), request)))
 }
 
-async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Response<Observed>, Infallible> {
-    // Outermost: whatever becomes of the request, it is counted and told of.
+async fn serve(state: Arc<ServiceState>, request: Request<RequestBody>) -> Result<Response<Observed>, Infallible> {
+    // Outermost, so that every request is counted and logged, whatever its result.
     let live = state.live.load_full();
     let mut observation = Observation::begin(&state, &live, &request);
     let is_head = request.method() == Method::HEAD;
@@ -45,7 +46,7 @@ async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Respo
     if is_head {
         without_body(&mut response);
     }
-    // After errors were rendered: these belong on every answer.
+    // After errors are rendered: these headers belong on every response.
     common_headers(response.headers_mut(), observation.id(), tls);
     if let Some(cors) = cors {
         cors.sign(response.headers_mut());
@@ -57,63 +58,84 @@ async fn serve(state: Arc<State>, request: Request<RequestBody>) -> Result<Respo
     Ok(observation.answered(response))
 }
 
-/// From the request to its answer, whatever goes wrong.
+/// Answers a request; every error becomes a response.
 async fn answer(
-    state: Arc<State>,
+    state: Arc<ServiceState>,
     live: Arc<Live>,
     request: Request<RequestBody>,
     observation: &mut Observation,
-) -> Response<Body> {
-    // A panic ends one request, answered like any other failure of ours.
-    match AssertUnwindSafe(handle(state, live, request, observation)).catch_unwind().await {
+) -> Response<ResponseBody> {
+    // A panic ends only this request, with an internal error.
+    let outbox = request.extensions().get::<Conn>().map(|conn| conn.outbox.clone());
+    let (head, body) = request.into_parts();
+    let format = Endpoint::error_format(&head, &observation.id());
+    let request = Request::from_parts(head, body);
+    let handled = AssertUnwindSafe(handle(state, live, request, observation)).catch_unwind().await;
+    match handled.map(|answered| answered.and_then(|response| counted(response, outbox.as_deref()))) {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             observation.failed(&error);
-            error.response()
+            error.response(format)
         }
         Err(_) => {
             observation.panicked();
-            Error::Panicked.response()
+            ServiceError::Panicked.response(format)
         }
     }
 }
 
-/// From the request to its answer or its error; the gates' types leave no other order.
+/// A response whose bytes in memory are counted until the client has received them.
+fn counted(
+    mut response: Response<ResponseBody>,
+    outbox: Option<&Outbox>,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    if let Some(outbox) = outbox {
+        let body = std::mem::take(response.body_mut());
+        *response.body_mut() = body.counted(outbox.share())?;
+    }
+    Ok(response)
+}
+
+/// Parses, authenticates, authorizes and dispatches a request; the types of the gates allow no other order.
 async fn handle(
-    state: Arc<State>,
+    state: Arc<ServiceState>,
     live: Arc<Live>,
     request: Request<RequestBody>,
     observation: &mut Observation,
-) -> Result<Response<Body>, Error> {
-    // A silent client must not hold a session, a descriptor and memory for ever.
+) -> Result<Response<ResponseBody>, ServiceError> {
+    // A silent client must not hold a session, a file descriptor and memory forever.
     let allowed = state.limits.upload_stall;
     let request = request.map(|body| match body.is_end_stream() {
         true => body,
-        false => {
-            let count = observation.receiving();
-            let count = move |frame: Frame<Bytes>| {
-                count(frame.data_ref().map_or(0, Bytes::len));
-                frame
-            };
-            StallBody::new(body, allowed).map_frame(count).boxed_unsync()
-        }
+        false => body.stalling_after(allowed).counted_by(observation.receiving()),
     });
     let routed = route(state, live, observation.client(), request)?;
     observation.routed(&routed.endpoint);
     let authenticated = authenticate(routed).await?;
     observation.authenticated(authenticated.who());
-    let granted = authorize(authenticated).await?;
-    dispatch(granted).await
+    let mut granted = authorize(authenticated).await?;
+    if let Endpoint::Manage(_) | Endpoint::Pages(_) = &granted.request.endpoint {
+        granted.request.head.extensions.insert(RequestId(observation.id()));
+    }
+    let (dashboards, changes) = (granted.request.state.dashboards.clone(), granted.changes_content());
+    let answered = match AuditDraft::of(&granted) {
+        Some(draft) => draft.record(dispatch(granted)).await,
+        None => dispatch(granted).await,
+    };
+    if changes && answered.is_ok() {
+        dashboards.content_changed();
+    }
+    answered
 }
 
-/// The answer to a HEAD: the length a GET would have, which hyper does not add, and no body.
-fn without_body(response: &mut Response<Body>) {
+/// Turns a response into one for HEAD: no body, but the length a GET would have, which hyper does not add.
+fn without_body(response: &mut Response<ResponseBody>) {
     let len = response.body().len();
     if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return;
     }
     response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| len.into());
-    *response.body_mut() = Body::default();
+    *response.body_mut() = ResponseBody::default();
 }
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -121,12 +143,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 fn common_headers(headers: &mut HeaderMap, id: HeaderValue, tls: bool) {
     let fixed = HeaderValue::from_static;
-    // Old clients tell a registry of version 2 by it.
+    // Old clients recognize a version 2 registry by it.
     headers.insert(API_VERSION, fixed("registry/2.0"));
     headers.insert(REQUEST_ID, id);
-    // Content is anybody's: a browser must take it for what it is said to be, and tell nobody of it.
+    // Content is untrusted: a browser must not guess its type, nor send its URL to other sites.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
-    headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
+    headers.entry(header::REFERRER_POLICY).or_insert(fixed("no-referrer"));
     if tls {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, fixed("max-age=31536000"));
     }

@@ -1,7 +1,8 @@
-//! The daemon's counters, as metrics.
+//! The daemon's counters and metrics.
 
 mod collection;
 mod config;
+mod jobs;
 mod request;
 mod room;
 mod scrub;
@@ -11,10 +12,13 @@ pub(super) use request::{Observation, Observed};
 
 use crate::{
     config::Live,
-    registry::{Collected, Readiness, Registry, Room, Scrubbed},
+    jobs::JobStatus,
+    registry::{Readiness, Registry, Room},
+    upkeep::{Collected, Scrubbed},
 };
 use collection::CollectionMetrics;
 use config::ConfigMetrics;
+use jobs::JobMetrics;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -37,7 +41,7 @@ struct Of {
     endpoint: &'static str,
 }
 
-/// The code of an error, as the client reads it.
+/// An error's code, as the client sees it.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Refused {
     error: &'static str,
@@ -48,18 +52,19 @@ struct Direction {
     direction: &'static str,
 }
 
-/// The daemon's counters. No label names a repository or a user: metrics are read by many.
+/// The daemon's counters. No label contains a repository or a user, because many people can read metrics.
 pub struct Telemetry {
     requests: Family<Served, Counter>,
     errors: Family<Refused, Counter>,
     failed_logins: Counter,
     seconds: Family<Of, Histogram>,
     in_flight: Gauge,
+    client_memory: Gauge,
     bytes_in: Counter,
     bytes_out: Counter,
     panics: Counter,
     uploads: Gauge,
-    /// Log lines dropped so far, counted by the log.
+    /// Returns the number of dropped log lines.
     dropped: fn() -> u64,
     log_lines_dropped: Counter,
     store: Store,
@@ -68,6 +73,7 @@ pub struct Telemetry {
     config: ConfigMetrics,
     collection: CollectionMetrics,
     scrub: ScrubMetrics,
+    jobs: JobMetrics,
     collector: Collector,
 }
 
@@ -78,7 +84,7 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
-    /// Counters at zero. `dropped` says how many log lines have been dropped so far.
+    /// Creates the counters. `dropped` returns the number of log lines dropped so far.
     pub fn new(dropped: fn() -> u64) -> Self {
         let mut collector = Collector::with_prefix("wharfinger");
         let requests = Family::<Served, Counter>::default();
@@ -89,6 +95,7 @@ impl Telemetry {
         let bytes_in = bytes.get_or_create_owned(&Direction { direction: "in" });
         let bytes_out = bytes.get_or_create_owned(&Direction { direction: "out" });
         let (in_flight, uploads, ready) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let client_memory = Gauge::default();
         let (panics, failed_logins, log_lines_dropped) = (Counter::default(), Counter::default(), Counter::default());
         let errors = Family::<Refused, Counter>::default();
         collector.register("http_requests", "Requests answered", requests.clone());
@@ -98,6 +105,7 @@ impl Telemetry {
             seconds.clone(),
         );
         collector.register("http_requests_in_flight", "Requests in progress", in_flight.clone());
+        collector.register("client_memory_bytes", "Bytes held in memory for clients", client_memory.clone());
         collector.register("http_body_bytes", "Bytes of request bodies (in) and of response bodies (out)", bytes);
         collector.register("http_panics", "Requests whose handler panicked", panics.clone());
         collector.register("upload_sessions", "Open upload sessions", uploads.clone());
@@ -109,6 +117,7 @@ impl Telemetry {
         collector.register("log_lines_dropped", help, log_lines_dropped.clone());
         let collection = CollectionMetrics::register(&mut collector);
         let scrub = ScrubMetrics::register(&mut collector);
+        let jobs = JobMetrics::register(&mut collector);
         let build = Family::<Vec<(&'static str, &'static str)>, Gauge>::default();
         build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
         collector.register("build_info", "The version that is running", build);
@@ -118,6 +127,7 @@ impl Telemetry {
             failed_logins,
             seconds,
             in_flight,
+            client_memory,
             bytes_in,
             bytes_out,
             panics,
@@ -130,26 +140,30 @@ impl Telemetry {
             config: ConfigMetrics::register(&mut collector),
             collection,
             scrub,
+            jobs,
             collector,
         }
     }
 }
 
-/// What the daemon is like at this moment, beside what is counted here.
-pub(super) struct Current<'a> {
+/// Current state that is read when metrics are rendered, not counted here.
+pub(super) struct MetricsState<'a> {
     pub(super) registry: &'a Registry,
     pub(super) live: &'a Live,
-    /// `/health/ready` says 200.
+    /// `/health/ready` answers 200.
     pub(super) ready: bool,
     pub(super) readiness: &'a Readiness,
     pub(super) room: Option<Room>,
     pub(super) collected: &'a Collected,
     pub(super) scrubbed: &'a Scrubbed,
+    pub(super) jobs: &'a [JobStatus],
     pub(super) failed_logins: u64,
+    /// Bytes held in memory for clients.
+    pub(super) client_memory: u64,
 }
 
 impl Telemetry {
-    /// A request was answered, to its last byte or not.
+    /// Counts a request whose response has ended, completely sent or not.
     fn served(&self, served: &Served, seconds: f64, sent: u64) {
         self.in_flight.dec();
         self.bytes_out.inc_by(sent);
@@ -157,16 +171,18 @@ impl Telemetry {
         self.seconds.get_or_create(&Of { endpoint: served.endpoint }).observe(seconds);
     }
 
-    /// A request was answered with this error.
+    /// Counts an error response.
     fn refused(&self, error: &'static str) {
         self.errors.get_or_create(&Refused { error }).inc();
     }
 
-    /// Everything in the Prometheus text format.
-    pub(super) fn render(&self, current: &Current<'_>) -> String {
+    /// All metrics in the Prometheus text format.
+    pub(super) fn render(&self, current: &MetricsState<'_>) -> String {
         self.collection.follow(current.collected);
         self.scrub.follow(current.scrubbed);
+        self.jobs.follow(current.jobs);
         self.uploads.set(gauge(current.registry.open_uploads() as u64));
+        self.client_memory.set(gauge(current.client_memory));
         self.store.set(&current.registry.store_health());
         self.room.set(current);
         self.config.set(current.live);
@@ -180,12 +196,12 @@ impl Telemetry {
     }
 }
 
-/// A gauge's number.
+/// Converts to the number type of gauges.
 fn gauge(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Brings a counter to what somebody else counted.
+/// Raises a counter to a total that was counted elsewhere.
 fn follow(counter: &Counter, n: u64) {
     counter.inc_by(n.saturating_sub(counter.get()));
 }

@@ -1,29 +1,25 @@
-//! A blob, opened.
+//! A blob that is open for reading.
 
-use super::{Error, Result};
-use crate::{
-    files::{self, world},
-    oci::Span,
-};
+use super::{Result, StorageError};
+use crate::files::{self, world};
 use bytes::Bytes;
+use oci::Span;
 use std::{fmt, io, sync::Arc};
 
-/// So much is read at once if it is in memory: asking another thread would cost more.
+/// A span up to this length is read directly if it is in memory: a switch to another thread would cost more.
 const SMALL: u64 = 64 << 10;
 
-/// Content that can be read any number of times, from anywhere.
+/// Content that can be read any number of times, from any offset.
 #[derive(Clone)]
 pub struct Blob {
     len: u64,
     data: BlobData,
 }
 
-/// Where a blob's bytes are.
+/// Where the bytes of a blob are.
 #[derive(Clone)]
 pub enum BlobData {
-    /// In a file.
     File(Arc<std::fs::File>),
-    /// In memory.
     Memory(Bytes),
 }
 
@@ -56,7 +52,7 @@ impl Blob {
     /// Reads a span, which must lie within the content; off the reactor where that may block.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when the content is shorter than it was, else as the system gives them.
+    /// [`StorageError::Damaged`] if the content has become shorter, or an error of the operating system.
     pub async fn read(&self, span: Span) -> Result<Bytes> {
         if let BlobData::File(file) = &self.data
             && span.len <= SMALL
@@ -82,13 +78,13 @@ impl Blob {
         blocking(move || files::warm(&file, span.start, span.len).map_err(unread)).await
     }
 
-    /// The same as [`Blob::read`] for who reads everything once: it leaves in memory what it found there, and
-    /// nothing more.
+    /// Reads a span like [`Blob::read`], for callers that read everything once: pages that were not in memory before do
+    /// not stay there.
     ///
     /// # Errors
     /// As [`Blob::read`].
-    pub async fn read_aside(&self, span: Span) -> Result<Bytes> {
-        self.read_by(span, files::read_aside).await
+    pub async fn read_uncached(&self, span: Span) -> Result<Bytes> {
+        self.read_by(span, files::read_uncached).await
     }
 
     async fn read_by(
@@ -117,14 +113,14 @@ impl Blob {
     }
 }
 
-fn cut() -> Error {
-    Error::damaged("a blob", "it ends before its length")
+fn cut() -> StorageError {
+    StorageError::damaged("a blob", "it ends before its length")
 }
 
-fn unread(error: io::Error) -> Error {
+fn unread(error: io::Error) -> StorageError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => cut(),
-        _ => Error::io("read", "a blob", error),
+        _ => StorageError::io("read", "a blob", error),
     }
 }
 
@@ -134,7 +130,7 @@ impl fmt::Debug for Blob {
     }
 }
 
-/// Runs what may block off the reactor. It runs to its end even if the caller does not wait.
+/// Runs blocking work off the reactor. The work completes even if the caller is dropped.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     if world::is_simulated() {
         return work();
@@ -143,12 +139,12 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
         Ok(done) => done,
         Err(join) => match join.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::io("run", "storage", std::io::Error::other("the daemon is stopping"))),
+            Err(_) => Err(StorageError::io("run", "storage", std::io::Error::other("the daemon is stopping"))),
         },
     }
 }
 
-/// The same for work on so many bytes in memory: what is done in a moment is done here.
+/// Runs work on `len` bytes in memory off the reactor, or directly if it is short.
 pub(crate) async fn work_on<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Result<T> + Send + 'static,

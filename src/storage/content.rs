@@ -1,9 +1,9 @@
 //! Blobs, and the uploads that become them.
 
-use super::{Blob, Error, Item, Result, Verdict, work_on};
-use crate::oci::{Digest, Hasher, Span, UploadId};
+use super::{Blob, Condemnation, Item, Result, StorageError, work_on};
 use async_trait::async_trait;
 use bytes::Bytes;
+use oci::{Digest, Hasher, Span, UploadId};
 use std::{
     sync::{
         Arc,
@@ -12,9 +12,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A digest that was computed over the very bytes of an upload, as they were appended or when it was sealed, or of a
-/// value in memory.
-/// Only `registry::verify` makes one; only one of these gets a blob's name.
+/// A digest that was computed over the very bytes of an upload, while they were appended or when it was sealed, or over
+/// a value in memory. Only `registry::verify` makes one, and a blob gets its name only by one of these.
 #[derive(Clone, Debug)]
 pub struct Verified {
     digest: Digest,
@@ -22,12 +21,11 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// States that content of `len` bytes was hashed and has this digest.
+    /// Asserts that content of `len` bytes was hashed and has this digest.
     pub(crate) fn vouch(digest: Digest, len: u64) -> Self {
         Self { digest, len }
     }
 
-    /// The digest.
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
@@ -43,18 +41,18 @@ impl Verified {
     }
 }
 
-/// A request's turn at an upload. It is over once another request has taken the upload over: what the first one still
-/// brings is then refused, so it cannot end up between the bytes of the other.
+/// A request's turn at an upload. It ends when another request takes the upload over: the rest of the first request is
+/// then refused, so its bytes cannot end up between those of the other.
 ///
-/// All turns at one upload have to be made from the first one. They live in memory: no request outlives the process.
+/// All turns at one upload derive from the first one. They live in memory: no request outlives the process.
 #[derive(Clone, Debug, Default)]
-pub struct Turn {
+pub struct UploadTurn {
     number: u64,
     latest: Arc<AtomicU64>,
 }
 
-impl Turn {
-    /// The latest turn at the same upload. Whatever is looked up after this call is part of that turn, or of a later one.
+impl UploadTurn {
+    /// The latest turn at the same upload. Whatever is read after this call belongs to that turn, or to a later one.
     pub fn latest(&self) -> Self {
         Self { number: self.latest.load(Ordering::SeqCst), latest: self.latest.clone() }
     }
@@ -64,130 +62,138 @@ impl Turn {
         self.number != self.latest.load(Ordering::SeqCst)
     }
 
-    /// Ends all turns and begins the next one. For backends, once the upload is as the next turn is to find it.
+    /// Ends all turns and begins the next one. Backends call it once the upload is in the state that the next turn must
+    /// see.
     pub(super) fn next(&self) -> Self {
         self.latest.fetch_add(1, Ordering::SeqCst);
         self.latest()
     }
 }
 
-/// What became of the wish to take an upload over.
+/// The result of taking an upload over.
 #[derive(Clone, Debug)]
 pub enum TakenOver {
-    /// It has exactly as many bytes as were asked for. This is the new turn.
-    Yes(Turn),
-    /// It has fewer bytes, namely this many. Nothing was changed.
+    /// It has exactly the length asked for. This is the new turn.
+    Yes(UploadTurn),
+    /// It is shorter and has this length. Nothing was changed.
     At(u64),
-    /// Something else is noted with it by now. Nothing was changed.
+    /// Its note has changed since. Nothing was changed.
     Changed,
     /// There is no such upload.
     Gone,
 }
 
-/// What an append did.
+/// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// All bytes were taken; the upload has this length now.
+    /// All bytes were appended; the upload now has this length.
     To(u64),
-    /// None was taken: the upload's length was another one, namely this.
+    /// Nothing was appended, because the upload had another length: this one.
     At(u64),
-    /// There is no such upload, it takes no more bytes, or the turn is over.
+    /// There is no such upload, it is sealed, or the turn is over.
     Gone,
 }
 
 /// The state of an upload session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct UploadProgress {
     /// Bytes on disk.
     pub len: u64,
-    /// What was noted with it last.
+    /// Its note: what was last stored with it.
     pub facts: Bytes,
-    /// It takes no more bytes.
+    /// It accepts no more bytes.
     pub sealed: bool,
     /// When its bytes last changed, by the store's clock.
     pub touched: SystemTime,
 }
 
-/// How a blob came to be there.
+/// The result of publishing a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// It was not there before.
+    /// The blob is new.
     New,
-    /// It was there already; the bytes brought were dropped.
+    /// The blob existed already; the new bytes were dropped.
     Existed,
-    /// Something of another length stood under its name and was replaced.
+    /// A file of another length had its name, and was replaced.
     Healed,
-    /// The upload is not sealed and has another length than was verified: it is as it was.
+    /// The upload is not sealed, and its length is not the verified one. Nothing was changed.
     Differs,
-    /// The upload is not there (any more), or the turn is over.
+    /// The upload does not exist (any more), or the turn is over.
     Gone,
 }
 
-/// The blob pool and its uploads. Uploads are keyed by id alone: the next chunk may come by
-/// another connection, or to a restarted daemon.
+/// The blob pool and its uploads. Uploads are keyed by id alone: the next chunk may arrive on another connection, or
+/// after a restart of the daemon.
 #[async_trait]
 pub trait Content: Send + Sync {
-    /// Starts an upload with nothing in it. Survives the process, not the machine.
+    /// Starts an empty upload. Survives the process, not the machine.
     async fn begin(&self, id: &UploadId, facts: Bytes) -> Result<()>;
 
-    /// Replaces what is noted with an upload if that is `was`; `false` if it is something else, there is no such
-    /// upload, or the turn is over. Survives the process.
-    async fn note(&self, id: &UploadId, turn: &Turn, was: &Bytes, facts: Bytes) -> Result<bool>;
+    /// Replaces the note of an upload if it is still `was`; `false` if it has changed, there is no such upload, or the
+    /// turn is over. Survives the process.
+    async fn note(&self, id: &UploadId, turn: &UploadTurn, was: &Bytes, facts: Bytes) -> Result<bool>;
 
-    /// Adds bytes if the upload's length is `at`; of several callers one wins, and the bytes of
-    /// two never interleave. The bytes taken are hashed too. Survives the process.
+    /// Appends bytes if the upload's length is `at`. Of several callers one wins, and the bytes of two never
+    /// interleave. The appended bytes are hashed too. Survives the process.
     async fn append(
         &self,
         id: &UploadId,
-        turn: &Turn,
+        turn: &UploadTurn,
         at: u64,
         bytes: Vec<Bytes>,
         hasher: Hasher,
     ) -> Result<(Appended, Hasher)>;
 
-    /// Cuts an upload to its first `to` bytes, opens it again if it was sealed, and ends everybody's turn at it.
-    /// Whoever is appending at this moment is waited for. If bytes are cut off, `facts` is noted in the place of
-    /// `was` first. Survives the process.
-    async fn take_over(&self, id: &UploadId, turn: &Turn, to: u64, was: &Bytes, facts: Bytes) -> Result<TakenOver>;
+    /// Truncates an upload to `to` bytes, reopens it if it was sealed, and ends all turns at it. Waits for an append in
+    /// progress. If bytes are cut off, the note is first changed from `was` to `facts`. Survives the process.
+    async fn take_over(
+        &self,
+        id: &UploadId,
+        turn: &UploadTurn,
+        to: u64,
+        was: &Bytes,
+        facts: Bytes,
+    ) -> Result<TakenOver>;
 
     /// The state of an upload.
-    async fn progress(&self, id: &UploadId) -> Result<Option<Progress>>;
+    async fn progress(&self, id: &UploadId) -> Result<Option<UploadProgress>>;
 
-    /// What an upload holds so far, to be read.
+    /// The bytes of an upload so far.
     async fn read_upload(&self, id: &UploadId) -> Result<Option<Blob>>;
 
-    /// Ends an upload to bytes and gives it to be read; asked again it answers again. `None` if
-    /// there is none, or the turn is over. Survives the process.
-    async fn seal(&self, id: &UploadId, turn: &Turn) -> Result<Option<Blob>>;
+    /// Ends an upload to further bytes and returns its content; it can be repeated. `None` if there is no upload, or
+    /// the turn is over. Survives the process.
+    async fn seal(&self, id: &UploadId, turn: &UploadTurn) -> Result<Option<Blob>>;
 
     /// Gives an upload its blob's name, and ends the session. It need not be sealed if its bytes were hashed as they
-    /// were appended: nothing can be appended between the look at its length and the new name.
-    async fn publish(&self, id: &UploadId, turn: &Turn, verified: &Verified) -> Result<Published>;
+    /// were appended: nothing can be appended between the check of its length and the new name.
+    async fn publish(&self, id: &UploadId, turn: &UploadTurn, verified: &Verified) -> Result<Published>;
 
-    /// Makes a blob of bytes in memory.
+    /// Stores bytes in memory as a blob.
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published>;
 
-    /// Ends an upload and removes its bytes, unless they changed within `idle` or the turn is over. Needs no room.
-    async fn abandon(&self, id: &UploadId, turn: &Turn, idle: Duration) -> Result<Verdict>;
+    /// Ends an upload and removes its bytes, unless they changed within `idle` or the turn is over. Needs no free
+    /// space.
+    async fn abandon(&self, id: &UploadId, turn: &UploadTurn, idle: Duration) -> Result<Condemnation>;
 
-    /// A blob, to be read: also one that was condemned because nothing referred to it.
+    /// Opens a blob, even one that was condemned because nothing referred to it.
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>>;
 
-    /// The bytes of a small blob, if they are its bytes. Unlike those of [`Content::open`] they may come from memory,
-    /// as they were when the file was read and checked last, if nothing has changed it since.
+    /// The bytes of a small blob, checked. Unlike those of [`Content::open`] they may come from memory, as they were
+    /// when the file was last read and checked, if nothing has changed it since.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where the check says so.
-    async fn read(&self, digest: &Digest, check: Check) -> Result<Option<Bytes>> {
+    /// [`StorageError::Damaged`] if the check fails.
+    async fn read(&self, digest: &Digest, check: DigestCheck) -> Result<Option<Bytes>> {
         read_whole(digest, self.open(digest).await?, check).await
     }
 }
 
-/// Says whether bytes have a digest.
-pub type Check = fn(&Digest, &Bytes) -> bool;
+/// Whether these bytes have this digest.
+pub type DigestCheck = fn(&Digest, &Bytes) -> bool;
 
-/// What [`Content::read`] says of a blob that was opened.
-pub(super) async fn read_whole(digest: &Digest, blob: Option<Blob>, check: Check) -> Result<Option<Bytes>> {
+/// Implements [`Content::read`] for a blob that is open.
+pub(super) async fn read_whole(digest: &Digest, blob: Option<Blob>, check: DigestCheck) -> Result<Option<Bytes>> {
     let Some(blob) = blob else { return Ok(None) };
     let bytes = blob.read(Span::whole(blob.len())).await?;
     let digest = digest.clone();
@@ -195,9 +201,9 @@ pub(super) async fn read_whole(digest: &Digest, blob: Option<Blob>, check: Check
 }
 
 /// Fails unless the check passes.
-pub(super) fn checked(digest: &Digest, bytes: &Bytes, check: Check) -> Result<()> {
+pub(super) fn checked(digest: &Digest, bytes: &Bytes, check: DigestCheck) -> Result<()> {
     match check(digest, bytes) {
         true => Ok(()),
-        false => Err(Error::damaged(Item::Blob(digest.clone()).path(), "its bytes have another digest")),
+        false => Err(StorageError::damaged(Item::Blob(digest.clone()).path(), "its bytes have another digest")),
     }
 }

@@ -1,23 +1,24 @@
-//! Trouble with the storage, told apart by what the caller can do about it.
+//! Storage errors, distinguished by what the caller can do about them.
 
+use rustix::io::Errno;
 use std::io;
 
-/// Why a storage call failed. "Not there" is never one of these.
+/// Why a storage call failed. "Not found" is never an error.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum StorageError {
     /// The disk, a quota or the reserve is exhausted.
     #[error("no space left: cannot write {what}")]
     Full {
-        /// What was to be written.
+        /// What was being written.
         what: String,
     },
-    /// Nothing is written for now; reading goes on.
+    /// Writing has stopped for now; reading continues.
     #[error("storage is read-only: {why}")]
     ReadOnly {
         /// What is wrong.
         why: String,
     },
-    /// A file holds what it cannot hold.
+    /// A file has contents that it cannot have.
     #[error("{what} is damaged: {why}")]
     Damaged {
         /// Which file.
@@ -25,31 +26,45 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The process has as many files open as the system allows.
+    #[error("too many files are open: cannot {operation} {what}")]
+    TooManyFiles {
+        /// What was attempted.
+        operation: &'static str,
+        /// On which path or object.
+        what: String,
+    },
     /// Any other failure of the operating system.
     #[error("cannot {operation} {what}: {source}")]
     Io {
-        /// What was tried.
+        /// What was attempted.
         operation: &'static str,
-        /// On what.
+        /// On which path or object.
         what: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-impl Error {
-    /// Sorts an error of the operating system.
+impl StorageError {
+    /// Classifies an error of the operating system.
     pub fn io(operation: &'static str, what: impl Into<String>, source: io::Error) -> Self {
         let what = what.into();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { what },
+            // The file would exceed `ulimit -f`, or the limit of the file system.
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full { what }
+            }
+            _ if matches!(Errno::from_io_error(&source), Some(Errno::MFILE | Errno::NFILE)) => {
+                Self::TooManyFiles { operation, what }
+            }
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { why: source.to_string() },
             io::ErrorKind::InvalidData => Self::Damaged { what, why: source.to_string() },
             _ => Self::Io { operation, what, source },
         }
     }
 
-    /// A file that holds what it cannot hold.
+    /// An error for a file that has contents it cannot have.
     pub fn damaged(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Damaged { what: what.into(), why: why.into() }
     }

@@ -1,9 +1,9 @@
 //! Small values at typed keys.
 
-use super::{Dir, Key, Result};
-use crate::oci::{Algorithm, Digest, Hasher};
+use super::{Dir, FactKey, OutlineStamp, RepositoryOutline, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use oci::{Algorithm, Digest, Hasher, RepositoryName};
 use std::time::SystemTime;
 
 /// The value at a key.
@@ -16,7 +16,7 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// Tells this value from any other at the same key.
+    /// A version that differs from that of any other value at the same key.
     pub fn version(&self) -> Version {
         Version::of(&self.bytes)
     }
@@ -33,23 +33,23 @@ impl Version {
     }
 }
 
-/// What must hold of a key for a write to happen.
+/// The condition of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Nothing.
+    /// No condition.
     Any,
-    /// There is no value.
+    /// The key has no value.
     Absent,
-    /// There is some value.
+    /// The key has a value.
     Present,
-    /// The value is this one.
+    /// The key has this value.
     Is(Version),
-    /// The value is this one, and has not been put again since.
+    /// The key has this value, and it was not written again since.
     Unchanged(Fact),
 }
 
 impl Expect {
-    /// Whether a key with this value, or none, is as expected.
+    /// Whether a key that has this value, or none, meets the condition.
     pub fn holds(&self, found: Option<&Fact>) -> bool {
         match (self, found) {
             (Self::Any, _) | (Self::Absent, None) | (Self::Present, Some(_)) => true,
@@ -63,17 +63,17 @@ impl Expect {
 /// One write.
 #[derive(Clone, Debug)]
 pub struct Put {
-    /// Where.
-    pub key: Key,
-    /// What.
+    /// Where to write.
+    pub key: FactKey,
+    /// The new value.
     pub bytes: Bytes,
-    /// On which condition.
+    /// The condition.
     pub expect: Expect,
 }
 
 impl Put {
     /// An unconditional write.
-    pub fn any(key: Key, bytes: impl Into<Bytes>) -> Self {
+    pub fn any(key: FactKey, bytes: impl Into<Bytes>) -> Self {
         Self { key, bytes: bytes.into(), expect: Expect::Any }
     }
 }
@@ -81,33 +81,24 @@ impl Put {
 /// Whether a write waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Returns once a power failure cannot take it back.
+    /// Returns once the write survives a power failure.
     Durable,
     /// Survives the process, perhaps not the machine.
     Process,
 }
 
-/// What became of a group of writes.
+/// The result of a group of writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PutOutcome {
     /// All were done.
     Done,
-    /// None was done: the expectation of the write at this index did not hold.
+    /// None was done: the condition of the write at this index did not hold.
     Conflict(usize),
 }
 
-/// One name below a [`Dir`].
+/// A page of entries in order, and whether more follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Child {
-    /// The name, without the directory's.
-    pub name: String,
-    /// Whether there may be something below it.
-    pub is_dir: bool,
-}
-
-/// Some children in order, and whether more follow the last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct ListingPage<T> {
     /// In byte order of their names.
     pub entries: Vec<T>,
     /// There are more after the last entry.
@@ -117,35 +108,39 @@ pub struct Page<T> {
 /// Small values at typed keys: links, revisions, tags, referrers.
 #[async_trait]
 pub trait Facts: Send + Sync {
-    /// The value at a key: of a link or revision also one that was condemned because nothing
-    /// referred to it.
-    async fn get(&self, key: &Key) -> Result<Option<Fact>>;
+    /// The value at a key. That of a link or a revision is found even if it was condemned because nothing referred to
+    /// it.
+    async fn get(&self, key: &FactKey) -> Result<Option<Fact>>;
 
-    /// Writes all of `puts` or, when an expectation does not hold, none. What one relies on is visible
-    /// and durable before it, a revision before its tags: a crash leaves no name that points nowhere.
-    async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome>;
+    /// Writes all of `puts`, or none if a condition does not hold. A value is visible and durable before the ones that
+    /// rely on it, a revision before its tags: a crash leaves no name that points nowhere.
+    async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<PutOutcome>;
 
-    /// Removes a value if it is as expected; `false` when it was not (or not there). Never
-    /// removes a value newer than the one expected. A hint ([`Key::Tagged`]) may come back after the
-    /// end of the machine.
-    async fn delete(&self, key: &Key, expect: Expect) -> Result<bool>;
+    /// Removes a value if it meets the condition; `false` if it does not, or is missing. Never removes a value newer
+    /// than the one expected. A hint ([`FactKey::Tagged`]) may reappear after a crash of the machine.
+    async fn delete(&self, key: &FactKey, expect: Expect) -> Result<bool>;
 
-    /// Removes a value on which nobody relies; a crash may bring it back.
-    async fn discard(&self, key: &Key) -> Result<()>;
+    /// Removes a value that nothing relies on; it may reappear after a crash.
+    async fn discard(&self, key: &FactKey) -> Result<()>;
 
-    /// Gives a value another key, over whatever is there; `false` if there is none. A crash may
-    /// undo it.
-    async fn rename(&self, from: &Key, to: &Key) -> Result<bool>;
+    /// Moves a value to another key, over whatever is there; `false` if there is none. A crash may undo it.
+    async fn rename(&self, from: &FactKey, to: &FactKey) -> Result<bool>;
 
-    /// One level of names after `after`, in byte order, at most `most`.
-    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>>;
+    /// At most `most` of the names that [`Dir::lists`] and that follow `after`, in byte order.
+    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>>;
 
-    /// The same for showing it to somebody: it may come from memory. Nobody deletes by it.
-    async fn listing(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+    /// Like [`Facts::children`], for display only: it may come from memory. Nothing may be deleted because of it.
+    async fn listing(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>> {
         self.children(dir, after, most).await
     }
 
-    /// Whether each of these levels lists anything.
+    /// What each of these repositories holds; `None` where it still has the given stamp. For display and limits only.
+    async fn outlines(
+        &self,
+        asked: Vec<(RepositoryName, Option<OutlineStamp>)>,
+    ) -> Result<Vec<Option<RepositoryOutline>>>;
+
+    /// For each of these directories, whether it has children.
     async fn hold_any(&self, dirs: Vec<Dir>) -> Result<Vec<bool>> {
         let mut found = Vec::new();
         for dir in &dirs {

@@ -1,17 +1,15 @@
-//! Storage and system calls that fail on purpose, to show that nothing above them leaves half a
-//! thing behind. For tests.
+//! Storage and system calls that fail on purpose, to show that no failure leaves anything half done. For tests.
 
 use super::{
-    Aged, Appended, Blob, Capabilities, Check, Child, Condemned, Content, Dir, Durability, Error, Examined, Exclusive,
-    Expect, Fact, Facts, Grave, Health, InstanceId, Item, ItemKind, Key, Lifecycle, Outcome, Page, Presence, Progress,
-    Published, Put, Result, RunId, Storage, TakenOver, Turn, Verdict, Verified, Why,
+    Aged, Appended, Blob, Capabilities, Condemnation, Condemned, Content, DigestCheck, Dir, Durability, Examined,
+    Exclusive, Expect, Fact, FactKey, Facts, Grave, InstanceId, Item, ItemKind, Lifecycle, ListingPage, OutlineStamp,
+    Presence, Published, Put, PutOutcome, RepositoryOutline, Result, RunId, Storage, StorageError, StoreHealth,
+    TakenOver, UploadProgress, UploadTurn, Verified, Why,
 };
-use crate::{
-    files::{Kind, Meta, Space, Sys},
-    oci::{Digest, Hasher, UploadId},
-};
+use crate::files::{FileKind, Meta, Space, Sys};
 use async_trait::async_trait;
 use bytes::Bytes;
+use oci::{Digest, Hasher, RepositoryName, UploadId};
 use rustix::io::Errno;
 use std::{
     future::Future,
@@ -24,24 +22,24 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// How the n-th call goes wrong.
+/// How the n-th call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It fails without an effect.
+    /// It fails without having an effect.
     Before,
     /// It fails although it had its effect.
     After,
-    /// It is begun and never answers; whoever waits for it is dropped.
+    /// It never returns, and the caller's future is dropped.
     Dropped,
 }
 
-/// A store whose n-th call goes wrong.
+/// A store whose n-th call fails.
 pub(crate) struct Faulty {
     inner: Arc<dyn Storage>,
     calls: AtomicUsize,
     at: usize,
     fault: Fault,
-    /// Told when the call that never answers was made.
+    /// Notified when the call that never returns was made.
     pub(crate) reached: Notify,
 }
 
@@ -61,7 +59,7 @@ impl Faulty {
     }
 
     async fn step<T: Send>(&self, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        let failure = || Err(Error::io("do", "as planned", io::Error::other("planted")));
+        let failure = || Err(StorageError::io("do", "as planned", io::Error::other("planted")));
         if self.calls.fetch_add(1, Ordering::SeqCst) != self.at {
             return call.await;
         }
@@ -80,23 +78,29 @@ impl Faulty {
 
 #[async_trait]
 impl Facts for Faulty {
-    async fn get(&self, key: &Key) -> Result<Option<Fact>> {
+    async fn get(&self, key: &FactKey) -> Result<Option<Fact>> {
         self.step(self.inner.get(key)).await
     }
-    async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
+    async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<PutOutcome> {
         self.step(self.inner.put(puts, durability)).await
     }
-    async fn delete(&self, key: &Key, expect: Expect) -> Result<bool> {
+    async fn delete(&self, key: &FactKey, expect: Expect) -> Result<bool> {
         self.step(self.inner.delete(key, expect)).await
     }
-    async fn discard(&self, key: &Key) -> Result<()> {
+    async fn discard(&self, key: &FactKey) -> Result<()> {
         self.step(self.inner.discard(key)).await
     }
-    async fn rename(&self, from: &Key, to: &Key) -> Result<bool> {
+    async fn rename(&self, from: &FactKey, to: &FactKey) -> Result<bool> {
         self.step(self.inner.rename(from, to)).await
     }
-    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>> {
         self.step(self.inner.children(dir, after, most)).await
+    }
+    async fn outlines(
+        &self,
+        asked: Vec<(RepositoryName, Option<OutlineStamp>)>,
+    ) -> Result<Vec<Option<RepositoryOutline>>> {
+        self.step(self.inner.outlines(asked)).await
     }
 }
 
@@ -105,44 +109,51 @@ impl Content for Faulty {
     async fn begin(&self, id: &UploadId, facts: Bytes) -> Result<()> {
         self.step(self.inner.begin(id, facts)).await
     }
-    async fn note(&self, id: &UploadId, turn: &Turn, was: &Bytes, facts: Bytes) -> Result<bool> {
+    async fn note(&self, id: &UploadId, turn: &UploadTurn, was: &Bytes, facts: Bytes) -> Result<bool> {
         self.step(self.inner.note(id, turn, was, facts)).await
     }
     async fn append(
         &self,
         id: &UploadId,
-        turn: &Turn,
+        turn: &UploadTurn,
         at: u64,
         bytes: Vec<Bytes>,
         hash: Hasher,
     ) -> Result<(Appended, Hasher)> {
         self.step(self.inner.append(id, turn, at, bytes, hash)).await
     }
-    async fn take_over(&self, id: &UploadId, turn: &Turn, to: u64, was: &Bytes, facts: Bytes) -> Result<TakenOver> {
+    async fn take_over(
+        &self,
+        id: &UploadId,
+        turn: &UploadTurn,
+        to: u64,
+        was: &Bytes,
+        facts: Bytes,
+    ) -> Result<TakenOver> {
         self.step(self.inner.take_over(id, turn, to, was, facts)).await
     }
-    async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
+    async fn progress(&self, id: &UploadId) -> Result<Option<UploadProgress>> {
         self.step(self.inner.progress(id)).await
     }
     async fn read_upload(&self, id: &UploadId) -> Result<Option<Blob>> {
         self.step(self.inner.read_upload(id)).await
     }
-    async fn seal(&self, id: &UploadId, turn: &Turn) -> Result<Option<Blob>> {
+    async fn seal(&self, id: &UploadId, turn: &UploadTurn) -> Result<Option<Blob>> {
         self.step(self.inner.seal(id, turn)).await
     }
-    async fn publish(&self, id: &UploadId, turn: &Turn, verified: &Verified) -> Result<Published> {
+    async fn publish(&self, id: &UploadId, turn: &UploadTurn, verified: &Verified) -> Result<Published> {
         self.step(self.inner.publish(id, turn, verified)).await
     }
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published> {
         self.step(self.inner.put_blob(verified, bytes)).await
     }
-    async fn abandon(&self, id: &UploadId, turn: &Turn, idle: Duration) -> Result<Verdict> {
+    async fn abandon(&self, id: &UploadId, turn: &UploadTurn, idle: Duration) -> Result<Condemnation> {
         self.step(self.inner.abandon(id, turn, idle)).await
     }
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
         self.step(self.inner.open(digest)).await
     }
-    async fn read(&self, digest: &Digest, check: Check) -> Result<Option<Bytes>> {
+    async fn read(&self, digest: &Digest, check: DigestCheck) -> Result<Option<Bytes>> {
         self.step(self.inner.read(digest, check)).await
     }
 }
@@ -152,7 +163,7 @@ impl Lifecycle for Faulty {
     async fn probe(&self) -> Result<Capabilities> {
         self.step(self.inner.probe()).await
     }
-    fn health(&self) -> Health {
+    fn health(&self) -> StoreHealth {
         self.inner.health()
     }
     async fn try_write(&self) -> Result<()> {
@@ -161,7 +172,7 @@ impl Lifecycle for Faulty {
     async fn now(&self) -> Result<SystemTime> {
         self.step(self.inner.now()).await
     }
-    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<Page<Aged>> {
+    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<ListingPage<Aged>> {
         self.step(self.inner.items(kind, after, most)).await
     }
     async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool> {
@@ -170,17 +181,17 @@ impl Lifecycle for Faulty {
     async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>> {
         self.step(self.inner.ensure(items)).await
     }
-    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
+    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Condemnation> {
         self.step(self.inner.condemn(item, run, why, idle)).await
     }
-    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Grave>> {
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<ListingPage<Grave>> {
         self.step(self.inner.condemned(after, most)).await
     }
     async fn restore(&self, entry: &Condemned) -> Result<bool> {
         self.step(self.inner.restore(entry)).await
     }
-    async fn buried(&self, entry: &Condemned) -> Result<Option<Fact>> {
-        self.step(self.inner.buried(entry)).await
+    async fn condemned_value(&self, entry: &Condemned) -> Result<Option<Fact>> {
+        self.step(self.inner.condemned_value(entry)).await
     }
     async fn purge(&self, entry: &Condemned) -> Result<u64> {
         self.step(self.inner.purge(entry)).await
@@ -205,35 +216,35 @@ impl Lifecycle for Faulty {
     }
 }
 
-/// System calls of which the n-th fails.
+/// System calls, one of which fails.
 pub(crate) struct FaultySys<S> {
     inner: S,
-    plan: Arc<Plan>,
+    plan: Arc<FaultPlan>,
 }
 
-/// Which call fails, and how many there were.
-pub(crate) struct Plan {
+/// Which call fails, and how many were made.
+pub(crate) struct FaultPlan {
     calls: AtomicUsize,
     at: AtomicUsize,
-    failure: Failure,
+    failure: InjectedError,
     trouble: Trouble,
     /// The first call that failed.
     failed: Mutex<Option<&'static str>>,
 }
 
-/// What is said of a call that fails.
+/// The error of a call that fails.
 #[derive(Clone, Copy)]
-enum Failure {
+enum InjectedError {
     Kind(io::ErrorKind),
-    /// As the system says it: the disk's health is judged by these.
+    /// An error of the system: these decide about the disk's health.
     System(Errno),
 }
 
-impl From<Failure> for io::Error {
-    fn from(failure: Failure) -> Self {
+impl From<InjectedError> for io::Error {
+    fn from(failure: InjectedError) -> Self {
         match failure {
-            Failure::Kind(kind) => kind.into(),
-            Failure::System(errno) => errno.into(),
+            InjectedError::Kind(kind) => kind.into(),
+            InjectedError::System(errno) => errno.into(),
         }
     }
 }
@@ -241,24 +252,24 @@ impl From<Failure> for io::Error {
 /// How system calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// One call, without an effect.
+    /// One call fails without an effect.
     Once,
-    /// One call, although it had its effect: the answer was lost.
+    /// One call fails although it had its effect.
     Late,
-    /// That call and all that follow.
+    /// One call and all later ones fail.
     Lasting,
 }
 
-impl Plan {
+impl FaultPlan {
     pub(crate) fn new(at: usize, kind: io::ErrorKind) -> Arc<Self> {
-        Self::planned(at, Failure::Kind(kind), Trouble::Once)
+        Self::planned(at, InjectedError::Kind(kind), Trouble::Once)
     }
 
     pub(crate) fn of(at: usize, errno: Errno, trouble: Trouble) -> Arc<Self> {
-        Self::planned(at, Failure::System(errno), trouble)
+        Self::planned(at, InjectedError::System(errno), trouble)
     }
 
-    fn planned(at: usize, failure: Failure, trouble: Trouble) -> Arc<Self> {
+    fn planned(at: usize, failure: InjectedError, trouble: Trouble) -> Arc<Self> {
         Arc::new(Self {
             calls: AtomicUsize::new(0),
             at: AtomicUsize::new(at),
@@ -272,7 +283,7 @@ impl Plan {
         self.calls.load(Ordering::SeqCst) > self.at.load(Ordering::SeqCst)
     }
 
-    /// No more failures.
+    /// From now on no call fails.
     pub(crate) fn heal(&self) {
         self.at.store(usize::MAX, Ordering::SeqCst);
     }
@@ -297,7 +308,7 @@ impl Plan {
 }
 
 impl<S> FaultySys<S> {
-    pub(crate) fn new(inner: S, plan: Arc<Plan>) -> Self {
+    pub(crate) fn new(inner: S, plan: Arc<FaultPlan>) -> Self {
         Self { inner, plan }
     }
 }
@@ -319,7 +330,7 @@ impl<S: Sys> Sys for FaultySys<S> {
         create(path: &str, secret: bool) -> S::File;
         write_at(file: &S::File, parts: &[Bytes], offset: u64) -> ();
         read_at(file: &S::File, buffer: &mut [u8], offset: u64) -> usize;
-        read_aside(file: &S::File, buffer: &mut [u8], offset: u64) -> usize;
+        read_uncached(file: &S::File, buffer: &mut [u8], offset: u64) -> usize;
         truncate(file: &S::File, len: u64) -> ();
         sync_data(file: &S::File) -> ();
         file_meta(file: &S::File) -> Meta;
@@ -337,9 +348,8 @@ impl<S: Sys> Sys for FaultySys<S> {
         space() -> Space;
     }
 
-    /// Directories with nothing in them, or not there, are not counted: there are hundreds, and one
-    /// is like the other.
-    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()> {
+    /// Directories that are empty or missing are not counted: there are hundreds of them, all alike.
+    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, FileKind) -> bool) -> io::Result<()> {
         let mut names = Vec::new();
         let mut read = || {
             self.inner.read_dir(path, &mut |name, kind| {

@@ -1,81 +1,109 @@
-//! Keys of facts and names of items, and the path each has: the on-disk format, in one place.
+//! Keys of facts and names of items, and the path of each: the only code that knows the on-disk format.
 //!
-//! `docs/layout.md` describes the same for people.
+//! `docs/layout.md` describes the format for people.
 
+mod account;
+mod dir_of;
 mod item;
 mod place;
+#[cfg(test)]
+mod tests;
 
-pub use place::Place;
+pub use account::{AccountDir, AccountKey, UserFile};
+pub use dir_of::{DirOf, Listed};
+pub use place::StorePlace;
 
 use super::PushId;
-use crate::oci::{Algorithm, Digest, RepositoryName, Tag, UploadId};
+use oci::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 
 /// Where a small value is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum FactKey {
     /// What this store is: format, id, features.
     Root,
-    /// This repository may serve this blob; empty.
+    /// This repository may serve this blob. Empty.
     Layer(RepositoryName, Digest),
-    /// This repository has this manifest: media type, size, time, what was absent.
+    /// This repository has this manifest: its media type, size and time, and what was missing.
     Revision(RepositoryName, Digest),
     /// A tag: the digest it points to.
     Tag(RepositoryName, Tag),
-    /// This tag may point to this manifest; empty. Written before the tag and never trusted:
-    /// it lets the deletion of a manifest find its tags without reading all others.
+    /// This tag may point to this manifest. Empty. Written before the tag and never trusted: the deletion of a manifest
+    /// finds its tags by it, without reading all others.
     Tagged(RepositoryName, Digest, Tag),
     /// A manifest that refers to a subject: its descriptor.
     Referrer {
-        /// In this repository.
+        /// The repository of both.
         repository: RepositoryName,
-        /// What is referred to.
+        /// The manifest referred to.
         subject: Digest,
-        /// By what.
+        /// The manifest that refers to it.
         referrer: Digest,
     },
-    /// What a push under way refers to: collection keeps it as long as this is there.
+    /// What a push in progress refers to. Collection keeps it while this exists.
     Intent(RepositoryName, PushId),
-    /// An intent its push may no longer rely on. Collection still keeps what it names.
+    /// An intent that its push may no longer rely on. Collection still keeps what it names.
     ExpiredIntent(RepositoryName, PushId),
-    /// A client deleted this manifest or blob from a repository, and a manifest of the repository still
-    /// refers to it: what is missing there is missing on purpose. Empty.
+    /// A client deleted this manifest or blob from a repository although a manifest of the repository still refers to
+    /// it: it is missing on purpose. Empty.
     Deleted(RepositoryName, Digest),
-    /// What the last collection did; may be lost.
+    /// The visibility of a repository that no rule mentions: `public` or `private`.
+    Visibility(RepositoryName),
+    /// The user who owns a repository.
+    Owner(RepositoryName),
+    /// What a repository is for, in words.
+    Description(RepositoryName),
+    /// The expression of the tags that are immutable in a repository, besides those of the operator's rules.
+    OwnImmutable(RepositoryName),
+    /// When and by whom a repository was created.
+    Created(RepositoryName),
+    /// A namespace that was created: when and by whom.
+    Namespace(RepositoryName),
+    /// This repository may have a recorded visibility or owner. Empty. Written before that fact and never trusted: the
+    /// catalog finds public repositories by it, without looking at every repository.
+    Recorded(RepositoryName),
+    /// The report of the last collection; may be lost.
     CollectionReport,
-    /// What a collection under way found to be needed so far; may be lost.
+    /// What a collection in progress has found to be needed so far; may be lost.
     CollectionMark,
-    /// Where the background scrub stands; may be lost.
+    /// The position of the background scrub; may be lost.
     Scrub,
     /// Since when pull times are kept.
     PullsSince,
-    /// When manifests of this repository were pulled last: those whose digests begin with this
-    /// hexadecimal digit, so that a change rewrites little.
+    /// When manifests of this repository were last pulled: those whose digests begin with this hexadecimal digit, so
+    /// that a change rewrites little.
     Pulls(RepositoryName, u8),
+    /// What the daemon keeps of a user, a session or an API key.
+    Account(AccountKey),
 }
 
-/// A level of names that can be listed.
+/// A directory whose names can be listed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Dir {
     /// First components of repository names, or the next ones below a prefix.
     Names(Option<RepositoryName>),
     /// Manifests of a repository, by hexadecimal digest.
     Revisions(RepositoryName, Algorithm),
-    /// Tags of a repository.
     Tags(RepositoryName),
     /// Tags that may point to a manifest.
     Tagged(RepositoryName, Digest),
     /// Manifests that refer to a subject, as `algorithm-hex`.
     Referrers(RepositoryName, Digest),
-    /// Pushes under way, and those whose intents have expired: side by side, so that no cache of
-    /// names shows an intent in neither place.
+    /// Pushes in progress, and those whose intents have expired. They share a directory, so that no cache of names
+    /// shows an intent in neither place.
     Intents(RepositoryName),
     /// What clients deleted from a repository although a manifest refers to it, by hexadecimal digest.
     Deleted(RepositoryName, Algorithm),
-    /// Repositories with pull times of digests that begin with this digit, `+` for `/`.
+    /// What is recorded about a repository besides its content. A namespace of the same name is no part of it.
+    Facts(RepositoryName),
+    /// Repositories that may have something recorded; `+` stands for `/`.
+    Recorded,
+    /// Repositories with pull times of digests that begin with this digit; `+` stands for `/`.
     Pulls(u8),
+    /// Sessions, API keys, or users.
+    Accounts(AccountDir),
 }
 
-/// What has a life cycle.
+/// Everything that has a life cycle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Item {
     /// Bytes in the pool.
@@ -103,7 +131,7 @@ pub enum ItemKind {
 
 /// The graveyard's directory.
 pub(super) const GRAVEYARD: &str = "graveyard";
-/// Where what is damaged is kept for a person.
+/// Where damaged files are kept for inspection.
 pub(super) const QUARANTINE: &str = "quarantine";
 /// The directory of upload sessions.
 pub(super) const UPLOADS: &str = "uploads";
@@ -111,17 +139,17 @@ pub(super) const UPLOADS: &str = "uploads";
 pub(super) const REPOSITORIES: &str = "repositories";
 /// Pull times.
 const PULLS: &str = "state/pulls";
-/// Tags moved aside to be looked at before they go.
+/// Tags that were moved away, to be checked before they are removed.
 pub(super) const ASIDE: &str = "state/aside";
 /// The blob pool.
 pub(super) const BLOBS: &str = "blobs";
 
-impl Key {
+impl FactKey {
     /// The path below the storage root.
     pub fn path(&self) -> String {
         match self {
             Self::Root => "ROOT.json".into(),
-            // What every pull asks for is joined, which costs a fifth of formatting it.
+            // Paths that every pull needs are joined, which takes a fifth of the time of formatting them.
             Self::Layer(name, d) => {
                 [REPOSITORIES, "/", name.as_str(), "/_layers/", d.algorithm().as_str(), "/", d.hex()].concat()
             }
@@ -133,22 +161,30 @@ impl Key {
             Self::Tagged(name, d, tag) => format!("{}/{tag}", Dir::Tagged(name.clone(), d.clone()).path()),
             Self::Referrer { repository, subject, referrer } => {
                 let dir = Dir::Referrers(repository.clone(), subject.clone());
-                format!("{}/{}-{}", dir.path(), referrer.algorithm(), referrer.hex())
+                format!("{}/{}", dir.path(), entry_of(referrer))
             }
             Self::Intent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}", id.0),
             Self::ExpiredIntent(name, id) => format!("{REPOSITORIES}/{name}/_intents/{}.expired", id.0),
             Self::Deleted(name, d) => format!("{}/{}", Dir::Deleted(name.clone(), d.algorithm()).path(), d.hex()),
+            Self::Visibility(name) => format!("{REPOSITORIES}/{name}/_facts/visibility"),
+            Self::Owner(name) => format!("{REPOSITORIES}/{name}/_facts/owner"),
+            Self::Description(name) => format!("{REPOSITORIES}/{name}/_facts/description"),
+            Self::OwnImmutable(name) => format!("{REPOSITORIES}/{name}/_facts/immutable_tags"),
+            Self::Created(name) => format!("{REPOSITORIES}/{name}/_facts/created"),
+            Self::Namespace(name) => format!("{REPOSITORIES}/{name}/_facts/namespace"),
+            Self::Recorded(name) => format!("{}/{}", Dir::Recorded.path(), flat(name)),
             Self::CollectionReport => "state/collection.json".into(),
             Self::CollectionMark => "state/collection.mark".into(),
             Self::Scrub => "state/scrub.json".into(),
             Self::PullsSince => format!("{PULLS}/since"),
             Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), flat(name)),
+            Self::Account(key) => key.path(),
         }
     }
 }
 
-impl Key {
-    /// The item whose value is here, if it has a life cycle.
+impl FactKey {
+    /// The item whose value is at this key, if it has a life cycle.
     pub(super) fn item(&self) -> Option<Item> {
         match self {
             Self::Layer(name, digest) => Some(Item::Link(name.clone(), digest.clone())),
@@ -158,36 +194,51 @@ impl Key {
     }
 }
 
-/// No other value is longer: a referrer's descriptor copies the annotations of one manifest.
+/// Longest value of any key: a referrer's descriptor copies the annotations of one manifest.
 pub(crate) const LONGEST: u64 = 16 << 20;
 
-impl Key {
-    /// Bytes its value has at most. What is longer counts as damaged.
+impl FactKey {
+    /// Longest value of this key in bytes. A longer one counts as damaged.
     pub fn longest(&self) -> u64 {
         match self {
             Self::CollectionMark => 512 << 20,
+            Self::Visibility(_) | Self::Owner(_) | Self::OwnImmutable(_) | Self::Created(_) | Self::Namespace(_) => {
+                4 << 10
+            }
+            Self::Description(_) | Self::Account(_) => 64 << 10,
             _ => LONGEST,
         }
     }
 }
 
-/// Steps of a group of writes, see [`Key::step`].
+impl FactKey {
+    /// Whether only the daemon's own user may read the file.
+    pub fn is_private(&self) -> bool {
+        matches!(self, Self::Account(_))
+    }
+}
+
+/// Number of steps in a group of writes, see [`FactKey::step`].
 pub(super) const STEPS: usize = 3;
 
-impl Key {
-    /// The step of a group of writes in which this one gets its name. What it relies on is durable
-    /// by then; those of one step do not rely on each other.
+impl FactKey {
+    /// The step of a group of writes in which this value gets its name. Values it relies on are durable by then; values
+    /// of the same step do not rely on each other.
     pub(super) fn step(&self) -> usize {
         match self {
-            Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) => 0,
+            Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) | Self::Recorded(_) => 0,
             Self::Intent(..) | Self::ExpiredIntent(..) | Self::Deleted(..) => 0,
             Self::CollectionReport | Self::CollectionMark | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
-            Self::Referrer { .. } => 1,
+            Self::Namespace(_) | Self::Account(_) => 0,
+            Self::Referrer { .. } | Self::Visibility(_) | Self::Owner(_) => 1,
+            Self::Description(_) | Self::OwnImmutable(_) => 1,
+            // The last of a new repository's facts: with it all others are there.
+            Self::Created(_) => 2,
             Self::Tag(..) => 2,
         }
     }
 
-    /// What the sync of a new name is called.
+    /// Names the sync of a new name, for logs and tests.
     pub(super) fn naming(&self) -> &'static str {
         match self {
             Self::Root => "the name of a fact",
@@ -198,23 +249,39 @@ impl Key {
             Self::Referrer { .. } => "the name of a referrer",
             Self::Intent(..) | Self::ExpiredIntent(..) => "the name of an intent",
             Self::Deleted(..) => "the name of a deletion record",
+            Self::Visibility(_)
+            | Self::Owner(_)
+            | Self::Description(_)
+            | Self::OwnImmutable(_)
+            | Self::Created(_)
+            | Self::Namespace(_) => "the name of a recorded fact",
+            Self::Recorded(_) => "the name of a hint at recorded facts",
             Self::CollectionReport | Self::CollectionMark | Self::Scrub => "the name of a report",
             Self::PullsSince | Self::Pulls(..) => "the name of pull times",
+            Self::Account(_) => "the name of a session, an API key or a user's record",
         }
     }
 
-    /// What the sync of a removal is called; `None` where the name may come back after a crash,
-    /// because it is verified wherever it is used.
+    /// Names the sync of a removal; `None` if the name may reappear after a crash, because it is verified wherever it
+    /// is used.
     pub(super) fn removal(&self) -> Option<&'static str> {
         match self {
-            Self::Tagged(..) => None,
+            Self::Tagged(..) | Self::Recorded(_) => None,
             // The next collection removes it again.
             Self::Deleted(..) => None,
-            // A push that ends with the machine was not answered.
+            // A push that was in progress when the machine stopped was not answered.
             Self::Intent(..) | Self::ExpiredIntent(..) => None,
             Self::CollectionReport | Self::CollectionMark | Self::Scrub | Self::PullsSince | Self::Pulls(..) => None,
             Self::Tag(..) => Some("the removal of a tag"),
             Self::Referrer { .. } => Some("the removal of a referrer"),
+            Self::Visibility(_)
+            | Self::Owner(_)
+            | Self::Description(_)
+            | Self::OwnImmutable(_)
+            | Self::Created(_)
+            | Self::Namespace(_) => Some("the removal of a recorded fact"),
+            Self::Account(AccountKey::ApiKeyUse(_)) => None,
+            Self::Account(_) => Some("the removal of a session, an API key or a user's record"),
             Self::Root | Self::Layer(..) | Self::Revision(..) => Some("the removal of a fact"),
         }
     }
@@ -234,29 +301,28 @@ impl Dir {
             }
             Self::Intents(name) => format!("{REPOSITORIES}/{name}/_intents"),
             Self::Deleted(name, algorithm) => format!("{REPOSITORIES}/{name}/_deleted/{algorithm}"),
+            Self::Facts(name) => format!("{REPOSITORIES}/{name}/_facts"),
+            Self::Recorded => format!("{REPOSITORIES}/_facts"),
             Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
-        }
-    }
-
-    /// Whether `name` is one this directory lists: stray files are passed over.
-    pub fn lists(&self, name: &str) -> bool {
-        match self {
-            Self::Names(_) => RepositoryName::is_component(name),
-            Self::Revisions(_, algorithm) | Self::Deleted(_, algorithm) => {
-                format!("{algorithm}:{name}").parse::<Digest>().is_ok()
-            }
-            Self::Tags(_) | Self::Tagged(..) => name.parse::<Tag>().is_ok(),
-            Self::Referrers(..) => referrer(name).is_some(),
-            Self::Intents(_) => intent(name).is_some(),
-            Self::Pulls(_) => flat_name(name).is_some(),
+            Self::Accounts(dir) => dir.path(),
         }
     }
 }
 
-/// The digest in the name of a referrer's entry.
+/// The digest whose encoded part is this name.
+fn digest_of(algorithm: Algorithm, hex: &str) -> Option<Digest> {
+    format!("{algorithm}:{hex}").parse().ok()
+}
+
+/// The name of a referrer's entry.
+pub fn entry_of(referrer: &Digest) -> String {
+    format!("{}-{}", referrer.algorithm(), referrer.hex())
+}
+
+/// The digest in the name of a referrer's file.
 pub fn referrer(name: &str) -> Option<Digest> {
     let (algorithm, hex) = name.split_once('-')?;
-    format!("{algorithm}:{hex}").parse().ok()
+    digest_of(algorithm.parse().ok()?, hex)
 }
 
 /// The push in the name of an intent, and whether it has expired.
@@ -265,77 +331,44 @@ pub fn intent(name: &str) -> Option<(PushId, bool)> {
     ulid(id).map(|ulid| (PushId(ulid), expired))
 }
 
-/// Where a tag stands while a process beside the daemon takes it away.
+/// Where a tag is moved while another process than the daemon removes it.
 pub(super) fn aside(repository: &RepositoryName, tag: &Tag) -> String {
     format!("{ASIDE}/{}/{tag}", flat(repository))
 }
 
-/// A repository's name as one component.
+/// Files in a repository's `_facts` that belong to the repository.
+const FACTS: [&str; 5] = ["visibility", "owner", "description", "immutable_tags", "created"];
+
+/// A repository's name as one path component.
 fn flat(name: &RepositoryName) -> String {
     name.as_str().replace('/', "+")
 }
 
-/// The repository whose name was made one component.
+/// The repository whose name is this path component.
 pub fn flat_name(component: &str) -> Option<RepositoryName> {
     component.replace('+', "/").parse().ok()
 }
 
-/// A ULID in the one spelling we write.
+/// Parses a ULID, only in the spelling that we write.
 fn ulid(text: &str) -> Option<ulid::Ulid> {
     text.parse::<ulid::Ulid>().ok().filter(|ulid| ulid.to_string() == text)
 }
 
-/// The path of a blob in the pool: two digits spread the names over 256 directories.
+/// The path of a blob in the pool; its first two digits spread the names over 256 directories.
 pub(super) fn blob(digest: &Digest) -> String {
     let hex = digest.hex();
     [BLOBS, "/", digest.algorithm().as_str(), "/", &hex[..2], "/", hex].concat()
 }
 
+/// The directories of a repository's tags, manifests and links, in this order, the latter two for each algorithm.
+pub(super) fn outline_dirs(name: &RepositoryName) -> [String; 5] {
+    let [first, second] = Algorithm::ALL;
+    let layers = |algorithm| format!("{REPOSITORIES}/{name}/_layers/{algorithm}");
+    let revisions = |algorithm| Dir::Revisions(name.clone(), algorithm).path();
+    [Dir::Tags(name.clone()).path(), revisions(first), revisions(second), layers(first), layers(second)]
+}
+
 /// The directory of an upload session.
 pub(super) fn upload(id: &UploadId) -> String {
     format!("{UPLOADS}/{id}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    pub(super) fn words() -> (RepositoryName, Digest, Tag) {
-        ("org/app".parse().unwrap(), format!("sha256:{}", "ab".repeat(32)).parse().unwrap(), "v1".parse().unwrap())
-    }
-
-    #[test]
-    fn the_format_on_disk() {
-        let (name, digest, tag) = words();
-        let hex = "ab".repeat(32);
-        for (key, path) in [
-            (Key::Layer(name.clone(), digest.clone()), format!("_layers/sha256/{hex}")),
-            (Key::Revision(name.clone(), digest.clone()), format!("_manifests/revisions/sha256/{hex}")),
-            (Key::Tag(name.clone(), tag.clone()), "_manifests/tags/v1".into()),
-            (Key::Tagged(name.clone(), digest.clone(), tag), format!("_manifests/tagged/sha256/{hex}/v1")),
-            (Key::Deleted(name.clone(), digest.clone()), format!("_deleted/sha256/{hex}")),
-            (
-                Key::Referrer { repository: name.clone(), subject: digest.clone(), referrer: digest.clone() },
-                format!("_manifests/referrers/sha256/{hex}/sha256-{hex}"),
-            ),
-        ] {
-            assert_eq!(key.path(), format!("repositories/org/app/{path}"));
-        }
-        assert_eq!(Key::PullsSince.path(), "state/pulls/since");
-        assert_eq!(aside(&name, &"v1".parse().unwrap()), "state/aside/org+app/v1");
-        assert_eq!(Key::Pulls(name, 0xa).path(), "state/pulls/a/org+app");
-        assert_eq!(Item::Blob(digest).path(), format!("blobs/sha256/ab/{hex}"));
-    }
-
-    #[test]
-    fn directories_pass_over_what_is_not_theirs() {
-        let (name, digest, _) = words();
-        assert!(Dir::Names(None).lists("org") && !Dir::Names(None).lists("_manifests"));
-        assert!(!Dir::Tags(name.clone()).lists(".swp"));
-        assert!(!Dir::Revisions(name.clone(), Algorithm::Sha256).lists("README"));
-        assert!(Dir::Pulls(0).lists("org+app") && !Dir::Pulls(0).lists("org+"));
-        let referrers = Dir::Referrers(name, digest.clone());
-        assert!(referrers.lists(&format!("sha256-{}", digest.hex())));
-        assert!(!referrers.lists(digest.as_str()), "or one referrer would be listed twice");
-    }
 }

@@ -1,42 +1,40 @@
-//! What collection needs: ages, the graveyard, who is at work.
+//! What collection needs: ages, the graveyard, and which processes are at work.
 
-use super::{Fact, Item, ItemKind, Page, Result};
-use crate::{
-    files::{Space, Syncing, Syncs, world},
-    oci::Digest,
-};
+use super::{Fact, Item, ItemKind, ListingPage, Result};
+use crate::files::{Space, Syncing, Syncs, world};
 use async_trait::async_trait;
+use oci::Digest;
 use std::time::{Duration, SystemTime};
 
-/// Names one run of whatever condemns: a collection, a deletion.
+/// Identifies one run that condemns items: a collection or a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub ulid::Ulid);
 
 impl RunId {
-    /// A fresh run; later ones sort after earlier ones.
+    /// A new id; later ones sort after earlier ones.
     pub fn fresh() -> Self {
         Self(world::ulid())
     }
 }
 
-/// Names one push of a manifest while it is under way.
+/// Identifies one push of a manifest in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PushId(pub ulid::Ulid);
 
 impl PushId {
-    /// A fresh push.
+    /// A new id.
     pub fn fresh() -> Self {
         Self(world::ulid())
     }
 }
 
-/// Names one run of a program that serves a store.
+/// Identifies one process that serves a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct InstanceId(pub uuid::Uuid);
 
 impl InstanceId {
-    /// A fresh run.
+    /// A new id.
     pub fn fresh() -> Self {
         Self(world::uuid())
     }
@@ -45,51 +43,49 @@ impl InstanceId {
 /// Why an item was condemned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// Nothing referred to it. Reads and [`Lifecycle::ensure`] may bring it back.
+    /// Nothing referred to it. Reads and [`Lifecycle::ensure`] can restore it.
     Unreferenced,
-    /// Somebody deleted it. Nothing brings it back by itself, not even a copy that was condemned
-    /// for another reason before.
+    /// A client deleted it. Nothing restores it automatically, not even from a copy that was condemned earlier for
+    /// another reason.
     Deleted,
-    /// Its bytes are wrong. Nothing brings it back by itself.
+    /// Its bytes are wrong. Nothing restores it automatically.
     Damaged,
 }
 
-/// An item and its age.
+/// An item, or what identifies it among those of its kind, and its age.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aged {
-    /// The item.
-    pub item: Item,
-    /// Last renewed, by the store's clock.
+pub struct Aged<N = Item> {
+    pub item: N,
+    /// When it was last renewed, by the store's clock.
     pub renewed: SystemTime,
-    /// Bytes it takes.
+    /// Size in bytes.
     pub len: u64,
 }
 
 /// An entry of the graveyard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Condemned {
-    /// The run that put it there; with the item it makes a name that is never used again.
+    /// The run that condemned it; together with the item, a name that is never used again.
     pub run: RunId,
-    /// What it was.
+    /// What was condemned.
     pub item: Item,
-    /// Why it is here.
+    /// Why it was condemned.
     pub why: Why,
 }
 
-/// An entry of the graveyard, its age and length.
+/// An entry of the graveyard, with its age and length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grave {
-    /// The entry.
     pub entry: Condemned,
-    /// When it was condemned, by the store's clock; of an upload, when its last byte came.
+    /// When it was condemned, by the store's clock; for an upload, when its last byte arrived.
     pub since: SystemTime,
-    /// Bytes it takes.
+    /// Size in bytes.
     pub len: u64,
 }
 
-/// What became of a condemnation.
+/// The result of condemning an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Condemnation {
     /// It is in the graveyard.
     Condemned,
     /// It was renewed within the idle time, and stays.
@@ -103,9 +99,9 @@ pub enum Verdict {
 pub enum Presence {
     /// It is there.
     Live,
-    /// It was condemned, and is there again.
+    /// It was condemned, and has been restored.
     Restored,
-    /// It is nowhere, or was deleted on purpose.
+    /// It does not exist, or was deleted on purpose.
     Missing,
 }
 
@@ -114,111 +110,109 @@ pub enum Presence {
 pub enum Examined {
     /// It is not there.
     Gone,
-    /// Its bytes are what its name says.
+    /// Its bytes match its digest.
     Sound,
-    /// They were not.
+    /// Its bytes did not match.
     Damaged {
-        /// Where what was damaged lies now.
-        aside: Vec<String>,
-        /// A sound copy that lay in the graveyard took its place.
+        /// Where the damaged copies are now.
+        quarantined: Vec<String>,
+        /// A sound copy from the graveyard replaced it.
         replaced: bool,
     },
 }
 
-/// Held while the only collection of a store runs.
+/// Guarantees that no other collection of the store runs, until it is dropped.
 pub struct Exclusive(#[expect(dead_code, reason = "held to be dropped")] Box<dyn Send + Sync>);
 
 impl Exclusive {
-    /// Holds `guard` until the collection ends.
+    /// Keeps `guard` until the collection ends.
     pub(crate) fn new(guard: impl Send + Sync + 'static) -> Self {
         Self(Box::new(guard))
     }
 }
 
-/// What a backend can do and how it stands.
+/// The state of a backend.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
-    /// Room left, where that has a meaning.
+    /// Free space, where the backend has such a limit.
     pub space: Option<Space>,
-    /// Reads since the start that found what they wanted only in the graveyard.
+    /// Reads since startup that found their value only in the graveyard.
     pub read_condemned: u64,
 }
 
-/// How the store does, for operators.
+/// The health of the store, for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// What an answer to a write promises.
+pub struct StoreHealth {
+    /// What a completed write promises.
     pub syncing: Syncing,
-    /// Syncs so far.
+    /// Syncs since startup.
     pub syncs: Syncs,
-    /// Why nothing is written at the moment, if so.
+    /// Why writing has stopped, if it has.
     pub trouble: Option<String>,
 }
 
-/// Items, and how they come to their end: moved aside first, removed later, never both at once.
+/// Items and how they are removed: first moved to the graveyard, later purged, never both at once.
 #[async_trait]
 pub trait Lifecycle: Send + Sync {
-    /// Whether the store can be used, and how much room is left.
+    /// Checks that the store can be used, and returns its state.
     async fn probe(&self) -> Result<Capabilities>;
 
-    /// How the store does; answers at once.
-    fn health(&self) -> Health {
-        Health::default()
+    /// The health of the store; returns at once.
+    fn health(&self) -> StoreHealth {
+        StoreHealth::default()
     }
 
-    /// Whether something small can be written; nothing of it stays.
+    /// Checks that a small file can be written; nothing of it remains.
     async fn try_write(&self) -> Result<()>;
 
-    /// The store's clock: the only one by which ages are measured. Needs no room.
+    /// The store's clock, the only one that measures ages. Needs no free space.
     async fn now(&self) -> Result<SystemTime>;
 
-    /// Makes durable whatever was seen before, and that what was not seen is not there: whoever put or
-    /// removed it may not have got so far yet, or have been killed.
+    /// Makes durable everything that was seen before, and the absence of what was not seen: whoever wrote or removed it
+    /// may not have synced it yet, or may have been killed.
     async fn settle(&self) -> Result<()>;
 
     /// Live items of a kind, in byte order of their keys.
-    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<Page<Aged>>;
+    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<ListingPage<Aged>>;
 
-    /// Renews an item older than `if_older`; `false` if it is not there.
+    /// Renews an item older than `if_older`; `false` if it does not exist.
     async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool>;
 
-    /// For each item: there, brought back, or missing. After `Ok` no earlier condemnation can
-    /// remove what is live or restored, and it is durable whoever made it.
+    /// For each item: live, restored, or missing. After `Ok` no earlier condemnation can remove what is live or
+    /// restored, and it is durable whoever wrote it.
     async fn ensure(&self, items: &[Item]) -> Result<Vec<Presence>>;
 
-    /// Moves an item to the graveyard unless it was renewed within `idle`. What is deleted is
-    /// gone from there too, if it was condemned before: then that is the verdict.
-    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict>;
+    /// Moves an item to the graveyard unless it was renewed within `idle`. A deletion also removes earlier graves of
+    /// the item; if one of those was all there was, the result is `Condemned` too.
+    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Condemnation>;
 
-    /// Entries of the graveyard, runs in order. What is damaged is not among them.
-    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Grave>>;
+    /// Entries of the graveyard in the order of their runs, without damaged ones.
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<ListingPage<Grave>>;
 
-    /// Brings an entry back under its live name, unless something is there; `false` if the entry
-    /// is gone. The entry stays until it is purged: whoever looks in both places finds it.
+    /// Restores an entry under its live name, unless that exists; `false` if the entry does not exist any more. The
+    /// entry stays until it is purged: whoever looks in both places finds the item.
     async fn restore(&self, entry: &Condemned) -> Result<bool>;
 
-    /// The value of an entry that is a link or a revision; `None` if it is gone.
-    async fn buried(&self, entry: &Condemned) -> Result<Option<Fact>>;
+    /// The value of an entry that is a link or a revision; `None` if the entry does not exist any more.
+    async fn condemned_value(&self, entry: &Condemned) -> Result<Option<Fact>>;
 
-    /// Removes exactly this entry, never a live name; the bytes freed.
+    /// Removes exactly this entry, never a live name. Returns the bytes freed.
     async fn purge(&self, entry: &Condemned) -> Result<u64>;
 
-    /// Reads a blob whole. Whatever of it has other bytes than its name says, in its place or in
-    /// the graveyard, is taken where nothing is served from and nothing comes back from: a client
-    /// that asks for it is told that it is not there, and brings it again.
+    /// Reads a whole blob. Every copy of it with the wrong bytes, live or in the graveyard, is moved to quarantine,
+    /// from where nothing is served or restored: clients get "not found", and push it again.
     async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined>;
 
-    /// This run of the program.
+    /// The id of this process.
     fn instance(&self) -> InstanceId;
 
-    /// Whether a run of the program may still be at work on this store: `false` only if it surely
-    /// has ended.
+    /// Whether a process may still be at work on this store; `false` only if it has surely ended.
     async fn lives(&self, instance: InstanceId) -> Result<bool>;
 
-    /// Keeps other collections of this store from running until the guard is dropped; `None` if
-    /// one runs. Only collections take it: no request ever waits for it.
+    /// Prevents other collections of this store until the guard is dropped; `None` if one is running. Only collections
+    /// take it, so no request ever waits for it.
     async fn begin_collection(&self) -> Result<Option<Exclusive>>;
 
-    /// Removes what interrupted writes left behind and nobody has written to since `before`; how many.
+    /// Removes what interrupted writes left behind, if it was not written to since `before`. Returns how many files.
     async fn tidy(&self, before: SystemTime) -> Result<u64>;
 }

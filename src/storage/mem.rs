@@ -1,23 +1,24 @@
-//! Storage in memory: the plainest thing that keeps the promises, for tests and as their reading.
+//! Storage in memory: the simplest code that keeps the promises, for tests and for readers.
 
 mod lifecycle;
 
 use super::{
-    Appended, Blob, Child, Condemned, Content, Dir, Durability, Expect, Fact, Facts, InstanceId, Item, Key, Outcome,
-    Page, Progress, Published, Put, Result, TakenOver, Turn, Verdict, Verified, Why,
+    Appended, Blob, Condemnation, Condemned, Content, Dir, Durability, Expect, Fact, FactKey, Facts, InstanceId, Item,
+    ListingPage, OutlineStamp, Published, Put, PutOutcome, RepositoryOutline, Result, TakenOver, UploadProgress,
+    UploadTurn, Verified, Why, key,
 };
-use crate::oci::{Digest, Hasher, UploadId};
 use async_trait::async_trait;
 use bytes::Bytes;
+use oci::{Algorithm, Digest, Hasher, RepositoryName, UploadId};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
-/// A store that ends with the process.
+/// A store that lasts as long as the process.
 pub struct Mem {
-    state: Mutex<State>,
+    state: Mutex<MemState>,
     collecting: Arc<Mutex<bool>>,
     instance: InstanceId,
 }
@@ -25,22 +26,22 @@ pub struct Mem {
 impl Default for Mem {
     fn default() -> Self {
         let root = fact(Bytes::from_static(b"{\"features\":[]}"));
-        let state = State { files: BTreeMap::from([(Key::Root.path(), root)]), ..State::default() };
+        let state = MemState { files: BTreeMap::from([(FactKey::Root.path(), root)]), ..MemState::default() };
         Self { state: Mutex::new(state), collecting: Arc::default(), instance: InstanceId::fresh() }
     }
 }
 
-/// Everything by its path, as the file system would have it.
+/// All values by the paths that a file system would use.
 #[derive(Default)]
-struct State {
+struct MemState {
     files: BTreeMap<String, Fact>,
-    uploads: BTreeMap<UploadId, Session>,
-    /// Entries of the graveyard by path, with what is to come back.
+    uploads: BTreeMap<UploadId, MemUpload>,
+    /// Entries of the graveyard by path, with the value to restore.
     graves: BTreeMap<String, (Condemned, Buried)>,
 }
 
 #[derive(Clone)]
-struct Session {
+struct MemUpload {
     data: Vec<u8>,
     facts: Bytes,
     sealed: bool,
@@ -50,11 +51,11 @@ struct Session {
 #[derive(Clone)]
 enum Buried {
     File(Fact),
-    Upload(Session),
+    Upload(MemUpload),
 }
 
 impl Mem {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MemState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,8 +68,8 @@ fn idle_for(time: SystemTime, idle: Duration) -> bool {
     idle.is_zero() || SystemTime::now().duration_since(time).is_ok_and(|age| age >= idle)
 }
 
-impl State {
-    /// Names one level below `dir`, each with whether anything lies below it, in byte order.
+impl MemState {
+    /// Names directly below `dir`, each with whether it has children, in byte order.
     fn level(&self, dir: &str) -> BTreeMap<String, bool> {
         let prefix = format!("{dir}/");
         let below = self.files.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
@@ -116,13 +117,13 @@ impl State {
         }
     }
 
-    /// What of an item could come back, the latest first.
+    /// Entries from which an item could be restored, the latest first.
     fn graves(&self, item: &Item) -> Vec<Condemned> {
         let entries = self.graves.values().map(|(entry, _)| entry);
         entries.filter(|entry| entry.item == *item && entry.why == Why::Unreferenced).rev().cloned().collect()
     }
 
-    /// A file in its place, or one that could come back to it.
+    /// The live value, or one that could be restored.
     fn find(&self, item: &Item) -> Option<Fact> {
         self.files.get(&item.path()).cloned().or_else(|| {
             let buried = self.graves(item).into_iter().find_map(|entry| self.graves.get(&entry.path()));
@@ -131,6 +132,34 @@ impl State {
                 Buried::Upload(_) => None,
             })
         })
+    }
+
+    fn outline(&self, name: &RepositoryName) -> RepositoryOutline {
+        let dirs = key::outline_dirs(name);
+        let times = |dir: &String| {
+            let prefix = format!("{dir}/");
+            let files = self.files.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix));
+            files.map(|(_, file)| file.written).collect::<Vec<_>>()
+        };
+        let digests = |dirs: &[String]| -> BTreeSet<Digest> {
+            let of_dir = |(dir, algorithm): (&String, Algorithm)| {
+                let names = self.level(dir).into_keys();
+                names.filter_map(move |hex| format!("{algorithm}:{hex}").parse().ok()).collect::<Vec<_>>()
+            };
+            dirs.iter().zip(Algorithm::ALL).flat_map(of_dir).collect()
+        };
+        let (manifests, linked) = (digests(&dirs[1..3]), digests(&dirs[3..]));
+        let len = |digest: &Digest| self.files.get(&key::blob(digest)).map_or(0, |file| file.bytes.len() as u64);
+        let pushed = times(&dirs[0]);
+        RepositoryOutline {
+            tags: pushed.len() as u64,
+            manifests: manifests.len() as u64,
+            blobs: linked.difference(&manifests).count() as u64,
+            bytes: manifests.union(&linked).map(len).sum(),
+            pushed: pushed.into_iter().max(),
+            changed: dirs.iter().flat_map(times).max(),
+            stamp: None,
+        }
     }
 
     fn publish(&mut self, verified: &Verified, bytes: Bytes) -> Published {
@@ -146,7 +175,7 @@ impl State {
 
 #[async_trait]
 impl Facts for Mem {
-    async fn get(&self, key: &Key) -> Result<Option<Fact>> {
+    async fn get(&self, key: &FactKey) -> Result<Option<Fact>> {
         let state = self.state();
         Ok(match key.item() {
             Some(item) => state.find(&item),
@@ -154,21 +183,21 @@ impl Facts for Mem {
         })
     }
 
-    async fn put(&self, puts: Vec<Put>, _: Durability) -> Result<Outcome> {
+    async fn put(&self, puts: Vec<Put>, _: Durability) -> Result<PutOutcome> {
         let mut state = self.state();
         for (i, put) in puts.iter().enumerate() {
             let found = state.files.get(&put.key.path());
             if !put.expect.holds(found) {
-                return Ok(Outcome::Conflict(i));
+                return Ok(PutOutcome::Conflict(i));
             }
         }
         for put in puts {
             state.files.insert(put.key.path(), fact(put.bytes));
         }
-        Ok(Outcome::Done)
+        Ok(PutOutcome::Done)
     }
 
-    async fn delete(&self, key: &Key, expect: Expect) -> Result<bool> {
+    async fn delete(&self, key: &FactKey, expect: Expect) -> Result<bool> {
         let mut state = self.state();
         let path = key.path();
         let found = state.files.get(&path);
@@ -178,37 +207,45 @@ impl Facts for Mem {
         Ok(state.files.remove(&path).is_some())
     }
 
-    async fn discard(&self, key: &Key) -> Result<()> {
+    async fn discard(&self, key: &FactKey) -> Result<()> {
         self.state().files.remove(&key.path());
         Ok(())
     }
 
-    async fn rename(&self, from: &Key, to: &Key) -> Result<bool> {
+    async fn rename(&self, from: &FactKey, to: &FactKey) -> Result<bool> {
         let mut state = self.state();
         let value = state.files.remove(&from.path());
         Ok(value.map(|value| state.files.insert(to.path(), value)).is_some())
     }
 
-    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>> {
         let wants_dirs = matches!(dir, Dir::Names(_));
         let level = self.state().level(&dir.path());
         let mut names = level.into_iter().filter(|(name, is_dir)| {
             *is_dir == wants_dirs && dir.lists(name) && after.is_none_or(|a| name.as_str() > a)
         });
-        let entries = names.by_ref().take(most).map(|(name, is_dir)| Child { name, is_dir }).collect();
-        Ok(Page { entries, more: names.next().is_some() })
+        let entries = names.by_ref().take(most).map(|(name, _)| name).collect();
+        Ok(ListingPage { entries, more: names.next().is_some() })
+    }
+
+    async fn outlines(
+        &self,
+        asked: Vec<(RepositoryName, Option<OutlineStamp>)>,
+    ) -> Result<Vec<Option<RepositoryOutline>>> {
+        let state = self.state();
+        Ok(asked.iter().map(|(name, _)| Some(state.outline(name))).collect())
     }
 }
 
 #[async_trait]
 impl Content for Mem {
     async fn begin(&self, id: &UploadId, facts: Bytes) -> Result<()> {
-        let session = Session { data: Vec::new(), facts, sealed: false, touched: SystemTime::now() };
+        let session = MemUpload { data: Vec::new(), facts, sealed: false, touched: SystemTime::now() };
         self.state().uploads.insert(*id, session);
         Ok(())
     }
 
-    async fn note(&self, id: &UploadId, turn: &Turn, was: &Bytes, facts: Bytes) -> Result<bool> {
+    async fn note(&self, id: &UploadId, turn: &UploadTurn, was: &Bytes, facts: Bytes) -> Result<bool> {
         let mut state = self.state();
         let session = state.uploads.get_mut(id).filter(|session| !turn.is_over() && session.facts == *was);
         Ok(session.map(|session| session.facts = facts).is_some())
@@ -217,7 +254,7 @@ impl Content for Mem {
     async fn append(
         &self,
         id: &UploadId,
-        turn: &Turn,
+        turn: &UploadTurn,
         at: u64,
         bytes: Vec<Bytes>,
         mut hasher: Hasher,
@@ -237,7 +274,14 @@ impl Content for Mem {
         Ok((Appended::To(session.data.len() as u64), hasher))
     }
 
-    async fn take_over(&self, id: &UploadId, turn: &Turn, to: u64, was: &Bytes, facts: Bytes) -> Result<TakenOver> {
+    async fn take_over(
+        &self,
+        id: &UploadId,
+        turn: &UploadTurn,
+        to: u64,
+        was: &Bytes,
+        facts: Bytes,
+    ) -> Result<TakenOver> {
         let mut state = self.state();
         let Some(session) = state.uploads.get_mut(id) else { return Ok(TakenOver::Gone) };
         let len = session.data.len() as u64;
@@ -256,8 +300,8 @@ impl Content for Mem {
         Ok(TakenOver::Yes(turn.next()))
     }
 
-    async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
-        Ok(self.state().uploads.get(id).map(|session| Progress {
+    async fn progress(&self, id: &UploadId) -> Result<Option<UploadProgress>> {
+        Ok(self.state().uploads.get(id).map(|session| UploadProgress {
             len: session.data.len() as u64,
             facts: session.facts.clone(),
             sealed: session.sealed,
@@ -269,7 +313,7 @@ impl Content for Mem {
         Ok(self.state().uploads.get(id).map(|session| Blob::memory(session.data.clone().into())))
     }
 
-    async fn seal(&self, id: &UploadId, turn: &Turn) -> Result<Option<Blob>> {
+    async fn seal(&self, id: &UploadId, turn: &UploadTurn) -> Result<Option<Blob>> {
         let mut state = self.state();
         Ok(state.uploads.get_mut(id).filter(|_| !turn.is_over()).map(|session| {
             session.sealed = true;
@@ -277,12 +321,12 @@ impl Content for Mem {
         }))
     }
 
-    async fn publish(&self, id: &UploadId, turn: &Turn, verified: &Verified) -> Result<Published> {
+    async fn publish(&self, id: &UploadId, turn: &UploadTurn, verified: &Verified) -> Result<Published> {
         let mut state = self.state();
         if turn.is_over() {
             return Ok(Published::Gone);
         }
-        let is_verified = |session: &Session| session.sealed || session.data.len() as u64 == verified.len();
+        let is_verified = |session: &MemUpload| session.sealed || session.data.len() as u64 == verified.len();
         if state.uploads.get(id).is_some_and(|session| !is_verified(session)) {
             return Ok(Published::Differs);
         }
@@ -296,14 +340,14 @@ impl Content for Mem {
         Ok(self.state().publish(verified, bytes))
     }
 
-    async fn abandon(&self, id: &UploadId, turn: &Turn, idle: Duration) -> Result<Verdict> {
+    async fn abandon(&self, id: &UploadId, turn: &UploadTurn, idle: Duration) -> Result<Condemnation> {
         let mut state = self.state();
         match state.uploads.get(id) {
-            None => Ok(Verdict::Gone),
-            Some(session) if turn.is_over() || !idle_for(session.touched, idle) => Ok(Verdict::Renewed),
+            None => Ok(Condemnation::Gone),
+            Some(session) if turn.is_over() || !idle_for(session.touched, idle) => Ok(Condemnation::Renewed),
             Some(_) => {
                 state.uploads.remove(id);
-                Ok(Verdict::Condemned)
+                Ok(Condemnation::Condemned)
             }
         }
     }

@@ -1,14 +1,13 @@
-//! Where bytes and facts are kept: three traits, and the promises every backend keeps.
+//! Storage of bytes and facts: three traits, and the promises that every backend keeps.
 //!
 //! - Dropping a future leaves its effect whole or absent.
 //! - `Ok` means durable, unless the method says otherwise.
-//! - Only what truly does not exist is `None` or `Gone`; any other trouble is an [`Error`].
+//! - Only what truly does not exist is `None` or `Gone`; any other trouble is an [`StorageError`].
 //!
-//! `suite` holds these promises as tests; every backend runs them. How keys map to paths is in
-//! [`key`], and nowhere else.
+//! `suite` tests these promises with every backend. Only [`key`] knows how keys map to paths.
 //!
-//! Work that takes milliseconds goes to the blocking pool (`blocking`), and so does work on more than
-//! 64 KiB in memory (`work_on`): on a reactor's thread its other connections would wait.
+//! Work that takes milliseconds runs on the blocking pool (`blocking`), and so does work on more than 64 KiB in memory
+//! (`work_on`): on a reactor's thread it would delay other connections.
 
 mod blob;
 mod content;
@@ -17,30 +16,39 @@ mod facts;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod fs;
+mod items;
 pub mod key;
 mod lifecycle;
 pub mod mem;
+mod names;
+mod outline;
 #[cfg(test)]
 mod suite;
 
 pub use blob::{Blob, BlobData};
 pub(crate) use blob::{blocking, work_on};
-pub use content::{Appended, Check, Content, Progress, Published, TakenOver, Turn, Verified};
-pub use error::Error;
-pub use facts::{Child, Durability, Expect, Fact, Facts, Outcome, Page, Put, Version};
-pub use key::{Dir, Item, ItemKind, Key};
+pub use content::{Appended, Content, DigestCheck, Published, TakenOver, UploadProgress, UploadTurn, Verified};
+pub use error::StorageError;
+pub use facts::{Durability, Expect, Fact, Facts, ListingPage, Put, PutOutcome, Version};
+pub use items::{AgedItems, ItemsOf};
+pub use key::{AccountKey, Dir, DirOf, FactKey, Item, ItemKind, Listed, UserFile};
 pub use lifecycle::{
-    Aged, Capabilities, Condemned, Examined, Exclusive, Grave, Health, InstanceId, Lifecycle, Presence, PushId, RunId,
-    Verdict, Why,
+    Aged, Capabilities, Condemnation, Condemned, Examined, Exclusive, Grave, InstanceId, Lifecycle, Presence, PushId,
+    RunId, StoreHealth, Why,
 };
 pub use mem::Mem;
+pub use names::NamesIn;
+pub use outline::{OutlineStamp, RepositoryOutline};
 
-/// Where the own token service keeps its keys if it is left to it, below a root directory.
+/// Default place of the built-in token service's keys, below the storage directory.
 pub const SIGNING_KEY: &str = "identity/keys/token.pem";
 
-/// What a storage call returns.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+/// Place of the key for sessions alone, where there is no token service.
+pub const SESSION_KEY: &str = "identity/keys/sessions.pem";
 
-/// Everything a registry needs of its storage.
+/// The result of a storage call.
+pub type Result<T, E = StorageError> = std::result::Result<T, E>;
+
+/// Everything that a registry needs from its storage.
 pub trait Storage: Facts + Content + Lifecycle {}
 impl<T: Facts + Content + Lifecycle> Storage for T {}

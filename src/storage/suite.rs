@@ -1,17 +1,18 @@
-//! The promises of [`super`], as sessions that every backend runs.
+//! Tests of the promises of [`super`], which every backend runs.
 
 mod content;
 mod lifecycle;
 
 use super::{
-    Appended, Condemned, Dir, Durability, Examined, Expect, Item, ItemKind, Key, Lifecycle, Mem, Outcome, Page,
-    Presence, Published, Put, Result, RunId, Storage, TakenOver, Turn, Verdict, Verified, Version, Why, fs::Fs,
+    Appended, Condemnation, Condemned, Dir, DirOf, Durability, Examined, Expect, FactKey, Item, ItemKind, Lifecycle,
+    ListingPage, Mem, Presence, Published, Put, PutOutcome, Result, RunId, Storage, TakenOver, UploadTurn, Verified,
+    Version, Why, fs::Fs,
 };
-use crate::oci::{Algorithm, Digest, Hasher, RepositoryName, Span, Tag, UploadId};
 use bytes::Bytes;
+use oci::{Algorithm, Digest, Hasher, RepositoryName, Span, Tag, UploadId};
 use std::{future::Future, sync::Arc, time::Duration};
 
-/// Runs a session against each backend.
+/// Runs a test with each backend.
 pub(super) async fn each<F: Future<Output = Result<()>>>(session: impl Fn(Arc<dyn Storage>) -> F) {
     session(Arc::new(Mem::default())).await.expect("mem");
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -25,8 +26,8 @@ fn name(text: &str) -> RepositoryName {
     text.parse().expect("a name")
 }
 
-fn tag(text: &str) -> Key {
-    Key::Tag(name("app"), text.parse::<Tag>().expect("a tag"))
+fn tag(text: &str) -> FactKey {
+    FactKey::Tag(name("app"), text.parse::<Tag>().expect("a tag"))
 }
 
 fn digest(bytes: &[u8]) -> Digest {
@@ -41,7 +42,7 @@ fn hasher() -> Hasher {
     Hasher::new(Algorithm::Sha256)
 }
 
-async fn text(store: &Arc<dyn Storage>, key: &Key) -> Result<Option<String>> {
+async fn text(store: &Arc<dyn Storage>, key: &FactKey) -> Result<Option<String>> {
     Ok(store.get(key).await?.map(|fact| String::from_utf8_lossy(&fact.bytes).into_owned()))
 }
 
@@ -49,9 +50,9 @@ async fn text(store: &Arc<dyn Storage>, key: &Key) -> Result<Option<String>> {
 pub(super) async fn upload(store: &Arc<dyn Storage>, bytes: &'static [u8]) -> Result<Published> {
     let id = UploadId::random();
     store.begin(&id, Bytes::new()).await?;
-    store.append(&id, &Turn::default(), 0, vec![Bytes::from_static(bytes)], hasher()).await?;
-    store.seal(&id, &Turn::default()).await?;
-    store.publish(&id, &Turn::default(), &verified(bytes)).await
+    store.append(&id, &UploadTurn::default(), 0, vec![Bytes::from_static(bytes)], hasher()).await?;
+    store.seal(&id, &UploadTurn::default()).await?;
+    store.publish(&id, &UploadTurn::default(), &verified(bytes)).await
 }
 
 async fn content(store: &Arc<dyn Storage>, digest: &Digest) -> Result<Option<Bytes>> {
@@ -66,7 +67,7 @@ async fn facts_are_put_read_and_removed() {
     each(|store| async move {
         assert_eq!(store.get(&tag("v1")).await?, None);
         let outcome = store.put(vec![Put::any(tag("v1"), "one"), Put::any(tag("v2"), "")], Durability::Durable).await?;
-        assert_eq!(outcome, Outcome::Done);
+        assert_eq!(outcome, PutOutcome::Done);
         assert_eq!(text(&store, &tag("v1")).await?.as_deref(), Some("one"));
         assert_eq!(text(&store, &tag("v2")).await?.as_deref(), Some(""));
         store.put(vec![Put::any(tag("v1"), "two")], Durability::Process).await?;
@@ -84,15 +85,18 @@ async fn a_group_of_puts_whose_expectation_fails_writes_nothing() {
     each(|store| async move {
         let put = |key: &str, expect| Put { key: tag(key), bytes: "x".into(), expect };
         let puts = vec![Put::any(tag("a"), "x"), put("b", Expect::Present)];
-        assert_eq!(store.put(puts, Durability::Durable).await?, Outcome::Conflict(1));
+        assert_eq!(store.put(puts, Durability::Durable).await?, PutOutcome::Conflict(1));
         assert_eq!(store.get(&tag("a")).await?, None);
-        assert_eq!(store.put(vec![put("b", Expect::Absent)], Durability::Durable).await?, Outcome::Done);
-        assert_eq!(store.put(vec![put("b", Expect::Absent)], Durability::Durable).await?, Outcome::Conflict(0));
+        assert_eq!(store.put(vec![put("b", Expect::Absent)], Durability::Durable).await?, PutOutcome::Done);
+        assert_eq!(store.put(vec![put("b", Expect::Absent)], Durability::Durable).await?, PutOutcome::Conflict(0));
         assert_eq!(
             store.put(vec![put("b", Expect::Is(Version::of(b"y")))], Durability::Durable).await?,
-            Outcome::Conflict(0)
+            PutOutcome::Conflict(0)
         );
-        assert_eq!(store.put(vec![put("b", Expect::Is(Version::of(b"x")))], Durability::Durable).await?, Outcome::Done);
+        assert_eq!(
+            store.put(vec![put("b", Expect::Is(Version::of(b"x")))], Durability::Durable).await?,
+            PutOutcome::Done
+        );
         Ok(())
     })
     .await;
@@ -107,7 +111,7 @@ async fn a_deletion_never_removes_a_newer_value() {
         assert!(!store.delete(&tag("v"), Expect::Is(old)).await?);
         assert_eq!(text(&store, &tag("v")).await?.as_deref(), Some("new"));
         let first = store.get(&tag("v")).await?.expect("a value");
-        // The clock of files ticks some hundred times a second.
+        // The clock of a file system has a resolution of some milliseconds.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         store.put(vec![Put::any(tag("v"), "new")], Durability::Durable).await?;
         assert!(!store.delete(&tag("v"), Expect::Unchanged(first)).await?, "it was put again");
@@ -119,7 +123,7 @@ async fn a_deletion_never_removes_a_newer_value() {
 }
 
 #[tokio::test]
-async fn of_many_who_create_or_replace_exactly_one_wins() {
+async fn exactly_one_of_many_writers_wins() {
     each(|store| async move {
         for round in 0..20 {
             let expect = match round % 2 {
@@ -138,7 +142,7 @@ async fn of_many_who_create_or_replace_exactly_one_wins() {
                 .collect();
             let mut won = 0;
             for racer in racers {
-                won += usize::from(racer.await.expect("no panic")? == Outcome::Done);
+                won += usize::from(racer.await.expect("no panic")? == PutOutcome::Done);
             }
             assert_eq!(won, 1);
         }
@@ -159,7 +163,7 @@ async fn children_come_in_byte_order_page_by_page() {
         loop {
             let page = store.children(&dir, after.as_deref(), 3).await?;
             assert!(page.entries.len() <= 3);
-            seen.extend(page.entries.iter().map(|child| child.name.clone()));
+            seen.extend(page.entries.iter().cloned());
             if !page.more {
                 break;
             }
@@ -169,8 +173,11 @@ async fn children_come_in_byte_order_page_by_page() {
         sorted.sort_unstable();
         assert_eq!(seen, sorted);
         let from_between = store.children(&dir, Some("a."), 2).await?;
-        assert_eq!(from_between.entries[0].name, "a.b");
-        assert_eq!(store.children(&Dir::Tags(name("none")), None, 3).await?, Page { entries: vec![], more: false });
+        assert_eq!(from_between.entries[0], "a.b");
+        assert_eq!(
+            store.children(&Dir::Tags(name("none")), None, 3).await?,
+            ListingPage { entries: vec![], more: false }
+        );
         Ok(())
     })
     .await;
@@ -180,13 +187,14 @@ async fn children_come_in_byte_order_page_by_page() {
 async fn names_of_repositories_are_listed_level_by_level() {
     each(|store| async move {
         for repository in ["a/b", "a/c/d", "a-b"] {
-            let key = Key::Layer(name(repository), digest(b"x"));
+            let key = FactKey::Layer(name(repository), digest(b"x"));
             store.put(vec![Put::any(key, "")], Durability::Process).await?;
         }
-        let names = |page: Page<super::Child>| page.entries.into_iter().map(|c| c.name).collect::<Vec<_>>();
-        assert_eq!(names(store.children(&Dir::Names(None), None, 9).await?), ["a", "a-b"]);
-        assert_eq!(names(store.children(&Dir::Names(Some(name("a"))), None, 9).await?), ["b", "c"]);
-        assert_eq!(names(store.children(&Dir::Names(Some(name("a/b"))), None, 9).await?), Vec::<String>::new());
+        assert_eq!(store.children(&Dir::Names(None), None, 9).await?.entries, ["a", "a-b"]);
+        assert_eq!(store.children(&Dir::Names(Some(name("a"))), None, 9).await?.entries, ["b", "c"]);
+        assert!(store.children(&Dir::Names(Some(name("a/b"))), None, 9).await?.entries.is_empty());
+        let names = store.page(&DirOf::names(Some(&name("a"))), None, 9).await?.entries;
+        assert_eq!(names, [name("a/b"), name("a/c")], "with the whole name");
         Ok(())
     })
     .await;

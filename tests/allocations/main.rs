@@ -1,19 +1,10 @@
-//! A guard against regressions that does not flake: what the hot paths allocate, counted over the whole
-//! process. One more copy of what is transferred, or a few more allocations for a request, is over a bound.
+//! Counts the allocations of the hot paths, in the whole process: a check for regressions that does not depend on time.
+//! One more copy of the transferred bytes, or a few more allocations per request, exceeds a bound.
 //!
-//! The client is a thread that writes and reads by buffers it has; what it allocates is a line or two.
+//! The client is a thread that reuses its buffers, so it allocates next to nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
-#![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
+#![allow(unreachable_pub, dead_code, reason = "a test program is not a library")]
 
-#[path = "../it/people.rs"]
-mod people;
-#[path = "../it/registry.rs"]
-mod registry;
-#[path = "../it/session.rs"]
-mod session;
-
-use registry::{Registry, Setup};
-use session::{noise, sha256};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::{
     alloc::System,
@@ -21,17 +12,21 @@ use std::{
     net::{SocketAddr, TcpStream},
     sync::Arc,
 };
+use testing::{
+    registry::{Registry, Setup},
+    session::{noise, sha256},
+};
 use tokio::sync::Mutex;
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// One at a time: everything in this process is counted.
+/// Tests run one at a time, because everything in this process is counted.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 const MIB: usize = 1 << 20;
 
-/// A connection that is kept.
+/// A keep-alive connection.
 struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -42,7 +37,7 @@ impl Connection {
         Self { stream: TcpStream::connect(address).unwrap(), buffer: vec![0; 256 << 10] }
     }
 
-    /// Sends a request, and reads its answer to the end: the status, and the bytes of the body.
+    /// Sends a request and reads its whole response; returns the status and the length of the body.
     fn ask(&mut self, method: &str, request: &[u8], content: &[u8]) -> (u16, usize) {
         self.stream.write_all(request).unwrap();
         self.stream.write_all(content).unwrap();
@@ -70,7 +65,7 @@ impl Connection {
     }
 }
 
-/// What something cost in this process.
+/// What some work allocated in this process.
 #[derive(Debug)]
 struct Cost {
     allocations: usize,
@@ -81,12 +76,12 @@ async fn cost(work: impl FnOnce() + Send + 'static) -> Cost {
     let region = Region::new(GLOBAL);
     tokio::task::spawn_blocking(work).await.unwrap();
     let change = region.change();
-    // What grows is counted among the bytes.
+    // Growing an allocation counts as one more.
     Cost { allocations: change.allocations + change.reallocations, bytes: change.bytes_allocated }
 }
 
 async fn registry() -> Registry {
-    // On a disk: what is in memory is read without asking for it twice.
+    // On a disk, because content in memory takes another path.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     Registry::over(Arc::new(dir), Setup::default()).await
 }
@@ -113,9 +108,9 @@ async fn a_push_allocates_its_bytes_once() {
     assert!(cost.allocations < 5500, "{cost:?}");
 }
 
-/// So small that it arrives at once, in one part: then an allocation for each part is one for each request.
+/// The chunk is so small that it arrives in one piece: then one allocation per piece is one per request.
 #[tokio::test]
-async fn a_part_of_an_upload_allocates_as_often_as_it_did() {
+async fn a_chunk_of_an_upload_has_a_bounded_number_of_allocations() {
     const TIMES: usize = 1000;
     const PART: usize = 2048;
     let _alone = ALONE.lock().await;
@@ -156,7 +151,7 @@ async fn a_pull_allocates_next_to_nothing() {
     cost(pull()).await;
     let cost = cost(pull()).await;
     println!("a pull of 64 MiB: {cost:?}");
-    // A window that is not in memory at that moment is read in parts instead of being sent by the kernel.
+    // A window that is not in memory at that moment is read in pieces instead of being sent by the kernel.
     assert!(cost.bytes < 16 * MIB && cost.allocations < 500, "{cost:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Blobs on their way in, by every way there is.
+//! Pushes of blobs, in every way that the protocol has.
 
 use crate::{
     content::Content,
@@ -8,18 +8,18 @@ use crate::{
 use bytes::Bytes;
 use http::Method;
 
-/// Where an upload is, as far as its client can know.
+/// The state of an upload, as its client sees it.
 enum Standing {
-    /// The daemon has so many bytes.
+    /// The daemon has this many bytes.
     At(usize),
     /// The session is over.
     Over,
 }
 
 impl Pusher {
-    /// Makes sure that a repository has a blob: asks for it, if the client is of that kind, and
-    /// pushes it until it is acknowledged.
-    pub async fn bring(&mut self, repository: &'static str, content: &Content, mut asks: bool) {
+    /// Makes sure that a repository has a blob: checks whether it exists if the client `asks`, and pushes it until the
+    /// push is acknowledged.
+    pub async fn ensure_blob(&mut self, repository: &'static str, content: &Content, mut asks: bool) {
         loop {
             if asks {
                 match is_there(&self.world, repository, content).await {
@@ -50,7 +50,7 @@ impl Pusher {
         is_created(asked, content)
     }
 
-    /// A session, and all bytes with its end.
+    /// A session, and all bytes with the closing request.
     async fn in_two(&mut self, repository: &str, content: &Content) -> bool {
         match self.begin(repository).await {
             Some(location) => self.end(&location, content, 0).await,
@@ -66,20 +66,20 @@ impl Pusher {
         }
     }
 
-    /// Ends a session that stands at `at` with the bytes that are left.
+    /// Closes a session that has `at` bytes with the rest.
     async fn end(&mut self, location: &str, content: &Content, at: usize) -> bool {
         let target = format!("{location}?digest={}", content.digest);
         let asked = self.world.ask(Method::PUT, &target, content.bytes().slice(at..)).await;
         is_created(asked, content)
     }
 
-    /// A session to which pieces are added; after a kill it goes on where it stood.
+    /// A session with chunks; after a kill the client continues at the offset of the session.
     async fn in_chunks(&mut self, repository: &str, content: &Content) -> bool {
         let Some(location) = self.begin(repository).await else { return false };
-        // Its chunks say their place, and the session's name need not.
+        // The chunks have a `Content-Range`, so the offset in the location is not needed.
         let location = location.rsplit_once('.').map_or(location.clone(), |(by_id, _)| by_id.to_owned());
         let (bytes, mut at) = (content.bytes(), 0);
-        // The first piece has two bytes at least: `Range: 0-0` is said of one byte and of none.
+        // The first chunk has at least two bytes: `Range: 0-0` means one byte or none.
         let last = Some(self.dice.below(content.len + 1)).filter(|last| *last > 1).unwrap_or(0);
         while at < last {
             let end = (at + 2 + self.dice.below(64 << 10)).min(last);
@@ -87,25 +87,25 @@ impl Pusher {
                 true => at = end,
                 false => match self.standing(&location, at, end).await {
                     Standing::At(stands) => at = stands,
-                    Standing::Over => panic!("{location}: the session is gone, and was not ended"),
+                    Standing::Over => panic!("{location}: the session is gone although nobody closed it"),
                 },
             }
         }
         if self.end(&location, content, at).await {
             return true;
         }
-        // Whether the end was reached is found out by asking where the session stands.
+        // The state of the session shows whether the closing request succeeded.
         match self.standing(&location, at, content.len).await {
             Standing::At(at) => self.end(&location, content, at).await,
             Standing::Over => false,
         }
     }
 
-    /// A session whose requests are sent again, just as they were, until each is answered.
+    /// A session whose requests are repeated unchanged until each gets a response.
     async fn repeated(&mut self, repository: &str, content: &Content) -> bool {
         let Some(mut location) = self.begin(repository).await else { return false };
         let (bytes, mut at) = (content.bytes(), 0);
-        // Of two bytes at least, as in chunks.
+        // At least two bytes, as for chunks.
         let last = Some(self.dice.below(content.len + 1)).filter(|last| *last > 1).unwrap_or(0);
         while at < last {
             let end = (at + 2 + self.dice.below(64 << 10)).min(last);
@@ -116,9 +116,9 @@ impl Pusher {
                 }
             };
             match asked.status() {
-                // The second: it had been acknowledged, and the answer was lost.
+                // 416: the first one was acknowledged, and its response was lost.
                 202 | 416 if stands_at(&asked) == end => {}
-                _ => asked.unexpected("a repeated piece was not taken"),
+                _ => asked.unexpected("a repeated chunk was not accepted"),
             }
             (location, at) = (asked.reply.header("location").to_owned(), end);
         }
@@ -126,25 +126,25 @@ impl Pusher {
         loop {
             match self.world.ask(Method::PUT, &target, bytes.slice(at..)).await {
                 None => self.world.tally.one("uploads repeated after a kill"),
-                // It had been finished, and what it had brought was collected since.
+                // The session was closed, and its blob has been collected since.
                 Some(asked) if asked.status() == 404 => return false,
                 asked => return is_created(asked, content),
             }
         }
     }
 
-    /// Whether a piece was acknowledged.
+    /// Sends a chunk; returns whether it was acknowledged.
     async fn patch(&mut self, location: &str, at: usize, piece: Bytes) -> bool {
         let (range, end) = (format!("{at}-{}", at + piece.len() - 1), at + piece.len());
         match self.world.ask_with(Method::PATCH, location, &[("content-range", &range)], piece).await {
             None => false,
             Some(asked) if asked.status() == 202 && stands_at(&asked) == end => true,
-            Some(asked) => asked.unexpected("a piece in its place was not taken"),
+            Some(asked) => asked.unexpected("a chunk in order was not accepted"),
         }
     }
 
-    /// Where a session stands after an answer was lost: no earlier than what was acknowledged, no
-    /// later than what was sent.
+    /// The state of a session after a response was lost. Its offset is at least what was acknowledged, and at most what
+    /// was sent.
     async fn standing(&mut self, location: &str, acknowledged: usize, sent: usize) -> Standing {
         self.world.tally.one("uploads looked up after a kill");
         loop {
@@ -152,12 +152,12 @@ impl Pusher {
             match asked.status() {
                 204 if (acknowledged..=sent).contains(&stands_at(&asked)) => return Standing::At(stands_at(&asked)),
                 404 => return Standing::Over,
-                _ => asked.unexpected(&format!("the session stands between {acknowledged} and {sent}")),
+                _ => asked.unexpected(&format!("the offset of the session is not between {acknowledged} and {sent}")),
             }
         }
     }
 
-    /// From another repository that has it.
+    /// Mounts the blob from another repository that has it.
     async fn mounted(&mut self, repository: &'static str, content: &Content) -> bool {
         let now = self.world.ledger.now();
         let Some(from) = self.world.ledger.elsewhere(repository, &content.digest, now) else {
@@ -179,10 +179,10 @@ impl Pusher {
         }
     }
 
-    /// A blob that no manifest needs, to its end and back.
-    pub async fn scrap(&mut self, repository: &'static str) {
+    /// Pushes a blob that no manifest needs, and deletes it again.
+    pub async fn push_and_delete(&mut self, repository: &'static str) {
         let content = self.world.pool.own(&mut self.dice);
-        self.bring(repository, &content, false).await;
+        self.ensure_blob(repository, &content, false).await;
         let target = format!("/v2/{repository}/blobs/{}", content.digest);
         // A collection may have been first.
         match self.world.ask(Method::DELETE, &target, "").await {
@@ -193,15 +193,15 @@ impl Pusher {
         if let Some(asked) = self.world.ask(Method::GET, &target, "").await
             && asked.status() != 404
         {
-            asked.unexpected("a deleted blob is there");
+            asked.unexpected("a deleted blob exists");
         }
         if self.dice.chance(50) {
-            self.bring(repository, &content, true).await;
+            self.ensure_blob(repository, &content, true).await;
         }
     }
 }
 
-/// Whether a repository says that it has a blob; `None` without an answer.
+/// Whether a repository has a blob; `None` without a response.
 async fn is_there(world: &World, repository: &'static str, content: &Content) -> Option<bool> {
     let asked = world.ask(Method::HEAD, &format!("/v2/{repository}/blobs/{}", content.digest), "").await?;
     match asked.status() {
@@ -210,20 +210,20 @@ async fn is_there(world: &World, repository: &'static str, content: &Content) ->
             world.is_rightly_missing(&asked, repository, &content.digest);
             Some(false)
         }
-        _ => asked.unexpected("a blob is there or not"),
+        _ => asked.unexpected("a blob either exists or not"),
     }
 }
 
 fn is_created(asked: Option<Asked>, content: &Content) -> bool {
     let Some(asked) = asked else { return false };
     if asked.status() != 201 {
-        asked.unexpected("a blob was not taken");
+        asked.unexpected("a blob was not accepted");
     }
     asked.names(&content.digest);
     true
 }
 
-/// The length a session's `Range` tells.
+/// The length of a session, from the `Range` of a response.
 fn stands_at(asked: &Asked) -> usize {
     match asked.reply.header("range") {
         "0-0" => 0,

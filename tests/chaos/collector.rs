@@ -1,6 +1,6 @@
-//! Collection in a loop, beside the daemon, waiting for nothing.
+//! Runs collections in a loop beside the daemon, with all timers at zero.
 
-use crate::{daemon, dice::Dice, world::World};
+use crate::{PROGRAM, dice::Dice, world::World};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
@@ -11,15 +11,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
+use testing::daemon;
 
-/// No collection takes longer, even if it is stopped now and then and the disk is slow.
+/// No collection takes longer, even if it is sometimes suspended and the disk is slow.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The collection that runs, to be killed and stopped.
+/// The running collection, which may be killed and suspended.
 #[derive(Default)]
 pub struct Running(Mutex<Option<Child>>);
 
-/// What runs one after the other.
+/// Runs one collection after another.
 pub struct Collector {
     pub world: Arc<World>,
     pub dice: Dice,
@@ -33,8 +34,8 @@ impl Running {
         self.0.lock().unwrap()
     }
 
-    /// Signals the collection that runs; `false` if none does. It is not waited for while this is
-    /// done, so that its number is nobody else's.
+    /// Signals the running collection; `false` if there is none. The lock prevents a wait for the process meanwhile, so
+    /// its process id cannot be reused.
     pub fn signal(&self, signal: Signal) -> bool {
         let child = self.child();
         let pid = child.as_ref().and_then(|child| Pid::from_raw(child.id() as i32));
@@ -70,18 +71,18 @@ impl Collector {
         self
     }
 
-    /// One collection, to its end or its death.
+    /// Runs one collection until it ends or is killed.
     pub async fn collect(&mut self) {
-        let (told, began) = (self.root.with_extension("gc"), Instant::now());
+        let (report, began) = (self.root.with_extension("gc"), Instant::now());
         let mut command = program(&self.root, &self.settings, &["gc", "--now", "--force", "--json"]);
-        let (out, err) = (File::create(&told).expect("a file"), File::create(errors(&told)).expect("a file"));
+        let (out, err) = (File::create(&report).expect("a file"), File::create(errors(&report)).expect("a file"));
         *self.running.child() = Some(command.stdout(out).stderr(err).spawn().expect("the program starts"));
         let status = loop {
             if let Some(status) = self.running.ended() {
                 break status;
             }
             if began.elapsed() > PATIENCE {
-                panic!("a collection does not end");
+                panic!("the collection does not end");
             }
             tokio::time::sleep(Duration::from_millis(3)).await;
         };
@@ -90,9 +91,9 @@ impl Collector {
             tally.one("collections killed");
             return;
         }
-        let text = std::fs::read_to_string(&told).expect("its report");
+        let text = std::fs::read_to_string(&report).expect("its report");
         if !status.success() {
-            let errors = std::fs::read_to_string(errors(&told)).expect("its complaints");
+            let errors = std::fs::read_to_string(errors(&report)).expect("its errors");
             panic!("a collection failed: {status}: {text} {errors}");
         }
         let report: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -108,7 +109,7 @@ impl Collector {
 }
 
 impl Collector {
-    /// Everything in the store is sound.
+    /// Checks that everything in the store is sound.
     pub fn check(&self) {
         let checked =
             program(&self.root, &self.settings, &["fsck", "--read-data", "--json"]).output().expect("a check");
@@ -121,14 +122,14 @@ impl Collector {
     }
 }
 
-/// The real program over a root, by these settings.
+/// The program with this storage directory and these settings.
 pub fn program(root: &Path, settings: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+    let mut command = Command::new(PROGRAM);
     let settings = settings.to_str().expect("a path that is text");
     daemon::over(&mut command, root, &[("REGISTRY_SETTINGS", settings)]).args(arguments);
     command
 }
 
-fn errors(told: &Path) -> PathBuf {
-    told.with_extension("gc-errors")
+fn errors(report: &Path) -> PathBuf {
+    report.with_extension("gc-errors")
 }

@@ -1,23 +1,21 @@
-//! What is pushed: blobs that can be made again from a number, and manifests of them.
+//! Content to push: blobs that are generated from a seed, and manifests of them.
 
-use crate::{
-    dice::Dice,
-    session::{CONFIG, LAYER, OCI_INDEX, OCI_MANIFEST, image, index, noise, sha256, sha512},
-};
+use crate::dice::Dice;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use testing::session::{CONFIG, LAYER, OCI_INDEX, OCI_MANIFEST, image, index, noise, sha256, sha512};
 
-/// The repositories; some lie within others.
+/// The repositories; some are nested.
 pub const REPOSITORIES: [&str; 5] = ["a", "a/b", "a/b/c", "team/app", "x"];
 
-/// Blobs that everybody uses.
+/// Number of blobs that all clients use.
 const SHARED: u64 = 48;
 
-/// Images that everybody pushes.
+/// Number of images that all clients push.
 const COMMON: u64 = 12;
 
-/// Longest blob.
+/// Length of the longest blob.
 const LONGEST: usize = 200 << 10;
 
 /// A blob.
@@ -31,7 +29,7 @@ pub struct Content {
 impl Content {
     pub fn new(len: usize, seed: u64) -> Self {
         let bytes = noise(len, seed);
-        // One in eight is named by the other algorithm.
+        // One in eight has a sha512 digest.
         let digest = if seed % 8 == 7 { sha512(&bytes) } else { sha256(&bytes) };
         Self { digest, len, seed }
     }
@@ -45,7 +43,7 @@ impl Content {
     }
 }
 
-/// A manifest of a repository, as it is to be pushed.
+/// A manifest to push, and its repository.
 #[derive(Debug)]
 pub struct Spec {
     pub repository: &'static str,
@@ -54,7 +52,7 @@ pub struct Spec {
     pub bytes: Bytes,
     /// Config and layers.
     pub blobs: Vec<Content>,
-    /// Digests of the manifests an index lists.
+    /// Digests of the manifests that an index lists.
     pub children: Vec<String>,
     pub subject: Option<String>,
 }
@@ -71,20 +69,20 @@ impl Spec {
         json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len() })
     }
 
-    /// An image of these blobs, the first of which is its config.
+    /// An image of these blobs; the first one is the config.
     fn image(repository: &'static str, blobs: Vec<Content>) -> Self {
         let layers: Vec<_> = blobs[1..].iter().map(|layer| layer.descriptor(LAYER)).collect();
         Self::new(repository, &image(&blobs[0].descriptor(CONFIG), &layers), blobs)
     }
 
-    /// An index of manifests of its repository.
+    /// An index of manifests of the same repository.
     pub fn index(repository: &'static str, children: &[Arc<Self>]) -> Self {
         let descriptors: Vec<_> = children.iter().map(|child| child.descriptor()).collect();
         let children = children.iter().map(|child| child.digest.clone()).collect();
         Self { children, ..Self::new(repository, &index(&descriptors), Vec::new()) }
     }
 
-    /// Something that refers to a manifest of its repository.
+    /// A referrer of a manifest of the same repository.
     pub fn referrer(subject: &Self, own: Content) -> Self {
         let empty = Content { digest: sha256(b""), len: 0, seed: 0 };
         let mut manifest = image(&empty.descriptor("application/vnd.oci.empty.v1+json"), &[own.descriptor(LAYER)]);
@@ -95,19 +93,19 @@ impl Spec {
     }
 }
 
-/// What everybody pushes.
+/// Content that all clients share.
 pub struct Pool {
     shared: Vec<Content>,
 }
 
 impl Pool {
     pub fn new() -> Self {
-        // The first is empty, the last is the longest.
+        // The first is empty, the last has the maximum length.
         let len = |i: u64| LONGEST * i as usize / (SHARED as usize - 1);
         Self { shared: (0..SHARED).map(|i| Content::new(len(i), i)).collect() }
     }
 
-    /// A small blob that nobody else has, of two bytes at least.
+    /// A unique blob of at least two bytes, usually small.
     pub fn own(&self, dice: &mut Dice) -> Content {
         let len = match dice.below(10) {
             0 => LONGEST - dice.below(1000),
@@ -116,7 +114,7 @@ impl Pool {
         Content::new(len, SHARED + (dice.roll() >> 1))
     }
 
-    /// An image that nobody else pushes, of blobs that others have too.
+    /// A unique image; some of its blobs are shared.
     pub fn image(&self, dice: &mut Dice, repository: &'static str) -> Spec {
         let mut blobs = vec![Content::new(100 + dice.below(400), SHARED + (dice.roll() >> 1))];
         for _ in 0..2 + dice.below(3) {
@@ -126,7 +124,7 @@ impl Pool {
         Spec::image(repository, blobs)
     }
 
-    /// An image that others push as well.
+    /// An image that other clients push as well.
     pub fn common_image(&self, dice: &mut Dice, repository: &'static str) -> Spec {
         let which = dice.below(COMMON as usize) as u64;
         self.image(&mut Dice::new(which, 0), repository)

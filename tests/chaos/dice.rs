@@ -1,9 +1,8 @@
-//! Choices that look random and are the same for the same seed.
+//! Pseudo-random choices that are the same for the same seed.
 
 use std::{ops::Range, time::Duration};
 
-/// One source of choices; every actor has its own, so that what one draws does not depend on how
-/// fast another is.
+/// A source of choices. Every actor has its own, so that its choices do not depend on the speed of the others.
 pub struct Dice(u64);
 
 impl Dice {

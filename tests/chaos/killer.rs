@@ -1,10 +1,9 @@
-//! Who kills and stops, at random, and starts the daemon again.
+//! Kills and suspends the daemon and collections at random, and restarts the daemon.
 
 use crate::{
+    PROGRAM,
     collector::{Running, program},
-    daemon::Daemon,
     dice::Dice,
-    session::Client,
     world::World,
 };
 use http::{Method, StatusCode};
@@ -15,13 +14,14 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
+use testing::{daemon::Daemon, session::Client};
 use tokio::sync::watch;
 
-/// The log of the daemon that runs and of the one before it.
+/// The logs of the current daemon and of the previous one.
 #[derive(Clone, Default)]
 pub struct Logs(Arc<Mutex<Vec<Arc<Mutex<String>>>>>);
 
-/// A daemon that is killed and started again.
+/// Kills and restarts the daemon.
 pub struct Killer {
     pub world: Arc<World>,
     pub dice: Dice,
@@ -41,7 +41,7 @@ impl Logs {
         logs.drain(..surplus);
     }
 
-    /// The last lines of each.
+    /// The last lines of each log.
     pub fn tails(&self) -> String {
         let tail = |log: &Arc<Mutex<String>>| {
             let log = log.lock().unwrap();
@@ -53,11 +53,11 @@ impl Logs {
 }
 
 impl Killer {
-    /// Goes on until there were so many kills of the daemon, or the time is over.
+    /// Runs until the daemon was killed this many times, or the time is over.
     pub async fn run(mut self, kills: u64, time: Duration) -> Self {
         let deadline = Instant::now() + time;
         while self.world.tally.count("kills of the daemon") < kills && Instant::now() < deadline {
-            // The more are to come, the less each is waited for.
+            // Short pauses, so that most kills happen during requests.
             tokio::time::sleep(self.dice.millis(0..2000)).await;
             match self.dice.below(100) {
                 0..65 => self.kill().await,
@@ -71,7 +71,7 @@ impl Killer {
         self
     }
 
-    /// Kills the daemon and starts it again; sometimes it is killed while it starts, too.
+    /// Kills the daemon and starts it again. Sometimes the new one is killed during its start.
     pub async fn kill(&mut self) {
         self.door.send_replace(None);
         if let Some(daemon) = self.daemon.take() {
@@ -97,11 +97,11 @@ impl Killer {
         self.world.tally.one("kills of the daemon while it starts");
     }
 
-    /// Starts the daemon and opens the door once it is ready.
+    /// Starts the daemon, and gives it to the clients once it is ready.
     pub async fn start(&mut self) {
         let (root, settings) = (self.root.clone(), self.settings.to_str().expect("text").to_owned());
         let began = Instant::now();
-        let daemon = move || Daemon::start(&root, &[("REGISTRY_SETTINGS", &settings)]);
+        let daemon = move || Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", &settings)]);
         let daemon = tokio::task::spawn_blocking(daemon).await.expect("a start");
         self.logs.add(daemon.log_to_be());
         while daemon.ask(Method::GET, "/health/ready").try_send().await.map(|reply| reply.status).ok()
@@ -123,7 +123,7 @@ impl Killer {
         self.world.tally.one("stops of the daemon");
     }
 
-    /// Stops the collection for a while, in which the daemon is killed as well.
+    /// Suspends the collection for a while. The daemon may be killed in the meantime.
     fn stop_collection(&mut self) {
         if self.collection.signal(Signal::STOP) {
             let (collection, time) = (self.collection.clone(), self.dice.millis(50..3000));
@@ -136,5 +136,5 @@ impl Killer {
     }
 }
 
-/// The figure of the slowest start, from the program's start to its first answer that it is ready.
+/// Name of the figure for the slowest start, from the start of the program until it is ready.
 pub const SLOWEST_START: &str = "ms, the slowest start of the daemon";

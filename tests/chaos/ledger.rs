@@ -1,8 +1,8 @@
-//! What was acknowledged, and so has to be there; what was deleted, and so has to be gone; and what
-//! may be either, because an answer was lost or two requests met.
+//! Knows which manifests must exist because they were acknowledged, which must be gone because they were deleted, and
+//! which may be either, because a response was lost or two requests overlapped.
 //!
-//! Every change has a moment on the ledger's clock. An answer is judged by what was so from before
-//! its request began until after it came; about anything that changed meanwhile nothing is said.
+//! Every change has a moment on the ledger's clock. A response is checked against what was true from before its request
+//! until after it arrived. Nothing is asserted about what changed in between.
 
 use crate::{
     content::Spec,
@@ -14,13 +14,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// A manifest's place in the ledger.
+/// The index of a manifest in the ledger.
 pub type Id = usize;
 
 /// A moment on the ledger's clock.
 pub type Moment = u64;
 
-/// Deleted manifests that may be pushed once more.
+/// Number of deleted manifests that are remembered, to be pushed once more.
 const MOST_GONE: usize = 500;
 
 /// How a request ended.
@@ -28,11 +28,11 @@ const MOST_GONE: usize = 500;
 pub enum End {
     /// Acknowledged.
     Done,
-    /// There was nothing to do it to.
+    /// Its target did not exist.
     Missing,
-    /// Refused for another reason, perhaps half done.
+    /// Refused for another reason; it may be half done.
     Refused,
-    /// Without an answer.
+    /// There was no response.
     Lost,
 }
 
@@ -46,19 +46,19 @@ enum Fate {
 struct Entry {
     spec: Arc<Spec>,
     fate: Fate,
-    /// Since when it is present and nobody deletes it, or absent and nobody pushes it.
+    /// Since when it is present without a deletion in progress, or absent without a push in progress.
     since: Moment,
     pushing: u32,
     deleting: u32,
-    /// Deletions of the present busy time: of several at once only one finds it.
+    /// Overlapping deletions: only one of them finds the manifest.
     deletions: u32,
-    /// A push and a deletion met: nobody can tell which was last.
+    /// A push and a deletion overlapped, so it is unknown which was last.
     met: bool,
-    /// When the push began that was answered last, or goes on.
+    /// When the last push began.
     began: Moment,
-    /// When a deletion of it ended last.
+    /// When the last deletion ended.
     deleted: Moment,
-    /// Where it stands among the live.
+    /// Its index among the live ones.
     position: Option<usize>,
 }
 
@@ -71,7 +71,7 @@ struct Book {
     clock: Moment,
     entries: Vec<Entry>,
     ids: HashMap<(&'static str, String), Id>,
-    /// What is present or may be.
+    /// Manifests that are or may be present.
     live: Vec<Id>,
     gone: VecDeque<Id>,
     tags: Tags,
@@ -82,7 +82,7 @@ impl Ledger {
         self.0.lock().unwrap()
     }
 
-    /// The moment before a request.
+    /// The current moment, before a request.
     pub fn now(&self) -> Moment {
         self.book().tick()
     }
@@ -117,7 +117,7 @@ impl Ledger {
         let fate = match end {
             _ if met || may_follow => Fate::Unknown,
             End::Done => Fate::Present,
-            // What was acknowledged before does not suffer.
+            // A failed push does not affect an earlier acknowledged one.
             _ if entry.fate == Fate::Present => Fate::Present,
             _ => Fate::Unknown,
         };
@@ -145,7 +145,7 @@ impl Ledger {
     }
 
     /// # Errors
-    /// What is wrong with this end of the request.
+    /// What is wrong with the result of the request.
     pub fn end_delete(&self, id: Id, end: End) -> Result<(), String> {
         let mut book = self.book();
         let now = book.tick();
@@ -155,7 +155,7 @@ impl Ledger {
         let (repository, was, is_alone) = (entry.spec.repository, entry.fate, !entry.met && entry.deletions == 1);
         let judged = match (was, end) {
             (Fate::Present, End::Missing) if is_alone => Err("an acknowledged manifest is missing".to_owned()),
-            (Fate::Absent, End::Done) if is_alone => Err("a deleted manifest was there again".to_owned()),
+            (Fate::Absent, End::Done) if is_alone => Err("a deleted manifest exists again".to_owned()),
             _ => Ok(()),
         };
         let is_gone = !entry.met && matches!(end, End::Done | End::Missing);
@@ -179,38 +179,38 @@ impl Ledger {
     }
 
     /// # Errors
-    /// What is wrong with this end of the request.
+    /// What is wrong with the result of the request.
     pub fn end_untag(&self, repository: &'static str, tag: &str, end: End) -> Result<(), String> {
         let mut book = self.book();
         let now = book.tick();
         book.tags.untagged(repository, tag, end, now)
     }
 
-    /// The tags of a repository that were ever set.
+    /// All tags that were ever set in a repository.
     pub fn tags_of(&self, repository: &str) -> Vec<String> {
         self.book().tags.names(repository)
     }
 
-    /// What a tag may point to, if that has not changed since; `None` stands for nothing.
+    /// The manifests that a tag may point to, if this has not changed since then; `None` stands for no tag.
     pub fn tag(&self, repository: &'static str, tag: &str, since: Moment) -> Option<Vec<Option<String>>> {
         let book = self.book();
         let digest = |tag: &Tag| tag.map(|id| book.entries[id].spec.digest.clone());
         book.tags.known(repository, tag, since).map(|tags| tags.iter().map(digest).collect())
     }
 
-    /// Whether a manifest has to be there, from that moment until now.
+    /// Whether a manifest must have existed from that moment until now.
     pub fn is_promised(&self, id: Id, since: Moment) -> bool {
         self.book().is_promised(id, since)
     }
 
-    /// Whether a manifest has to be absent, from that moment until now.
+    /// Whether a manifest must have been absent from that moment until now.
     pub fn is_gone(&self, id: Id, since: Moment) -> bool {
         let book = self.book();
         let entry = &book.entries[id];
         entry.fate == Fate::Absent && entry.pushing == 0 && entry.since <= since
     }
 
-    /// A manifest that has to be there and needs this blob or child in its repository.
+    /// A manifest that must exist and needs this blob or child in its repository.
     pub fn holder(&self, repository: &str, digest: &str, since: Moment) -> Option<String> {
         let book = self.book();
         let found = book.live.iter().find(|id| {
@@ -222,7 +222,7 @@ impl Ledger {
         found.map(|id| book.entries[*id].spec.digest.clone())
     }
 
-    /// A repository other than `repository` that has to have this blob.
+    /// A repository other than `repository` that must have this blob.
     pub fn elsewhere(&self, repository: &str, digest: &str, since: Moment) -> Option<&'static str> {
         let book = self.book();
         let mut others = book.live.iter().map(|id| (*id, &book.entries[*id].spec));
@@ -234,40 +234,40 @@ impl Ledger {
         found.map(|(_, spec)| spec.repository)
     }
 
-    /// The manifest of that digest, if it was ever pushed.
+    /// The manifest with this digest, if it was ever pushed.
     pub fn find(&self, repository: &'static str, digest: &str) -> Option<(Id, Arc<Spec>)> {
         let book = self.book();
         let id = *book.ids.get(&(repository, digest.to_owned()))?;
         Some((id, book.entries[id].spec.clone()))
     }
 
-    /// Any manifest that is or may be there.
+    /// Any manifest that exists or may exist.
     pub fn any(&self, dice: &mut Dice) -> Option<(Id, Arc<Spec>)> {
         let book = self.book();
         let id = *book.live.get(dice.below(book.live.len().max(1)))?;
         Some((id, book.entries[id].spec.clone()))
     }
 
-    /// A manifest that was deleted lately.
+    /// A recently deleted manifest.
     pub fn any_gone(&self, dice: &mut Dice) -> Option<(Id, Arc<Spec>)> {
         let book = self.book();
         let id = *book.gone.get(dice.below(book.gone.len().max(1)))?;
         Some((id, book.entries[id].spec.clone()))
     }
 
-    /// How many manifests are or may be there.
+    /// The number of manifests that exist or may exist.
     pub fn live(&self) -> usize {
         self.book().live.len()
     }
 
-    /// Everything that was ever pushed.
+    /// All manifests that were ever pushed.
     pub fn all(&self) -> Vec<(Id, Arc<Spec>)> {
         self.book().entries.iter().enumerate().map(|(id, entry)| (id, entry.spec.clone())).collect()
     }
 }
 
 impl Book {
-    /// Whether a collection may remove a manifest because its subject was deleted after it was pushed, or may be yet.
+    /// Whether a collection may remove a manifest because its subject was, or may be, deleted after it was pushed.
     fn may_follow_its_subject(&self, id: Id) -> bool {
         let Entry { spec, began, .. } = &self.entries[id];
         let subject = spec.subject.clone().and_then(|subject| self.ids.get(&(spec.repository, subject)));
@@ -276,7 +276,7 @@ impl Book {
             .is_some_and(|subject| subject.fate == Fate::Unknown || subject.deleting > 0 || subject.deleted >= *began)
     }
 
-    /// A manifest is being deleted: what refers to it may be removed after it, and what refers to that.
+    /// A manifest is being deleted: its referrers, direct and indirect, may be removed after it.
     fn referrers_may_follow(&mut self, id: Id, now: Moment) {
         let mut ahead = vec![id];
         while let Some(subject) = ahead.pop() {
@@ -351,7 +351,7 @@ impl Book {
         }
     }
 
-    /// If nobody is busy with a manifest any more, what comes next is judged anew.
+    /// Forgets overlaps once no request for this manifest is in progress.
     fn settle(&mut self, id: Id) {
         let entry = &mut self.entries[id];
         if entry.pushing + entry.deleting == 0 {

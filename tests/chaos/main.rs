@@ -1,5 +1,5 @@
-//! The chaos campaign: many push, delete and pull while the daemon and a collection that waits for
-//! nothing are killed and stopped at random. At the end everything that was acknowledged is there.
+//! The chaos campaign: many clients push, delete and pull while the daemon and an aggressive garbage collection are
+//! killed and stopped at random. At the end everything that was acknowledged must exist.
 //!
 //! As a test it is short. The long form is one command:
 //!
@@ -8,24 +8,19 @@
 //!     cargo test --release --test chaos -- --nocapture campaign
 //! ```
 //!
-//! `CHAOS_MISSING` is `children` or `refuse`, as the setting `missing_references` (both, one beside
-//! the other, if left out); `CHAOS_SEED` repeats the choices of an earlier campaign; `CHAOS_DIR` is
-//! where its store is made.
+//! `CHAOS_MISSING` is `children` or `refuse`, like the setting `missing_references` (if unset, both run side by side).
+//! `CHAOS_SEED` repeats the choices of an earlier campaign. `CHAOS_DIR` is where the store is created.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
-#![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
+#![allow(unreachable_pub, dead_code, reason = "a test program is not a library")]
 
 mod blobs;
 mod collector;
 mod content;
-#[path = "../it/daemon.rs"]
-mod daemon;
 mod dice;
 mod killer;
 mod ledger;
 mod push;
 mod read;
-#[path = "../it/session.rs"]
-mod session;
 mod tags;
 mod tally;
 mod world;
@@ -35,26 +30,29 @@ use dice::Dice;
 use killer::{Killer, Logs, SLOWEST_START};
 use push::{Deleter, Pusher};
 use read::Reader;
-use session::Client;
 use std::{
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
+use testing::session::Client;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
 };
 use world::World;
 
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_wharfinger");
+
 const PUSHERS: usize = 16;
 const DELETERS: usize = 3;
 const READERS: usize = 3;
 
-/// From a start to the first answer that it is ready.
+/// The longest time from the start of the program until it is ready.
 const SLOWEST: Duration = Duration::from_secs(2);
 
-/// Every timer at zero, and nothing collected but by the campaign.
+/// Every timer is zero, and only the campaign runs collections.
 const SETTINGS: &str = "
 [collection]
 enabled = false
@@ -69,7 +67,7 @@ reserve_inodes = 0
 [manifests]
 missing_references = ";
 
-/// How long a campaign is, and by which choices it goes.
+/// The length and the choices of a campaign.
 struct Options {
     missing: &'static str,
     seed: u64,
@@ -87,7 +85,7 @@ async fn a_campaign_loses_nothing_where_nothing_may_be_missing() {
     campaign("refuse").await;
 }
 
-/// Runs a campaign unless another one is asked for.
+/// Runs a campaign, unless `CHAOS_MISSING` selects the other one.
 async fn campaign(missing: &'static str) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     if let Ok(asked) = std::env::var("CHAOS_MISSING") {
@@ -122,7 +120,7 @@ async fn campaign(missing: &'static str) {
     }
     for what in ["manifests acknowledged", "manifests verified", "blobs verified", "kills of the daemon", "collections"]
     {
-        assert!(world.tally.count(what) > 0, "{what}: none, so it proves nothing");
+        assert!(world.tally.count(what) > 0, "{what}: none, so the campaign proves nothing");
     }
     let slowest = Duration::from_millis(world.tally.peak(SLOWEST_START));
     // The short form shares its processors with other tests.
@@ -162,17 +160,17 @@ async fn run(options: Options, world: Arc<World>, dir: PathBuf, door: watch::Sen
     for number in 0..READERS {
         others.spawn(Reader { world: world.clone(), dice: dice(300 + number as u64) }.run());
     }
-    // Whoever finds something wrong ends all.
+    // An actor that finds something wrong ends the campaign.
     let mut killer = tokio::select! {
-        killer = kills.join_next() => come_back(killer),
-        Some(other) = others.join_next() => return come_back(Some(other)),
-        collector = collections.join_next() => return drop(come_back(collector)),
+        killer = kills.join_next() => join(killer),
+        Some(other) = others.join_next() => return join(Some(other)),
+        collector = collections.join_next() => return drop(join(collector)),
     };
     world.end();
     while let Some(other) = others.join_next().await {
-        come_back(Some(other));
+        join(Some(other));
     }
-    let mut collector = come_back(collections.join_next().await);
+    let mut collector = join(collections.join_next().await);
     killer.kill().await;
     collector.collect().await;
     world.verify().await;
@@ -181,7 +179,7 @@ async fn run(options: Options, world: Arc<World>, dir: PathBuf, door: watch::Sen
     collector.check();
 }
 
-/// What a task came back with; its panic goes on here.
-fn come_back<T>(ended: Option<Result<T, JoinError>>) -> T {
+/// The result of a task. A panic of the task continues here.
+fn join<T>(ended: Option<Result<T, JoinError>>) -> T {
     ended.expect("a task").unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
 }

@@ -1,5 +1,5 @@
-//! Those who push: images, indexes, notes about images, tags; new ones, old ones, and the same as
-//! others at the same time.
+//! Clients that push images, indexes, referrers and tags: new ones, old ones, and the same as other clients at the same
+//! time.
 
 use crate::{
     content::{REPOSITORIES, Spec},
@@ -10,14 +10,14 @@ use crate::{
 use http::Method;
 use std::{sync::Arc, time::Duration};
 
-/// Tags each has in each repository.
+/// Number of tags that each client has in each repository.
 const TAGS: usize = 4;
 
-/// Times a push brings what is missing before it gives up. A collection that waits for nothing takes
-/// a fresh blob after one pass, and passes over a small store are short.
+/// How often a push adds what is missing before it gives up. An aggressive collection removes a fresh blob after one
+/// pass, and passes over a small store are short.
 const ATTEMPTS: usize = 200;
 
-/// One of those who push.
+/// A client that pushes.
 pub struct Pusher {
     pub world: Arc<World>,
     pub dice: Dice,
@@ -39,20 +39,20 @@ impl Pusher {
                     self.push_tagged(&image.into()).await;
                 }
                 50..60 => self.index().await,
-                60..68 => self.note().await,
-                68..78 => self.once_more().await,
+                60..68 => self.referrer().await,
+                68..78 => self.push_again().await,
                 78..88 => self.retag().await,
                 88..94 => self.untag(repository).await,
-                _ => self.scrap(repository).await,
+                _ => self.push_and_delete(repository).await,
             }
-            // Deleters keep up with this.
+            // Otherwise the deleters could not keep up.
             let haste = if self.world.ledger.live() > self.world.crowd() * 3 / 2 { 100 } else { 1 };
             let pause = self.dice.millis(0..20) * haste;
             rest(&self.world, pause.min(Duration::from_millis(500))).await;
         }
     }
 
-    /// Some of the tags this one owns.
+    /// Some of this client's tags.
     fn some_tags(&mut self) -> Vec<String> {
         let (first, count) = (self.dice.below(TAGS), self.dice.below(TAGS));
         (0..count).map(|i| self.tag(first + i)).collect()
@@ -67,7 +67,7 @@ impl Pusher {
         self.push(spec, &tags).await;
     }
 
-    /// An index of manifests that are there, or were a moment ago.
+    /// Pushes an index of manifests that exist, or existed a moment ago.
     async fn index(&mut self) {
         let Some((_, first)) = self.world.ledger.any(&mut self.dice) else { return };
         let mut children = vec![first];
@@ -82,20 +82,20 @@ impl Pusher {
         self.push_tagged(&Spec::index(children[0].repository, &children).into()).await;
     }
 
-    /// Something about a manifest that is there, or was a moment ago.
-    async fn note(&mut self) {
+    /// Pushes a referrer of a manifest that exists, or existed a moment ago.
+    async fn referrer(&mut self) {
         let Some((_, subject)) = self.world.ledger.any(&mut self.dice) else { return };
         let own = self.world.pool.own(&mut self.dice);
         self.push(&Spec::referrer(&subject, own).into(), &[]).await;
     }
 
-    /// What was deleted.
-    async fn once_more(&mut self) {
+    /// Pushes a deleted manifest again.
+    async fn push_again(&mut self) {
         let Some((_, spec)) = self.world.ledger.any_gone(&mut self.dice) else { return };
         self.push_tagged(&spec).await;
     }
 
-    /// What is there, under a tag of one's own.
+    /// Pushes an existing manifest under a tag of this client.
     async fn retag(&mut self) {
         let Some((_, spec)) = self.world.ledger.any(&mut self.dice) else { return };
         let tag = self.dice.below(TAGS);
@@ -116,15 +116,14 @@ impl Pusher {
         if let Err(why) = self.world.ledger.end_untag(repository, &tag, end) {
             asked.expect("an answer").unexpected(&why);
         }
-        self.world.tally.one(format!("deletions of tags {}", told(end)));
+        self.world.tally.one(format!("deletions of tags {}", outcome(end)));
     }
 
-    /// Pushes a manifest with everything it needs, until it is acknowledged or the client loses
-    /// heart over lost answers.
+    /// Pushes a manifest with everything it needs, until it is acknowledged or the client gives up after lost responses.
     async fn push(&mut self, spec: &Arc<Spec>, tags: &[String]) {
         let asks = self.dice.chance(80);
         for content in &spec.blobs {
-            self.bring(spec.repository, content, asks).await;
+            self.ensure_blob(spec.repository, content, asks).await;
         }
         for attempt in 0..ATTEMPTS {
             let id = self.world.ledger.begin_push(spec, tags);
@@ -144,15 +143,15 @@ impl Pusher {
                     let asked = asked.expect("an answer");
                     asked.names(&spec.digest);
                     if spec.subject.as_ref().is_some_and(|subject| asked.reply.header("oci-subject") != subject) {
-                        asked.unexpected("a subject is not acknowledged");
+                        asked.unexpected("the response does not acknowledge the subject");
                     }
                     return;
                 }
                 Some(400) => {
                     self.world.ledger.end_push(id, tags, End::Refused);
-                    self.bring_missing(spec, &asked.expect("an answer")).await;
+                    self.push_missing(spec, &asked.expect("an answer")).await;
                 }
-                Some(_) => asked.expect("an answer").unexpected("a manifest was not taken"),
+                Some(_) => asked.expect("an answer").unexpected("a manifest was not accepted"),
             }
         }
         self.world.tally.one("pushes given up");
@@ -169,38 +168,38 @@ impl Pusher {
         self.world.ask_with(Method::PUT, &target, &[("content-type", spec.media_type)], spec.bytes.clone()).await
     }
 
-    /// Pushes what a refusal names.
-    async fn bring_missing(&mut self, spec: &Arc<Spec>, refused: &Asked) {
+    /// Pushes what a refusal names as missing.
+    async fn push_missing(&mut self, spec: &Arc<Spec>, refused: &Asked) {
         let json = refused.reply.json();
         let errors = json["errors"].as_array().cloned().unwrap_or_default();
         if errors.is_empty() || errors.iter().any(|error| error["code"] != "MANIFEST_BLOB_UNKNOWN") {
             refused.unexpected("a manifest was refused");
         }
-        self.world.tally.one("manifest pushes told that something is missing");
+        self.world.tally.one("manifest pushes refused for missing references");
         for error in errors {
             let digest = error["detail"]["digest"].as_str().unwrap_or_default();
             self.world.is_rightly_missing(refused, spec.repository, digest);
             if let Some(content) = spec.blobs.iter().find(|content| content.digest == digest) {
-                self.bring(spec.repository, content, false).await;
+                self.ensure_blob(spec.repository, content, false).await;
             } else if self.world.refuses_children
                 && let Some((_, child)) = self.world.ledger.find(spec.repository, digest)
             {
                 Box::pin(self.push(&child, &[])).await;
             } else {
-                refused.unexpected("what is said to be missing is not asked for");
+                refused.unexpected("the digest named as missing is not one that may be required");
             }
         }
     }
 }
 
-/// One of those who delete what others pushed.
+/// A client that deletes what others pushed.
 pub struct Deleter {
     pub world: Arc<World>,
     pub dice: Dice,
 }
 
 impl Deleter {
-    /// Deletes, as long as there are many, until the campaign ends.
+    /// Deletes manifests while there are many, until the campaign ends.
     pub async fn run(mut self) {
         while !self.world.is_ending() {
             if self.world.ledger.live() > self.world.crowd() || self.dice.chance(10) {
@@ -231,10 +230,10 @@ impl World {
         if let Err(why) = self.ledger.end_delete(id, end) {
             asked.expect("an answer").unexpected(&why);
         }
-        self.tally.one(format!("deletions of manifests {}", told(end)));
+        self.tally.one(format!("deletions of manifests {}", outcome(end)));
     }
 
-    /// At the end: deletes every index that lists what was deleted, so that what is left is whole.
+    /// At the end: deletes every index that lists a deleted manifest, so that the rest is complete.
     pub async fn delete_what_is_not_whole(&self) {
         loop {
             let now = self.ledger.now();
@@ -255,7 +254,7 @@ impl World {
     }
 }
 
-fn told(end: End) -> &'static str {
+fn outcome(end: End) -> &'static str {
     match end {
         End::Done => "done",
         End::Missing => "that found nothing",

@@ -1,11 +1,10 @@
-//! Those who pull, during a campaign and at its end: what was acknowledged is there with the right
-//! bytes, what was deleted is not.
+//! Clients that pull, during a campaign and at its end: acknowledged content must exist with the right bytes, and
+//! deleted content must not.
 
 use crate::{
     content::{Content, REPOSITORIES, Spec},
     dice::Dice,
     ledger::{Id, Moment},
-    session::{Reply, sha256, sha512},
     world::{World, manifest, rest},
 };
 use http::Method;
@@ -14,8 +13,9 @@ use std::{
     collections::HashSet,
     sync::{Arc, Mutex},
 };
+use testing::session::{Reply, sha256, sha512};
 
-/// One of those who pull.
+/// A client that pulls.
 pub struct Reader {
     pub world: Arc<World>,
     pub dice: Dice,
@@ -45,7 +45,7 @@ impl Reader {
         }
     }
 
-    /// A manifest and what it needs.
+    /// Pulls a manifest and its blobs.
     async fn pull(&mut self) {
         let Some((id, spec)) = self.world.ledger.any(&mut self.dice) else { return };
         let since = self.world.ledger.now();
@@ -63,11 +63,11 @@ impl Reader {
 }
 
 impl World {
-    /// Whether a manifest is there; `None` without an answer. Panics if it has to be otherwise.
+    /// Whether a manifest exists; `None` without a response. Panics if this contradicts the ledger.
     pub async fn look(&self, id: Id, spec: &Spec) -> Option<bool> {
         let asked = self.ask(Method::GET, &manifest(spec), "").await?;
         match asked.status() {
-            200 if self.ledger.is_gone(id, asked.since) => asked.unexpected("a deleted manifest is there"),
+            200 if self.ledger.is_gone(id, asked.since) => asked.unexpected("a deleted manifest exists"),
             200 => {
                 if asked.reply.body != spec.bytes || asked.reply.header("content-type") != spec.media_type {
                     asked.unexpected("another manifest");
@@ -77,11 +77,11 @@ impl World {
             }
             404 if self.ledger.is_promised(id, asked.since) => asked.unexpected("an acknowledged manifest is missing"),
             404 => Some(false),
-            _ => asked.unexpected("a manifest is there or not"),
+            _ => asked.unexpected("a manifest either exists or not"),
         }
     }
 
-    /// The same of a blob that a manifest needs, which was there at `since`.
+    /// The same for a blob of a manifest that existed at `since`.
     pub async fn look_at_blob(&self, id: Id, spec: &Spec, content: &Content, since: Moment) -> Option<bool> {
         let target = format!("/v2/{}/blobs/{}", spec.repository, content.digest);
         let asked = self.ask(Method::GET, &target, "").await?;
@@ -95,24 +95,24 @@ impl World {
         }
     }
 
-    /// Whether a tag points to what it has to.
+    /// Checks that a tag points to what it must.
     pub async fn look_at_tag(&self, repository: &'static str, tag: &str) -> Option<()> {
         let asked = self.ask(Method::GET, &format!("/v2/{repository}/manifests/{tag}"), "").await?;
         let found = match asked.status() {
             200 => Some(sha256(&asked.reply.body)),
             404 => None,
-            _ => asked.unexpected("a tag is there or not"),
+            _ => asked.unexpected("a tag either exists or not"),
         };
-        // What changed meanwhile says nothing.
+        // If the tag changed meanwhile, nothing can be asserted.
         if let Some(may_be) = self.ledger.tag(repository, tag, asked.since)
             && !may_be.contains(&found)
         {
-            asked.unexpected(&format!("the tag points to {found:?}, and may to {may_be:?}"));
+            asked.unexpected(&format!("the tag points to {found:?} instead of {may_be:?}"));
         }
         Some(())
     }
 
-    /// Whether a manifest is listed with its subject if it has to be, and not if it must not be.
+    /// Checks that a manifest is among the referrers of its subject if it must be, and is not if it must not be.
     pub async fn look_at_referrers(&self, id: Id, spec: &Spec) -> Option<()> {
         let subject = spec.subject.as_deref()?;
         let target = format!("/v2/{}/referrers/{subject}", spec.repository);
@@ -132,7 +132,7 @@ impl World {
         Some(())
     }
 
-    /// At the end: everything that was ever pushed, by several readers at once.
+    /// At the end: checks everything that was ever pushed, with several readers at once.
     pub async fn verify(self: &Arc<Self>) {
         let all = Arc::new(Mutex::new(self.ledger.all()));
         let pulled = Arc::new(Mutex::new(HashSet::new()));
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// The tags of a repository, one by one and as a list.
+    /// Checks the tags of a repository, one by one and as a list.
     async fn verify_tags(&self, repository: &'static str) {
         let mut listed = HashSet::new();
         let asked = self.ask(Method::GET, &format!("/v2/{repository}/tags/list?n=1000"), "").await.expect("an answer");
@@ -184,7 +184,7 @@ impl World {
         listed.extend(list.as_array().into_iter().flatten().filter_map(|tag| tag.as_str().map(str::to_owned)));
         for tag in self.ledger.tags_of(repository) {
             self.look_at_tag(repository, &tag).await.expect("an answer");
-            let may_be = self.ledger.tag(repository, &tag, asked.since).expect("nobody pushes any more");
+            let may_be = self.ledger.tag(repository, &tag, asked.since).expect("no push is in progress");
             let is_right =
                 if listed.contains(&tag) { may_be.iter().any(Option::is_some) } else { may_be.contains(&None) };
             if !is_right {

@@ -1,17 +1,17 @@
-//! What each tag may point to. A tag is set and deleted by its owner alone, one request after the
-//! other; it goes with its manifest, too, whoever deletes that.
+//! What each tag may point to. Only its owner sets and deletes a tag, one request after the other. It is also deleted
+//! together with its manifest, by any client.
 
 use crate::ledger::{End, Id, Moment};
 use std::collections::HashMap;
 
-/// What a tag points to: a manifest, or nothing.
+/// The manifest that a tag points to; `None` if there is no such tag.
 pub type Tag = Option<Id>;
 
 struct State {
     may_be: Vec<Tag>,
-    /// Since when this is so.
+    /// Since when this is true.
     since: Moment,
-    /// Its owner is deleting it, and nobody deletes its manifest: there has to be something.
+    /// Its owner is deleting it and nobody deletes its manifest, so it must exist.
     is_sure: bool,
 }
 
@@ -25,7 +25,7 @@ impl Tags {
         self.0.entry((repository, tag.to_owned())).or_insert_with(fresh)
     }
 
-    /// A push begins, or ended without an answer.
+    /// A push begins, or ended without a response.
     pub fn may_be(&mut self, repository: &'static str, tag: &str, value: Tag, now: Moment) {
         let state = self.state(repository, tag);
         if !state.may_be.contains(&value) {
@@ -83,13 +83,13 @@ impl Tags {
         }
     }
 
-    /// What a tag may point to, if that is so since then.
+    /// What a tag may point to, if this has not changed since then.
     pub fn known(&self, repository: &'static str, tag: &str, since: Moment) -> Option<&[Tag]> {
         let state = self.0.get(&(repository, tag.to_owned()))?;
         (state.since <= since).then_some(&state.may_be)
     }
 
-    /// The tags of a repository that were ever set.
+    /// All tags that were ever set in a repository.
     pub fn names(&self, repository: &str) -> Vec<String> {
         self.0.keys().filter(|(of, _)| *of == repository).map(|(_, tag)| tag.clone()).collect()
     }

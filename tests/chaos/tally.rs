@@ -1,4 +1,4 @@
-//! What happened, counted.
+//! Counters of a campaign.
 
 use std::{
     collections::BTreeMap,

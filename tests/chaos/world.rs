@@ -1,10 +1,9 @@
-//! What all actors of a campaign share, and how they ask the daemon that dies under them.
+//! The state that all actors of a campaign share, and requests to a daemon that may be killed at any time.
 
 use crate::{
     content::{Pool, Spec},
     dice::Dice,
     ledger::{Ledger, Moment},
-    session::{Client, Reply},
     tally::Tally,
 };
 use bytes::Bytes;
@@ -16,16 +15,17 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use testing::session::{Client, Reply};
 use tokio::sync::watch;
 
-/// Longest time until an answer: no collection and no stop holds a request for long.
+/// Longest time until a response: neither a collection nor a suspension delays a request for long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Manifests that are kept at once: of few, collections are over in a moment, so that several go by
-/// while a push is held up; of many, each is long enough to be killed in any of its steps.
+/// Numbers of manifests to keep at once. With few, collections are short, so several can run during one push. With many,
+/// a collection takes long enough to be killed in any of its steps.
 const CROWDS: [usize; 3] = [30, 150, 600];
 
-/// How long a client waits before it tries again what got no answer.
+/// How long a client waits before it repeats a request without a response.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The shared part of a campaign.
@@ -33,16 +33,16 @@ pub struct World {
     pub pool: Pool,
     pub ledger: Ledger,
     pub tally: Tally,
-    /// Whether an index is refused whose children are missing.
+    /// Whether an index with missing children is refused.
     pub refuses_children: bool,
-    /// Manifests that are kept at once, about.
+    /// Roughly how many manifests to keep.
     crowd: AtomicUsize,
     /// The daemon, while it is up.
     door: watch::Receiver<Option<Client>>,
     is_ending: AtomicBool,
 }
 
-/// A request as it is told when something is wrong with its answer.
+/// A request and its response, for error messages.
 pub struct Asked {
     /// Method and target.
     pub line: String,
@@ -64,17 +64,17 @@ impl World {
         }
     }
 
-    /// Lets the actors end what they are at and stop.
+    /// Asks the actors to stop after their current operation.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 
-    /// How many manifests are to be kept at the moment.
+    /// Roughly how many manifests to keep now.
     pub fn crowd(&self) -> usize {
         self.crowd.load(Ordering::Relaxed)
     }
 
-    /// Lets the crowd swell or shrink.
+    /// Chooses another number of manifests to keep.
     pub fn change_crowd(&self, dice: &mut Dice) {
         self.crowd.store(*dice.pick(&CROWDS), Ordering::Relaxed);
     }
@@ -83,8 +83,8 @@ impl World {
         self.is_ending.load(Ordering::Relaxed)
     }
 
-    /// Sends a request once a daemon is up. `None` if it got no whole answer, or a 503: whether it
-    /// was carried out is not known then, and it does not go on.
+    /// Sends a request once a daemon is up. `None` if there was no complete response, or a 503: then it is unknown
+    /// whether the request was carried out, and it is no longer in progress.
     pub async fn ask(&self, method: Method, target: &str, body: impl Into<Bytes>) -> Option<Asked> {
         self.ask_with(method, target, &[], body).await
     }
@@ -105,7 +105,7 @@ impl World {
         }
         let (since, sent) = (self.ledger.now(), Instant::now());
         let answer = tokio::time::timeout(PATIENCE, ask.try_send()).await;
-        let Ok(answer) = answer else { panic!("{line}: no answer within {PATIENCE:?}") };
+        let Ok(answer) = answer else { panic!("{line}: no response within {PATIENCE:?}") };
         self.tally.took("ms, the slowest answer", sent.elapsed());
         let Ok(reply) = answer else {
             self.tally.one("requests without an answer");
@@ -128,10 +128,10 @@ impl World {
         }
     }
 
-    /// Panics if a blob or child that was said to be missing has to be there.
+    /// Panics if a blob or child that a response names as missing must exist.
     pub fn is_rightly_missing(&self, asked: &Asked, repository: &str, digest: &str) {
         if let Some(holder) = self.ledger.holder(repository, digest, asked.since) {
-            panic!("{}: {digest} of {repository} is missing, which {holder} holds", asked.line);
+            panic!("{}: {digest} of {repository} is missing, although {holder} needs it", asked.line);
         }
     }
 }
@@ -141,7 +141,7 @@ impl Asked {
         self.reply.status.as_u16()
     }
 
-    /// Panics: this answer may not be.
+    /// Panics, because this response is wrong.
     #[track_caller]
     pub fn unexpected(&self, why: &str) -> ! {
         let Reply { status, headers, body } = &self.reply;
@@ -149,7 +149,7 @@ impl Asked {
         panic!("{}: {why}: {status} {headers:?} {}", self.line, String::from_utf8_lossy(body))
     }
 
-    /// Panics unless the answer names this digest.
+    /// Panics unless the response names this digest.
     #[track_caller]
     pub fn names(&self, digest: &str) {
         if self.reply.header("docker-content-digest") != digest {
@@ -158,19 +158,19 @@ impl Asked {
     }
 }
 
-/// Where a manifest is.
+/// The path of a manifest.
 pub fn manifest(spec: &Spec) -> String {
     format!("/v2/{}/manifests/{}", spec.repository, spec.digest)
 }
 
-/// What a request is for, without names.
+/// The method and the kind of resource, without names.
 fn kind(method: &Method, target: &str) -> String {
     let nouns = ["/blobs/uploads", "/blobs/", "/manifests/", "/referrers/", "/tags/"];
     let noun = nouns.iter().find(|noun| target.contains(**noun)).unwrap_or(&"");
     format!("{method} {}", noun.trim_matches('/'))
 }
 
-/// Waits until something is so, or the campaign ends.
+/// Waits for this time, unless the campaign is ending.
 pub async fn rest(world: &Arc<World>, time: Duration) {
     if !world.is_ending() {
         tokio::time::sleep(time).await;

@@ -12,7 +12,7 @@ STORIES=(
 )
 version() { containerd --version | awk '{ print $3 }'; }
 c() { ctr --address "$BOX/containerd.sock" --namespace test "$@"; }
-# ctr keeps no logins: whoever is logged in is named with every command
+# ctr stores no logins: the user is passed with every command
 LOGIN_ASKS=no
 log_in() { printf '%s:%s' "$1" "$2" > login; }
 log_out() { rm login; }
@@ -26,7 +26,7 @@ get() { forget; fetch "$REG/$1:v1"; held "$REG/$1:v1" > got; }
 got() { cat got; }
 # i VERB ARGUMENTS: the image commands that talk to a registry
 i() { local verb=$1 u; shift; mapfile -t u < <(user); c images "$verb" "${u[@]}" "$@"; }
-# the native snapshotter copies files: it works on any file system, mounts nothing
+# the native snapshotter copies files: it works on any file system and mounts nothing
 fetch() { i pull --plain-http --snapshotter native "$@"; }
 setup() {
   cat > containerd.toml << TOML
@@ -57,7 +57,7 @@ pull() {
 }
 by_digest() { forget; fetch "$REG/$NS/app@$(layout_digest "$WORK/images/image")"; }
 copy() {
-  # what containerd pulled carries its source as a label; it asks to mount from there
+  # containerd labels what it pulled with its source, and tries to mount from there
   c images tag --force "$REG/$NS/app@$(layout_digest "$WORK/images/image")" "$REG/$NS/copy:v1"
   i push --plain-http "$REG/$NS/copy:v1"
   same digest "$(layout_digest "$WORK/images/image")" "$(remote_digest "$NS/copy" v1)"
@@ -79,7 +79,7 @@ hosts() {
   i pull --hosts-dir "$BOX/certs.d" --snapshotter native "$REG/$NS/app:v1"
 }
 stalled() {
-  # longer than the registry waits: it answers 408, and containerd sends the same PUT again
+  # longer than the registry waits: it answers 408, and containerd repeats the same PUT
   local relay name
   spawn stall.log python3 "$HERE/stall.py" "$REG" 1000000
   until_true 10 test -s stall.log || die 'the relay did not start'

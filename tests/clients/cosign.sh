@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# With a key of our own and without the public log, so that nothing leaves this machine.
+# With a local key and without the public log, so that nothing leaves this machine.
 NEEDS=(cosign)
 HOWTO='go install github.com/sigstore/cosign/v3/cmd/cosign@latest'
 STORIES=(
@@ -13,7 +13,7 @@ STORIES=(
 )
 version() { cosign version 2> /dev/null | awk '/^GitVersion/ { print $2 }'; }
 export COSIGN_PASSWORD=test COSIGN_YES=true
-# A proxy that is not there: whatever tries to reach the public services fails at once; loopback is never proxied.
+# A proxy that does not exist: requests to public services fail at once; loopback is never proxied.
 export HTTPS_PROXY=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9
 [ -z "${REG:-}" ] || export NO_PROXY=${REG%:*},localhost
 log_in() { cosign login "$REG" -u "$1" --password-stdin <<< "$2"; }
@@ -24,7 +24,7 @@ ship() { cosign upload blob --allow-http-registry -f small "$REG/$1:v1"; }
 get() { rm -rf got; cosign save --allow-http-registry --dir got "$REG/$1:v1"; }
 got() { layout_digest got; }
 image() { echo "$REG/$NS/app@$(layout_digest "$WORK/images/image")"; }
-# v2 and v3 differ in how one says "no transparency log"
+# v2 and v3 have different flags for "no transparency log"
 offline() { if cosign sign --help 2>&1 | grep -q -- --signing-config; then echo v3; else echo v2; fi; }
 nolog() {
   if [ "$(offline)" = v3 ]; then

@@ -40,7 +40,7 @@ append() {
 }
 multi() {
   c push --index "$WORK/images/multi" "$REG/$NS/multi:v1"
-  # crane wraps the layout's own index; what it points at is ours
+  # crane wraps the index of the layout; its entry is our image
   local top
   top=$(c manifest "$REG/$NS/multi:v1" | jq_py 'v["manifests"][0]["digest"]')
   same 'our index inside' "$(layout_digest "$WORK/images/multi")" "$top"

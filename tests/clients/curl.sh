@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# The protocol by hand: what clients do only when something went wrong, and what they rely on without showing it.
+# The protocol by hand: requests that clients send only after failures, and behaviour that they rely on.
 NEEDS=(curl)
 HOWTO='Debian: curl'
 STORIES=(
@@ -32,7 +32,7 @@ pull() {
 }
 
 start_upload() { absolute "$(web -D - -o /dev/null -X POST "http://$REG/v2/$NS/app/blobs/uploads/" | header Location)"; }
-# upload_status LOCATION: sets WHERE to continue and NEXT, the first byte that is not there
+# upload_status LOCATION: sets WHERE to continue and NEXT, the offset of the first missing byte
 upload_status() {
   local head range
   head=$(web -D - -o /dev/null "$1")
@@ -40,7 +40,7 @@ upload_status() {
   WHERE=$(absolute "$(header Location <<< "$head")")
   range=$(header Range <<< "$head")
   range=${range#bytes=}
-  # an empty upload may say 0-0 (or nothing), the same as one byte; our halves are larger
+  # an empty upload may have the range 0-0 (or none), like one byte; our halves are larger
   case $range in '' | 0-0) NEXT=0 ;; *) NEXT=$((${range#*-} + 1)) ;; esac
 }
 finish_from() { # FILE DIGEST
@@ -59,7 +59,7 @@ resume() {
   local where half=1500000
   head -c 4000000 /dev/urandom > blob
   where=$(start_upload)
-  # A stream that stops in the middle: what was sent is sent for certain, then the connection is gone.
+  # A stream that stops in the middle: all bytes so far are sent, then the connection ends.
   { head -c "$half" blob; sleep 20; } \
     | web --max-time 2 -o /dev/null -X PATCH -H 'Content-Type: application/octet-stream' -T - "$where" 2> cut.txt \
     && die 'the cut did not happen'
@@ -89,7 +89,7 @@ range() {
   local digest url
   digest=$(web "http://$REG/v2/$NS/app/manifests/v1" -H "Accept: $OCI_MANIFEST" | jq_py 'v["layers"][-1]["digest"]')
   url=http://$REG/v2/$NS/app/blobs/$digest
-  # the reader goes away after a while, which makes curl hang up
+  # the reader ends after a while, so curl disconnects
   web --fail --location "$url" 2> cut.txt | head -c 1000000 > down && die 'the cut did not happen'
   local had
   had=$(stat -c %s down)
@@ -139,7 +139,7 @@ tags() {
     [ "$pages" -lt 10 ] || die "the pages do not end: $seen"
   done
   same 'all pages' ' a b c d v1' "$seen"
-  # luck may put them in order, but not ignore n
+  # the order may be right by chance, but not the page size
   same 'pages of two' 3 "$pages"
 }
 referrers() {

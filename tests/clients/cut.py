@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""cut.py FILE URL START COUNT: a PATCH that promises FILE from byte START on, sends COUNT bytes and hangs up.
+"""cut.py FILE URL START COUNT: a PATCH that announces FILE from byte START on, sends COUNT bytes and disconnects.
 
 No client can be told to break off after a certain byte; a time limit would cut somewhere else on every machine.
 """

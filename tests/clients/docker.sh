@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# A real engine of our own: own data, own socket, no network of its own, nothing of the machine's engine touched.
+# A separate engine with its own data and socket, without a network; the machine's engine is not touched.
 NEEDS=(dockerd docker containerd runc)
 HOWTO='Debian: docker.io'
 STORIES=(
@@ -15,7 +15,7 @@ STORIES=(
 version() { printf '%s (client %s)\n' "$(dockerd --version | sed 's/.*version \([^, ]*\).*/\1/')" "$(docker --version | sed 's/.*version \([^, ]*\).*/\1/')"; }
 d() { docker --host "unix://$BOX/docker.sock" "$@"; }
 setup() {
-  # containerd apart from dockerd, so that both are ended by their own process ids
+  # containerd is started apart from dockerd, so that both can be ended by their process ids
   cat > containerd.toml << TOML
 version = 2
 root = "$BOX/containerd-root"
@@ -50,7 +50,7 @@ push() {
   echo hello > context/hello.txt
   head -c 9000 /dev/urandom > context/small.bin
   printf 'FROM scratch\nCOPY hello.txt /\nCOPY small.bin /\nCOPY data.bin /\nCMD ["/hello.txt"]\n' > context/Dockerfile
-  # the classic builder: BuildKit is a plugin that Debian's package lacks
+  # the classic builder, because Debian's package lacks the BuildKit plugin
   DOCKER_BUILDKIT=0 d build -t "$REG/$NS/app:v1" context
   d image inspect --format '{{.Id}}' "$REG/$NS/app:v1" > id
   d push "$REG/$NS/app:v1" > push.txt

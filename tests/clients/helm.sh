@@ -11,7 +11,7 @@ STORIES=(
 version() { helm version --template '{{.Version}}' | grep . || helm version --short; }
 log_in() { helm registry login --plain-http -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { helm registry logout "$REG"; }
-# REPO is what is above the chart, as helm has it
+# REPO is the parent of the chart, as helm expects it
 pack() {
   mkdir -p small
   printf 'apiVersion: v2\nname: v1\nversion: 1.0.0\ndescription: %s\n' "$RANDOM$RANDOM" > small/Chart.yaml
@@ -41,7 +41,7 @@ pull() {
   mkdir -p back
   helm pull --plain-http "oci://$REG/$NS/charts/thing" --version 0.1.0 -d back
   cmp thing-0.1.0.tgz back/thing-0.1.0.tgz
-  # a plus cannot be in a tag, helm stores it as an underscore
+  # a tag cannot contain a plus, so helm stores it as an underscore
   helm pull --plain-http "oci://$REG/$NS/charts/thing" --version 0.2.0+build.7 -d back
   cmp thing-0.2.0+build.7.tgz back/thing-0.2.0+build.7.tgz
 }

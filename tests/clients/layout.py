@@ -3,13 +3,13 @@
 
 layout.py make DIR SEED MEGABYTES   DIR/image (one image), DIR/multi (an index of two platforms), DIR/heavy (an image
                                     whose manifest has 80 kB), and DIR/image.tar, DIR/heavy.tar
-layout.py push LAYOUT URL REPO TAG  straight over HTTP, for stories that begin with a pull
-layout.py digest URL REPO TAG       the digest of what GET sends, empty when there is no such tag
+layout.py push LAYOUT URL REPO TAG  directly over HTTP, for stories that begin with a pull
+layout.py digest URL REPO TAG       the digest of what GET returns; empty if there is no such tag
 
-Credentials are those of CLIENTS_USER and CLIENTS_PASS, with which a token is got where one is asked for.
+The credentials are CLIENTS_USER and CLIENTS_PASS. They are exchanged for a token if the registry asks for one.
 
-The images are real (valid tars, right diff_ids), because some clients unpack what they pull. They differ from seed
-to seed, so that no client's cache and no registry's earlier copy makes a push look better than it is.
+The images are real (valid tars, correct diff_ids), because some clients unpack what they pull. They differ for each
+seed, so that no cache of a client and no earlier copy in a registry makes a push look faster.
 """
 import base64
 import gzip
@@ -124,7 +124,7 @@ def call(method, url, data=None, headers={}, authorization=None):
         return urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as e:
         challenge = dict(re.findall(r'(\w+)="([^"]*)"', e.headers.get("WWW-Authenticate", "")))
-        # a challenge with a service is a token service's
+        # a challenge with a service names a token service
         if e.code != 401 or authorization or "service" not in challenge or not os.environ.get("CLIENTS_USER"):
             raise
     query = urllib.parse.urlencode({key: challenge[key] for key in ("service", "scope") if key in challenge})

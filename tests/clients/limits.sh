@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
-# Registries that are full or take only so much: whoever pushes is told within two seconds and in words. Sourced after the
-# client's own file, whose verbs it uses: `pack REPO`, `ship REPO`, and `pack_large_manifest`, `ship_large_manifest` where
-# the manifest is large only by other means. `run` starts the daemons and exports their addresses.
+# Registries that are full or have small limits: a push must fail within two seconds, with a message. Sourced after the
+# client's own file, whose functions it uses: `pack REPO`, `ship REPO`, and `pack_large_manifest`, `ship_large_manifest` if
+# the client needs another way to make a large manifest. `run` starts the daemons and exports their addresses.
 LIMIT_STORIES=(
   'storage full: told at once|90|storage_full'
   'blob too large: told at once|90|blob_too_large'
@@ -9,20 +9,20 @@ LIMIT_STORIES=(
   'manifest too large: told at once|90|manifest_too_large'
 )
 # docker, podman, skopeo, crane and containerd take no more than two seconds; oras and helm repeat every 5xx, and regctl
-# every chunk, whatever the answer is
+# every chunk, whatever the response is
 case $CLIENT in oras | helm) PATIENCE_MS=12000 ;; regctl) PATIENCE_MS=80000 ;; *) PATIENCE_MS=2000 ;; esac
-# more than a blob or an upload may have there, and what is no layout is made of so many random bytes
+# larger than a blob or an upload may be there; clients without a layout push this many random bytes
 BYTES=3000000
 
-# told_at_once REPO WORDS PACK SHIP: the push fails soon and says these words
+# told_at_once REPO WORDS PACK SHIP: the push fails soon, and its output contains these words
 told_at_once() {
   local repo=$1 words=$2 rc=0 began took pid
-  # of a chunk regctl shows the status and neither phrase nor message
+  # for a chunk regctl shows only the status, without reason phrase or message
   case $CLIENT:$words in regctl:*'1 MiB' | regctl:*quota*) words='Request Entity Too Large' ;; esac
   ! logged_in || login
   "$3" "$repo"
   began=${EPOCHREALTIME/./}
-  # in the background, where `set -e` still means what it says
+  # in the background, where `set -e` still works
   (set -e; "$4" "$repo") > refused.txt 2>&1 &
   pid=$!
   wait "$pid" || rc=$?

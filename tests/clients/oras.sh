@@ -69,7 +69,7 @@ blob() {
   same 'deleted blob' 404 "$(status --head "http://$REG/v2/$NS/app/blobs/$digest")"
 }
 delete() {
-  # oras resolves a tag first and deletes the digest, so every tag of it goes
+  # oras resolves the tag and deletes the digest, so every tag of it is deleted
   oras manifest delete --plain-http --force "$REG/$NS/app:v2"
   gone "$NS/app" v2
   gone "$NS/app" "$(layout_digest "$WORK/images/image")"

@@ -12,7 +12,7 @@ STORIES=(
   'search and list tags|30|list'
 )
 version() { podman --version | awk '{ print $3 }'; }
-# Own storage, so that no image of the machine's is used or left behind; vfs needs nothing of the kernel.
+# Separate storage, so that no image of the machine is used or left behind; vfs needs no kernel features.
 p() { podman --root "$BOX/root" --runroot "$BOX/runroot" --storage-driver vfs "$@"; }
 log_in() { p login --tls-verify=false -u "$1" --password-stdin "$REG" <<< "$2"; }
 log_out() { p logout "$REG"; }
@@ -21,7 +21,7 @@ pack() {
   p tag "$(p pull -q oci:layout:image)" "$REG/$1:v1"
 }
 ship() { p push --tls-verify=false "$REG/$1:v1"; }
-# podman writes an image's manifest anew, without annotations; an index keeps them
+# podman rewrites an image's manifest without annotations; an index keeps them
 pack_large_manifest() {
   p manifest create "$REG/$1:v1"
   p manifest add --annotation "org.example.padding=$(printf '%080000d' 0)" "$REG/$1:v1" "oci:$LAYOUT:image"
@@ -31,7 +31,7 @@ get() { p rmi -af; p pull --tls-verify=false "$REG/$1:v1"; p image inspect --for
 got() { cat got; }
 push() {
   local id
-  # podman makes an image name of the path, so that one has to be short and in lower case
+  # podman derives an image name from the path, so the path must be short and in lower case
   cp -r "$WORK/images/image" layout
   id=$(p pull -q oci:layout:image)
   echo "$id" > id
@@ -42,7 +42,7 @@ push() {
 pull() {
   p rmi -af
   same id "$(cat id)" "$(p pull -q --tls-verify=false "$REG/$NS/app:v1")"
-  # podman compresses anew for a push, so its digest is compared, not the layout's
+  # podman recompresses layers for a push, so its own digest is compared, not that of the layout
   same digest "$(cat digest)" "$(p image inspect --format '{{.Digest}}' "$REG/$NS/app:v1")"
 }
 by_digest() { p rmi -af; p pull --tls-verify=false "$REG/$NS/app@$(cat digest)"; p tag "$(cat id)" "$REG/$NS/app:v1"; }

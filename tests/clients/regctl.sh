@@ -53,7 +53,7 @@ list() { contains tags "$(r tag ls "$REG/$NS/app")" v1; contains catalog "$(r re
 delete() {
   local digest
   digest=$(r image digest "$REG/$NS/copy:v1")
-  # regctl falls back to a dummy manifest where tags cannot be deleted, so look whether the image survived it
+  # regctl falls back to a dummy manifest if tags cannot be deleted, so check that the image still exists
   r tag delete "$REG/$NS/copy:v1"
   gone "$NS/copy" v1
   same 'still there by digest' "$digest" "$(remote_digest "$NS/copy" "$digest")"

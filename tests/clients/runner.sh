@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# What the commands `run` and `auth` share: the directory of a run, the daemons, the clients one after the other, the
+# Shared by the commands `run` and `auth`: the directory of a run, the daemons, the clients one after another, the
 # rows and the table. Sourced once by the command, which has set HERE; stories see common.sh only.
 # shellcheck source=common.sh
 . "$HERE/common.sh"
@@ -8,7 +8,7 @@ usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; }
 fail_start() { printf '%s\n' "$*" >&2; exit 2; }
 story_pid='' keep=''
 
-# chosen ALL...: holds the names in `only` against those there are; no name means all
+# chosen ALL...: checks that the names in `only` exist; no name means all
 chosen() {
   local name
   for name in "${only[@]}"; do
@@ -17,7 +17,7 @@ chosen() {
   [ ${#only[@]} -gt 0 ] || only=("$@")
 }
 
-# begin TOOLS...: makes the directory of this run, and sees to it that nothing of the run stays behind
+# begin TOOLS...: creates the directory of this run, and makes sure that nothing of the run is left behind
 begin() {
   local tool name
   for tool in curl python3 timeout setsid awk "$@"; do
@@ -53,10 +53,10 @@ no_proxies() { unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY no_p
 cleanup() {
   trap - EXIT INT TERM HUP
   local pids mount
-  # timeout hands the signal to everything the story started
+  # timeout passes the signal on to everything the story started
   [ -z "$story_pid" ] || { kill -TERM "$story_pid" 2>/dev/null || true; wait "$story_pid" 2>/dev/null || true; }
   for pids in "$WORK"/*/*/pids "$WORK"/*/pids "$WORK/pids"; do end_spawned "$pids"; done
-  # what a killed container engine left mounted would make rm reach where it must not
+  # a killed container engine may leave mounts, through which rm would delete other files
   while read -r mount; do umount -l "$mount" 2>/dev/null || true; done \
     < <(awk -v w="$WORK/" 'index($2, w) == 1 { print $2 }' /proc/mounts | sort -r)
   if [ -n "$keep" ]; then echo "kept: $WORK" >&2; else rm -rf --one-file-system "$WORK"; fi
@@ -71,7 +71,7 @@ start_registry() {
   port=$(free_port)
   REG=127.0.0.1:$port
   mkdir "$BOX/storage" "$BOX/cwd"
-  # its working directory is empty, so that no .env of the caller slips in
+  # its working directory is empty, so that no .env of the caller is read
   bin=$(realpath "$bin")
   cd "$BOX/cwd" || return
   spawn "$BOX/registry.log" env "${passed_on[@]}" "$@" \
@@ -88,7 +88,7 @@ row() { # CLIENT VERSION STORY RESULT DETAIL; a mode of the command is the row's
   printf '%s%-11s %-34s %s%s\n' "${MODE:+$(printf '%-9s' "$MODE")}" "$1" "$3" "$4" "${detail:+: $detail}" >&2
 }
 
-# in_bash SECONDS CLIENT FUNCTION: in a bash of its own, so that `set -e` means what it says (inside an `if` or `||`
+# in_bash SECONDS CLIENT FUNCTION: in a separate bash, so that `set -e` works (inside an `if` or `||`
 # it would not) and a time limit can end it with everything it started. STORYBOOK is a file of further stories.
 in_bash() {
   local rc=0
@@ -98,7 +98,7 @@ in_bash() {
              [ -z "${STORYBOOK:-}" ] || . "$STORYBOOK"; cd "$BOX"; "$2"' \
     story "$2" "$3" < /dev/null &
   story_pid=$!
-  # waiting, rather than running it in the foreground, lets a signal be handled now instead of after the story
+  # waiting for a background process allows a signal to be handled before the story ends
   wait "$story_pid" || rc=$?
   story_pid=''
   return "$rc"
@@ -119,8 +119,8 @@ story() { # CLIENT VERSION STORY SECONDS FUNCTION
   return "$rc"
 }
 
-# client NAME BOX: reads its file and gives it a home of its own, so that one client's login does not help another.
-# Fails when a tool is missing, after a row that says so, or when it does not start. Sets VERSION and STORIES.
+# client NAME BOX: reads its file and gives it a separate home, so that one client's login does not help another.
+# Fails if a tool is missing, after a row that says so, or if it does not start. Sets VERSION and STORIES.
 client() {
   local missing=() tool
   NEEDS=() STORIES=() HOWTO=''
@@ -140,7 +140,7 @@ client() {
   export BOX HOME XDG_RUNTIME_DIR DOCKER_CONFIG
   mkdir -p "$DOCKER_CONFIG" "$HOME/.config/containers" "$XDG_RUNTIME_DIR"
   chmod 700 "$XDG_RUNTIME_DIR"
-  # podman and buildah insist that the file is there once DOCKER_CONFIG is set
+  # podman and buildah need the file to exist if DOCKER_CONFIG is set
   printf '{"auths":{}}\n' > "$DOCKER_CONFIG/config.json"
   printf '{"default":[{"type":"insecureAcceptAnything"}]}\n' > "$HOME/.config/containers/policy.json"
   VERSION=$(in_bash 20 "$1" version 2>/dev/null | head -n 1) || VERSION='?'

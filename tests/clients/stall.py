@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """stall.py HOST:PORT COUNT: a relay to HOST:PORT that prints its own port, and stalls one large blob once.
 
-Of the first PUT that brings more than COUNT bytes to an upload it passes on COUNT bytes and then nothing, until the
-registry closes the connection. Everything else passes unchanged. It prints a line when that has happened.
+Of the first PUT with more than COUNT bytes for an upload it forwards COUNT bytes and then nothing, until the
+registry closes the connection. Everything else is forwarded unchanged. It prints a line when this has happened.
 """
 import re
 import socket
@@ -18,7 +18,7 @@ LARGE = re.compile(rb"PUT /v2/\S*/blobs/uploads/\S* HTTP/1.1\r\n(?:[^\r]+\r\n)*?
 
 
 def begins_to_stall(data):
-    """Where in data the request begins that is to stall, or None."""
+    """The offset in data of the request that is to stall, or None."""
     global stalled
     put = LARGE.search(data)
     if not put or int(put[1]) <= count:
@@ -61,7 +61,7 @@ def serve(client):
                 server.sendall(data[:left])
                 left -= len(data)
                 if left <= 0:
-                    # What the client still sends is read, or it would wait and never see the answer.
+                    # Read what the client still sends, otherwise it would wait and never see the response.
                     threading.Thread(target=discard, args=(client,), daemon=True).start()
                     back.join()
                     print("stalled", flush=True)

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# umoci makes and unpacks images, skopeo carries them: that the result still unpacks is the point.
+# umoci makes and unpacks images, skopeo pushes and pulls them; the result must still unpack.
 NEEDS=(umoci skopeo)
 HOWTO='Debian: umoci skopeo'
 STORIES=('make and push|60|push' 'pull and unpack|60|pull')

@@ -1,4 +1,4 @@
-//! Requests at a fixed rate, whatever becomes of those before them: who is late is late from the moment he was due.
+//! Requests at a fixed rate, independent of earlier responses. Each latency counts from the scheduled time.
 
 use std::{
     net::SocketAddr,
@@ -13,14 +13,14 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Connections; each has at most one request under way.
+/// Number of connections; each has at most one request in flight.
 const CONNECTIONS: usize = 64;
 
-/// How long requests took, the quickest first.
+/// Durations of requests, sorted.
 pub struct Times(Vec<Duration>);
 
 impl Times {
-    /// The time under which so many of a thousand stayed, in milliseconds.
+    /// The duration within which this many of a thousand requests completed, in milliseconds.
     fn under(&self, of_a_thousand: usize) -> f64 {
         let at = (self.0.len() * of_a_thousand / 1000).min(self.0.len() - 1);
         self.0[at].as_secs_f64() * 1e3
@@ -35,8 +35,7 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// Sends requests, so many a second for so long. `request` writes the n-th, without a `Host`; each has to be answered
-/// by 200 or 201.
+/// Sends this many requests per second, for this long. `request` formats the n-th one. Each response must be 200 or 201.
 pub async fn send(
     to: SocketAddr,
     per_second: u32,
@@ -75,12 +74,12 @@ pub async fn send(
     Times(times)
 }
 
-/// A request for something.
+/// A request without a body.
 pub fn ask(method: &str, target: &str) -> Vec<u8> {
     format!("{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes()
 }
 
-/// A request that brings something.
+/// A request with a body.
 pub fn bring(method: &str, target: &str, media_type: &str, content: &[u8]) -> Vec<u8> {
     let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\n");
     let mut request = format!("{head}Content-Length: {}\r\n\r\n", content.len()).into_bytes();
@@ -88,7 +87,7 @@ pub fn bring(method: &str, target: &str, media_type: &str, content: &[u8]) -> Ve
     request
 }
 
-/// Reads one answer, with its body if it has one.
+/// Reads one response, with its body if it has one.
 async fn read(stream: &mut TcpStream, answer: &mut Vec<u8>, has_body: bool) {
     answer.clear();
     let head = loop {

@@ -1,25 +1,20 @@
-//! Collections measured: over a large store, and beside requests. Each is a command of its own; `docs/performance.md`
-//! has the figures.
+//! Measures collections over a large store and beside requests. Each measurement is its own command;
+//! `docs/performance.md` has the results.
 //!
 //! ```sh
 //! cargo test --release --test collection -- --ignored --nocapture over_a_large_store
 //! cargo test --release --test collection -- --ignored --nocapture beside_requests
 //! ```
 //!
-//! `MARK_REPOSITORIES` (1000) says how large; `MARK_DIRECTORY` where the store is made, and that it is kept for the
-//! next time. A million blobs take 6 GiB and three million inodes. As root, cold measures are made too, by dropping
-//! the caches of the whole machine.
+//! `MARK_REPOSITORIES` is the number of repositories (default 1000). With `MARK_DIRECTORY` the store is created there
+//! and kept for the next run. A million blobs take 6 GiB and three million inodes. Root also measures with cold caches,
+//! by dropping the caches of the whole machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
-#![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
+#![allow(unreachable_pub, dead_code, reason = "a test program is not a library")]
 
-#[path = "../it/daemon.rs"]
-mod daemon;
 mod load;
-#[path = "../it/session.rs"]
-mod session;
 mod store;
 
-use daemon::Daemon;
 use load::{Times, ask, bring};
 use std::{
     io::Read,
@@ -32,12 +27,16 @@ use std::{
     time::{Duration, Instant},
 };
 use store::Shape;
+use testing::{content, daemon::Daemon};
 
-/// A store for measuring, and the settings of those who work on it.
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_wharfinger");
+
+/// A store to measure, and the settings for it.
 struct Bench {
     dir: PathBuf,
     shape: Shape,
-    /// Removes what nobody asked to keep.
+    /// Removes the store at the end, unless it is kept.
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -51,7 +50,7 @@ impl Bench {
         let root = bench.root();
         if !root.exists() {
             std::fs::create_dir_all(&root).unwrap();
-            drop(Daemon::start(&root, &[]));
+            drop(Daemon::start(PROGRAM, &root, &[]));
             let begun = Instant::now();
             store::fill(&root, shape);
             println!("{} blobs written in {:.0} s", shape.blobs(), begun.elapsed().as_secs_f64());
@@ -63,7 +62,7 @@ impl Bench {
         self.dir.join(format!("data-{}", self.shape.blobs()))
     }
 
-    /// A settings file with this rate of collections.
+    /// A settings file with this rate for collections.
     fn settings(&self, files_per_second: u64) -> String {
         let path = self.dir.join(format!("settings-{files_per_second}.toml"));
         std::fs::write(&path, format!("[collection]\nfiles_per_second = {files_per_second}\n")).unwrap();
@@ -71,10 +70,10 @@ impl Bench {
     }
 
     fn daemon(&self) -> Daemon {
-        Daemon::start(&self.root(), &[("REGISTRY_SETTINGS", &self.settings(DEFAULT_RATE))])
+        Daemon::start(PROGRAM, &self.root(), &[("REGISTRY_SETTINGS", &self.settings(DEFAULT_RATE))])
     }
 
-    /// The n-th request: images are met in a scattered order, three out of four times by their manifests.
+    /// The n-th request: images in a scattered order, three of four requests for their manifests.
     fn head(&self, number: usize) -> Vec<u8> {
         let image = number.wrapping_mul(7_919);
         let (repository, manifest) = (image % self.shape.repositories, image / 13 % self.shape.manifests);
@@ -89,15 +88,15 @@ impl Bench {
     }
 }
 
-/// Files a second that collections look at unless they are told otherwise.
+/// The default rate of collections, in files per second.
 const DEFAULT_RATE: u64 = 20_000;
-/// As many as there can be.
+/// The maximum rate.
 const FULL_RATE: u64 = 10_000_000;
 
-/// What one run of `wharfinger gc` told and took.
+/// The report of one run of `wharfinger gc`, and what it took.
 struct Collected {
     report: serde_json::Value,
-    /// Most memory it had, in MiB.
+    /// Peak memory, in MiB.
     peak: f64,
     wall: Duration,
 }
@@ -119,10 +118,10 @@ impl std::fmt::Display for Collected {
     }
 }
 
-/// Runs `wharfinger gc` to its end.
+/// Runs `wharfinger gc`.
 fn gc(bench: &Bench, files_per_second: u64, flags: &[&str]) -> Collected {
     let begun = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wharfinger"))
+    let mut child = Command::new(PROGRAM)
         .arg("gc")
         .arg("--json")
         .args(flags)
@@ -146,23 +145,23 @@ fn gc(bench: &Bench, files_per_second: u64, flags: &[&str]) -> Collected {
     Collected { report: serde_json::from_str(&json).expect(&json), peak, wall: begun.elapsed() }
 }
 
-/// Forgets what the machine has read, if it may.
+/// Drops the caches of the machine, if this user may.
 fn drop_caches() -> bool {
     let _ = Command::new("sync").status();
     std::fs::write("/proc/sys/vm/drop_caches", "3").is_ok()
 }
 
-/// Runs one collection after the other until it is told to stop; how many.
+/// Runs one collection after another until it is stopped; returns their number.
 fn again_and_again(
     bench: &Arc<Bench>,
     files_per_second: u64,
     flags: &'static [&'static str],
 ) -> (Arc<AtomicBool>, std::thread::JoinHandle<u32>) {
     let stop = Arc::new(AtomicBool::new(false));
-    let (bench, told) = (bench.clone(), stop.clone());
+    let (bench, output) = (bench.clone(), stop.clone());
     let runs = std::thread::spawn(move || {
         let mut runs = 0;
-        while !told.load(Ordering::SeqCst) {
+        while !output.load(Ordering::SeqCst) {
             gc(&bench, files_per_second, flags);
             runs += 1;
         }
@@ -200,7 +199,7 @@ async fn over_a_large_store() {
     println!("gc beside the daemon, warm, {DEFAULT_RATE} files/s: {}", gc(&bench, DEFAULT_RATE, &[]));
 }
 
-/// What pushes and pulls of small images feel of collections. One in ten requests pushes: a blob, and the manifest.
+/// The latency of pushes and pulls of small images beside collections. One in ten requests pushes a blob or a manifest.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: a measurement"]
 async fn beside_requests() {
@@ -216,29 +215,29 @@ async fn beside_requests() {
             _ => bench.head(number),
         });
         let pushes = load::send(daemon.address(), 50, lasting, move |_| {
-            // Each manifest is a new one, too.
+            // Each manifest is new as well.
             let number = pushed.fetch_add(1, Ordering::SeqCst);
             if number % 2 == 0 { push_blob(number / 2) } else { push_manifest(number / 2) }
         });
         async move { tokio::join!(pulls, pushes) }
     };
-    // A manifest's blobs are there before it, in every order the connections bring about.
-    told("warming up", mixed().await);
-    told("alone", mixed().await);
+    // The manifests refer only to blobs that exist already.
+    print("warming up", mixed().await);
+    print("alone", mixed().await);
     for (what, rate, flags) in [
         ("beside gc in a loop", DEFAULT_RATE, &[][..]),
         ("beside gc --now in a loop", DEFAULT_RATE, &["--now", "--force"][..]),
-        ("beside gc --now in a loop, unbraked", FULL_RATE, &["--now", "--force"][..]),
+        ("beside gc --now in a loop, unlimited", FULL_RATE, &["--now", "--force"][..]),
     ] {
         let (stop, runs) = again_and_again(&bench, rate, flags);
         let times = mixed().await;
         stop.store(true, Ordering::SeqCst);
-        told(&format!("{what} ({} runs)", runs.join().unwrap()), times);
+        print(&format!("{what} ({} runs)", runs.join().unwrap()), times);
     }
-    told("alone again", mixed().await);
+    print("alone again", mixed().await);
 }
 
-fn told(what: &str, (pulls, pushes): (Times, Times)) {
+fn print(what: &str, (pulls, pushes): (Times, Times)) {
     println!("{what}\n  pulls  {pulls}\n  pushes {pushes}");
 }
 
@@ -252,14 +251,14 @@ impl Bench {
     }
 }
 
-/// A push of a blob of its own.
+/// A push of a unique blob.
 fn push_blob(number: usize) -> Vec<u8> {
     let content = format!("pushed {number}");
     let target = format!("/v2/{}/blobs/uploads/?digest=sha256:{}", store::name(0), store::hex(content.as_bytes()));
     bring("POST", &target, "application/octet-stream", content.as_bytes())
 }
 
-/// A push of a manifest over layers that are there.
+/// A push of a unique manifest of existing layers.
 fn push_manifest(number: usize) -> Vec<u8> {
     let descriptor = |media_type: &str, content: String| {
         let digest = format!("sha256:{}", store::hex(content.as_bytes()));
@@ -267,11 +266,11 @@ fn push_manifest(number: usize) -> Vec<u8> {
     };
     let manifest = serde_json::json!({
         "schemaVersion": 2,
-        "mediaType": session::OCI_MANIFEST,
-        "config": descriptor(session::CONFIG, store::layer(1, 0, 0)),
-        "layers": [descriptor(session::LAYER, store::layer(1, 0, 1))],
+        "mediaType": content::OCI_MANIFEST,
+        "config": descriptor(content::CONFIG, store::layer(1, 0, 0)),
+        "layers": [descriptor(content::LAYER, store::layer(1, 0, 1))],
         "annotations": {"number": number.to_string()},
     });
     let target = format!("/v2/{}/manifests/pushed{}", store::name(1), number % 100);
-    bring("PUT", &target, session::OCI_MANIFEST, manifest.to_string().as_bytes())
+    bring("PUT", &target, content::OCI_MANIFEST, manifest.to_string().as_bytes())
 }

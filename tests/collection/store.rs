@@ -1,36 +1,36 @@
-//! A large store, written straight to the disk as `docs/layout.md` says: pushing as much would take hours.
+//! A large store, written directly to the disk in the format of `docs/layout.md`: pushing that much would take hours.
 
+use oci::{Algorithm, Hasher};
 use serde_json::json;
 use std::{
     fs::{self, File},
     path::Path,
     time::{Duration, SystemTime},
 };
-use wharfinger::oci::{Algorithm, Hasher};
 
 /// How large a store is.
 #[derive(Clone, Copy)]
 pub struct Shape {
     pub repositories: usize,
-    /// Manifests of each repository, each with a tag `v0`, `v1`, ….
+    /// Manifests in each repository, with the tags `v0`, `v1`, ….
     pub manifests: usize,
-    /// Layers of each manifest, which nothing else refers to.
+    /// Layers of each manifest; none is shared.
     pub layers: usize,
-    /// Blobs of the whole store that nothing refers to, last pushed ten days ago.
+    /// Unreferenced blobs in the whole store, last pushed ten days ago.
     pub orphans: usize,
 }
 
 impl Shape {
-    /// All blobs there are: layers, configs, manifests and orphans.
+    /// The number of all blobs: layers, configs, manifests and orphans.
     pub fn blobs(self) -> usize {
         self.repositories * self.manifests * (self.layers + 2) + self.orphans
     }
 }
 
-/// Writers at once.
+/// Number of threads that write.
 const THREADS: usize = 4;
 
-/// Fills a store that has just been made.
+/// Fills a new store.
 pub fn fill(root: &Path, shape: Shape) {
     std::thread::scope(|scope| {
         for first in 0..THREADS {
@@ -61,7 +61,7 @@ pub fn hex(bytes: &[u8]) -> String {
     Hasher::digest(Algorithm::Sha256, bytes).hex().to_owned()
 }
 
-/// Puts bytes into the pool; the hexadecimal digits of their digest.
+/// Writes bytes into the pool; returns the hexadecimal digits of their digest.
 fn blob(root: &Path, bytes: &[u8]) -> String {
     let hex = hex(bytes);
     fs::write(root.join("blobs/sha256").join(&hex[..2]).join(&hex), bytes).unwrap();

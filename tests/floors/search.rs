@@ -1,19 +1,24 @@
-//! What a module's code names, read as Rust: in paths, in `use`, and in the tokens of macros.
+//! Finds the modules that a module's code names: in paths, in `use`, and in the tokens of macros.
 
 use super::{ABOVE_ALL, CRATE, EXCEPTIONS, Floors};
 use proc_macro2::{TokenStream, TokenTree};
+use std::collections::BTreeMap;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, Meta, UseTree};
 
 /// One module's code while it is searched.
 pub(super) struct Search<'a> {
     floors: &'a Floors,
-    /// The module the code stands in, from the crate's root.
+    /// The module of the code, from the crate's root.
     module: Vec<String>,
     file: &'a str,
     pub(super) found: Vec<String>,
-    /// `mod name;` lines met: the module, and whether it is for tests only.
+    /// The `mod name;` lines found: the module, and whether it is only for tests.
     pub(super) files: Vec<(Vec<String>, bool)>,
+    /// Paths that lead to the same floor, from the crate's root, and their lines.
+    pub(super) inside: Vec<(Vec<String>, usize)>,
+    /// The names that a floor takes from its modules, and from which.
+    pub(super) taken: BTreeMap<String, String>,
 }
 
 impl Search<'_> {
@@ -52,6 +57,7 @@ impl Search<'_> {
             return self.report(line, &format!("`{shown}` names the whole crate; name the floor that is meant"));
         };
         if *other == own {
+            self.inside.push((absolute, line));
             return;
         }
         let own_floor = if own == "main" { ABOVE_ALL } else { self.floors[&own] };
@@ -68,20 +74,30 @@ impl Search<'_> {
         }
     }
 
+    fn take(&mut self, tree: &UseTree, module: &str) {
+        match tree {
+            UseTree::Path(path) => self.take(&path.tree, module),
+            UseTree::Name(name) => drop(self.taken.insert(name.ident.to_string(), module.to_owned())),
+            UseTree::Rename(rename) => drop(self.taken.insert(rename.rename.to_string(), module.to_owned())),
+            UseTree::Group(group) => group.items.iter().for_each(|item| self.take(item, module)),
+            UseTree::Glob(_) => {}
+        }
+    }
+
     fn use_tree(&mut self, tree: &UseTree, before: &[String], line: usize) {
         let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
         match tree {
             UseTree::Path(path) => self.use_tree(&path.tree, &with(&path.ident), line),
             UseTree::Name(name) => self.check(&with(&name.ident), line),
             UseTree::Rename(rename) => self.check(&with(&rename.ident), line),
-            // All of a module's names: the module itself.
+            // A glob names the module itself.
             UseTree::Glob(_) => self.check(before, line),
             UseTree::Group(group) => group.items.iter().for_each(|item| self.use_tree(item, before, line)),
         }
     }
 
-    /// Paths in what a macro is given: `crate::a::b`, `super::super::a`, and texts such as
-    /// `with = "crate::a"` if they are those of an attribute.
+    /// Paths in the tokens of a macro: `crate::a::b`, `super::super::a`; and in those of an attribute also strings, such
+    /// as `with = "crate::a"`.
     fn tokens(&mut self, tokens: &TokenStream, texts: bool) {
         let mut path: Vec<String> = Vec::new();
         let (mut line, mut colons) = (0, 0);
@@ -129,7 +145,7 @@ impl Search<'_> {
         self.finish(&mut path, line);
     }
 
-    /// A path of tokens has ended. One word alone (`self`, `crate` in `pub(crate)`) says nothing.
+    /// Checks a path of tokens at its end. A single word (`self`, `crate` in `pub(crate)`) names no module.
     fn finish(&mut self, path: &mut Vec<String>, line: usize) {
         if path.len() > 1 {
             self.check(path, line);
@@ -138,7 +154,7 @@ impl Search<'_> {
     }
 }
 
-fn is_for_tests(attributes: &[Attribute]) -> bool {
+pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) if list.path.is_ident("cfg") => {
             let condition = list.tokens.to_string();
@@ -148,7 +164,7 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
+pub(super) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Fn(item) => &item.attrs,
@@ -180,7 +196,7 @@ impl<'ast> Visit<'ast> for Search<'_> {
                 self.module.pop();
             }
             Item::ExternCrate(it) if it.ident == "self" => {
-                self.report(it.ident.span().start().line, "a second name for the crate hides what is named");
+                self.report(it.ident.span().start().line, "a second name for the crate hides what code uses");
             }
             _ => visit::visit_item(self, item),
         }
@@ -195,6 +211,9 @@ impl<'ast> Visit<'ast> for Search<'_> {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         let line = item.use_token.span.start().line;
         self.use_tree(&item.tree, &[], line);
+        if let ([_], UseTree::Path(path)) = (self.module.as_slice(), &item.tree) {
+            self.take(&path.tree, &path.ident.to_string());
+        }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -205,6 +224,10 @@ impl<'ast> Visit<'ast> for Search<'_> {
             self.check(&names, line);
         }
         visit::visit_path(self, path);
+    }
+
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
+        // `pub(in crate::a)` uses nothing of `a`.
     }
 
     fn visit_macro(&mut self, mac: &'ast syn::Macro) {
@@ -230,7 +253,8 @@ impl<'ast> Visit<'ast> for Search<'_> {
 /// Searches one file's text as the code of a module.
 pub(super) fn search<'a>(floors: &'a Floors, module: &[String], file: &'a str, text: &str) -> Search<'a> {
     let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
-    let mut search = Search { floors, module: module.to_vec(), file, found: Vec::new(), files: Vec::new() };
+    let (found, files, inside, taken) = Default::default();
+    let mut search = Search { floors, module: module.to_vec(), file, found, files, inside, taken };
     search.visit_file(&parsed);
     search
 }

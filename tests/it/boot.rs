@@ -1,16 +1,17 @@
-//! Boot settings: what a start says about them, and what a changed `.env` comes to.
+//! Startup settings: what startup logs about them, and the effect of a changed `.env`.
 
-use crate::daemon::Daemon;
+use crate::PROGRAM;
 use std::time::Duration;
+use testing::daemon::Daemon;
 
 #[tokio::test]
-async fn a_changed_dotenv_is_answered_at_sighup_with_what_a_restart_would_change() {
+async fn sighup_after_a_changed_dotenv_logs_what_a_restart_would_change() {
     let dir = tempfile::tempdir().unwrap();
     let (root, dotenv) = (dir.path().join("data"), dir.path().join(".env"));
     std::fs::create_dir(&root).unwrap();
     // The environment of the daemon overrides the port.
     std::fs::write(&dotenv, "REGISTRY_UPLOAD_TIMEOUT=100\nREGISTRY_PORT=1\nREGISTRY_AUTH_REALM=one\n").unwrap();
-    let daemon = Daemon::start(&root, &[]);
+    let daemon = Daemon::start(PROGRAM, &root, &[]);
     let says = async |what: &str| {
         daemon.until(Duration::from_secs(20), what, async || daemon.log().contains(what)).await;
     };
@@ -32,7 +33,7 @@ async fn a_start_says_whether_anyone_may_push_or_the_rules_decide() {
     let root = dir.path().join("data");
     std::fs::create_dir(&root).unwrap();
     let log = |vars: &[(&str, &str)]| {
-        let daemon = Daemon::start(&root, vars);
+        let daemon = Daemon::start(PROGRAM, &root, vars);
         daemon.log()
     };
     let local = log(&[]);

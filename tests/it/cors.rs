@@ -1,8 +1,9 @@
-//! Web pages of other origins that use the registry from a browser, as UIs for registries do.
+//! Web pages of other origins that use the registry from a browser, as registry UIs do.
 
-use crate::{daemon::Daemon, people::*, registry::Registry, session::*};
+use crate::PROGRAM;
 use http::Method;
 use std::time::Duration;
+use testing::{daemon::Daemon, people::*, registry::Registry, session::*};
 use wharfinger::config::Origins;
 
 const PAGE: &str = "https://ui.example.com";
@@ -23,7 +24,7 @@ fn these() -> Origins {
     Origins::These(vec![PAGE.into(), "http://localhost:8080".into()])
 }
 
-/// What a browser asks before it sends a page's request with a password.
+/// The preflight of a page's request with a password.
 async fn preflight(registry: &Registry, origin: &str, method: &str) -> Reply {
     let ask = registry.ask(Method::OPTIONS, "/v2/app/manifests/v1").header("origin", origin);
     let ask = ask.header("access-control-request-method", method);
@@ -49,7 +50,7 @@ async fn a_page_of_a_listed_origin_lists_pulls_and_deletes() {
     assert_eq!(names(&reply, "access-control-allow-methods"), ["get", "head", "post", "put", "patch", "delete"]);
     assert!(reply.has("access-control-max-age") && reply.has("x-request-id") && reply.body.is_empty());
 
-    // The page learns how to log in, and then reads what it needs.
+    // The page sees the challenge, and can then read everything.
     let refused = registry.ask(Method::GET, "/v2/").header("origin", PAGE).send().await;
     refused.refused(401, "UNAUTHORIZED");
     assert_eq!(refused.header("access-control-allow-origin"), PAGE);
@@ -62,14 +63,14 @@ async fn a_page_of_a_listed_origin_lists_pulls_and_deletes() {
         assert!(exposed.contains(&header.to_owned()), "{header}");
     }
     for header in read.headers.keys().filter(|name| name.as_str().contains("docker") || name.as_str() == "etag") {
-        assert!(exposed.contains(&header.to_string()), "{header} is sent and hidden");
+        assert!(exposed.contains(&header.to_string()), "{header} is sent but not exposed");
     }
     let gone = ask(Method::DELETE, "/v2/app/manifests/v1").send().await.is(202);
     assert_eq!(gone.header("access-control-allow-origin"), PAGE);
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_told_nothing() {
+async fn pages_of_other_origins_get_no_cors_headers() {
     let registry = registry(these()).await;
     for other in ["https://evil.example", "https://ui.example.com.evil.example", "http://ui.example.com", "null"] {
         let reply = preflight(&registry, other, "DELETE").await;
@@ -78,21 +79,21 @@ async fn pages_of_other_origins_are_told_nothing() {
         let read = read.header("authorization", basic("alice")).send().await.is(200);
         assert_eq!((cors_headers(&read), read.header("vary")), (vec![], "Origin"), "{other}");
     }
-    // An answer without a page, too, is cached for nobody else.
+    // A response without an origin must not be cached for a page either.
     let read = registry.ask(Method::GET, "/v2/app/manifests/v1").header("authorization", basic("alice")).send().await;
     assert_eq!((cors_headers(&read), read.header("vary")), (vec![], "Origin"));
 }
 
 #[tokio::test]
-async fn any_origin_is_allowed_without_the_login_of_the_browser() {
+async fn any_origin_is_allowed_only_without_credentials() {
     let registry = registry(Origins::Any).await;
     let reply = preflight(&registry, "https://anywhere.example", "GET").await.is(204);
     assert_eq!(reply.header("access-control-allow-origin"), "*");
-    assert!(!reply.has("access-control-allow-credentials"), "any page could act for whoever is logged in");
+    assert!(!reply.has("access-control-allow-credentials"), "otherwise any page could use the login of the browser");
     let refused = registry.ask(Method::GET, "/v2/_catalog").header("origin", "https://anywhere.example").send().await;
     refused.refused(401, "UNAUTHORIZED");
     assert_eq!(refused.header("access-control-allow-origin"), "*");
-    // Only what clients use: the inside of the daemon is no business of pages.
+    // Only the endpoints that clients use: pages must not read the daemon's internals.
     for target in ["/metrics", "/health", "/health/ready"] {
         let reply = registry.ask(Method::GET, target).header("origin", "https://anywhere.example").send().await;
         assert_eq!(cors_headers(&reply), Vec::<String>::new(), "{target}");
@@ -100,7 +101,7 @@ async fn any_origin_is_allowed_without_the_login_of_the_browser() {
 }
 
 #[tokio::test]
-async fn without_the_setting_nothing_is_said_of_origins() {
+async fn without_the_setting_there_are_no_cors_headers() {
     let registry = registry(Origins::None).await;
     let reply = preflight(&registry, PAGE, "GET").await;
     reply.refused(405, "UNSUPPORTED");
@@ -111,7 +112,7 @@ async fn without_the_setting_nothing_is_said_of_origins() {
 }
 
 #[tokio::test]
-async fn an_options_request_that_is_no_preflight_is_answered_as_ever() {
+async fn an_options_request_without_preflight_headers_is_an_ordinary_request() {
     let registry = registry(these()).await;
     let options = registry.ask(Method::OPTIONS, "/v2/app/manifests/v1").header("origin", PAGE).send().await;
     options.refused(405, "UNSUPPORTED");
@@ -119,12 +120,12 @@ async fn an_options_request_that_is_no_preflight_is_answered_as_ever() {
 }
 
 #[tokio::test]
-async fn an_origin_is_let_in_and_out_while_the_daemon_runs() {
+async fn origins_are_added_and_removed_without_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (root, settings) = (dir.path().join("data"), dir.path().join("settings.toml"));
     std::fs::create_dir(&root).unwrap();
     std::fs::write(&settings, "[server]\n").unwrap();
-    let daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", settings.to_str().unwrap())]);
+    let daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", settings.to_str().unwrap())]);
     let status = async || {
         let ask = daemon.ask(Method::OPTIONS, "/v2/_catalog").header("origin", PAGE);
         ask.header("access-control-request-method", "GET").send().await.status.as_u16()

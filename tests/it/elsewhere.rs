@@ -1,13 +1,14 @@
-//! Tokens of a service elsewhere, in the shapes in which real services issue them.
+//! Tokens of external services, in the forms in which real services issue them.
 
-use crate::{daemon::Daemon, session::*};
+use crate::PROGRAM;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use testing::{daemon::Daemon, session::*};
 
-/// A registry that believes one service, and that service's key.
+/// A registry that trusts an external token service, and the key of that service.
 struct Place {
     daemon: Daemon,
     dir: tempfile::TempDir,
@@ -51,7 +52,7 @@ impl Place {
             vars.push(("REGISTRY_ACCESS_CONTROL_ENABLED", "true"));
             vars.push(("REGISTRY_ACCESS_CONTROL_CONFIG", path.as_str()));
         }
-        let daemon = Daemon::start(&dir.path().join("data"), &vars);
+        let daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &vars);
         Self { daemon, dir, pair }
     }
 
@@ -82,7 +83,7 @@ impl Place {
 const REALM: &str = r#"Bearer realm="https://auth.example/token",service="registry""#;
 
 #[tokio::test]
-async fn a_token_may_do_exactly_what_it_says() {
+async fn a_token_grants_exactly_its_access() {
     let place = Place::start(None);
     let reply = place.daemon.get("/v2/").await;
     reply.refused(401, "UNAUTHORIZED");
@@ -109,13 +110,13 @@ async fn a_token_may_do_exactly_what_it_says() {
 }
 
 #[tokio::test]
-async fn rules_narrow_what_a_token_says() {
+async fn rules_restrict_a_token() {
     let place = Place::start(Some(
         r#"{"rules":[{"repository":"a/**","users":["alice"],"permissions":["pull"]},
                      {"repository":"open/**","users":["anonymous"],"permissions":["pull"]}]}"#,
     ));
     let token = place.token("alice", &[("a/b", &["pull", "push"]), ("other", &["pull"])]);
-    assert_eq!(place.push(&token, "a/b").await, 401, "the rule gives pull alone");
+    assert_eq!(place.push(&token, "a/b").await, 401, "the rule allows only pulls");
     place.with(&token, Method::GET, "/v2/a/b/tags/list", "").await.refused(404, "NAME_UNKNOWN");
     place.with(&token, Method::GET, "/v2/other/tags/list", "").await.refused(401, "UNAUTHORIZED");
     place.with(&token, Method::GET, "/v2/a/c/tags/list", "").await.refused(401, "UNAUTHORIZED");
@@ -125,7 +126,7 @@ async fn rules_narrow_what_a_token_says() {
 #[tokio::test]
 async fn tokens_of_docker_auth_and_gitlab_are_understood() {
     let place = Place::start(None);
-    // docker_auth: a kid of libtrust's kind would select nothing in a set; its keys come as PEM.
+    // docker_auth: a `kid` in libtrust's format would select nothing in a set; its keys come as PEM.
     let pem = place.dir.path().join("keys.json");
     let spki = {
         use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -145,7 +146,7 @@ async fn tokens_of_docker_auth_and_gitlab_are_understood() {
         .daemon
         .until(Duration::from_secs(3), "docker_auth", async || place.push(&token, "team/app").await == 201)
         .await;
-    // GitLab: more in each entry, `*` to delete, and who it is in a claim of its own.
+    // GitLab: more fields in each entry, `*` to delete, and the user in a claim of its own.
     let claims = json!({
         "access": [{ "type": "repository", "name": "group/project", "actions": ["*"],
                      "meta": { "project_path": "group/project", "project_id": 7, "root_namespace_id": 3 } }],
@@ -158,7 +159,7 @@ async fn tokens_of_docker_auth_and_gitlab_are_understood() {
 }
 
 #[tokio::test]
-async fn a_mount_is_asked_for_its_source_once_and_then_an_upload() {
+async fn a_mount_is_challenged_for_its_source_once_and_then_becomes_an_upload() {
     let place = Place::start(None);
     let source = place.token("alice", &[("source", &["pull", "push"])]);
     let begun = place.with(&source, Method::POST, "/v2/source/blobs/uploads/", "").await.is(202);
@@ -167,10 +168,10 @@ async fn a_mount_is_asked_for_its_source_once_and_then_an_upload() {
     place.with(&source, Method::PUT, &target, "blob").await.is(201);
     let mount = format!("/v2/target/blobs/uploads/?mount={digest}&from=source");
     let narrow = place.token("alice", &[("target", &["pull", "push"])]);
-    let told = place.with(&narrow, Method::POST, &mount, "").await;
-    told.refused(401, "UNAUTHORIZED");
+    let answer = place.with(&narrow, Method::POST, &mount, "").await;
+    answer.refused(401, "UNAUTHORIZED");
     let wanted = "scope=\"repository:target:pull,push repository:source:pull\",error=\"insufficient_scope\"";
-    assert!(told.header("www-authenticate").ends_with(wanted), "{}", told.header("www-authenticate"));
+    assert!(answer.header("www-authenticate").ends_with(wanted), "{}", answer.header("www-authenticate"));
     place.with(&narrow, Method::POST, &mount, "").await.is(202);
     let wide = place.token("alice", &[("target", &["pull", "push"]), ("source", &["pull"])]);
     place.with(&wide, Method::POST, &mount, "").await.is(201);
@@ -194,8 +195,8 @@ async fn keys_are_rotated_while_serving() {
     assert_eq!(place.push(&old, "a").await, 201);
     std::fs::write(&keys, "{\"keys\": []}").unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(place.push(&old, "a").await, 201, "a broken set revokes nothing");
+    assert_eq!(place.push(&old, "a").await, 201, "a broken key set revokes nothing");
     std::fs::write(&keys, set(&[("two", &next)])).unwrap();
-    place.daemon.until(soon, "the new one", async || place.push(&old, "a").await == 401).await;
+    place.daemon.until(soon, "the new key set is used", async || place.push(&old, "a").await == 401).await;
     assert_eq!(place.push(&new, "a").await, 201);
 }

@@ -1,15 +1,18 @@
-//! Paths with escapes: the same paths, the same content, the same rights (RFC 9110 §4.2.3).
+//! Paths with escapes: the same paths, content and permissions (RFC 9110 §4.2.3).
 
-use crate::{people::*, registry::Registry, session::*};
 use http::Method;
+use testing::{people::*, registry::Registry, session::*};
 
 #[tokio::test]
-async fn an_image_pushed_by_escaped_paths_is_pulled_by_plain_ones_and_the_other_way_round() {
+async fn escaped_and_plain_paths_are_equivalent() {
     let registry = Registry::start().await;
     let layer = noise(1000, 1);
     let digest = sha256(&layer);
     let begun = registry.post("/v2/te%61m%2Fapp/bl%6fbs/uplo%61ds/", "").await.is(202);
-    assert!(begun.header("location").starts_with("/v2/team/app/blobs/uploads/"), "a location is plain: {begun:?}");
+    assert!(
+        begun.header("location").starts_with("/v2/team/app/blobs/uploads/"),
+        "locations are not escaped: {begun:?}"
+    );
     let session = begun.header("location").replace("team/app", "team%2fapp");
     registry.put(format!("{session}?digest={digest}"), layer.clone()).await.is(201);
     let manifest = index(&[]).to_string();
@@ -29,7 +32,7 @@ async fn an_image_pushed_by_escaped_paths_is_pulled_by_plain_ones_and_the_other_
 }
 
 #[tokio::test]
-async fn an_escape_is_resolved_once_and_a_slash_of_one_separates_nothing_but_a_name() {
+async fn escapes_are_decoded_once_and_an_escaped_slash_only_separates_name_components() {
     let registry = Registry::start().await;
     registry.push_image("a/b", "v1", "x").await;
     registry.get("/v2/a/b/manifests/%2576%31").await.refused(400, "TAG_INVALID");
@@ -42,7 +45,7 @@ async fn an_escape_is_resolved_once_and_a_slash_of_one_separates_nothing_but_a_n
 }
 
 #[tokio::test]
-async fn no_escape_leads_around_the_rules_or_to_a_path_that_is_not_served() {
+async fn no_escape_bypasses_rules_or_reaches_an_unserved_path() {
     let registry = Registry::with(|setup| {
         setup.htpasswd = Some(htpasswd(&["alice", "bob"]));
         let rule = |who: &str| serde_json::json!({ "repository": format!("{who}/**"), "users": [who], "permissions": ["pull", "push"] });
@@ -59,7 +62,7 @@ async fn no_escape_leads_around_the_rules_or_to_a_path_that_is_not_served() {
         ask(target, "bob").send().await.refused(404, "NAME_UNKNOWN");
         ask(target, "").send().await.refused(401, "UNAUTHORIZED");
     }
-    // There is no token service, and strangers see nothing of the inside.
+    // There is no token service, and strangers see nothing of the daemon's internals.
     for target in ["/auth/token", "/auth/tok%65n", "/%61uth/token"] {
         ask(target, "").send().await.refused(404, "UNSUPPORTED");
     }

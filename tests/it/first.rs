@@ -1,7 +1,8 @@
-//! The main job: push, pull, delete; and a kill in between.
+//! The main purpose: push, pull, delete; and a kill in between.
 
-use crate::{daemon::Daemon, registry::Registry, session::*};
+use crate::PROGRAM;
 use http::{Method, StatusCode};
+use testing::{daemon::Daemon, registry::Registry, session::*};
 
 #[tokio::test]
 async fn an_image_is_pushed_pulled_and_deleted() {
@@ -31,13 +32,13 @@ async fn half_a_blob_survives_kill_9() {
     let root = dir.path().join("data");
     std::fs::create_dir(&root).unwrap();
     let (content, digest) = (noise(3_000_000, 1), sha256(&noise(3_000_000, 1)));
-    let daemon = Daemon::start(&root, &[]);
+    let daemon = Daemon::start(PROGRAM, &root, &[]);
     let location = daemon.begin("app").await;
     let half = daemon.patch(&location, content.slice(..1_500_000)).await;
     assert_eq!(half.header("range"), "0-1499999");
     daemon.kill();
 
-    let daemon = Daemon::start(&root, &[]);
+    let daemon = Daemon::start(PROGRAM, &root, &[]);
     let status = daemon.get(&location).await;
     assert_eq!((status.status, status.header("range")), (StatusCode::NO_CONTENT, "0-1499999"));
     let rest = daemon.ask(Method::PATCH, &location).header("content-range", "1500000-2999999");

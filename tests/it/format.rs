@@ -1,10 +1,11 @@
-//! A store of format 1, kept as files in `tests/store-1`: what this build has to read for ever.
+//! A store of format 1, kept as files in `tests/store-1`: every build must be able to read it.
 
-use crate::{
+use crate::PROGRAM;
+use std::path::{Path, PathBuf};
+use testing::{
     daemon::Daemon,
     session::{OCI_INDEX, OCI_MANIFEST, descriptor, image, index, sha256, sha512},
 };
-use std::path::{Path, PathBuf};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store-1")
@@ -23,11 +24,11 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn a_store_of_format_1_is_served_whole_and_goes_on() {
+async fn a_store_of_format_1_is_served_completely_and_can_be_written() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("data");
     copy(&golden(), &root);
-    let daemon = Daemon::start(&root, &[("REGISTRY_STORAGE_INIT", "never")]);
+    let daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_STORAGE_INIT", "never")]);
 
     assert_eq!(daemon.get("/v2/_catalog").await.strings("repositories"), ["library/hello"]);
     assert_eq!(daemon.tags("library/hello").await, ["1.0", "latest"]);
@@ -50,7 +51,7 @@ async fn a_store_of_format_1_is_served_whole_and_goes_on() {
     assert_eq!(referrers["manifests"][0]["artifactType"], "application/vnd.example.note");
     daemon.get("/v2/library/hello/manifests/old").await.refused(404, "MANIFEST_UNKNOWN");
 
-    // An upload that had begun goes on, and what was condemned comes back.
+    // An unfinished upload continues, and condemned content is restored.
     let upload = "/v2/library/hello/blobs/uploads/a80b847f-777e-41c8-ab37-4031b6e75868";
     assert_eq!(daemon.get(upload).await.is(204).header("range"), "0-6");
     let whole = sha256(b"Hello, golden");
@@ -59,14 +60,14 @@ async fn a_store_of_format_1_is_served_whole_and_goes_on() {
     daemon.put_manifest("library/hello", "again", &again).await.is(201);
     let child = descriptor(OCI_MANIFEST, &manifest.body);
     daemon.put_manifest("library/hello", "more", &index(&[child])).await.is(201);
-    assert!(root.join("blobs/sha256/88").read_dir().unwrap().next().is_some(), "under its own name again");
+    assert!(root.join("blobs/sha256/88").read_dir().unwrap().next().is_some(), "restored under its own name");
 }
 
 #[test]
-fn the_golden_store_is_of_the_format_this_build_writes() {
+fn the_golden_store_has_the_current_format() {
     let root = std::fs::read_to_string(golden().join("ROOT.json")).unwrap();
     assert!(
         root.contains(&format!("\"format\":{}", wharfinger::storage::fs::root::FORMAT)),
-        "a new one is needed beside it"
+        "add another golden store for the new format"
     );
 }

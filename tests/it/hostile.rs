@@ -1,17 +1,14 @@
-//! What a stranger may try: paths, planted files, forged headers. Nothing of it reaches the
-//! storage, leaves the root or breaks a log line.
+//! Attacks by strangers: paths, planted files, forged headers. None reaches the storage, leaves the root or breaks a
+//! log line.
 
-use crate::{daemon::Daemon, registry::Registry, session::*};
+use crate::PROGRAM;
 use http::{Method, StatusCode};
 use std::{
     collections::BTreeSet,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use testing::{daemon::Daemon, registry::Registry, session::*, wire::exchange};
 
 /// Every path below a directory.
 fn listing(root: &Path) -> BTreeSet<PathBuf> {
@@ -26,15 +23,6 @@ fn listing(root: &Path) -> BTreeSet<PathBuf> {
         }
     }
     found
-}
-
-/// Sends bytes as they are and reads the answer to its end.
-async fn raw(registry: &Registry, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(registry.address()).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]
@@ -85,7 +73,8 @@ async fn hostile_paths_never_reach_the_storage() {
             let request = format!(
                 "{method} /v2/{name}/{rest} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nevil"
             );
-            let answer = raw(&registry, request.as_bytes()).await;
+            let answer = exchange(registry.address(), &request).await;
+            let answer = String::from_utf8_lossy(&answer);
             assert!(answer.starts_with("HTTP/1.1 400 "), "{method} {name} {rest}: {answer}");
         }
     }
@@ -93,14 +82,15 @@ async fn hostile_paths_never_reach_the_storage() {
         let request = format!(
             "PUT /v2/app/manifests/{reference} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
         );
-        let answer = raw(&registry, request.as_bytes()).await;
+        let answer = exchange(registry.address(), &request).await;
+        let answer = String::from_utf8_lossy(&answer);
         assert!(answer.starts_with("HTTP/1.1 400 "), "{reference}: {answer}");
     }
     assert_eq!(listing(registry.root()), before);
 }
 
 #[tokio::test]
-async fn planted_links_and_pipes_are_errors_and_lead_nowhere() {
+async fn planted_links_and_pipes_are_errors_and_not_followed() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "x").await;
     let outside = tempfile::tempdir().unwrap();
@@ -128,20 +118,20 @@ async fn planted_links_and_pipes_are_errors_and_lead_nowhere() {
         reply.refused(500, "UNKNOWN");
         assert!(!String::from_utf8_lossy(&reply.body).contains("secret"));
     }
-    // A repository that is a link to elsewhere.
+    // A repository that is a link to another directory.
     symlink(outside.path(), root.join("repositories/evil")).unwrap();
     registry.post(format!("/v2/evil/blobs/uploads/?digest={}", sha256(b"x")), "x").await.refused(500, "UNKNOWN");
     registry.get("/v2/evil/manifests/v1").await.refused(500, "UNKNOWN");
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1, "nothing was written outside");
     assert_eq!(std::fs::read_to_string(&secret).unwrap(), "secret");
-    // A pipe where a tag should be neither hangs nor reads.
+    // A pipe in place of a tag neither hangs nor is read.
     let pipe = repository.join("_manifests/tags/pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
     registry.get("/v2/app/manifests/pipe").await.refused(500, "UNKNOWN");
 }
 
 #[tokio::test]
-async fn links_and_pipes_planted_on_the_way_to_a_write_lead_nowhere() {
+async fn writes_never_follow_planted_links_and_pipes() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;
     let outside = tempfile::tempdir().unwrap();
@@ -181,7 +171,7 @@ async fn links_and_pipes_planted_on_the_way_to_a_write_lead_nowhere() {
     std::fs::remove_file(&blob).unwrap();
     pipe(&blob);
     registry.get(format!("/v2/app/blobs/{layer}")).await.refused(500, "UNKNOWN");
-    // Whoever brings the bytes again puts them in the place of what was planted.
+    // A push of the same bytes replaces what was planted.
     std::fs::remove_file(&blob).unwrap();
     symlink(&secret, &blob).unwrap();
     assert_eq!(registry.push_blob("app", "layer of x").await, layer);
@@ -209,7 +199,7 @@ async fn links_and_pipes_planted_on_the_way_to_a_write_lead_nowhere() {
 }
 
 #[tokio::test]
-async fn a_session_is_nobodys_but_its_repositorys() {
+async fn a_session_cannot_be_used_through_another_repository() {
     let registry = Registry::start().await;
     let location = registry.begin("app").await;
     registry.patch(&location, "secret").await;
@@ -228,7 +218,7 @@ async fn a_session_is_nobodys_but_its_repositorys() {
 }
 
 #[tokio::test]
-async fn digests_have_one_spelling_and_are_said_once() {
+async fn digests_have_one_spelling_and_may_not_be_repeated() {
     let registry = Registry::start().await;
     let (good, other) = (sha256(b"x"), sha256(b"y"));
     let upper = good.to_uppercase().replace("SHA256", "sha256");
@@ -256,7 +246,7 @@ async fn digests_have_one_spelling_and_are_said_once() {
 }
 
 #[tokio::test]
-async fn json_that_says_a_thing_twice_is_refused() {
+async fn json_with_repeated_keys_is_refused() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;
     let text = manifest.to_string();
@@ -275,7 +265,7 @@ async fn json_that_says_a_thing_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_a_failure_and_not_an_absence() {
+async fn an_unreadable_entry_is_an_error_and_not_404() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();
@@ -312,7 +302,7 @@ async fn a_log_line_cannot_be_forged() {
     for format in ["pretty", "json"] {
         let root = dir.path().join(format);
         std::fs::create_dir(&root).unwrap();
-        let daemon = Daemon::start(&root, &[("REGISTRY_LOG_FORMAT", format), ("REGISTRY_LOG_LEVEL", "debug")]);
+        let daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_LOG_FORMAT", format), ("REGISTRY_LOG_LEVEL", "debug")]);
         let reply = daemon
             .ask(Method::GET, "/v2/app/manifests/%0d%0aFORGED%1b[31m?last=%0aFORGED")
             .header("x-request-id", "a b\u{7f}FORGED".replace('\u{7f}', "%"))
@@ -337,23 +327,23 @@ async fn a_log_line_cannot_be_forged() {
 }
 
 #[tokio::test]
-async fn the_clients_address_is_believed_of_trusted_proxies_alone() {
+async fn only_trusted_proxies_may_state_the_clients_address() {
     let dir = tempfile::tempdir().unwrap();
-    for (proxies, told) in [("", "client=127.0.0.1"), ("127.0.0.0/8", "client=203.0.113.9")] {
+    for (proxies, output) in [("", "client=127.0.0.1"), ("127.0.0.0/8", "client=203.0.113.9")] {
         let root = dir.path().join(format!("data{}", proxies.len()));
         std::fs::create_dir(&root).unwrap();
         let vars = [("REGISTRY_TRUSTED_PROXIES", proxies)];
-        let daemon = Daemon::start(&root, if proxies.is_empty() { &[] } else { &vars });
+        let daemon = Daemon::start(PROGRAM, &root, if proxies.is_empty() { &[] } else { &vars });
         daemon.ask(Method::GET, "/v2/").header("x-forwarded-for", "1.1.1.1, 203.0.113.9").send().await;
         while !daemon.log().contains("endpoint=\"ping\"") {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        assert!(daemon.log().contains(told), "{}", daemon.log());
+        assert!(daemon.log().contains(output), "{}", daemon.log());
     }
 }
 
 #[tokio::test]
-async fn browsers_are_told_to_run_nothing() {
+async fn responses_have_headers_that_stop_browsers_from_running_content() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();

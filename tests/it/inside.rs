@@ -1,8 +1,9 @@
-//! Who may look inside the daemon, and what readiness and metrics say.
+//! Who can see the daemon's internals, and what readiness and metrics report.
 
-use crate::{daemon::Daemon, door::certs::Authority, people::htpasswd, session::*};
+use crate::PROGRAM;
 use http::Method;
 use std::{net::SocketAddr, path::Path, time::Duration};
+use testing::{certs::Authority, daemon::Daemon, people::htpasswd, session::*};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -23,7 +24,7 @@ async fn metric(client: &Client, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_nobody_is_on_this_machine_whether_it_is_named_or_not() {
+async fn requests_through_a_proxy_are_never_local() {
     let dir = tempfile::tempdir().unwrap();
     let users = write(dir.path(), "htpasswd", &htpasswd(&["alice"]));
     for (name, proxies) in [("unnamed", "10.0.0.0/8"), ("named", "127.0.0.0/8")] {
@@ -34,7 +35,7 @@ async fn behind_a_proxy_nobody_is_on_this_machine_whether_it_is_named_or_not() {
             ("REGISTRY_AUTH_HTPASSWD", users.as_str()),
             ("REGISTRY_TRUSTED_PROXIES", proxies),
         ];
-        let daemon = Daemon::start(&root, &vars);
+        let daemon = Daemon::start(PROGRAM, &root, &vars);
         daemon.get("/metrics").await.is(200);
         assert_eq!(daemon.get("/health/ready").await.json()["push"], true);
         for (header, value) in [
@@ -62,7 +63,7 @@ async fn only_the_selected_forwarding_header_of_a_proxy_is_believed() {
         let text = format!("[server]\nforwarded_headers = \"{selected}\"\n");
         let settings = write(dir.path(), "settings.toml", &text);
         let vars = [("REGISTRY_TRUSTED_PROXIES", "127.0.0.0/8"), ("REGISTRY_SETTINGS", settings.as_str())];
-        let daemon = Daemon::start(&root, &vars);
+        let daemon = Daemon::start(PROGRAM, &root, &vars);
         let ask = daemon.ask(Method::GET, "/v2/").header("x-forwarded-for", "203.0.113.1");
         ask.header("forwarded", "for=203.0.113.2").send().await.is(200);
         daemon.until(SOON, "the line", async || daemon.log().contains("endpoint=\"ping\"")).await;
@@ -75,7 +76,7 @@ async fn strangers_read_no_paths_and_no_user_names_in_readiness() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
     let settings = write(dir.path(), "settings.toml", "# none\n");
-    let daemon = Daemon::start(&dir.path().join("data"), &[("REGISTRY_SETTINGS", settings.as_str())]);
+    let daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &[("REGISTRY_SETTINGS", settings.as_str())]);
     write(dir.path(), "settings.toml", "[nonsense]\n[rubbish]\n");
     std::fs::rename(dir.path().join("data/ROOT.json"), dir.path().join("data/state/away")).unwrap();
     let stranger = async || {
@@ -88,17 +89,17 @@ async fn strangers_read_no_paths_and_no_user_names_in_readiness() {
             json["push"] == false && json["config"]["current"] == false
         })
         .await;
-    let (told, inside) = (stranger().await, daemon.get("/health/ready").await);
-    assert_eq!(told.json()["config"]["problems"], 2);
-    assert!(told.json()["reason"].as_str().is_some_and(|reason| reason.starts_with("the storage ")), "{told:?}");
-    let text = String::from_utf8_lossy(&told.body).into_owned();
+    let (answer, inside) = (stranger().await, daemon.get("/health/ready").await);
+    assert_eq!(answer.json()["config"]["problems"], 2);
+    assert!(answer.json()["reason"].as_str().is_some_and(|reason| reason.starts_with("the storage ")), "{answer:?}");
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
     assert!(!text.contains("ROOT.json") && !text.contains("settings.toml") && !text.contains('/'), "{text}");
     let text = String::from_utf8_lossy(&inside.body).into_owned();
-    assert!(text.contains("settings.toml:1"), "on this machine all is told: {text}");
+    assert!(text.contains("settings.toml:1"), "local callers see everything: {text}");
 }
 
 #[tokio::test]
-async fn metrics_tell_when_certificates_expire_and_what_became_of_the_last_reload() {
+async fn metrics_show_certificate_expiry_and_the_last_reload() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
     let (server, clients) = (Authority::new().sign("localhost"), Authority::new());
@@ -115,7 +116,7 @@ async fn metrics_tell_when_certificates_expire_and_what_became_of_the_last_reloa
         ("REGISTRY_SETTINGS", settings.as_str()),
         ("REGISTRY_ADMIN_ADDR", admin_addr.as_str()),
     ];
-    let daemon = Daemon::start(&dir.path().join("data"), &vars);
+    let daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &vars);
     let inside = Client::new(admin as SocketAddr);
     for name in ["server", "client_ca"] {
         // As rcgen writes them.

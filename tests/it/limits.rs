@@ -1,12 +1,12 @@
-//! Each bound on what a client may bring: at the limit, and one past it.
+//! Each limit on what a client may send: at the limit, and one past it.
 
-use crate::{registry::Registry, session::*};
 use http::{Method, StatusCode};
 use serde_json::json;
 use std::time::Duration;
+use testing::{registry::Registry, session::*};
 
 #[tokio::test]
-async fn open_sessions_are_bounded_and_ending_one_makes_room() {
+async fn open_sessions_are_limited_and_ending_one_makes_room() {
     let registry = Registry::with(|setup| setup.settings.open_uploads = 2).await;
     let first = registry.begin("app").await;
     registry.begin("app").await;
@@ -21,14 +21,14 @@ async fn open_sessions_are_bounded_and_ending_one_makes_room() {
 }
 
 #[tokio::test]
-async fn one_callers_sessions_are_bounded() {
+async fn the_sessions_of_one_caller_are_limited() {
     let registry = Registry::with(|setup| setup.settings.open_uploads_per_user = 1).await;
     registry.begin("app").await;
     registry.post("/v2/app/blobs/uploads/", "").await.refused(429, "TOOMANYREQUESTS");
 }
 
 #[tokio::test]
-async fn one_callers_bytes_in_open_sessions_are_bounded() {
+async fn the_bytes_of_one_caller_in_open_sessions_are_limited() {
     let registry = Registry::with(|setup| setup.settings.upload_bytes_per_user = 1000).await;
     let location = registry.begin("app").await;
     assert_eq!(registry.patch(&location, noise(1000, 1)).await.status, StatusCode::ACCEPTED);
@@ -39,7 +39,7 @@ async fn one_callers_bytes_in_open_sessions_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_blob_has_a_largest_size_however_it_comes() {
+async fn blobs_have_a_maximum_size_however_they_are_pushed() {
     let registry = Registry::with(|setup| setup.settings.blob_bytes = 1000).await;
     registry.push_blob("app", noise(1000, 1)).await;
     let long = noise(1001, 2);
@@ -47,7 +47,7 @@ async fn a_blob_has_a_largest_size_however_it_comes() {
     registry.post(&target, long.clone()).await.refused(413, "DENIED");
     let streamed = registry.ask(Method::POST, &target).stream(vec![long.slice(..600), long.slice(600..)]).send().await;
     streamed.refused(413, "DENIED");
-    assert_eq!(registry.inner().open_uploads(), 0, "nobody was told of these sessions");
+    assert_eq!(registry.inner().open_uploads(), 0, "no client knows these sessions");
     assert_eq!(std::fs::read_dir(registry.root().join("uploads")).unwrap().count(), 0);
     // A session keeps what was within the limit.
     let location = registry.begin("app").await;
@@ -58,7 +58,7 @@ async fn a_blob_has_a_largest_size_however_it_comes() {
 }
 
 #[tokio::test]
-async fn names_and_tags_have_a_longest_length() {
+async fn names_and_tags_have_a_maximum_length() {
     let registry = Registry::start().await;
     registry.begin(&"n".repeat(255)).await;
     registry.post(format!("/v2/{}/blobs/uploads/", "n".repeat(256)), "").await.refused(400, "NAME_INVALID");
@@ -70,7 +70,7 @@ async fn names_and_tags_have_a_longest_length() {
 }
 
 #[tokio::test]
-async fn json_has_a_deepest_level_and_a_bomb_is_refused_at_once() {
+async fn json_has_a_maximum_depth_and_deeper_json_is_refused_at_once() {
     let registry = Registry::start().await;
     let (_, mut manifest) = registry.push_image("app", "v1", "x").await;
     let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
@@ -84,7 +84,7 @@ async fn json_has_a_deepest_level_and_a_bomb_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_manifest_names_at_most_so_many_others() {
+async fn the_descriptors_of_a_manifest_are_limited() {
     let registry = Registry::with(|setup| setup.settings.manifest_descriptors = 3).await;
     let child = || json!({"mediaType": OCI_MANIFEST, "digest": sha256(b"child"), "size": 5});
     let three = index(&[child(), child(), child()]);
@@ -108,12 +108,12 @@ async fn an_index_of_indexes_with_shared_children_costs_no_more_than_its_length(
 }
 
 #[tokio::test]
-async fn a_request_head_has_a_longest_length() {
+async fn request_heads_have_a_maximum_length() {
     let registry = Registry::with(|setup| setup.limits.header_bytes = 20 << 10).await;
     let with = |len: usize| registry.ask(Method::GET, "/v2/").header("authorization", "x".repeat(len)).send();
     assert_eq!(with(16 << 10).await.status, StatusCode::OK);
     with(20 << 10).await.refused(431, "SIZE_INVALID");
-    // Exactly: the head of a request whose other headers are known.
+    // Exact: the length of the other headers is known.
     let head = format!("GET /v2/ HTTP/1.1\r\nhost: {}\r\nauthorization: ", registry.address());
     let room = (20 << 10) - head.len() - "\r\n\r\n".len();
     assert_eq!(with(room).await.status, StatusCode::OK);
@@ -121,7 +121,7 @@ async fn a_request_head_has_a_longest_length() {
 }
 
 #[tokio::test]
-async fn a_session_expires_so_long_after_its_last_byte() {
+async fn a_session_expires_a_fixed_time_after_its_last_byte() {
     let registry = Registry::with(|setup| setup.settings.upload_timeout = Duration::from_millis(400)).await;
     let (left, kept) = (registry.begin("app").await, registry.begin("app").await);
     tokio::time::sleep(Duration::from_millis(250)).await;
@@ -133,7 +133,7 @@ async fn a_session_expires_so_long_after_its_last_byte() {
 }
 
 #[tokio::test]
-async fn bytes_nobody_announced_count_as_they_come() {
+async fn uploads_without_a_length_count_as_they_arrive() {
     let registry = Registry::with(|setup| setup.settings.upload_bytes_per_user = 1 << 20).await;
     let pieces = |bytes: usize| noise(bytes, 1).chunks(100_000).map(bytes::Bytes::copy_from_slice).collect::<Vec<_>>();
     let location = registry.begin("app").await;
@@ -161,16 +161,16 @@ async fn an_expired_session_makes_room_for_another() {
 }
 
 #[tokio::test]
-async fn sessions_of_an_earlier_process_count_too() {
+async fn sessions_of_an_earlier_process_count_as_well() {
     let setup = || {
-        let mut setup = crate::registry::Setup::default();
+        let mut setup = testing::registry::Setup::default();
         setup.settings.open_uploads = 2;
         setup
     };
     let registry = Registry::with(|with| *with = setup()).await;
     let (kept, _) = (registry.begin("app").await, registry.begin("app").await);
     let registry = registry.restart(setup()).await;
-    // As soon as the store has been gone through, which a daemon does when it starts.
+    // The daemon scans the store at startup.
     registry.inner().sweep().await.unwrap();
     registry.post("/v2/app/blobs/uploads/", "").await.refused(429, "TOOMANYREQUESTS");
     assert_eq!(registry.delete(&kept).await.status, StatusCode::NO_CONTENT);
@@ -178,7 +178,7 @@ async fn sessions_of_an_earlier_process_count_too() {
 }
 
 #[tokio::test]
-async fn a_manifest_has_a_largest_size_however_it_comes() {
+async fn manifests_have_a_maximum_size_however_they_are_pushed() {
     let registry = Registry::with(|setup| setup.settings.manifest_bytes = 5000).await;
     let (_, mut manifest) = registry.push_image("app", "v1", "x").await;
     manifest["padding"] = "".into();
@@ -196,7 +196,7 @@ async fn a_manifest_has_a_largest_size_however_it_comes() {
 }
 
 #[tokio::test]
-async fn a_push_sets_at_most_so_many_tags() {
+async fn the_tags_of_one_push_are_limited() {
     let registry = Registry::with(|setup| setup.settings.tags_per_push = 3).await;
     let (digest, manifest) = registry.push_image("app", "v0", "x").await;
     let by = |tags: usize| format!("{digest}?{}", (0..tags).map(|i| format!("tag=t{i}&")).collect::<String>());
@@ -207,7 +207,7 @@ async fn a_push_sets_at_most_so_many_tags() {
 }
 
 #[tokio::test]
-async fn a_page_has_at_most_so_many_entries_whatever_is_asked_for() {
+async fn the_size_of_a_page_is_limited() {
     let registry = Registry::with(|setup| setup.settings.page_max = 2).await;
     for tag in ["a", "b", "c"] {
         registry.push_image("app", tag, tag).await;
@@ -225,13 +225,13 @@ async fn a_page_has_at_most_so_many_entries_whatever_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_response_has_at_most_so_many_ranges() {
+async fn the_ranges_of_a_response_are_limited() {
     let registry = Registry::with(|setup| setup.settings.ranges_per_request = 3).await;
-    let digest = registry.push_blob("app", noise(100, 1)).await;
+    let digest = registry.push_blob("app", noise(1000, 1)).await;
     let ask = |ranges: &'static str| {
         registry.ask(Method::GET, format!("/v2/app/blobs/{digest}")).header("range", format!("bytes={ranges}")).send()
     };
     assert_eq!(ask("0-1,4-5,8-9").await.status, StatusCode::PARTIAL_CONTENT);
     let whole = ask("0-1,4-5,8-9,12-13").await;
-    assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, 100));
+    assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, 1000));
 }

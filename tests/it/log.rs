@@ -1,10 +1,6 @@
-//! What the log says of requests, and that nobody waits for it.
+//! What is logged about requests, and that no request waits for the log.
 
-use crate::{
-    daemon::{Daemon, over},
-    people::{basic, htpasswd, password},
-    session::*,
-};
+use crate::PROGRAM;
 use http::Method;
 use serde_json::Value;
 use std::{
@@ -13,6 +9,11 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
+};
+use testing::{
+    daemon::{Daemon, over},
+    people::{basic, htpasswd, password},
+    session::*,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -47,10 +48,10 @@ impl Site {
             ("REGISTRY_ACCESS_CONTROL_ENABLED", "true"),
             ("REGISTRY_ACCESS_CONTROL_CONFIG", rules.as_str()),
         ];
-        Self { daemon: Daemon::start(&dir.path().join("data"), &vars), _dir: dir }
+        Self { daemon: Daemon::start(PROGRAM, &dir.path().join("data"), &vars), _dir: dir }
     }
 
-    /// Sends a request under an id.
+    /// Sends a request with an id.
     async fn ask(
         &self,
         id: &str,
@@ -67,7 +68,7 @@ impl Site {
         }
     }
 
-    /// The line of a request, by its id.
+    /// The log line of a request, by its id.
     async fn line(&self, id: &str) -> Value {
         let line =
             |log: &str| log.lines().find(|line| line.contains(id) && line.contains("\"request\"")).map(str::to_owned);
@@ -116,7 +117,7 @@ async fn each_request_says_who_did_what_to_which_content() {
 }
 
 #[tokio::test]
-async fn a_token_is_told_from_a_password_and_both_from_nobody() {
+async fn the_log_distinguishes_tokens_passwords_and_anonymous_callers() {
     let site = Site::start("json");
     let scope = "/auth/token?service=x&scope=repository:app:pull";
     let token = site.ask("asks", &basic("alice"), Method::GET, scope, "").await.is(200).json()["token"].take();
@@ -166,7 +167,7 @@ async fn a_refusal_says_why_and_a_failed_login_says_who_and_from_where() {
 }
 
 #[tokio::test]
-async fn what_a_client_calls_itself_cannot_deceive_whoever_reads_the_log() {
+async fn a_clients_user_agent_cannot_forge_log_lines() {
     for format in ["pretty", "json"] {
         let site = Site::start(format);
         let user = format!("eve\u{202e}\u{2028}\u{7f}{}", "x".repeat(5000));
@@ -195,7 +196,7 @@ impl Unread {
         std::fs::write(&settings, text).unwrap();
         let root = dir.join("data");
         std::fs::create_dir_all(&root).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+        let mut command = Command::new(PROGRAM);
         let settings = settings.display().to_string();
         over(&mut command, &root, &[("REGISTRY_SETTINGS", &settings)]).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -211,7 +212,7 @@ impl Unread {
         Self { child, out: Some(out), client: Client::new(address) }
     }
 
-    /// Fills what the pipe and the queue hold, and more.
+    /// Logs more than the pipe and the queue hold.
     async fn fill(&self) {
         for _ in 0..1500 {
             self.client.ask(Method::GET, "/health").header("user-agent", "x".repeat(200)).send().await.is(200);
@@ -233,12 +234,12 @@ impl Drop for Unread {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_stops_nobody_and_says_later_what_is_missing() {
+async fn an_unread_log_blocks_no_request_and_reports_dropped_lines_later() {
     let dir = tempfile::tempdir().unwrap();
     let mut unread = Unread::start(dir.path());
     unread.fill().await;
     assert!(unread.dropped().await > 100, "more than fits is dropped");
-    let (tell, told) = mpsc::channel();
+    let (tell, output) = mpsc::channel();
     let out = unread.out.take().unwrap();
     std::thread::spawn(move || {
         for line in out.lines().map_while(Result::ok) {
@@ -247,7 +248,7 @@ async fn a_log_that_nobody_reads_stops_nobody_and_says_later_what_is_missing() {
             }
         }
     });
-    let line = told.recv_timeout(SOON).expect("once it is read again it says what is missing");
+    let line = output.recv_timeout(SOON).expect("once it is read again it says what is missing");
     assert!(line.contains("WARN") && line.contains("dropped="), "{line}");
     let line = unread.dropped().await;
     unread.client.get("/health").await.is(200);
@@ -255,7 +256,7 @@ async fn a_log_that_nobody_reads_stops_nobody_and_says_later_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_nobody_to_read_the_log() {
+async fn a_shutdown_does_not_wait_for_the_log_to_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut unread = Unread::start(dir.path());
     unread.fill().await;

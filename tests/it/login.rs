@@ -1,12 +1,12 @@
-//! Who may do what, over HTTP: passwords and rules.
+//! Passwords and access rules over HTTP.
 
-use crate::{
-    people::{basic, htpasswd},
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{Method, StatusCode};
+use testing::{
+    people::{basic, htpasswd, password},
     registry::Registry,
     session::*,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{Method, StatusCode};
 
 const RULES: &str = r#"{
   "defaultPolicy": "deny",
@@ -27,7 +27,7 @@ async fn registry(rules: bool) -> Registry {
     .await
 }
 
-/// A request by a user, or by nobody.
+/// A request by a user, or anonymous.
 async fn ask(registry: &Registry, user: &str, method: Method, target: &str, body: &str) -> Reply {
     let ask = registry.ask(method, target).body(body.to_owned());
     match user {
@@ -73,7 +73,7 @@ async fn without_rules_users_may_do_everything_and_strangers_nothing() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_never_taken_for_anonymous() {
+async fn a_wrong_password_is_never_treated_as_anonymous() {
     let registry = registry(true).await;
     assert_eq!(push(&registry, "root", "open/app").await, 201);
     assert_eq!(pull(&registry, "-", "open/app").await, 200);
@@ -89,7 +89,7 @@ async fn a_wrong_password_is_never_taken_for_anonymous() {
 }
 
 #[tokio::test]
-async fn credentials_that_cannot_be_read_are_asked_for_again_with_the_reason() {
+async fn malformed_credentials_are_challenged_with_the_reason() {
     let registry = registry(true).await;
     assert_eq!(push(&registry, "root", "open/app").await, 201);
     let latin1 = STANDARD.encode(b"alice:p\xe4ssword");
@@ -102,7 +102,7 @@ async fn credentials_that_cannot_be_read_are_asked_for_again_with_the_reason() {
         (&format!("Basic {latin1}"), "not UTF-8"),
         (&format!("Basic {}", STANDARD.encode("alice:a\nb")), "a line break"),
     ] {
-        // Not even where nobody has to log in: what somebody sent counts.
+        // Even without required login, invalid credentials are refused.
         let ask = registry.ask(Method::GET, "/v2/open/app/manifests/v1").header("authorization", header);
         let reply = ask.send().await;
         challenged(&reply);
@@ -111,7 +111,7 @@ async fn credentials_that_cannot_be_read_are_asked_for_again_with_the_reason() {
 }
 
 #[tokio::test]
-async fn an_authorization_header_that_is_too_long_is_refused_by_its_name() {
+async fn a_refusal_names_an_authorization_header_that_is_too_long() {
     let registry = registry(true).await;
     let with = |len: usize| {
         let token = "x".repeat(len - "Bearer ".len());
@@ -121,23 +121,59 @@ async fn an_authorization_header_that_is_too_long_is_refused_by_its_name() {
     let reply = with((16 << 10) + 1).await;
     reply.refused(431, "UNAUTHORIZED");
     assert_eq!(reply.message(), "the Authorization header is longer than 16384 bytes");
-    // Longer than everything together may be.
+    // Longer than a head may be.
     let reply = with(40 << 10).await;
     reply.refused(431, "SIZE_INVALID");
-    let told = "the request line and headers are longer than 32768 bytes; the longest part is the header authorization";
-    assert!(reply.message().starts_with(told), "{}", reply.message());
+    let answer =
+        "the request line and headers are longer than 32768 bytes; the longest part is the header authorization";
+    assert!(reply.message().starts_with(answer), "{}", reply.message());
     let reply = registry.get(format!("/v2/?{}", "x".repeat(33 << 10))).await;
     reply.refused(431, "SIZE_INVALID");
     assert!(reply.message().contains("the URL"), "{}", reply.message());
 }
 
 #[tokio::test]
-async fn a_token_service_that_is_not_there_has_no_methods() {
+async fn without_a_token_service_its_path_is_not_found() {
     for registry in [Registry::start().await, registry(true).await] {
         for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE] {
             let reply = registry.ask(method.clone(), "/auth/token").send().await;
             assert_eq!((reply.status, reply.has("allow")), (StatusCode::NOT_FOUND, false), "{method}");
         }
+    }
+}
+
+/// Wrong passwords take long here, as with real hashes.
+#[tokio::test]
+async fn guesses_from_many_addresses_block_neither_new_nor_known_users() {
+    let costly = format!("root:{}\n", bcrypt::hash("root!", 10).unwrap());
+    let registry = Registry::with(|setup| {
+        setup.htpasswd = Some(htpasswd(&["alice", "bob"]) + &costly);
+        setup.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        setup.logins.waiting = 8;
+    })
+    .await;
+    let ask = |from: String, header: String| {
+        registry.ask(Method::GET, "/v2/").header("x-forwarded-for", from).header("authorization", header).send()
+    };
+    ask("192.0.2.1".into(), basic("bob")).await.is(200);
+    // Each address has guessed before, and guesses again.
+    for _ in 0..2 {
+        let guess = |i: u32| ask(format!("10.0.{i}.1"), password("alice", &format!("guess {i}")));
+        let guesses = futures_util::future::join_all((0..60).map(guess));
+        let users = async {
+            tokio::task::yield_now().await;
+            ask("192.0.2.1".into(), basic("bob")).await.is(200);
+            ask("198.51.100.1".into(), basic("alice")).await
+        };
+        let (guesses, login) = tokio::join!(guesses, users);
+        login.is(200);
+        let refused = guesses.iter().filter(|guess| guess.status == StatusCode::TOO_MANY_REQUESTS);
+        for reply in refused.clone() {
+            reply.refused(429, "TOOMANYREQUESTS");
+            assert_eq!(reply.header("retry-after"), "5");
+        }
+        assert!(refused.count() >= 40, "too few guesses at once");
+        assert!(guesses.iter().all(|guess| matches!(guess.status.as_u16(), 401 | 429)));
     }
 }
 
@@ -162,7 +198,7 @@ async fn rules_decide_each_action() {
 }
 
 #[tokio::test]
-async fn absent_and_forbidden_answer_alike() {
+async fn missing_and_forbidden_repositories_get_the_same_response() {
     let registry = registry(true).await;
     push(&registry, "alice", "team/app").await;
     for (there, absent) in [
@@ -174,7 +210,7 @@ async fn absent_and_forbidden_answer_alike() {
                 ask(&registry, user, Method::GET, there, "").await,
                 ask(&registry, user, Method::GET, absent, "").await,
             );
-            // They read the name they asked for, and nothing more.
+            // The message names the requested repository and nothing else.
             let said = |reply: &Reply| String::from_utf8(reply.body.to_vec()).unwrap().replace("team/none", "team/app");
             assert_eq!((there.status, said(&there)), (absent.status, said(&absent)), "{user}");
         }
@@ -182,7 +218,7 @@ async fn absent_and_forbidden_answer_alike() {
 }
 
 #[tokio::test]
-async fn everybody_sees_a_catalog_of_their_own() {
+async fn every_user_sees_their_own_catalog() {
     let registry = registry(true).await;
     for name in ["open/a", "team/b", "home/carol/c", "other/d"] {
         assert_eq!(push(&registry, "root", name).await, 201);
@@ -219,7 +255,7 @@ async fn knowing_a_digest_grants_nothing() {
     ask(&registry, "carol", Method::GET, &format!("/v2/home/carol/x/blobs/{digest}"), "")
         .await
         .refused(404, "BLOB_UNKNOWN");
-    // A mount from where one may not pull is an upload like any other, whether or not the blob is there.
+    // A mount from a source without permission is an ordinary upload, whether or not the blob exists.
     for (digest, from) in
         [(&digest, "&from=home/alice/app"), (&digest, ""), (&sha256(b"nowhere"), "&from=home/alice/app")]
     {
@@ -234,7 +270,7 @@ async fn knowing_a_digest_grants_nothing() {
 }
 
 #[tokio::test]
-async fn an_upload_session_is_its_owners() {
+async fn an_upload_session_belongs_to_its_owner() {
     let registry = registry(true).await;
     let begun = ask(&registry, "alice", Method::POST, "/v2/team/app/blobs/uploads/", "").await;
     let location = begun.header("location").to_owned();
@@ -247,9 +283,9 @@ async fn an_upload_session_is_its_owners() {
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "cancelling belongs to pushing");
 }
 
-/// A mount without a source is a guess; what others do with the same bytes must not change how it ends.
+/// A mount without a source is a guess; other users' pushes of the same bytes must not change the result.
 #[tokio::test]
-async fn others_who_push_the_same_blob_do_not_show_in_a_mount() {
+async fn a_mount_reveals_nothing_about_blobs_of_others() {
     let registry = registry(true).await;
     let digest = sha256(b"shared");
     let push_blob = async |user: &str, name: &str| {

@@ -1,12 +1,9 @@
-//! Sessions of clients against the registry, over real sockets.
+//! Client sessions against the registry, over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
-#![allow(missing_docs, unreachable_pub, dead_code, reason = "a test program is nobody's library")]
+#![allow(unreachable_pub, dead_code, reason = "a test program is not a library")]
 
-mod daemon;
-mod people;
-mod raw;
-mod registry;
-mod session;
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_wharfinger");
 
 #[cfg(not(portable))]
 mod background;
@@ -14,31 +11,40 @@ mod beside;
 mod boot;
 mod collection;
 mod conformance;
+mod connections;
 mod cors;
 mod disk;
 mod door;
 mod drain;
 mod elsewhere;
 mod escapes;
+mod facts;
 mod first;
 mod format;
 mod fsck;
 mod hostile;
 mod inside;
+mod jobs;
 mod leaks;
 mod limits;
 mod lists;
 mod log;
 mod login;
+mod manage;
 mod manifests;
 mod matrix;
+mod memory;
 mod orphans;
+mod pages;
+mod permissions;
 mod reads;
 mod realm;
 mod reload;
+mod repositories;
 mod retention;
 mod secrets;
 mod stop;
+mod stopped;
 mod token;
 mod trouble;
 mod uploads;

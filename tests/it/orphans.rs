@@ -1,24 +1,24 @@
-//! What is attached to an image and outlives it: signatures under tags of its name, as cosign writes them, and
-//! referrers. They are removed after their image was deleted, and not because it is merely absent.
+//! What is attached to an image and outlives it: signatures under tags derived from its digest, as cosign writes them,
+//! and referrers. They are removed after their image was deleted, but not merely because it is absent.
 
 use crate::{
+    PROGRAM,
     collection::{gc, report},
     fsck::fsck,
-    registry::Registry,
-    session::*,
 };
 use serde_json::{Value, json};
 use std::{
     process::Command,
     time::{Duration, SystemTime},
 };
+use testing::{registry::Registry, session::*};
 
-/// The tag under which cosign keeps something of an image.
+/// The tag under which cosign stores something about an image.
 fn named(digest: &str, suffix: &str) -> String {
     format!("{}{suffix}", digest.replace(':', "-"))
 }
 
-/// A signature as cosign pushes it: an image of its own with one layer, without `subject`.
+/// A signature as cosign pushes it: an image with one layer, without `subject`.
 async fn signature(registry: &Registry, name: &str, of: &str, says: &str) -> Value {
     let payload = json!({ "critical": { "image": { "docker-manifest-digest": of } }, "optional": { "says": says } });
     let config = json!({ "architecture": "", "os": "", "config": {}, "says": says });
@@ -39,7 +39,7 @@ async fn sign(registry: &Registry, name: &str, of: &str) {
     }
 }
 
-/// Pushes a referrer without a tag; its digest.
+/// Pushes a referrer without a tag; returns its digest.
 async fn refer(registry: &Registry, name: &str, to: &str, says: &str) -> String {
     registry.push_blob(name, "{}").await;
     let mut note = image(&descriptor("application/vnd.oci.empty.v1+json", b"{}"), &[]);
@@ -51,8 +51,8 @@ async fn refer(registry: &Registry, name: &str, to: &str, says: &str) -> String 
     digest
 }
 
-/// Deletes an image that was pushed long ago: no push needs it any more. The times of files tell which pushes came
-/// before, so their clock has to move on.
+/// Deletes an image that was pushed long ago, so that no running push needs it. File times tell which pushes came
+/// before, so their clock has to advance.
 async fn delete(registry: &Registry, name: &str, digest: &str) {
     std::fs::remove_dir_all(registry.root().join(format!("repositories/{name}/_intents"))).ok();
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -74,9 +74,9 @@ async fn catalog(registry: &Registry) -> Vec<String> {
     registry.read("/v2/_catalog").await.strings("repositories")
 }
 
-/// What `wharfinger plan` says, a JSON object a line.
+/// The output of `wharfinger plan`, one JSON object per line.
 fn plan(registry: &Registry) -> Vec<Value> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+    let mut command = Command::new(PROGRAM);
     command.args(["plan", "--json"]).env_clear().env("REGISTRY_STORAGE_PATH", registry.root()).current_dir("/");
     let out = command.output().unwrap();
     assert!(out.status.success(), "{out:?}");
@@ -87,7 +87,7 @@ fn deleted(plan: &[Value]) -> Vec<&Value> {
     plan.iter().filter(|line| line["verdict"] == "delete").collect()
 }
 
-/// Makes every grave of a manifest look as if it had been made so long ago.
+/// Makes every grave of a manifest look this much older.
 fn age_graves(registry: &Registry, by: Duration) {
     let mut dirs = vec![registry.root().join("graveyard")];
     while let Some(dir) = dirs.pop() {
@@ -103,7 +103,7 @@ fn age_graves(registry: &Registry, by: Duration) {
     }
 }
 
-/// Makes everything that was pushed look so much older.
+/// Makes everything that was pushed look this much older.
 fn age_pushes(registry: &Registry, by: Duration) {
     let mut dirs = vec![registry.root().join("repositories")];
     while let Some(dir) = dirs.pop() {
@@ -127,14 +127,14 @@ fn age_pushes(registry: &Registry, by: Duration) {
 }
 
 #[tokio::test]
-async fn a_deleted_image_takes_its_signatures_and_referrers_along_and_its_repository_leaves_the_catalog() {
+async fn deleting_an_image_removes_its_signatures_and_referrers_and_then_its_repository() {
     let registry = Registry::start().await;
     let (old, _) = registry.push_image("team/app", "v1", "old").await;
     let (new, _) = registry.push_image("team/app", "v2", "new").await;
     for of in [&old, &new] {
         sign(&registry, "team/app", of).await;
         let referrer = refer(&registry, "team/app", of, "an SBOM").await;
-        // What clients without the referrers API keep beside it.
+        // What clients without the referrers API store beside it.
         let all = index(&[entry(&registry, "team/app", &referrer).await]);
         registry.put_manifest("team/app", &named(of, ""), &all).await.is(201);
     }
@@ -144,13 +144,13 @@ async fn a_deleted_image_takes_its_signatures_and_referrers_along_and_its_reposi
     assert_eq!(report(registry.root(), &["--now", "--dry-run"])["deleted_tags"], 4);
     assert_eq!(registry.tags("team/app").await.len(), 9, "a dry run changes nothing");
 
-    let told = report(registry.root(), &["--now"]);
-    assert_eq!((&told["deleted_tags"], &told["errors"]), (&4.into(), &json!([])), "{told}");
+    let answer = report(registry.root(), &["--now"]);
+    assert_eq!((&answer["deleted_tags"], &answer["errors"]), (&4.into(), &json!([])), "{answer}");
     let mut left = vec![named(&new, ""), named(&new, ".att"), named(&new, ".sbom"), named(&new, ".sig"), "v2".into()];
     left.sort();
     assert_eq!(registry.tags("team/app").await, left);
     assert_eq!((referrers(&registry, "team/app", &old).await, referrers(&registry, "team/app", &new).await), (0, 1));
-    assert_eq!(fsck(registry.root(), &["--read-data"]).clean().told(), "");
+    assert_eq!(fsck(registry.root(), &["--read-data"]).clean().lines(), "");
     registry.read(format!("/v2/team/app/manifests/{}", named(&new, ".sig"))).await;
 
     delete(&registry, "team/app", &new).await;
@@ -161,7 +161,7 @@ async fn a_deleted_image_takes_its_signatures_and_referrers_along_and_its_reposi
 }
 
 #[tokio::test]
-async fn an_image_without_attachments_leaves_the_catalog_at_once() {
+async fn deleting_an_image_without_attachments_removes_its_repository_at_once() {
     let registry = Registry::start().await;
     let (digest, _) = registry.push_image("app", "v1", "x").await;
     assert_eq!(catalog(&registry).await, ["app"]);
@@ -177,15 +177,15 @@ async fn the_daily_collection_removes_attachments_once_the_lease_is_over_as_the_
     refer(&registry, "app", &digest, "a note").await;
     age_pushes(&registry, Duration::from_secs(30 * 3600));
     delete(&registry, "app", &digest).await;
-    let told = plan(&registry);
-    assert!(deleted(&told).is_empty(), "{told:?}");
-    let why = told[0]["why"].as_str().unwrap();
+    let answer = plan(&registry);
+    assert!(deleted(&answer).is_empty(), "{answer:?}");
+    let why = answer[0]["why"].as_str().unwrap();
     assert!(why.starts_with("its subject was deleted less than collection.lease_hours ago: sha256:"), "{why}");
     assert_eq!(report(registry.root(), &[])["deleted_tags"], 0);
 
     age_graves(&registry, Duration::from_secs(25 * 3600));
-    let told = plan(&registry);
-    assert_eq!(deleted(&told).len(), 7, "three tags, what they point to, and the note: {told:?}");
+    let answer = plan(&registry);
+    assert_eq!(deleted(&answer).len(), 7, "three tags, what they point to, and the note: {answer:?}");
     let dry = report(registry.root(), &["--dry-run"]);
     let done = report(registry.root(), &[]);
     for counted in [&dry, &done] {
@@ -194,19 +194,19 @@ async fn the_daily_collection_removes_attachments_once_the_lease_is_over_as_the_
     assert!(catalog(&registry).await.is_empty());
     let again = report(registry.root(), &[]);
     assert_eq!((&again["deleted_tags"], &again["restored"]["revisions"]), (&0.into(), &0.into()), "{again}");
-    assert_eq!(fsck(registry.root(), &[]).clean().told(), "");
+    assert_eq!(fsck(registry.root(), &[]).clean().lines(), "");
 }
 
 #[tokio::test]
-async fn signatures_in_a_repository_of_their_own_and_referrers_before_their_subject_stay() {
+async fn signatures_in_their_own_repository_and_referrers_without_a_subject_yet_stay() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "x").await;
     sign(&registry, "signatures", &digest).await;
     refer(&registry, "app", &sha256(b"not pushed yet"), "early").await;
     refer(&registry, "signatures", &digest, "elsewhere").await;
     delete(&registry, "app", &digest).await;
-    let told = report(registry.root(), &["--now"]);
-    assert_eq!((&told["deleted_tags"], &told["condemned"]["revisions"]), (&0.into(), &0.into()), "{told}");
+    let answer = report(registry.root(), &["--now"]);
+    assert_eq!((&answer["deleted_tags"], &answer["condemned"]["revisions"]), (&0.into(), &0.into()), "{answer}");
     assert_eq!(registry.tags("signatures").await.len(), 3);
     assert_eq!(referrers(&registry, "signatures", &digest).await, 1);
     assert_eq!(referrers(&registry, "app", &sha256(b"not pushed yet")).await, 1);
@@ -227,7 +227,7 @@ async fn an_image_that_is_pushed_again_keeps_its_signatures() {
 }
 
 #[tokio::test]
-async fn what_was_attached_after_the_deletion_waits_for_its_image() {
+async fn attachments_pushed_after_the_deletion_stay() {
     let registry = Registry::start().await;
     let (digest, _) = registry.push_image("app", "v1", "x").await;
     sign(&registry, "app", &digest).await;
@@ -242,7 +242,7 @@ async fn what_was_attached_after_the_deletion_waits_for_its_image() {
 }
 
 #[tokio::test]
-async fn what_has_a_tag_of_its_own_or_is_part_of_an_index_stays() {
+async fn attachments_with_their_own_tag_or_in_an_index_stay() {
     let registry = Registry::start().await;
     let (digest, _) = registry.push_image("app", "v1", "x").await;
     let signature = signature(&registry, "app", &digest, "kept").await;
@@ -252,16 +252,16 @@ async fn what_has_a_tag_of_its_own_or_is_part_of_an_index_stays() {
     let all = index(&[entry(&registry, "app", &listed).await]);
     registry.put_manifest("app", "all", &all).await.is(201);
     delete(&registry, "app", &digest).await;
-    let told = report(registry.root(), &["--now"]);
-    assert_eq!((&told["deleted_tags"], &told["condemned"]["revisions"]), (&1.into(), &0.into()), "{told}");
+    let answer = report(registry.root(), &["--now"]);
+    assert_eq!((&answer["deleted_tags"], &answer["condemned"]["revisions"]), (&1.into(), &0.into()), "{answer}");
     assert_eq!(registry.tags("app").await, ["all", "kept"]);
     assert_eq!(registry.read("/v2/app/manifests/kept").await.json(), signature);
     registry.read(format!("/v2/app/manifests/{listed}")).await;
-    assert_eq!(fsck(registry.root(), &[]).clean().told(), "");
+    assert_eq!(fsck(registry.root(), &[]).clean().lines(), "");
 }
 
 #[tokio::test]
-async fn what_is_attached_to_a_signature_goes_after_it() {
+async fn attachments_of_a_signature_are_removed_after_it() {
     let registry = Registry::start().await;
     let (digest, _) = registry.push_image("app", "v1", "x").await;
     let note = refer(&registry, "app", &digest, "a note").await;

@@ -1,25 +1,25 @@
-//! Where clients are sent to log in: by https, or not at all, unless they are on this machine.
+//! Where clients are sent to log in: by https only, unless they are on this machine.
 
-use crate::{
-    door::certs::{Authority, connect},
-    door::wire::Wire,
+use http::Method;
+use testing::{
+    certs::{Authority, connect},
     people::{SERVICE, basic, htpasswd},
     registry::{Registry, Setup},
     session::*,
+    wire::Wire,
 };
-use http::Method;
 
-/// A registry with the built-in token service and no public address.
+/// A registry with the built-in token service and no public URL.
 async fn registry(change: impl FnOnce(&mut Setup)) -> Registry {
     Registry::with(|setup| {
         setup.htpasswd = Some(htpasswd(&["alice"]));
-        setup.signing_key = Some(wharfinger::auth::new_signing_key().unwrap());
+        setup.signing_key = Some(wharfinger::identity::new_signing_key().unwrap());
         change(setup);
     })
     .await
 }
 
-/// The answer to a request without credentials, under a host and with these headers.
+/// The response to a request without credentials, with this host and these headers.
 async fn ask(registry: &Registry, host: &str, headers: &[(&str, &str)]) -> Reply {
     let ask = registry.ask(Method::GET, "/v2/").header("host", host);
     headers.iter().fold(ask, |ask, (name, value)| ask.header(name, value)).send().await
@@ -36,12 +36,12 @@ fn sent_to(reply: &Reply, url: &str) {
 fn sent_nowhere(reply: &Reply) {
     reply.refused(403, "DENIED");
     assert!(!reply.has("www-authenticate"), "{reply:?}");
-    let told = reply.message();
-    assert!(told.contains("REGISTRY_PUBLIC_URL") && told.contains("REGISTRY_TRUSTED_PROXIES"), "{told}");
+    let output = reply.message();
+    assert!(output.contains("REGISTRY_PUBLIC_URL") && output.contains("REGISTRY_TRUSTED_PROXIES"), "{output}");
 }
 
 #[tokio::test]
-async fn by_plain_http_only_this_machine_is_sent_to_the_token_service() {
+async fn over_plain_http_only_local_clients_are_sent_to_the_token_service() {
     let registry = registry(|_| {}).await;
     for host in
         ["localhost", "localhost:5000", "LOCALHOST", "reg.localhost:1", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"]
@@ -53,10 +53,10 @@ async fn by_plain_http_only_this_machine_is_sent_to_the_token_service() {
     }
     let reply = ask(&registry, "registry.example.com:5000", &[]).await;
     assert!(reply.message().contains("plain HTTP as registry.example.com:5000"), "{}", reply.message());
-    // Who nobody trusts may claim what they like.
+    // An untrusted peer can claim anything.
     let claims = [("x-forwarded-proto", "https"), ("x-forwarded-host", "registry.example.com")];
     sent_nowhere(&ask(&registry, "registry.example.com", &claims).await);
-    // A client that sends its password without being asked gets in, as before.
+    // A client that sends its password without a challenge is accepted, as before.
     let knows = registry.ask(Method::GET, "/v2/").header("host", "registry.example.com");
     knows.header("authorization", basic("alice")).send().await.is(200);
 }

@@ -1,12 +1,9 @@
-//! A running daemon follows its files: what an operator does, and what clients then see.
+//! A running daemon follows its files: what an operator does, and what clients see afterwards.
 
 mod saving;
+mod unreadable;
 
-use crate::{
-    daemon::Daemon,
-    door::certs::{Authority, connect},
-    session::*,
-};
+use crate::PROGRAM;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
 use std::{
@@ -14,8 +11,13 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+use testing::{
+    certs::{Authority, connect},
+    daemon::Daemon,
+    session::*,
+};
 
-/// What the documentation promises where metadata shows a change.
+/// What the documentation guarantees if metadata shows a change.
 const SOON: Duration = Duration::from_secs(2);
 
 fn line(user: &str) -> String {
@@ -26,7 +28,7 @@ fn rules(user: &str) -> String {
     format!(r#"{{"rules":[{{"repository":"**","users":["{user}"],"permissions":["pull","push","delete"]}}]}}"#)
 }
 
-/// A daemon and the directory its files are in.
+/// A daemon and the directory of its files.
 struct Place {
     daemon: Daemon,
     dir: tempfile::TempDir,
@@ -58,7 +60,7 @@ impl Place {
             ("REGISTRY_ACCESS_CONTROL_CONFIG", rules.as_str()),
             ("REGISTRY_SETTINGS", settings.as_str()),
         ];
-        let daemon = Daemon::start(&dir.path().join("data"), &vars);
+        let daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &vars);
         Self { daemon, dir, conf }
     }
 
@@ -76,7 +78,7 @@ impl Place {
         self.ask(user, Method::PUT, "/v2/app/manifests/v1", &index(&[]).to_string()).await.status.as_u16()
     }
 
-    /// Waits until a push of this user ends so; not longer than is promised.
+    /// Waits until a push of this user has this status, at most as long as guaranteed.
     async fn soon(&self, user: &str, status: u16, what: &str) {
         let begun = Instant::now();
         self.daemon.until(SOON, what, async || self.push(user).await == status).await;
@@ -121,7 +123,7 @@ async fn a_switch_by_a_link_changes_everything_at_once() {
     place.soon("carol", 201, "link to a directory switched").await;
     assert_eq!(place.config().await["generation"], 1, "one generation");
 
-    // As a ConfigMap is mounted: each file a link through `..data`.
+    // As a ConfigMap is mounted: each file is a link through `..data`.
     let map = place.dir.path().join("map");
     std::fs::create_dir_all(map.join("..1")).unwrap();
     for name in ["htpasswd", "rules.json", "settings.toml"] {
@@ -144,7 +146,7 @@ async fn a_switch_by_a_link_changes_everything_at_once() {
 }
 
 #[tokio::test]
-async fn a_broken_file_is_told_everywhere_and_changes_nothing() {
+async fn a_broken_file_is_reported_everywhere_and_changes_nothing() {
     let place = Place::start(false);
     assert_eq!(place.config().await, serde_json::json!({ "generation": 0, "current": true }));
     place.write("rules.json", "{\"rules\": [ {\"repository\": \"**\", \"usres\": [] } ]}");
@@ -167,19 +169,19 @@ async fn a_broken_file_is_told_everywhere_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_vanished_file_opens_nothing_and_revokes_nothing() {
+async fn a_missing_file_grants_nothing_and_revokes_nothing() {
     let place = Place::start(false);
     for name in ["htpasswd", "rules.json", "settings.toml"] {
         std::fs::remove_file(place.conf.join(name)).unwrap();
     }
-    place.daemon.until(SOON, "told", async || place.config().await["current"] == false).await;
+    place.daemon.until(SOON, "the problem is reported", async || place.config().await["current"] == false).await;
     assert_eq!((place.push("alice").await, place.push("bob").await), (201, 403));
     place.daemon.get("/v2/").await.refused(401, "UNAUTHORIZED");
     assert_eq!(place.config().await["problems"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
-async fn sighup_reads_what_does_not_show() {
+async fn sighup_reloads_changes_that_are_not_visible() {
     let place = Place::start(false);
     let path = place.conf.join("settings.toml");
     place.write("settings.toml", "[reload]\npoll_seconds = 3600\n");
@@ -189,11 +191,14 @@ async fn sighup_reads_what_does_not_show() {
     assert_eq!(place.config().await["generation"], 1, "nothing new is no generation");
     std::fs::write(&path, "[operator]\nread_only = true\n").unwrap();
     place.daemon.signal("HUP");
-    place.daemon.until(Duration::from_millis(1500), "told", async || place.push("alice").await == 405).await;
+    place
+        .daemon
+        .until(Duration::from_millis(1500), "the change is seen", async || place.push("alice").await == 405)
+        .await;
 }
 
 #[tokio::test]
-async fn the_operators_switches_are_in_force_on_every_route() {
+async fn the_operators_switches_apply_to_every_route() {
     let place = Place::start(false);
     assert_eq!(place.push("alice").await, 201);
     place.write("settings.toml", "[operator]\ndelete = false\nmessage = \"ask ops@example.com\"\n");
@@ -235,7 +240,7 @@ async fn the_operators_switches_are_in_force_on_every_route() {
 }
 
 #[tokio::test]
-async fn the_level_of_the_log_follows_and_what_needs_a_restart_is_told() {
+async fn the_log_level_is_reloaded_and_changes_that_need_a_restart_are_reported() {
     let place = Place::start(false);
     place.push("bob").await;
     assert!(!place.daemon.log().contains("request refused"));
@@ -248,7 +253,7 @@ async fn the_level_of_the_log_follows_and_what_needs_a_restart_is_told() {
         })
         .await;
     let log = place.daemon.log();
-    assert!(log.contains("rule") || log.contains("default"), "the reason is told: {log}");
+    assert!(log.contains("rule") || log.contains("default"), "the reason is logged: {log}");
     assert!(log.contains("settings under [server] have changed; restart to apply them"), "{log}");
 }
 
@@ -266,7 +271,7 @@ async fn certificates_are_renewed_while_serving() {
     put(&first);
     let (cert_path, key_path) = (cert.display().to_string(), key.display().to_string());
     let vars = [("REGISTRY_TLS_CERT", cert_path.as_str()), ("REGISTRY_TLS_KEY", key_path.as_str())];
-    let daemon = Daemon::start(&dir.path().join("data"), &vars);
+    let daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &vars);
     let shown =
         async |authority: &Authority| connect(daemon.address(), &authority.client(&["http/1.1"], None)).await.is_ok();
     assert!(shown(&first).await);
@@ -278,7 +283,7 @@ async fn certificates_are_renewed_while_serving() {
 }
 
 #[tokio::test]
-async fn a_proxy_nobody_told_of_is_warned_about_once() {
+async fn an_unconfigured_proxy_is_warned_about_once() {
     let place = Place::start(false);
     for _ in 0..3 {
         place.daemon.ask(Method::GET, "/v2/").header("x-forwarded-for", "203.0.113.9").send().await.is(401);

@@ -1,15 +1,16 @@
-//! Canaries: secrets that go in everywhere and must come out nowhere.
+//! Canaries: secrets that are entered everywhere and must not be output anywhere.
 
-use crate::daemon::Daemon;
+use crate::PROGRAM;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
 use std::process::Command;
+use testing::daemon::Daemon;
 
 const PASSWORD: &str = "canary-right-7f3a";
 const WRONG: &str = "canary-wrong-9c1e";
 
 #[tokio::test]
-async fn no_secret_is_in_a_log_an_answer_a_metric_or_an_explanation() {
+async fn no_secret_is_in_a_log_a_response_a_metric_or_an_explanation() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
     let file = |name: &str, text: &str| {
@@ -18,7 +19,7 @@ async fn no_secret_is_in_a_log_an_answer_a_metric_or_an_explanation() {
         path.display().to_string()
     };
     let hash = bcrypt::hash(PASSWORD, 4).unwrap();
-    let key = wharfinger::auth::new_signing_key().unwrap();
+    let key = wharfinger::identity::new_signing_key().unwrap();
     let htpasswd = file("htpasswd", &format!("alice:{hash}\n"));
     let rules = file("rules.json", r#"{"rules":[{"repository":"a/**","users":["alice"],"permissions":["pull"]}]}"#);
     let key_file = file("token.pem", &key);
@@ -32,11 +33,11 @@ async fn no_secret_is_in_a_log_an_answer_a_metric_or_an_explanation() {
         ("REGISTRY_SETTINGS", settings.as_str()),
         ("REGISTRY_LOG_LEVEL", "debug"),
     ];
-    let daemon = Daemon::start(&dir.path().join("data"), &vars);
+    let daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &vars);
     let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("alice:{password}")));
     let mut secrets = vec![PASSWORD.to_owned(), WRONG.to_owned(), hash.clone(), basic(PASSWORD), basic(WRONG)];
     secrets.extend(key.lines().filter(|line| !line.starts_with('-')).map(str::to_owned));
-    let (mut told, mut tokens) = (String::new(), Vec::new());
+    let (mut printed, mut tokens) = (String::new(), Vec::new());
 
     // The right password in both forms, for tokens, which are secrets themselves.
     let form = format!("grant_type=password&username=alice&password={PASSWORD}&access_type=offline");
@@ -46,7 +47,7 @@ async fn no_secret_is_in_a_log_an_answer_a_metric_or_an_explanation() {
             tokens.push(reply.json()[name].as_str().unwrap().to_owned());
         }
     }
-    // Every way of being refused, and of failing.
+    // Every kind of refusal and failure.
     let bad_form = format!("grant_type=password&username=alice&password={WRONG}");
     let mut replies = vec![
         daemon.post("/auth/token", bad_form).await,
@@ -77,30 +78,30 @@ async fn no_secret_is_in_a_log_an_answer_a_metric_or_an_explanation() {
             replies.push(daemon.ask(method, target).header("authorization", credentials).send().await);
         }
     }
-    // Files broken in such a way that the secret is where the problem is.
+    // Files that are broken where the secret is.
     std::fs::write(&htpasswd, format!("alice:{WRONG}\n{hash}\n")).unwrap();
     std::fs::write(&key_file, key.replace("-----END", "-----UND")).unwrap();
     daemon.signal("HUP");
     let is_told = async || daemon.get("/health/ready").await.json()["config"]["current"] == false;
-    daemon.until(std::time::Duration::from_secs(3), "the broken files are told", is_told).await;
+    daemon.until(std::time::Duration::from_secs(3), "the broken files are reported", is_told).await;
     replies.push(daemon.get("/health/ready").await);
     replies.push(daemon.get("/metrics").await);
 
     for reply in &replies {
-        told.push_str(&format!("{:?}\n{}\n", reply.headers, String::from_utf8_lossy(&reply.body)));
+        printed.push_str(&format!("{:?}\n{}\n", reply.headers, String::from_utf8_lossy(&reply.body)));
     }
     for args in [&["explain", "alice", "pull", "a/b"][..], &["explain", "alice", "push", "a/b", "--json"], &["check"]] {
-        let out = Command::new(env!("CARGO_BIN_EXE_wharfinger")).args(args).envs(vars).output().unwrap();
-        told.push_str(&String::from_utf8_lossy(&[out.stdout, out.stderr].concat()));
+        let out = Command::new(PROGRAM).args(args).envs(vars).output().unwrap();
+        printed.push_str(&String::from_utf8_lossy(&[out.stdout, out.stderr].concat()));
     }
     let log = daemon.log();
     assert!(
         log.contains("wrong user name or password") && log.contains("htpasswd line=1"),
         "the log says what happened: {log}"
     );
-    told.push_str(&log);
+    printed.push_str(&log);
     secrets.extend(tokens.iter().flat_map(|token| token.split('.').skip(1).map(str::to_owned).collect::<Vec<_>>()));
     for secret in &secrets {
-        assert!(!told.contains(secret.as_str()), "{secret} is told in:\n{told}");
+        assert!(!printed.contains(secret.as_str()), "{secret} is in:\n{printed}");
     }
 }

@@ -1,6 +1,6 @@
-//! Starting and stopping the real program.
+//! Starts and stops the real program.
 
-use crate::{daemon::Daemon, session::*};
+use crate::PROGRAM;
 use bytes::Bytes;
 use http::StatusCode;
 use std::{
@@ -8,6 +8,7 @@ use std::{
     process::{Command, Output},
     time::{Duration, Instant},
 };
+use testing::{daemon::Daemon, session::*};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -21,7 +22,7 @@ fn store() -> (tempfile::TempDir, std::path::PathBuf) {
 }
 
 fn program(args: &[&str], dir: &Path, vars: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+    let mut command = Command::new(PROGRAM);
     command.args(args).current_dir(dir).env("REGISTRY_HOST", "127.0.0.1").envs(vars.iter().copied());
     command.output().unwrap()
 }
@@ -31,11 +32,11 @@ fn text(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn sigterm_is_told_to_load_balancers_and_lets_an_upload_finish() {
+async fn sigterm_makes_readiness_fail_and_lets_an_upload_finish() {
     let (dir, root) = store();
     let settings = dir.path().join("settings.toml");
     std::fs::write(&settings, "[server]\nshutdown_lag_seconds = 1\n").unwrap();
-    let mut daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", settings.to_str().unwrap())]);
+    let mut daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", settings.to_str().unwrap())]);
     let content = noise(200_000, 1);
     let location = daemon.begin("app").await;
     let mut upload = TcpStream::connect(daemon.address()).await.unwrap();
@@ -60,14 +61,14 @@ async fn sigterm_is_told_to_load_balancers_and_lets_an_upload_finish() {
     upload.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     assert_eq!(daemon.wait(Duration::from_secs(5)).code(), Some(0), "{}", daemon.log());
-    let daemon = Daemon::start(&root, &[]);
+    let daemon = Daemon::start(PROGRAM, &root, &[]);
     assert_eq!(daemon.get(format!("/v2/app/blobs/{}", sha256(&content))).await.body, content);
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let (_dir, root) = store();
-    let mut daemon = Daemon::start(&root, &[]);
+    let mut daemon = Daemon::start(PROGRAM, &root, &[]);
     let location = daemon.begin("app").await;
     let mut upload = TcpStream::connect(daemon.address()).await.unwrap();
     let head = format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\nbeginning");
@@ -84,10 +85,10 @@ async fn a_second_signal_ends_it_at_once() {
 #[tokio::test]
 async fn a_second_daemon_waits_for_the_first_and_takes_over() {
     let (_dir, root) = store();
-    let first = Daemon::start(&root, &[]);
+    let first = Daemon::start(PROGRAM, &root, &[]);
     first.push_image("app", "v1", "x").await;
     let path = root.clone();
-    let second = std::thread::spawn(move || Daemon::start(&path, &[]));
+    let second = std::thread::spawn(move || Daemon::start(PROGRAM, &path, &[]));
     tokio::time::sleep(Duration::from_millis(300)).await;
     first.kill();
     let second = second.join().unwrap();
@@ -96,7 +97,7 @@ async fn a_second_daemon_waits_for_the_first_and_takes_over() {
 }
 
 #[test]
-fn a_start_that_cannot_be_says_why_and_touches_nothing() {
+fn a_failed_start_says_why_and_changes_nothing() {
     let (dir, root) = store();
     let storage = ("REGISTRY_STORAGE_PATH", root.to_str().unwrap());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -120,7 +121,7 @@ fn a_start_that_cannot_be_says_why_and_touches_nothing() {
 }
 
 #[test]
-fn check_judges_and_changes_nothing() {
+fn check_reports_problems_and_changes_nothing() {
     let (dir, root) = store();
     let vars = [("REGISTRY_STORAGE_PATH", root.to_str().unwrap()), ("REGISTRY_PORT", "0")];
     let good = program(&["check"], dir.path(), &vars);
@@ -134,9 +135,9 @@ fn check_judges_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn it_says_what_it_decided_and_how_to_push() {
+async fn startup_logs_the_configuration_and_how_to_push() {
     let (_dir, root) = store();
-    let daemon = Daemon::start(&root, &[]);
+    let daemon = Daemon::start(PROGRAM, &root, &[]);
     let port = daemon.address().port();
     while !daemon.log().contains("docker push") {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -155,12 +156,12 @@ async fn it_says_what_it_decided_and_how_to_push() {
 }
 
 #[tokio::test]
-async fn the_admin_address_takes_metrics_and_detail_away_from_strangers() {
+async fn with_an_admin_address_metrics_and_detail_are_served_only_there() {
     let (_dir, root) = store();
     let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = probe.local_addr().unwrap();
     drop(probe);
-    let daemon = Daemon::start(&root, &[("REGISTRY_ADMIN_ADDR", &admin.to_string())]);
+    let daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_ADMIN_ADDR", &admin.to_string())]);
     daemon.push_image("app", "v1", "x").await;
     daemon.get("/metrics").await.refused(404, "UNSUPPORTED");
     daemon.get("/m%65trics").await.refused(404, "UNSUPPORTED");
@@ -180,11 +181,11 @@ async fn the_admin_address_takes_metrics_and_detail_away_from_strangers() {
 }
 
 #[tokio::test]
-async fn without_a_word_it_keeps_its_data_in_a_directory_of_its_own() {
+async fn without_configuration_data_is_kept_in_its_own_directory() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("data");
     let mut command = Command::new("sh");
-    command.args(["-c", "unset REGISTRY_STORAGE_PATH; exec \"$0\"", env!("CARGO_BIN_EXE_wharfinger")]);
+    command.args(["-c", "unset REGISTRY_STORAGE_PATH; exec \"$0\"", PROGRAM]);
     let daemon = Daemon::from_command(command, &root, &[]);
     daemon.push_image("app", "v1", "x").await;
     assert!(root.join("ROOT.json").exists());

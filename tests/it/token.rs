@@ -1,6 +1,8 @@
-//! The token service as clients use it: the challenge, both forms of asking, and what a token is worth.
+//! The token service as clients use it: the challenge, both forms of requests, and what a token grants.
 
-use crate::{daemon::Daemon, session::*};
+mod limits;
+
+use crate::PROGRAM;
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -8,6 +10,7 @@ use base64::{
 use http::Method;
 use serde_json::Value;
 use std::{path::PathBuf, time::Duration};
+use testing::{daemon::Daemon, session::*};
 
 const RULES: &str = r#"{
   "defaultPolicy": "deny",
@@ -43,7 +46,7 @@ impl Service {
         Self::under("", vars)
     }
 
-    /// The same under more settings.
+    /// The same with more settings.
     fn under(settings: &str, vars: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("data")).unwrap();
@@ -61,7 +64,7 @@ impl Service {
             ("REGISTRY_ACCESS_CONTROL_CONFIG", rules.as_str()),
             ("REGISTRY_SETTINGS", settings.as_str()),
         ];
-        let daemon = Daemon::start(&dir.path().join("data"), &[&ours, vars].concat());
+        let daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &[&ours, vars].concat());
         Self { daemon, dir }
     }
 
@@ -69,7 +72,7 @@ impl Service {
         self.dir.path().join(name)
     }
 
-    /// `GET /auth/token`, by a user or (`-`) by nobody.
+    /// `GET /auth/token` by a user, or anonymously (`-`).
     async fn ask(&self, user: &str, query: &str) -> Reply {
         let ask = self.daemon.ask(Method::GET, format!("/auth/token?{query}"));
         match user {
@@ -106,7 +109,7 @@ fn challenged(reply: &Reply, challenge: &str) {
 }
 
 #[tokio::test]
-async fn the_challenge_says_where_to_go_and_what_to_ask_for() {
+async fn the_challenge_names_the_token_service_and_the_scope() {
     let service = Service::start(&[]);
     let realm = format!(r#"Bearer realm="http://{}/auth/token",service="wharfinger""#, service.daemon.address());
     let client = &service.daemon;
@@ -132,16 +135,16 @@ async fn the_challenge_says_where_to_go_and_what_to_ask_for() {
 }
 
 #[tokio::test]
-async fn a_login_without_scope_is_good_for_whatever_the_user_may_do() {
+async fn a_token_without_scope_allows_whatever_the_user_may_do() {
     let service = Service::start(&[]);
     let reply =
         service.ask("alice", "account=alice&client_id=docker&offline_token=true&service=wharfinger").await.is(200);
-    let told = reply.json();
-    assert_eq!(told["token"], told["access_token"]);
-    assert_eq!(told["expires_in"], 300);
-    assert!(told["issued_at"].as_str().unwrap().ends_with('Z'));
+    let answer = reply.json();
+    assert_eq!(answer["token"], answer["access_token"]);
+    assert_eq!(answer["expires_in"], 300);
+    assert!(answer["issued_at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(reply.header("cache-control"), "no-store");
-    let token = told["token"].as_str().unwrap();
+    let token = answer["token"].as_str().unwrap();
     assert!(claims(token).get("access").is_none());
     service.with(token, Method::GET, "/v2/", "").await.is(200);
     service.push(token, "team/app").await.is(201);
@@ -153,7 +156,7 @@ async fn a_login_without_scope_is_good_for_whatever_the_user_may_do() {
 }
 
 #[tokio::test]
-async fn a_token_says_what_was_asked_for_and_is_allowed() {
+async fn a_token_grants_what_was_requested_and_is_allowed() {
     let service = Service::start(&[]);
     let access = |token: &str| {
         let claims = claims(token);
@@ -183,7 +186,35 @@ async fn a_token_says_what_was_asked_for_and_is_allowed() {
 }
 
 #[tokio::test]
-async fn strangers_pull_what_is_public_and_nothing_else() {
+async fn a_token_mounts_only_from_repositories_that_it_lists() {
+    let service = Service::start(&[]);
+    let root = service.token("root", "").await;
+    let digest = sha256(b"secret");
+    for name in ["base/app", "team/source"] {
+        let upload = format!("/v2/{name}/blobs/uploads/?digest={digest}");
+        service.with(&root, Method::POST, &upload, "secret").await.is(201);
+    }
+    let ci = service.token("alice", "scope=repository:team/ci:pull,push").await;
+    let mount = format!("/v2/team/ci/blobs/uploads/?mount={digest}");
+    let from = |source: &str| format!("{mount}&from={source}");
+    // A client that could get a token for the source is challenged once.
+    let answer = service.with(&ci, Method::POST, &from("base/app"), "").await;
+    answer.refused(401, "UNAUTHORIZED");
+    let wanted = "scope=\"repository:team/ci:pull,push repository:base/app:pull\",error=\"insufficient_scope\"";
+    assert!(answer.header("www-authenticate").ends_with(wanted), "{}", answer.header("www-authenticate"));
+    for target in [from("base/app"), from("hidden/app"), mount.clone()] {
+        service.with(&ci, Method::POST, &target, "").await.is(202);
+    }
+    let blob = format!("/v2/team/ci/blobs/{digest}");
+    service.with(&ci, Method::GET, &blob, "").await.refused(404, "BLOB_UNKNOWN");
+    let both = "scope=repository:team/ci:pull,push&scope=repository:base/app:pull";
+    let wide = service.token("alice", both).await;
+    service.with(&wide, Method::POST, &from("base/app"), "").await.is(201);
+    assert_eq!(service.with(&ci, Method::GET, &blob, "").await.is(200).body, "secret");
+}
+
+#[tokio::test]
+async fn anonymous_tokens_allow_only_public_pulls() {
     let service = Service::start(&[]);
     service.push(&service.token("root", "").await, "open/app").await.is(201);
     service.push(&service.token("root", "").await, "team/app").await.is(201);
@@ -205,7 +236,7 @@ async fn strangers_pull_what_is_public_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn forms_give_the_same_and_refresh_tokens_give_the_next() {
+async fn form_requests_and_refresh_tokens_work() {
     let service = Service::start(&[]);
     let form = [
         ("grant_type", "password"),
@@ -217,10 +248,10 @@ async fn forms_give_the_same_and_refresh_tokens_give_the_next() {
     let scoped =
         [&form[..], &[("scope", "repository:team/a:pull,push repository:other/b:pull"), ("access_type", "offline")]]
             .concat();
-    let told = service.form(&scoped).await.is(200).json();
-    assert_eq!(told["scope"], "repository:team/a:pull,push");
-    service.push(told["access_token"].as_str().unwrap(), "team/a").await.is(201);
-    let refresh = told["refresh_token"].as_str().unwrap();
+    let answer = service.form(&scoped).await.is(200).json();
+    assert_eq!(answer["scope"], "repository:team/a:pull,push");
+    service.push(answer["access_token"].as_str().unwrap(), "team/a").await.is(201);
+    let refresh = answer["refresh_token"].as_str().unwrap();
     let again = [
         ("grant_type", "refresh_token"),
         ("refresh_token", refresh),
@@ -244,68 +275,10 @@ async fn forms_give_the_same_and_refresh_tokens_give_the_next() {
 }
 
 #[tokio::test]
-async fn many_scopes_give_a_token_that_is_accepted_and_the_answer_says_for_what() {
-    let names: Vec<_> = (0..90).map(|i| format!("team/{i:02}-{}", "x".repeat(200))).collect();
-    let scope: Vec<_> = names.iter().map(|name| format!("repository:{name}:pull,push")).collect();
-    let form = |scope: &str| {
-        let pairs = [("grant_type", "password"), ("username", "alice"), ("password", "alice!"), ("scope", scope)];
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-    };
-    for (settings, most) in [("", 16 << 10), ("[server]\nheader_bytes = \"16 KiB\"\n", 12 << 10)] {
-        let service = Service::under(settings, &[]);
-        let told = service.daemon.post("/auth/token", form(&scope.join(" "))).await.is(200).json();
-        let token = told["token"].as_str().unwrap();
-        assert!(token.len() <= most && token.len() > most * 8 / 10, "{} of {most}", token.len());
-        let granted: Vec<_> = told["scope"].as_str().unwrap().split(' ').collect();
-        assert!(granted.len() < 90 && granted == scope[..granted.len()], "the first ones: {}", granted.len());
-        assert_eq!(claims(token)["access"].as_array().unwrap().len(), granted.len());
-        service.push(token, &names[0]).await.is(201);
-        service.push(token, &names[granted.len() - 1]).await.is(201);
-        service.push(token, &names[granted.len()]).await.refused(401, "UNAUTHORIZED");
-    }
-}
-
-/// Each scope is decided by the rules, so their number is bounded, as a name's length is.
-#[tokio::test]
-async fn a_hundred_scopes_are_looked_at_and_the_next_one_is_not() {
-    let service = Service::start(&[]);
-    let after = |others: usize| {
-        let others = (0..others).map(|i| format!("repository:elsewhere/{i}:pull"));
-        let scopes: Vec<_> = others.chain(["repository:team/a:pull".to_owned()]).collect();
-        format!("scope={}", scopes.join("+"))
-    };
-    let granted = async |query: &str| service.ask("alice", query).await.is(200).json()["scope"].clone();
-    assert_eq!(granted(&after(99)).await, "repository:team/a:pull");
-    assert_eq!(granted(&after(100)).await, "");
-    let deep = |len: usize| format!("scope=repository:team/{}:pull", vec!["a"; len].join("/"));
-    assert_eq!(granted(&deep(125)).await, format!("repository:team/{}:pull", vec!["a"; 125].join("/")));
-    assert_eq!(granted(&deep(126)).await, "", "a name has at most 255 bytes, so at most 128 components");
-}
-
-#[tokio::test]
-async fn what_is_no_password_is_refused_by_the_token_service_with_the_reason() {
-    let service = Service::start(&[]);
-    for (header, reason) in [
-        ("Basic".to_owned(), "no credentials after its scheme"),
-        (format!("Basic {}", STANDARD.encode("alice")), "no colon"),
-        (format!("Basic {}", STANDARD.encode(b"alice:\xe4")), "not UTF-8"),
-        ("Bearer abc".to_owned(), "a user name and a password"),
-    ] {
-        let reply = service.daemon.ask(Method::GET, "/auth/token").header("authorization", &header).send().await;
-        challenged(&reply, r#"Basic realm="wharfinger", charset="UTF-8""#);
-        assert!(reply.message().contains(reason), "{header}: {}", reply.message());
-    }
-    let form = [("grant_type", "password"), ("username", "alice"), ("password", "a\nb")];
-    let reply = service.form(&form).await;
-    challenged(&reply, r#"Basic realm="wharfinger", charset="UTF-8""#);
-    assert!(reply.message().contains("a line break"), "{}", reply.message());
-}
-
-#[tokio::test]
 async fn the_log_says_why_a_token_was_not_accepted() {
     let service = Service::start(&[]);
-    let told = service.ask("alice", "offline_token=true").await.is(200).json();
-    let (token, refresh) = (told["token"].as_str().unwrap(), told["refresh_token"].as_str().unwrap());
+    let answer = service.ask("alice", "offline_token=true").await.is(200).json();
+    let (token, refresh) = (answer["token"].as_str().unwrap(), answer["refresh_token"].as_str().unwrap());
     let forged = format!("{}AAAA", &token[..token.len() - 4]);
     service.with(&forged, Method::GET, "/v2/", "").await.refused(401, "UNAUTHORIZED");
     service.with(refresh, Method::GET, "/v2/", "").await.refused(401, "UNAUTHORIZED");
@@ -327,10 +300,10 @@ async fn the_log_says_why_a_token_was_not_accepted() {
 }
 
 #[tokio::test]
-async fn a_changed_rule_or_password_counts_for_tokens_that_were_given_out() {
+async fn changed_rules_and_passwords_apply_to_issued_tokens() {
     let service = Service::start(&[]);
-    let told = service.ask("alice", "offline_token=true").await.is(200).json();
-    let (token, refresh) = (told["token"].as_str().unwrap(), told["refresh_token"].as_str().unwrap());
+    let answer = service.ask("alice", "offline_token=true").await.is(200).json();
+    let (token, refresh) = (answer["token"].as_str().unwrap(), answer["refresh_token"].as_str().unwrap());
     let bobs = service.token("bob", "").await;
     service.push(token, "team/app").await.is(201);
     std::fs::write(service.file("rules.json"), RULES.replace("\"alice\"", "\"bob\"")).unwrap();
@@ -354,7 +327,7 @@ async fn a_changed_rule_or_password_counts_for_tokens_that_were_given_out() {
 }
 
 #[tokio::test]
-async fn a_signing_key_outlives_the_daemon_and_is_for_the_owner_alone() {
+async fn a_generated_signing_key_survives_a_restart_and_only_its_owner_can_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let service = Service::start(&[]);
     let token = service.token("alice", "").await;
@@ -373,6 +346,6 @@ async fn a_signing_key_outlives_the_daemon_and_is_for_the_owner_alone() {
         ("REGISTRY_ACCESS_CONTROL_ENABLED", "true"),
         ("REGISTRY_ACCESS_CONTROL_CONFIG", rules.as_str()),
     ];
-    let second = Service { daemon: Daemon::start(&other.path().join("data"), &vars), dir };
+    let second = Service { daemon: Daemon::start(PROGRAM, &other.path().join("data"), &vars), dir };
     second.push(&token, "team/app").await.is(201);
 }

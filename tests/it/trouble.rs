@@ -1,13 +1,14 @@
-//! A store that takes no writes for a while, and how much of it is durable when.
+//! A store that temporarily accepts no writes, and how much of it is durable when.
 
-use crate::{daemon::Daemon, session::*};
+use crate::PROGRAM;
 use http::StatusCode;
 use std::time::Duration;
+use testing::{daemon::Daemon, session::*};
 
 #[tokio::test]
-async fn while_root_json_is_missing_pushes_are_refused_and_pulls_go_on() {
+async fn while_root_json_is_missing_pushes_are_refused_and_pulls_continue() {
     let dir = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(dir.path(), &[]);
+    let daemon = Daemon::start(PROGRAM, dir.path(), &[]);
     let (digest, _) = daemon.push_image("app", "v1", "before").await;
     let (mark, away) = (dir.path().join("ROOT.json"), dir.path().join("quarantine/away"));
     std::fs::rename(&mark, &away).unwrap();
@@ -42,7 +43,7 @@ async fn durability_is_a_setting_that_applies_at_once() {
     set("none");
     std::fs::create_dir(dir.path().join("data")).unwrap();
     let vars = [("REGISTRY_SETTINGS", settings.to_str().unwrap())];
-    let mut daemon = Daemon::start(&dir.path().join("data"), &vars);
+    let mut daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &vars);
     let metric = async |line: &str| {
         let metrics = String::from_utf8(daemon.get("/metrics").await.body.to_vec()).unwrap();
         let found =

@@ -1,14 +1,14 @@
-//! What people read when a request is refused, since many clients show a message or a status line and nothing else; and
-//! small courtesies to those who write requests by hand.
+//! The messages of refusals, since many clients show a message or a status line and nothing else; and help for people
+//! who write requests by hand.
 
-use crate::{
-    people::{basic, htpasswd},
-    raw::exchange,
-    registry::{Registry, Setup},
-    session::*,
-};
 use http::Method;
 use serde_json::json;
+use testing::{
+    people::{basic, htpasswd},
+    registry::{Registry, Setup},
+    session::*,
+    wire::exchange,
+};
 
 /// The messages of a refusal.
 fn messages(reply: &Reply) -> Vec<String> {
@@ -17,7 +17,7 @@ fn messages(reply: &Reply) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_json_answer_ends_with_a_newline() {
+async fn every_json_response_ends_with_a_newline() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "x").await;
     for target in [
@@ -60,7 +60,7 @@ async fn a_parameter_without_a_value_counts_as_absent() {
     guess.is(201);
     registry.put_manifest("app", &format!("{digest}?tag="), &manifest).await.is(201);
     assert_eq!(registry.tags("app").await, ["v1"]);
-    // What says what to do is no option: an empty one is a mistake.
+    // A parameter that selects the operation is not optional: an empty one is a mistake.
     let location = registry.begin("app").await;
     registry.put(format!("{location}?digest="), "x").await.refused(400, "DIGEST_INVALID");
     for query in ["digest=", "mount="] {
@@ -69,7 +69,7 @@ async fn a_parameter_without_a_value_counts_as_absent() {
 }
 
 #[tokio::test]
-async fn a_compressed_manifest_is_refused_and_told_what_is_accepted() {
+async fn the_refusal_of_a_compressed_manifest_says_what_is_accepted() {
     let registry = Registry::start().await;
     let manifest = index(&[]).to_string();
     let put = |coding: &str| {
@@ -125,7 +125,8 @@ async fn a_refusal_names_the_action_and_the_repository_but_not_why() {
     }
 }
 
-/// Docker's engine, podman and containerd show no more of such an answer than its status line; after HEAD there is no more.
+/// docker's engine, podman and containerd show only the status line of such a response; after HEAD there is nothing
+/// else.
 #[tokio::test]
 async fn the_status_line_says_why_on_http_1_and_the_body_on_http_2() {
     let registry = Registry::with(|setup| {
@@ -149,7 +150,7 @@ async fn the_status_line_says_why_on_http_1_and_the_body_on_http_2() {
         reply.refused(status, "DENIED");
         assert_eq!(messages(&reply), [says]);
     }
-    // Clients act on this by themselves.
+    // Clients act on these by themselves.
     let answer =
         exchange(registry.address(), "GET /v2/app/tags/list HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with(b"HTTP/1.1 404 Not Found\r\n"), "{answer:?}");

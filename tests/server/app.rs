@@ -1,4 +1,4 @@
-//! The tiny service: a path for each way of behaving.
+//! A small test service, with one path for each behaviour.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -19,31 +19,31 @@ use std::{
 use tower::util::BoxCloneSyncService;
 use wharfinger::{
     server,
-    service::{
+    wire::{
         BoxError, RequestBody,
         conn::Conn,
-        sendfile::{Slot, WINDOW, Window},
-        stall::{StallBody, Stalled},
+        request::Stalled,
+        sendfile::{SendfileSlot, WINDOW, Window},
     },
 };
 
 pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What the tests know of the service behind the door.
+/// The state of the test service.
 #[derive(Clone)]
 pub struct Behind {
-    /// Bodies of `/file` and `/short` that exist.
+    /// Number of bodies of `/file` and `/short` that exist.
     pub bodies: Arc<AtomicUsize>,
     pub upload_stall: Duration,
     file: Arc<File>,
 }
 
-/// Content in which no byte is zero and no run of a window's length repeats.
+/// Content without zero bytes, in which no part as long as a window repeats.
 pub fn content(len: usize) -> Vec<u8> {
     (0..len).map(|i| 1 + (i.wrapping_mul(2_654_435_761) >> 16) as u8 % 255).collect()
 }
 
-/// How long the file is that `/file` sends.
+/// Length of the file that `/file` sends.
 pub const FILE: usize = 12 * WINDOW + 12_345;
 
 impl Behind {
@@ -53,7 +53,7 @@ impl Behind {
         Self { bodies: Arc::default(), upload_stall, file: Arc::new(file) }
     }
 
-    pub fn service(&self) -> server::App<ResponseBody> {
+    pub fn service(&self) -> server::HttpService<ResponseBody> {
         let behind = self.clone();
         BoxCloneSyncService::new(tower::service_fn(move |request: Request<RequestBody>| {
             let behind = behind.clone();
@@ -66,6 +66,9 @@ impl Behind {
         if conn.ambiguous {
             return text(StatusCode::BAD_REQUEST, "ambiguous");
         }
+        if conn.is_beyond_limit {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "too many");
+        }
         match request.uri().path() {
             "/small" => text(StatusCode::OK, "small"),
             "/slow" => {
@@ -74,21 +77,21 @@ impl Behind {
             }
             "/never" => std::future::pending().await,
             "/refuse" => text(StatusCode::UNAUTHORIZED, "refused"),
-            "/count" => match StallBody::new(request.into_body(), self.upload_stall).boxed_unsync().collect().await {
+            "/count" => match request.into_body().stalling_after(self.upload_stall).collect().await {
                 Ok(body) => text(StatusCode::OK, &body.to_bytes().len().to_string()),
                 Err(e) if e.is::<Stalled>() => text(StatusCode::REQUEST_TIMEOUT, "stalled"),
                 Err(e) => text(StatusCode::BAD_REQUEST, &e.to_string()),
             },
             "/file" => self.file(FILE, usize::MAX, conn.slot),
-            // Promises more than the file has.
+            // Announces more bytes than the file has.
             "/truncated" => self.file(FILE + WINDOW, usize::MAX, conn.slot),
-            // Ends before what it promises.
+            // Ends before the announced length.
             "/short" => self.file(FILE, 2 * WINDOW, conn.slot),
             _ => text(StatusCode::NOT_FOUND, ""),
         }
     }
 
-    fn file(&self, len: usize, fails_at: usize, slot: Option<Arc<Slot>>) -> Response<ResponseBody> {
+    fn file(&self, len: usize, fails_at: usize, slot: Option<Arc<SendfileSlot>>) -> Response<ResponseBody> {
         self.bodies.fetch_add(1, Ordering::SeqCst);
         let (file, bodies) = (self.file.clone(), self.bodies.clone());
         Response::new(FileBody { file, at: 0, len, fails_at, slot, bodies }.boxed_unsync())
@@ -101,13 +104,13 @@ fn text(status: StatusCode, text: &str) -> Response<ResponseBody> {
     Response::builder().status(status).body(body.boxed_unsync()).unwrap()
 }
 
-/// A file: by windows where there is a slot, else by its bytes.
+/// Sends a file: as windows if there is a slot, otherwise as bytes.
 struct FileBody {
     file: Arc<File>,
     at: usize,
     len: usize,
     fails_at: usize,
-    slot: Option<Arc<Slot>>,
+    slot: Option<Arc<SendfileSlot>>,
     bodies: Arc<AtomicUsize>,
 }
 

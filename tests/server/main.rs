@@ -1,10 +1,14 @@
-//! The door against clients that behave and clients that do not, with a tiny service behind it.
-//! Its limits are milliseconds here; what is asserted is the order of events, not their speed.
-#![allow(missing_docs, unreachable_pub, reason = "a test program is nobody's library")]
+//! The server with well-behaved and hostile clients. The small service behind it does what no registry would: it answers
+//! late or never, ends a body early, announces more than it has. Tests of the server with a registry are in
+//! `tests/it/door`.
+//!
+//! The timeouts are milliseconds here, and the tests assert the order of events, not their speed. This is a separate
+//! program so that no test of the registry runs at the same time.
+#![allow(unreachable_pub, reason = "a test program is not a library")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 
 mod app;
-mod client;
+mod h2;
 mod rig;
 
 mod bodies;

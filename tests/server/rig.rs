@@ -1,25 +1,25 @@
-//! Starting a door on a port of its own, with limits of milliseconds.
+//! Starts a server on a free port, with limits of milliseconds.
 
-use crate::{
-    app::Behind,
-    client::{LONG, Raw},
-};
+use crate::app::Behind;
+use arc_swap::ArcSwap;
 use std::{
     net::SocketAddr,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
 };
+use testing::wire::{LONG, Wire, ms};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::timeout,
 };
 use wharfinger::{
-    config::Limits,
-    server::{self, Options, Reactors, Shutdown, Tls, Trigger},
+    config::{Limits, Live},
+    server::{self, ListenerOptions, Reactors, Shutdown, Tls, Trigger},
+    wire::ClientMemory,
 };
 
-/// A running door.
+/// A running server with the test service.
 pub struct Door {
     pub address: SocketAddr,
     pub behind: Behind,
@@ -28,11 +28,7 @@ pub struct Door {
     pub serving: JoinHandle<()>,
 }
 
-pub fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-/// Bounds no test runs into unless it lowers one.
+/// Limits that no test reaches unless it lowers one.
 pub fn wide() -> Limits {
     Limits {
         first_byte: LONG,
@@ -47,24 +43,37 @@ pub fn wide() -> Limits {
     }
 }
 
+/// A listener with these limits.
+pub fn options(limits: Limits, tls: Option<Tls>, live: Live) -> ListenerOptions {
+    let live = Arc::new(ArcSwap::from_pointee(live));
+    ListenerOptions {
+        limits,
+        tls,
+        reactors: Reactors::current_runtime(),
+        live,
+        memory: ClientMemory::new(256 << 20),
+        trusted_proxies: Vec::new(),
+    }
+}
+
 impl Door {
     pub async fn open(change: impl FnOnce(&mut Limits)) -> Self {
         Self::with(None, change).await
     }
 
     pub async fn with(tls: Option<Tls>, change: impl FnOnce(&mut Limits)) -> Self {
+        Self::under(tls, Live::default(), change).await
+    }
+
+    pub async fn under(tls: Option<Tls>, live: Live, change: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = wide();
         change(&mut limits);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let behind = Behind::new(limits.upload_stall);
         let (trigger, shutdown) = Trigger::new();
-        let serving = tokio::spawn(server::run(
-            listener,
-            behind.service(),
-            Options { limits, tls, reactors: Reactors::here() },
-            shutdown.clone(),
-        ));
+        let serving =
+            tokio::spawn(server::run(listener, behind.service(), options(limits, tls, live), shutdown.clone()));
         Self { address, behind, trigger, shutdown, serving }
     }
 
@@ -72,15 +81,15 @@ impl Door {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    pub async fn raw(&self) -> Raw<TcpStream> {
-        Raw::new(self.connect().await)
+    pub async fn wire(&self) -> Wire {
+        Wire::open(self.address).await
     }
 
-    /// Waits until the service behind has no body of a file left.
+    /// Waits until the service has dropped all bodies of files.
     pub async fn bodies_are_gone(&self) {
         let deadline = Instant::now() + LONG;
         while self.behind.bodies.load(Ordering::SeqCst) > 0 {
-            assert!(Instant::now() < deadline, "a body is kept");
+            assert!(Instant::now() < deadline, "a body was not dropped");
             tokio::time::sleep(ms(10)).await;
         }
     }

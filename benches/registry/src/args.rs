@@ -5,34 +5,37 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::peers::Programs;
+use crate::scale::Scale;
 
 /// Loads container registries and compares them
 #[derive(Parser)]
 #[command(name = "registry-bench", disable_help_subcommand = true)]
-pub struct Cli {
+pub struct BenchCli {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: BenchCommand,
 }
 
 #[derive(Subcommand)]
-pub enum Command {
+pub enum BenchCommand {
     /// List the workloads, the loads of `zb`, and the peers that are found
     List {
         #[command(flatten)]
         programs: Programs,
     },
-    /// Start the peers that are found, run workloads against them in turns, and tell ratios and bounds
+    /// Start the peers that are found, run workloads against them in turns, and print ratios and bounds
     Compare(Compare),
     /// Run workloads against a registry that is running
     Drive(Drive),
     /// Run the eighteen loads of zot's `zb` against a registry that is running
     Zb(Zb),
-    /// Receive, hash and write what is pushed, as cheaply as that can be done
+    /// Build a store of many repositories, tags, users and groups, and time lists and dashboard of the management API
+    Scale(Scale),
+    /// Receive, hash and write what is pushed, as cheaply as possible
     #[command(hide = true)]
     Floor { port: u16, directory: PathBuf },
 }
 
-/// How much is done, and where it is told.
+/// How much is measured, and where the results are written.
 #[derive(Args)]
 pub struct Load {
     /// A workload by its name (see `list`); may be repeated
@@ -44,13 +47,13 @@ pub struct Load {
     /// Clients at once, such as 1,4,16,64,100; each number is a run (default: the workload's own)
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=20000))]
     pub clients: Vec<u16>,
-    /// How often everything is measured; medians are told
+    /// How often everything is measured; medians are printed
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rounds: u16,
-    /// How long a load that has no end of its own takes
+    /// Duration of a load that has no end of its own
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     pub seconds: f64,
-    /// Small sizes and short loads, to see that it works: no figure of it means anything
+    /// Small sizes and short loads, to see that it works: its figures mean nothing
     #[arg(long)]
     pub quick: bool,
     /// Write every figure of every round to this file
@@ -68,10 +71,10 @@ pub struct Compare {
     /// Write a plot of each comparison into this directory
     #[arg(long, value_name = "DIRECTORY")]
     pub svg: Option<PathBuf>,
-    /// Where content lies that is to be in memory
+    /// Directory in memory, for content that has to be in memory
     #[arg(long, value_name = "DIRECTORY", default_value = "/dev/shm")]
     pub tmpfs: PathBuf,
-    /// Where content lies that is to be on a disk (default: the directory for temporary files)
+    /// Directory on a disk, for content that has to be on a disk (default: the directory for temporary files)
     #[arg(long, value_name = "DIRECTORY")]
     pub disk: Option<PathBuf>,
     #[command(flatten)]
@@ -86,7 +89,7 @@ pub struct Address {
     /// Name and password for Basic
     #[arg(long, value_name = "NAME:PASSWORD")]
     pub user: Option<String>,
-    /// PEM file with the certificates to believe, if it is https
+    /// PEM file with the certificates to trust, for https
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 }
@@ -95,10 +98,10 @@ pub struct Address {
 pub struct Drive {
     #[command(flatten)]
     pub address: Address,
-    /// Its process, for CPU and memory; children are counted too
+    /// Its process id, for CPU and memory; children are counted too
     #[arg(long)]
     pub pid: Option<u32>,
-    /// Where it keeps its content, so that it can be made cold
+    /// The directory of its content, so that it can be evicted from memory
     #[arg(long, value_name = "DIRECTORY")]
     pub storage: Option<PathBuf>,
     #[command(flatten)]
@@ -115,13 +118,13 @@ pub struct Zb {
     /// Operations of all clients together
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 1)]
     pub requests: u64,
-    /// Only loads whose name has this in it
+    /// Only loads whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
-    /// Another registry, from which the first one fetches on demand; without it those two loads are left out
+    /// Another registry, from which the first one fetches on demand; without it these two loads are skipped
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
-    /// Leave what was pushed
+    /// Keep what was pushed
     #[arg(long)]
     pub skip_cleanup: bool,
     /// Small sizes, to see that it works

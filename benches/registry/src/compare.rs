@@ -1,4 +1,4 @@
-//! Comparisons: the sides of a workload are started, measured in turns, and ended.
+//! Comparisons: the sides of a workload are started, measured in turns, and stopped.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -9,12 +9,12 @@ use crate::Result;
 use crate::figures::{Metric, Runs};
 use crate::peers::{Peer, Programs, Side, start};
 use crate::target::Target;
-use crate::work::{Bound, Place, Round, Setup, Workload};
+use crate::work::{Bound, Place, Setup, Workload, WorkloadRound};
 
-/// What holds for every workload of a run.
+/// The options for all workloads of a run.
 pub struct Plan {
     pub programs: Programs,
-    /// Only these, if any are named.
+    /// If not empty, only these peers.
     pub peers: Vec<Peer>,
     pub rounds: usize,
     pub seconds: f64,
@@ -23,20 +23,20 @@ pub struct Plan {
     pub disk: PathBuf,
 }
 
-/// What came of a workload with one number of clients.
+/// The result of a workload with one number of clients.
 pub struct Comparison {
     pub workload: &'static Workload,
     pub clients: usize,
-    /// Where the content lay.
+    /// Where the content was.
     pub directory: PathBuf,
     /// The sides that ran.
     pub sides: Vec<(String, Runs)>,
-    /// The sides that did not, and why.
+    /// The sides that did not run, and why.
     pub missing: Vec<(String, String)>,
 }
 
 impl Comparison {
-    /// The figure a bound speaks of, if all it needs was measured and nothing of it failed: who refuses is quick.
+    /// The figure that a bound limits, if everything for it was measured without a failure: refusals would be quick.
     pub fn measured(&self, bound: &Bound) -> Option<f64> {
         let has_failed = |runs: &Runs| runs.spread(Metric::Errors).is_some_and(|(.., most)| most > 0.0);
         let runs = |label: &str| {
@@ -60,7 +60,7 @@ fn home(below: &Path) -> Result<TempDir> {
     made.map_err(|error| format!("{}: {error}", below.display()).into())
 }
 
-/// Removes what runs that were killed have left.
+/// Removes what killed runs have left.
 pub fn clear(below: &Path) -> Result<()> {
     for entry in std::fs::read_dir(below).map_err(|error| format!("{}: {error}", below.display()))? {
         let entry = entry?;
@@ -73,7 +73,7 @@ pub fn clear(below: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs a workload with so many clients against all its sides that are there.
+/// Runs a workload with `clients` clients against all available sides.
 pub fn compare(plan: &Plan, workload: &'static Workload, clients: usize) -> Result<Comparison> {
     let directory = match workload.place {
         Place::Tmpfs => &plan.tmpfs,
@@ -85,7 +85,7 @@ pub fn compare(plan: &Plan, workload: &'static Workload, clients: usize) -> Resu
     }
     let mut comparison =
         Comparison { workload, clients, directory: directory.clone(), sides: Vec::new(), missing: Vec::new() };
-    // Before the targets, so that it goes after them.
+    // Declared before the targets, so that it is dropped after them.
     let mut homes = Vec::new();
     let mut targets: Vec<Target> = Vec::new();
     for label in workload.sides {
@@ -105,7 +105,7 @@ pub fn compare(plan: &Plan, workload: &'static Workload, clients: usize) -> Resu
         homes.push(home);
     }
     let rate = OnceLock::new();
-    let mut rounds: Vec<Option<Round<'_>>> = Vec::new();
+    let mut rounds: Vec<Option<WorkloadRound<'_>>> = Vec::new();
     for target in &targets {
         eprintln!("{}, {clients} clients: preparing {}", workload.name, target.label);
         let setup = Setup { target, clients, seconds: plan.seconds, quick: plan.quick, rate: &rate };
@@ -113,11 +113,11 @@ pub fn compare(plan: &Plan, workload: &'static Workload, clients: usize) -> Resu
         let prepared = prepared.map_err(|error| comparison.missing.push((target.label.clone(), error.to_string())));
         rounds.push(prepared.ok());
     }
-    // What was placed is not being written to the disk while it is measured.
+    // Content that was placed must not be written to the disk during the measurement.
     rustix::fs::syncfs(std::fs::File::open(directory)?)?;
     let mut runs = vec![Runs::default(); targets.len()];
     for turn in 0..plan.rounds {
-        // Every other round goes backwards, so that nobody always follows the same one.
+        // Every other round runs backwards, so that nobody always follows the same side.
         let order: Vec<usize> =
             if turn % 2 == 0 { (0..targets.len()).collect() } else { (0..targets.len()).rev().collect() };
         for at in order {
@@ -140,7 +140,7 @@ pub fn compare(plan: &Plan, workload: &'static Workload, clients: usize) -> Resu
     }
     drop(rounds);
     for (at, target) in targets.iter().enumerate() {
-        // A side that failed in some round is not compared by the others.
+        // A side that failed in some round is not compared by its other rounds.
         if runs[at].0.len() == plan.rounds {
             comparison.sides.push((target.label.clone(), std::mem::take(&mut runs[at])));
         }

@@ -1,4 +1,4 @@
-//! Bytes to push: random, each blob different from every other, and hashed without being made.
+//! Random bytes to push: every blob differs from all others, and is hashed without being built.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,21 +14,21 @@ pub fn digest(bytes: &[u8]) -> String {
     named(Sha256::new_with_prefix(bytes))
 }
 
-/// `sha256:…` of what was hashed.
+/// `sha256:…` of the bytes that were hashed.
 pub fn named(hash: Sha256) -> String {
     let mut text = String::from("sha256:");
     for byte in hash.finalize() {
-        // A String takes everything.
+        // Writing to a String does not fail.
         let _ = write!(text, "{byte:02x}");
     }
     text
 }
 
-/// splitmix64: quick, and random enough that nothing compresses or repeats.
+/// splitmix64: fast, and random enough that nothing compresses or repeats.
 pub struct Random(u64);
 
 impl Random {
-    /// The same numbers for the same seed.
+    /// A generator that returns the same numbers for the same seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -47,7 +47,7 @@ impl Random {
         self.next() % limit
     }
 
-    /// So many bytes.
+    /// `len` random bytes.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(len + 8);
         while bytes.len() < len {
@@ -58,7 +58,7 @@ impl Random {
     }
 }
 
-/// A number no other call returns, in this process or, most likely, another.
+/// A number that no other call returns, in this process or, most likely, in another.
 pub fn unique() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     static START: LazyLock<u64> = LazyLock::new(|| {
@@ -68,7 +68,7 @@ pub fn unique() -> u64 {
     START.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Every blob ends with so many bytes of its own.
+/// Every blob ends with this many unique bytes.
 const STAMP: usize = 32;
 const FILL: usize = 32 << 20;
 
@@ -76,9 +76,9 @@ const FILL: usize = 32 << 20;
 static RANDOM: LazyLock<Arc<[u8]>> = LazyLock::new(|| Random::new(unique()).bytes(FILL).into());
 static ZEROS: LazyLock<Arc<[u8]>> = LazyLock::new(|| vec![0; FILL].into());
 
-/// A blob that is never in memory as a whole: a beginning, a filling repeated, an end.
+/// A blob that is never in memory as a whole: a beginning, a repeated filling, and an end.
 #[derive(Clone)]
-pub struct Blob {
+pub struct BenchBlob {
     begin: Arc<[u8]>,
     fill: Arc<[u8]>,
     end: Vec<u8>,
@@ -88,8 +88,8 @@ pub struct Blob {
     pub digest: String,
 }
 
-impl Blob {
-    /// The whole blob is one piece of memory: configs.
+impl BenchBlob {
+    /// A blob whose bytes are all in memory, such as a config.
     pub fn of(bytes: Vec<u8>) -> Self {
         let (size, digest) = (bytes.len() as u64, digest(&bytes));
         Self { begin: [].into(), fill: [].into(), end: bytes, size, digest }
@@ -116,19 +116,24 @@ impl Blob {
         Ok(())
     }
 
-    /// All of it, for what is small or written to a file.
+    /// All bytes of a blob that is small or written to a file.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut all = Vec::new();
+        self.range(0, self.size)
+    }
+
+    /// The bytes between two offsets.
+    pub fn range(&self, from: u64, to: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
         // Neither the offsets nor a Vec can fail.
-        let _ = self.each(0, self.size, |piece| {
-            all.extend_from_slice(piece);
+        let _ = self.each(from, to, |piece| {
+            bytes.extend_from_slice(piece);
             Ok(())
         });
-        all
+        bytes
     }
 }
 
-/// Makes different blobs of one size. All but their last bytes is hashed once.
+/// Makes different blobs of one size. All but their last bytes are hashed only once.
 pub struct Maker {
     begin: Arc<[u8]>,
     fill: Arc<[u8]>,
@@ -150,7 +155,7 @@ impl Maker {
 
     fn new(begin: Arc<[u8]>, fill: Arc<[u8]>, size: u64, stamped: bool) -> Result<Self> {
         let end = if stamped { STAMP as u64 } else { 0 };
-        let whole = Blob { begin, fill, end: vec![0; end as usize], size, digest: String::new() };
+        let whole = BenchBlob { begin, fill, end: vec![0; end as usize], size, digest: String::new() };
         let mut so_far = Sha256::new();
         whole.each(0, size - end, |piece| {
             so_far.update(piece);
@@ -160,10 +165,10 @@ impl Maker {
     }
 
     /// The next one.
-    pub fn make(&self) -> Blob {
+    pub fn make(&self) -> BenchBlob {
         let end = if self.stamped { Random::new(unique()).bytes(STAMP) } else { Vec::new() };
         let digest = named(self.so_far.clone().chain_update(&end));
-        Blob { begin: self.begin.clone(), fill: self.fill.clone(), end, size: self.size, digest }
+        BenchBlob { begin: self.begin.clone(), fill: self.fill.clone(), end, size: self.size, digest }
     }
 }
 
@@ -182,7 +187,8 @@ mod tests {
 
     #[test]
     fn parts_put_together_are_the_blob() {
-        for blob in [Maker::random(70_000).unwrap().make(), Maker::of_zb(70_000).unwrap().make(), Blob::of(vec![7; 9])]
+        for blob in
+            [Maker::random(70_000).unwrap().make(), Maker::of_zb(70_000).unwrap().make(), BenchBlob::of(vec![7; 9])]
         {
             let mut all = Vec::new();
             for from in (0..blob.size).step_by(3_000) {

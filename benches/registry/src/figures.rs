@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What can be measured.
+/// Everything that can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// Content bytes, 1 MB = 10⁶.
@@ -11,27 +11,27 @@ pub enum Metric {
     RequestsPerS,
     /// Whole operations: pulls, pushes, images, pages.
     OperationsPerS,
-    /// User and system time of the server's processes for 10⁹ bytes of content.
+    /// User and system time of the server's processes per 10⁹ bytes of content.
     CpuPerGb,
-    /// The same for one request, microseconds.
+    /// User and system time per request, in microseconds.
     CpuPerRequest,
     /// Peak of the processes' anonymous memory (`RssAnon`), MiB.
     Anon,
     /// Resident memory, MiB.
     Rss,
-    /// Syncs of files and directories for one operation, where the server counts them.
+    /// Syncs of files and directories per operation, if the server counts them.
     Syncs,
-    /// Requests per second of the open loop whose latencies follow.
+    /// Requests per second of the open loop in which the latencies were measured.
     OpenRate,
-    /// Half of the answers came within so many milliseconds of their scheduled time.
+    /// Half of the answers came within this many milliseconds of their scheduled time.
     P50,
-    /// 99 of 100.
+    /// The same for 99 of 100 answers.
     P99,
-    /// All of them.
+    /// The same for all answers.
     Max,
-    /// From the start of the program to its first answer, milliseconds.
+    /// From the start of the program to its first answer, in milliseconds.
     Ready,
-    /// The first request after a start, milliseconds.
+    /// The first request after a start, in milliseconds.
     First,
     /// Size of the program's file, 10⁶ bytes.
     ProgramMb,
@@ -63,10 +63,10 @@ impl Metric {
     }
 }
 
-/// The figures of one run, or their medians.
+/// The figures of one run, or medians.
 pub type Figures = BTreeMap<Metric, f64>;
 
-/// The value below which `part` of the sorted values lie (nearest rank); 0 of none.
+/// The value below which `part` of the sorted values lie (nearest rank); 0 if there are none.
 pub fn percentile(sorted: &[u64], part: f64) -> u64 {
     let rank = (part * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or(0)
@@ -84,7 +84,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// Adds what latencies in nanoseconds say.
+/// Adds the percentiles of latencies in nanoseconds.
 pub fn add_latencies(figures: &mut Figures, mut nanos: Vec<u64>) {
     nanos.sort_unstable();
     for (metric, part) in [(Metric::P50, 0.5), (Metric::P99, 0.99), (Metric::Max, 1.0)] {
@@ -97,12 +97,12 @@ pub fn add_latencies(figures: &mut Figures, mut nanos: Vec<u64>) {
 pub struct Runs(pub Vec<Figures>);
 
 impl Runs {
-    /// A metric in every round that has it.
+    /// The values of a metric in all rounds that have it.
     pub fn all(&self, metric: Metric) -> Vec<f64> {
         self.0.iter().filter_map(|figures| figures.get(&metric).copied()).collect()
     }
 
-    /// Median, least and most of a metric.
+    /// Median, least and greatest value of a metric.
     pub fn spread(&self, metric: Metric) -> Option<(f64, f64, f64)> {
         let all = self.all(metric);
         let least = all.iter().copied().fold(f64::INFINITY, f64::min);
@@ -120,7 +120,7 @@ impl Runs {
         median(&ratios)
     }
 
-    /// Every metric that some round has.
+    /// Every metric that at least one round has.
     pub fn metrics(&self) -> Vec<Metric> {
         let mut all: Vec<Metric> = self.0.iter().flat_map(|figures| figures.keys().copied()).collect();
         all.sort_unstable();
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_values_that_were_seen() {
+    fn percentiles_are_measured_values() {
         let hundred: Vec<u64> = (1..=100).collect();
         assert_eq!(percentile(&hundred, 0.5), 50);
         assert_eq!(percentile(&hundred, 0.99), 99);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_taken_within_a_round_so_that_a_slow_minute_hits_both() {
+    fn ratios_compare_runs_of_the_same_round() {
         let (ours, theirs) = (runs(&[10.0, 1.0, 10.0]), runs(&[20.0, 2.0, 20.0]));
         assert_eq!(ours.ratio(&theirs, Metric::MbPerS), Some(0.5));
         assert_eq!(ours.ratio(&theirs, Metric::Rss), None);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_is_median_least_and_most() {
+    fn a_spread_is_median_minimum_and_maximum() {
         assert_eq!(runs(&[3.0, 1.0, 9.0]).spread(Metric::MbPerS), Some((3.0, 1.0, 9.0)));
         assert_eq!(runs(&[]).spread(Metric::MbPerS), None);
     }

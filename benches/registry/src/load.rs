@@ -1,4 +1,4 @@
-//! Drives a server: clients in threads, in a closed loop (as fast as it answers) or an open one (by a schedule).
+//! Drives a server: clients in threads, in a closed loop (as fast as it answers) or an open loop (by a schedule).
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,24 +6,24 @@ use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::client::Client;
 use crate::http::Dial;
+use crate::loader::Loader;
 
 /// When a closed loop ends.
 #[derive(Clone, Copy)]
 pub enum Until {
-    /// Each client ends its operation under way after so many seconds.
+    /// After this many seconds; each client completes its current operation.
     Seconds(f64),
-    /// After so many operations of each client.
+    /// After this many operations of each client.
     Times(u64),
 }
 
-/// What was done.
+/// What was done in a load.
 #[derive(Debug, Default, Clone)]
 pub struct Done {
     /// From the first request to the end of the last.
     pub seconds: f64,
-    /// Of content, in either direction.
+    /// Content bytes in both directions.
     pub bytes: u64,
     /// HTTP requests.
     pub requests: u64,
@@ -31,17 +31,17 @@ pub struct Done {
     pub operations: u64,
     /// Operations that failed.
     pub errors: u64,
-    /// What the first of them said.
+    /// The first error.
     pub first_error: Option<String>,
 }
 
 /// One operation of a client.
-pub type Operation<'a> = dyn Fn(&mut Client) -> Result<()> + Sync + 'a;
+pub type LoadOperation<'a> = dyn Fn(&mut Loader) -> Result<()> + Sync + 'a;
 
-/// After so many failures in a row a client gives up: nothing is measured any more.
+/// After this many failures in a row a client gives up: nothing useful is measured any more.
 const GIVE_UP: u64 = 20;
 
-fn run_clients(dial: &Dial, clients: usize, each: impl Fn(&mut Client, &mut Done) + Sync) -> Done {
+fn run_clients(dial: &Dial, clients: usize, each: impl Fn(&mut Loader, &mut Done) + Sync) -> Done {
     let all = Mutex::new(Done::default());
     let barrier = Barrier::new(clients);
     let start = Mutex::new(None::<Instant>);
@@ -49,8 +49,8 @@ fn run_clients(dial: &Dial, clients: usize, each: impl Fn(&mut Client, &mut Done
         for index in 0..clients {
             let (all, barrier, start, each) = (&all, &barrier, &start, &each);
             scope.spawn(move || {
-                let mut client = Client::new(dial, index);
-                // If it fails, so does the first operation, which tells why.
+                let mut client = Loader::new(dial, index);
+                // If this fails, the first operation fails too, and reports why.
                 let _ = client.conn.connect();
                 barrier.wait();
                 if let Ok(mut start) = start.lock() {
@@ -74,8 +74,8 @@ fn run_clients(dial: &Dial, clients: usize, each: impl Fn(&mut Client, &mut Done
     done
 }
 
-/// One operation, counted. Returns whether it succeeded.
-fn count(client: &mut Client, done: &mut Done, operation: &Operation<'_>) -> bool {
+/// Runs one operation and counts it. Returns whether it succeeded.
+fn count(client: &mut Loader, done: &mut Done, operation: &LoadOperation<'_>) -> bool {
     match operation(client) {
         Ok(()) => done.operations += 1,
         Err(error) => {
@@ -87,8 +87,8 @@ fn count(client: &mut Client, done: &mut Done, operation: &Operation<'_>) -> boo
     true
 }
 
-/// Each client begins its next operation when the last has ended: this shows how much a server can do.
-pub fn closed(dial: &Dial, clients: usize, until: Until, operation: &Operation<'_>) -> Done {
+/// Each client starts its next operation when the last one has ended: this shows how much a server can do.
+pub fn closed(dial: &Dial, clients: usize, until: Until, operation: &LoadOperation<'_>) -> Done {
     run_clients(dial, clients, |client, done| {
         let (start, mut times, mut failed) = (Instant::now(), 0, 0);
         while failed < GIVE_UP {
@@ -107,42 +107,42 @@ pub fn closed(dial: &Dial, clients: usize, until: Until, operation: &Operation<'
 
 /// When each operation of an open loop is due.
 #[derive(Debug, Clone, Copy)]
-pub struct Schedule {
+pub struct OpenLoopSchedule {
     start: Instant,
     gap: f64,
     count: u64,
 }
 
-impl Schedule {
-    /// `rate` operations a second for so many seconds.
+impl OpenLoopSchedule {
+    /// `rate` operations per second for `seconds`.
     pub fn new(start: Instant, rate: f64, seconds: f64) -> Self {
         Self { start, gap: 1.0 / rate, count: (rate * seconds).ceil() as u64 }
     }
 
-    /// The moment of operation `k`, or none when the schedule has ended.
+    /// When operation `k` is due; `None` after the end of the schedule.
     pub fn due(&self, k: u64) -> Option<Instant> {
         (k < self.count).then(|| self.start + Duration::from_secs_f64(self.gap * k as f64))
     }
 }
 
-/// Operations begin by a schedule, whether or not the server keeps up, and each latency in nanoseconds counts from
-/// the scheduled moment: what waits because the server is slow is seen (no coordinated omission).
+/// Operations start by a schedule, whether or not the server keeps up, and each latency in nanoseconds counts from the
+/// scheduled moment: the delays of a slow server are measured (no coordinated omission).
 ///
-/// Ends with the schedule or when `stop` is set. The rate is limited by how long `clients` operations at once take;
-/// beyond that they are late, which the latencies tell.
+/// Ends with the schedule or when `stop` is set. At most `clients` operations run at once, which limits the rate;
+/// beyond it they start late, and the latencies show it.
 pub fn open(
     dial: &Dial,
     clients: usize,
     (rate, seconds): (f64, f64),
     stop: &AtomicBool,
-    operation: &Operation<'_>,
+    operation: &LoadOperation<'_>,
 ) -> (Done, Vec<u64>) {
     let next = AtomicU64::new(0);
     let latencies = Mutex::new(Vec::new());
-    // Time for the threads to connect before the first is due.
-    let schedule = Schedule::new(Instant::now() + Duration::from_millis(100), rate, seconds);
+    // Time for the threads to connect before the first operation is due.
+    let schedule = OpenLoopSchedule::new(Instant::now() + Duration::from_millis(100), rate, seconds);
     let done = run_clients(dial, clients, |client, done| {
-        // Sleep to the microsecond instead of some fifty of them more; without it latencies are only a little longer.
+        // Sleep to the microsecond, not some fifty more. If this fails, latencies are only a little longer.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1000));
         let mut own = Vec::new();
         while let Some(due) = schedule.due(next.fetch_add(1, Ordering::Relaxed)) {
@@ -150,7 +150,7 @@ pub fn open(
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            // A failure is no quick answer: it is counted and has no latency.
+            // A failure must not count as a quick answer: it is counted, without a latency.
             if count(client, done, operation) {
                 own.push(u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX));
             }
@@ -168,23 +168,23 @@ mod tests {
     use crate::http::Url;
 
     fn nowhere() -> Dial {
-        Dial { url: Url::parse("http://127.0.0.1:9").unwrap(), trust: None, authorization: None }
+        Dial { url: Url::parse("http://127.0.0.1:9").unwrap(), trust: None, credentials: None }
     }
 
     #[test]
     fn a_schedule_is_even_and_ends() {
         let start = Instant::now();
-        let schedule = Schedule::new(start, 200.0, 0.5);
+        let schedule = OpenLoopSchedule::new(start, 200.0, 0.5);
         assert_eq!(schedule.due(0), Some(start));
         assert_eq!(schedule.due(10), Some(start + Duration::from_millis(50)));
         assert!(schedule.due(99).is_some() && schedule.due(100).is_none());
     }
 
     #[test]
-    fn an_open_loop_counts_what_waited_behind_a_slow_operation() {
-        // One client and one operation of 200 ms; the others are instant, and due meanwhile.
+    fn an_open_loop_measures_the_wait_behind_a_slow_operation() {
+        // One client and one operation of 200 ms; the others are instant, and due in the meantime.
         let first = AtomicBool::new(true);
-        let operation = |_: &mut Client| {
+        let operation = |_: &mut Loader| {
             if first.swap(false, Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(200));
             }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_loop_does_each_clients_share_and_gives_up_on_a_dead_server() {
+    fn each_client_of_a_closed_loop_does_its_share_and_gives_up_on_a_dead_server() {
         let done = closed(&nowhere(), 3, Until::Times(5), &|client| {
             client.bytes += 2;
             Ok(())

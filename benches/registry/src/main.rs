@@ -1,18 +1,20 @@
-//! Loads container registries, ours and others', and compares what they do and what it costs them.
+//! Loads container registries, ours and others, and compares their speed and cost.
 //!
-//! How to run it and what its figures mean: docs/performance.md.
+//! docs/performance.md describes how to run it and what the figures mean.
 
 mod args;
-mod client;
 mod compare;
 mod content;
 mod figures;
 mod http;
 mod load;
+mod loader;
 mod peers;
+mod placer;
 mod procs;
 mod programs;
 mod report;
+mod scale;
 mod target;
 mod work;
 mod zb;
@@ -21,18 +23,18 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command};
+use args::{BenchCli, BenchCommand};
 
-/// What may go wrong is told and ends the program.
-type Error = Box<dyn std::error::Error + Send + Sync>;
-type Result<T> = std::result::Result<T, Error>;
+/// An error is printed and ends the program.
+type BenchError = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, BenchError>;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    // A peer about to start: nothing is parsed, since its start may be what is measured.
+    // A server that is about to start: nothing is parsed, as its startup may be what is measured.
     let done = match words.split_first() {
         Some((word, rest)) if word == peers::server::HOLD => peers::server::hold(rest),
-        _ => run(Cli::parse().command),
+        _ => run(BenchCli::parse().command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,12 +45,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: BenchCommand) -> Result<()> {
     match command {
-        Command::List { programs } => programs::list(&programs),
-        Command::Compare(asked) => programs::compare(asked),
-        Command::Drive(asked) => programs::drive(asked),
-        Command::Zb(asked) => programs::zb(&asked),
-        Command::Floor { port, directory } => peers::floor::serve(port, &directory),
+        BenchCommand::List { programs } => programs::list(&programs),
+        BenchCommand::Compare(asked) => programs::compare(asked),
+        BenchCommand::Drive(asked) => programs::drive(asked),
+        BenchCommand::Zb(asked) => programs::zb(&asked),
+        BenchCommand::Scale(asked) => scale::run(&asked),
+        BenchCommand::Floor { port, directory } => peers::floor::serve(port, &directory),
     }
 }

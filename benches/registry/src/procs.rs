@@ -1,4 +1,4 @@
-//! What the kernel tells about processes: CPU time and memory of a server and its children.
+//! CPU time and memory of a server and its child processes, from /proc.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// Ticks of /proc's times in a second: 100 on every Linux that is in use.
+/// Clock ticks per second in /proc: 100 on every Linux in use.
 const TICKS: f64 = 100.0;
 const SAMPLE: Duration = Duration::from_millis(20);
 
 /// Parent, and user and system time in ticks, of a line of `/proc/PID/stat`.
 fn stat(line: &str) -> Option<(u32, u64)> {
-    // The name is in parentheses and may hold any of them.
+    // The name is in parentheses and may contain spaces and parentheses.
     let fields: Vec<&str> = line.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
     Some((u32::try_from(number(1)?).ok()?, number(11)? + number(12)?))
 }
 
-/// The process and all below it.
+/// The process and all its descendants.
 pub fn tree(pid: u32) -> Result<Vec<u32>> {
     let mut parents = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
@@ -41,7 +41,7 @@ pub fn tree(pid: u32) -> Result<Vec<u32>> {
     Ok(found)
 }
 
-/// Seconds of CPU these processes have used so far.
+/// CPU seconds that these processes have used so far.
 pub fn cpu(pids: &[u32]) -> Result<f64> {
     let mut ticks = 0;
     for pid in pids {
@@ -62,14 +62,14 @@ pub fn memory(pids: &[u32], field: &str) -> f64 {
     pids.iter().map(of).sum::<f64>() / 1024.0
 }
 
-/// Looks at the anonymous memory of processes every 20 ms until it is asked for the peak.
+/// Samples the anonymous memory of processes every 20 ms.
 pub struct Peak {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<f64>,
 }
 
 impl Peak {
-    /// Begins to look.
+    /// Starts sampling.
     pub fn of(pids: Vec<u32>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -86,7 +86,7 @@ impl Peak {
         Self { stop, thread }
     }
 
-    /// The peak so far, in MiB.
+    /// Stops sampling; returns the peak in MiB.
     pub fn end(self) -> Result<f64> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| "the sampling thread failed".into())
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_seen_with_its_child_its_time_and_its_memory() {
+    fn a_process_is_measured_together_with_its_children() {
         let mut child = std::process::Command::new("sleep").arg("10").spawn().unwrap();
         let pids = tree(std::process::id()).unwrap();
         assert!(pids.contains(&child.id()));

@@ -1,4 +1,4 @@
-//! The subcommands: what was asked for, done and told.
+//! The subcommands.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -7,11 +7,11 @@ use crate::Result;
 use crate::args::{Address, Compare, Drive, Load, Zb};
 use crate::compare::{Comparison, Plan, clear, compare as run};
 use crate::figures::Runs;
-use crate::http::{Dial, Trust, Url};
+use crate::http::{Dial, TrustedCertificates, Url};
 use crate::peers::{Peer, Programs, Side};
 use crate::procs::machine;
 use crate::report;
-use crate::target::{Target, basic};
+use crate::target::Target;
 use crate::work::{Place, Setup, WORKLOADS, Workload};
 use crate::zb;
 
@@ -42,7 +42,7 @@ fn tell_peers(programs: &Programs) {
     }
 }
 
-/// The workloads that were asked for, with their numbers of clients.
+/// The requested workloads, with their numbers of clients.
 fn chosen(load: &Load) -> Result<Vec<(&'static Workload, usize)>> {
     let mut chosen = Vec::new();
     for name in &load.workloads {
@@ -111,7 +111,7 @@ pub fn compare(asked: Compare) -> Result<()> {
         let comparison = run(&plan, workload, clients)?;
         tell(&comparison);
         comparisons.push(comparison);
-        // What is there so far is kept if a later one is cut off.
+        // The results so far are kept if a later workload is interrupted.
         if let Some(path) = &load.json {
             write(path, &format!("{:#}\n", report::json(&plan, &before, &comparisons)))?;
         }
@@ -140,14 +140,17 @@ fn plots(directory: &Path, comparisons: &[Comparison]) -> Result<()> {
 
 fn dial(address: &Address) -> Result<Dial> {
     let trust = match &address.ca {
-        Some(path) => Some(Arc::new(Trust::in_pem(&std::fs::read_to_string(path)?)?)),
+        Some(path) => Some(Arc::new(TrustedCertificates::in_pem(&std::fs::read_to_string(path)?)?)),
         None => None,
     };
-    let authorization = match &address.user {
-        Some(user) => Some(basic(user.split_once(':').ok_or("a name, a colon and a password are needed")?)),
+    let credentials = match &address.user {
+        Some(user) => {
+            let (name, password) = user.split_once(':').ok_or("a name, a colon and a password are needed")?;
+            Some((name.to_owned(), password.to_owned()))
+        }
         None => None,
     };
-    Ok(Dial { url: Url::parse(&address.url)?, trust, authorization })
+    Ok(Dial { url: Url::parse(&address.url)?, trust, credentials })
 }
 
 /// `drive`

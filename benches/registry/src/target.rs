@@ -1,46 +1,40 @@
-//! What is measured: an address, the process behind it, and what may be done with them.
+//! What is measured: an address, the process behind it, and its files.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-
 use crate::Result;
-use crate::client::{Client, Image, Upload};
-use crate::content::Blob;
+use crate::content::BenchBlob;
 use crate::figures::{Figures, Metric, add_latencies};
 use crate::http::Dial;
 use crate::load::Done;
+use crate::loader::{Image, Loader};
 use crate::peers::server::{Launch, Server};
+use crate::placer::Placer;
 use crate::procs::{Peak, cpu, memory, tree};
 
-/// The administrator of every peer that wants a password, and who may see one repository only.
+/// The administrator of every peer with passwords.
 pub const ADMIN: (&str, &str) = ("admin", "correct horse battery");
-/// See [`ADMIN`].
+/// A user who may see only [`ONES`].
 pub const ONE: (&str, &str) = ("one", "staple correct horse");
 /// The repository that [`ONE`] may see.
 pub const ONES: &str = "org500/app050";
 
-/// The value of `Authorization` for a name and a password.
-pub fn basic((name, password): (&str, &str)) -> String {
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}")))
-}
-
 /// A registry, or a file server with the same paths.
 pub struct Target {
-    /// As it is called in reports.
+    /// Its name in reports.
     pub label: String,
     pub dial: Dial,
-    /// The process, if it was not started here.
+    /// The process id, if it was not started here.
     pub pid: Option<u32>,
-    /// The process, if it was.
+    /// The server, if it was started here.
     pub server: Option<Mutex<Server>>,
-    /// For what is not pushed but laid down: the directory it serves.
+    /// The directory it serves, for a file server, where content is placed without a push.
     pub files: Option<PathBuf>,
-    /// Where its content lies on this machine.
+    /// Where its content is on this machine.
     pub storage: Option<PathBuf>,
-    /// A program that tidies the storage while it is used, and how it is started.
+    /// Commands for the upkeep of the storage while it is in use.
     pub upkeep: Vec<Launch>,
 }
 
@@ -50,7 +44,7 @@ impl Target {
         Ok(server.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The processes of the server, none if they are not known.
+    /// The processes of the server; none if unknown.
     pub fn pids(&self) -> Result<Vec<u32>> {
         match (&self.server, self.pid) {
             (Some(_), _) => tree(self.server()?.pid()),
@@ -59,12 +53,12 @@ impl Target {
         }
     }
 
-    /// Starts the server again, with `between` while it is down; returns the time to its first answer.
+    /// Restarts the server and runs `between` while it is down; returns the time to its first answer.
     pub fn restart(&self, between: impl FnOnce() -> Result<()>) -> Result<Duration> {
         self.server()?.restart(between)
     }
 
-    /// Starts it again without any content, if it was started here. What others run keeps what was pushed.
+    /// Restarts it without any content, if it was started here. Other servers keep what was pushed.
     pub fn wipe(&self) -> Result<()> {
         let (Some(storage), Some(_)) = (&self.storage, &self.server) else { return Ok(()) };
         let empty = || {
@@ -77,24 +71,24 @@ impl Target {
         self.restart(empty).map(|_| ())
     }
 
-    /// The same as somebody else.
-    pub fn dial_as(&self, who: (&str, &str)) -> Dial {
-        Dial { authorization: Some(basic(who)), ..self.dial.clone() }
+    /// The same address with other credentials.
+    pub fn dial_as(&self, (name, password): (&str, &str)) -> Dial {
+        Dial { credentials: Some((name.to_owned(), password.to_owned())), ..self.dial.clone() }
     }
 
-    /// Brings a blob to the target, by whatever way it has.
-    pub fn place_blob(&self, client: &mut Client, repository: &str, blob: &Blob) -> Result<()> {
+    /// Puts a blob on the target, by push or as a file.
+    pub fn place_blob(&self, placer: &Placer, repository: &str, blob: &BenchBlob) -> Result<()> {
         match &self.files {
-            None => client.push_blob(repository, blob, Upload::Put),
+            None => placer.push_blob(repository, blob),
             Some(_) => self.place_file(&format!("v2/{repository}/blobs/{}", blob.digest), &blob.bytes()),
         }
     }
 
-    /// Brings an image to the target under a tag.
-    pub fn place_image(&self, client: &mut Client, repository: &str, tag: &str, image: &Image) -> Result<()> {
-        image.blobs().try_for_each(|blob| self.place_blob(client, repository, blob))?;
+    /// Puts an image on the target under a tag.
+    pub fn place_image(&self, placer: &Placer, repository: &str, tag: &str, image: &Image) -> Result<()> {
+        image.blobs().try_for_each(|blob| self.place_blob(placer, repository, blob))?;
         if self.files.is_none() {
-            return client.push_manifest(repository, tag, &image.manifest);
+            return placer.push_manifest(repository, tag, &image.manifest);
         }
         for reference in [tag, &image.digest] {
             self.place_file(&format!("v2/{repository}/manifests/{reference}"), &image.manifest)?;
@@ -110,9 +104,9 @@ impl Target {
         Ok(std::fs::write(path, bytes)?)
     }
 
-    /// How many syncs the server counts so far, if it tells.
+    /// How many syncs the server has counted so far, if it reports them.
     fn syncs(&self) -> Option<f64> {
-        let text = String::from_utf8(Client::new(&self.dial, 0).read("/metrics").ok()?).ok()?;
+        let text = String::from_utf8(Loader::new(&self.dial, 0).read("/metrics").ok()?).ok()?;
         let counts = text.lines().filter_map(|line| line.strip_prefix("wharfinger_store_syncs_total"));
         let values: Vec<f64> = counts.filter_map(|rest| rest.rsplit(' ').next()?.parse().ok()).collect();
         (!values.is_empty()).then(|| values.iter().sum())
@@ -153,7 +147,7 @@ impl Target {
         Ok(figures)
     }
 
-    /// The same for an open loop of this rate, with what its latencies say.
+    /// The same for an open loop of this rate, with its latencies.
     pub fn measure_open(&self, rate: f64, load: impl FnOnce() -> (Done, Vec<u64>)) -> Result<Figures> {
         let mut latencies = Vec::new();
         let mut figures = self.measure(|| {

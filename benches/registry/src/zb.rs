@@ -1,8 +1,9 @@
-//! The eighteen loads of zot's `zb`, under their names and in their shapes, so that figures can stand beside those it
-//! prints: a blob of 1, 10 or 100 MiB that begins with a random page and goes on with zeros, the same one in every
+//! The eighteen loads of zot's `zb`, with its names and its requests, so that the figures can be compared with those it
+//! prints: a blob of 1, 10 or 100 MiB that begins with a random page and continues with zeros, the same one in every
 //! push; an image of one layer; a new repository for each push; clients that wait for each answer.
 //!
-//! Its requests per second include set-up and removal. They are told here as such, beside those of the load alone.
+//! Its requests per second include setup and removal. They are printed here with that name, next to those of the load
+//! alone.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -10,18 +11,18 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::client::{Client, Image, Upload};
-use crate::content::{Blob, Maker, unique};
+use crate::content::{BenchBlob, Maker, unique};
 use crate::figures::percentile;
 use crate::http::{Body, Dial, Sink};
 use crate::load::{Done, Until, closed};
+use crate::loader::{Image, Loader, Upload};
 use crate::report::{rows, short};
 
 const MIB: u64 = 1 << 20;
 
 /// What a client does n/c times.
 #[derive(Clone, Copy)]
-enum Kind {
+enum ZbOperation {
     Catalog,
     /// In one PUT, or in a PATCH.
     Push {
@@ -30,56 +31,56 @@ enum Kind {
     Pull,
     /// Three pulls for each push.
     Mixed,
-    /// A pull of what another registry has.
+    /// A pull of an image that another registry has.
     Sync,
 }
 
 struct Test {
     name: &'static str,
-    kind: Kind,
+    kind: ZbOperation,
     /// How many of a hundred blobs have 1, 10, 100 and 1024 MiB.
     sizes: [u64; 4],
 }
 
-const fn test(name: &'static str, kind: Kind, sizes: [u64; 4]) -> Test {
+const fn test(name: &'static str, kind: ZbOperation, sizes: [u64; 4]) -> Test {
     Test { name, kind, sizes }
 }
 
 const ONE: [u64; 4] = [100, 0, 0, 0];
 const TEN: [u64; 4] = [0, 100, 0, 0];
 const HUNDRED: [u64; 4] = [0, 0, 100, 0];
-const PUT: Kind = Kind::Push { chunk: false };
-const CHUNK: Kind = Kind::Push { chunk: true };
+const PUT: ZbOperation = ZbOperation::Push { chunk: false };
+const CHUNK: ZbOperation = ZbOperation::Push { chunk: true };
 
 const TESTS: [Test; 18] = [
-    test("Get Catalog", Kind::Catalog, [70, 20, 10, 0]),
+    test("Get Catalog", ZbOperation::Catalog, [70, 20, 10, 0]),
     test("Push Monolith 1MB", PUT, ONE),
     test("Push Monolith 10MB", PUT, TEN),
     test("Push Monolith 100MB", PUT, HUNDRED),
     test("Push Chunk Streamed 1MB", CHUNK, ONE),
     test("Push Chunk Streamed 10MB", CHUNK, TEN),
     test("Push Chunk Streamed 100MB", CHUNK, HUNDRED),
-    test("Pull 1MB", Kind::Pull, ONE),
-    test("Pull 10MB", Kind::Pull, TEN),
-    test("Pull 100MB", Kind::Pull, HUNDRED),
-    test("Pull Mixed 20% 1MB, 70% 10MB, 10% 100MB", Kind::Pull, [20, 70, 10, 0]),
+    test("Pull 1MB", ZbOperation::Pull, ONE),
+    test("Pull 10MB", ZbOperation::Pull, TEN),
+    test("Pull 100MB", ZbOperation::Pull, HUNDRED),
+    test("Pull Mixed 20% 1MB, 70% 10MB, 10% 100MB", ZbOperation::Pull, [20, 70, 10, 0]),
     test("Push Monolith Mixed 20% 1MB, 70% 10MB, 10% 100MB", PUT, [20, 70, 10, 0]),
     test("Push Chunk Mixed 33% 1MB, 33% 10MB, 33% 100MB", CHUNK, [33, 33, 33, 0]),
-    test("Pull 75% and Push 25% Mixed 1MB", Kind::Mixed, ONE),
-    test("Pull 75% and Push 25% Mixed 10MB", Kind::Mixed, TEN),
-    test("Pull 75% and Push 25% Mixed 100MB", Kind::Mixed, HUNDRED),
-    test("On-demand Sync 100MB", Kind::Sync, HUNDRED),
-    test("On-demand Sync 1GB", Kind::Sync, [0, 0, 0, 100]),
+    test("Pull 75% and Push 25% Mixed 1MB", ZbOperation::Mixed, ONE),
+    test("Pull 75% and Push 25% Mixed 10MB", ZbOperation::Mixed, TEN),
+    test("Pull 75% and Push 25% Mixed 100MB", ZbOperation::Mixed, HUNDRED),
+    test("On-demand Sync 100MB", ZbOperation::Sync, HUNDRED),
+    test("On-demand Sync 1GB", ZbOperation::Sync, [0, 0, 0, 100]),
 ];
 
 /// What to run against which registries.
 pub struct Options {
     pub dial: Dial,
-    /// Where the images of the sync tests are pushed; without it those are left out.
+    /// Where the images of the sync tests are pushed; without it these tests are skipped.
     pub upstream: Option<Dial>,
     pub clients: usize,
     pub requests: u64,
-    /// A part of the names of the tests that are run.
+    /// Only tests whose name contains this are run.
     pub only: Option<String>,
     pub keep: bool,
     pub quick: bool,
@@ -92,15 +93,15 @@ struct Pushed {
     size: usize,
 }
 
-struct Run<'a> {
+struct ZbRun<'a> {
     options: &'a Options,
     /// An image of each size.
     images: Vec<Image>,
     pushed: Mutex<Vec<Pushed>>,
 }
 
-impl Run<'_> {
-    fn size(&self, test: &Test, client: &mut Client) -> usize {
+impl ZbRun<'_> {
+    fn size(&self, test: &Test, client: &mut Loader) -> usize {
         let mut at = client.random.below(test.sizes.iter().sum());
         test.sizes
             .iter()
@@ -118,14 +119,14 @@ impl Run<'_> {
         Ok(pushed)
     }
 
-    fn push(&self, test: &Test, client: &mut Client) -> Result<Pushed> {
+    fn push(&self, test: &Test, client: &mut Loader) -> Result<Pushed> {
         let pushed = self.note(self.size(test, client))?;
         client.push_image(&pushed.repository, "tag", &self.images[pushed.size], false)?;
         Ok(pushed)
     }
 
-    /// As `zb` does it: the config follows a PATCH without a byte and goes to the session's first location.
-    fn push_chunk(&self, test: &Test, client: &mut Client) -> Result<()> {
+    /// As `zb` does it: the config follows an empty PATCH and goes to the first location of the session.
+    fn push_chunk(&self, test: &Test, client: &mut Loader) -> Result<()> {
         let Pushed { repository, size } = self.note(self.size(test, client))?;
         let image = &self.images[size];
         client.push_blob(&repository, &image.layers[0], Upload::Patches(1))?;
@@ -137,7 +138,7 @@ impl Run<'_> {
     }
 
     /// HEAD and GET of the manifest, the config and the layer.
-    fn pull(&self, client: &mut Client, pushed: &Pushed) -> Result<()> {
+    fn pull(&self, client: &mut Loader, pushed: &Pushed) -> Result<()> {
         let (repository, image) = (&pushed.repository, &self.images[pushed.size]);
         let manifest = format!("/v2/{repository}/manifests/tag");
         client.head(&manifest)?;
@@ -149,9 +150,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Removes what was pushed; what a registry does not let go of stays.
+    /// Removes what was pushed; what the registry refuses to delete stays.
     fn remove(&self) -> Result<()> {
-        let mut client = Client::new(&self.options.dial, 0);
+        let mut client = Loader::new(&self.options.dial, 0);
         for Pushed { repository, size } in std::mem::take(&mut *self.pushed.lock().map_err(|_| "a client failed")?) {
             let image = &self.images[size];
             let blobs = image.blobs().map(|blob| format!("blobs/{}", blob.digest));
@@ -169,7 +170,7 @@ impl Run<'_> {
         let begin = Instant::now();
         // Each client pulls what it has pushed; for mixed sizes, one image of each.
         let own: Mutex<Vec<Vec<Pushed>>> = Mutex::new(vec![Vec::new(); clients]);
-        let set_up = |client: &mut Client| {
+        let set_up = |client: &mut Loader| {
             let sizes: Vec<usize> = (0..4).filter(|size| test.sizes[*size] > 0).collect();
             for size in sizes {
                 let pushed = self.note(size)?;
@@ -179,24 +180,26 @@ impl Run<'_> {
             Ok(())
         };
         let before = match test.kind {
-            Kind::Catalog => closed(dial, clients, Until::Times(each), &|client| self.push(test, client).map(|_| ())),
-            Kind::Push { .. } => Done::default(),
-            Kind::Pull | Kind::Mixed => closed(dial, clients, Until::Times(1), &set_up),
-            Kind::Sync => closed(options.upstream.as_ref().unwrap_or(dial), clients, Until::Times(1), &set_up),
+            ZbOperation::Catalog => {
+                closed(dial, clients, Until::Times(each), &|client| self.push(test, client).map(|_| ()))
+            }
+            ZbOperation::Push { .. } => Done::default(),
+            ZbOperation::Pull | ZbOperation::Mixed => closed(dial, clients, Until::Times(1), &set_up),
+            ZbOperation::Sync => closed(options.upstream.as_ref().unwrap_or(dial), clients, Until::Times(1), &set_up),
         };
         if let Some(error) = before.first_error {
             return Err(format!("{}: {error}", test.name).into());
         }
         let own = own.into_inner().map_err(|_| "a client failed")?;
         let latencies = Mutex::new(Vec::new());
-        let operation = |client: &mut Client| {
+        let operation = |client: &mut Loader| {
             let start = Instant::now();
             match test.kind {
-                Kind::Catalog => client.get("/v2/_catalog", Sink::Discard).map(|_| ())?,
-                Kind::Push { chunk: true } => self.push_chunk(test, client)?,
-                Kind::Push { chunk: false } => self.push(test, client).map(|_| ())?,
-                Kind::Mixed if client.random.below(4) == 0 => self.push(test, client).map(|_| ())?,
-                Kind::Pull | Kind::Mixed | Kind::Sync => {
+                ZbOperation::Catalog => client.get("/v2/_catalog", Sink::Discard).map(|_| ())?,
+                ZbOperation::Push { chunk: true } => self.push_chunk(test, client)?,
+                ZbOperation::Push { chunk: false } => self.push(test, client).map(|_| ())?,
+                ZbOperation::Mixed if client.random.below(4) == 0 => self.push(test, client).map(|_| ())?,
+                ZbOperation::Pull | ZbOperation::Mixed | ZbOperation::Sync => {
                     let size = self.size(test, client);
                     let pushed =
                         own[client.index].iter().find(|pushed| pushed.size == size).ok_or("nothing to pull")?;
@@ -236,7 +239,7 @@ pub fn run(options: &Options) -> Result<(String, Value)> {
     if options.clients == 0 || options.requests < options.clients as u64 {
         return Err("at least one request for each client is needed".into());
     }
-    let config = Blob::of(
+    let config = BenchBlob::of(
         br#"{"architecture":"amd64","author":"bench","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#.to_vec(),
     );
     let image = |size: u64| -> Result<Image> {
@@ -244,25 +247,25 @@ pub fn run(options: &Options) -> Result<(String, Value)> {
         Ok(Image::with_config(config.clone(), vec![Maker::of_zb(size)?.make()]))
     };
     let images = [1, 10, 100, 1024].map(|size| image(size * MIB)).into_iter().collect::<Result<_>>()?;
-    let run = Run { options, images, pushed: Mutex::new(Vec::new()) };
+    let run = ZbRun { options, images, pushed: Mutex::new(Vec::new()) };
     let columns =
         ["per second", "per second with set-up and removal", "p50 ms", "p90 ms", "p99 ms", "max ms", "errors"];
     let mut table = vec![std::iter::once("closed loop").chain(columns).map(str::to_owned).collect::<Vec<_>>()];
-    let mut told = Vec::new();
+    let mut results = Vec::new();
     for test in &TESTS {
         let left_out = options.only.as_ref().is_some_and(|only| !test.name.contains(only.as_str()));
-        if left_out || (matches!(test.kind, Kind::Sync) && options.upstream.is_none()) {
+        if left_out || (matches!(test.kind, ZbOperation::Sync) && options.upstream.is_none()) {
             continue;
         }
         eprintln!("{}", test.name);
         let result = run.run(test)?;
         let cells = columns.iter().map(|column| result[*column].as_f64().map_or("–".to_owned(), short));
         table.push(std::iter::once(test.name.to_owned()).chain(cells).collect());
-        told.push(result);
+        results.push(result);
     }
-    let errors: u64 = told.iter().filter_map(|test| test["errors"].as_u64()).sum();
+    let errors: u64 = results.iter().filter_map(|test| test["errors"].as_u64()).sum();
     Ok((
         rows(&table),
-        json!({"errors": errors, "clients": options.clients, "requests": options.requests, "tests": told}),
+        json!({"errors": errors, "clients": options.clients, "requests": options.requests, "tests": results}),
     ))
 }

@@ -1,4 +1,4 @@
-//! The program as a whole: it lists, it measures what it starts, and it leaves nothing behind.
+//! Tests of the whole program: it lists, it measures what it starts, and it leaves nothing behind.
 
 #![allow(clippy::unwrap_used, reason = "a helper fails the test it is called by")]
 
@@ -22,14 +22,14 @@ fn daemon() -> Option<PathBuf> {
 fn the_list_names_workloads_and_peers() {
     let out = bench(&["list"]);
     assert!(out.status.success());
-    let told = text(&out.stdout);
+    let output = text(&out.stdout);
     for word in ["pull-256m", "cold-pull-1g", "On-demand Sync 1GB", "nginx", "wharfinger"] {
-        assert!(told.contains(word), "{word}: {told}");
+        assert!(output.contains(word), "{word}: {output}");
     }
 }
 
 #[test]
-fn what_is_not_known_is_refused() {
+fn unknown_names_are_refused() {
     for words in [
         &["compare", "--workload", "pull-3m"][..],
         &["compare", "--workload", "idle", "--peers", "harbor"],
@@ -41,7 +41,27 @@ fn what_is_not_known_is_refused() {
 }
 
 #[test]
-fn a_quick_comparison_of_pushes_tells_figures_json_and_a_plot_and_leaves_nothing() {
+fn lists_of_a_small_store_are_timed() {
+    let Some(daemon) = daemon() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (json, room) = (dir.path().join("out.json"), dir.path().join("room"));
+    std::fs::create_dir(&room).unwrap();
+    let at = |path: &Path| path.to_str().unwrap().to_owned();
+    let mut words = ["scale", "--repositories", "250", "--tags", "500", "--users", "20", "--groups", "3"]
+        .map(str::to_owned)
+        .to_vec();
+    words.extend(["--requests".into(), "2".into(), "--directory".into(), at(&room), "--json".into(), at(&json)]);
+    words.extend(["--wharfinger".into(), at(&daemon)]);
+    let out = bench(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(out.status.success(), "{}\n{}", text(&out.stdout), text(&out.stderr));
+    let figures: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    let answers = figures["answers"].as_array().unwrap();
+    assert!(answers.len() > 15 && answers.iter().all(|answer| answer["p50 ms"].as_f64() > Some(0.0)), "{figures:#}");
+    assert_eq!(std::fs::read_dir(&room).unwrap().count(), 0, "something was left");
+}
+
+#[test]
+fn a_quick_comparison_writes_figures_json_and_a_plot_and_leaves_no_files() {
     let dir = tempfile::tempdir().unwrap();
     let (json, svg) = (dir.path().join("out.json"), dir.path().join("plots"));
     let room = dir.path().join("room");
@@ -56,9 +76,9 @@ fn a_quick_comparison_of_pushes_tells_figures_json_and_a_plot_and_leaves_nothing
         words.extend(["--workload", "manifest-tag", "--workload", "small-images", "--clients", "4"].map(str::to_owned));
     }
     let out = bench(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    let (told, trouble) = (text(&out.stdout), text(&out.stderr));
-    assert!(out.status.success() && !trouble.contains("errors"), "{told}\n{trouble}");
-    assert!(!told.contains("Not run"), "{told}");
+    let (output, trouble) = (text(&out.stdout), text(&out.stderr));
+    assert!(out.status.success() && !trouble.contains("errors"), "{output}\n{trouble}");
+    assert!(!output.contains("Not run"), "{output}");
     let figures: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let comparisons = figures["comparisons"].as_array().unwrap();
     assert_eq!(comparisons.len(), if daemon.is_some() { 3 } else { 1 });

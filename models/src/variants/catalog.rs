@@ -1,12 +1,12 @@
-//! Every variant that is explored, and what must come of it.
+//! Every variant that is explored, with the expected result.
 
-use super::{Expect, Machine, Variant};
+use super::{ExpectedResult, ModelKind, Variant};
 use crate::{
     files::{NOT_DANGLING, NOT_LEAKED, NOT_LOST},
-    objects::{Lists, Objects, Purges},
+    objects::{Lists, ObjectStoreModel, Purges},
     protocol::{
-        AttachedTags, CondemnedManifests, Condemns, Declares, Entry, Expiry, Graveyard, Links, LooksAgain, Marks,
-        Protocol, Restores, Runs, Scene, Synced,
+        AttachedTags, CondemnedManifests, Condemns, Declares, Entry, Expiry, GraveyardListing, LooksAgain, MarkOrder,
+        Protocol, RestorableLinks, Restores, RunNames, Scene, Synced,
     },
     scenes,
 };
@@ -18,11 +18,11 @@ pub(super) fn sound(change: impl FnOnce(&mut Protocol)) -> Protocol {
 }
 
 pub(super) fn holds(name: &'static str, about: &'static str, scene: Scene, protocol: Protocol) -> Variant {
-    Variant { name, about, expect: Expect::Holds, machine: Machine::Files(scene, protocol) }
+    Variant { name, about, expect: ExpectedResult::Holds, machine: ModelKind::Files(scene, protocol) }
 }
 
 fn loses(name: &'static str, about: &'static str, scene: Scene, protocol: Protocol) -> Variant {
-    Variant { expect: Expect::Fails(NOT_LOST), ..holds(name, about, scene, protocol) }
+    Variant { expect: ExpectedResult::Fails(NOT_LOST), ..holds(name, about, scene, protocol) }
 }
 
 /// The variants of the tests.
@@ -34,10 +34,15 @@ fn blobs() -> Vec<Variant> {
     let scene = || scenes::blob(1, 2, 3);
     vec![
         holds("base", "2 writers, 2 collections at a time, 2 runs", scenes::blob(2, 2, 2), Protocol::SOUND),
-        holds("three-runs", "1 writer, 2 collections at a time, 3 runs; so in all below", scene(), Protocol::SOUND),
+        holds(
+            "three-runs",
+            "1 writer, 2 collections at a time, 3 runs; the same in all below",
+            scene(),
+            Protocol::SOUND,
+        ),
         loses(
             "verify-then-publish",
-            "W1 after W2: the intent is published when all was seen",
+            "W1 after W2: the intent is published after all checks",
             scene(),
             sound(|p| p.declares = Declares::AfterLooking),
         ),
@@ -45,15 +50,15 @@ fn blobs() -> Vec<Variant> {
             "manifests-before-intents",
             "G2 lists manifests first, intents second",
             scene(),
-            sound(|p| p.marks = Marks::ManifestsFirst),
+            sound(|p| p.marks = MarkOrder::ManifestsFirst),
         ),
-        loses("graveyard-after-mark", "G1 after G2", scene(), sound(|p| p.graveyard = Graveyard::AfterTheMark)),
+        loses("graveyard-after-mark", "G1 after G2", scene(), sound(|p| p.graveyard = GraveyardListing::AfterTheMark)),
         loses("no-graveyard", "G5 removes instead of moving", scene(), sound(|p| p.condemns = Condemns::ByRemoval)),
         loses(
             "grave-name-reused",
             "all runs have the same name in the graveyard",
             scene(),
-            sound(|p| p.runs = Runs::Reused),
+            sound(|p| p.runs = RunNames::Reused),
         ),
         loses(
             "copy-then-delete",
@@ -69,7 +74,7 @@ fn blobs() -> Vec<Variant> {
         ),
         holds(
             "no-expiry",
-            "intents stay for ever, and no W4",
+            "intents never expire, and no W4",
             scene(),
             sound(|p| (p.expiry, p.looks_again) = (Expiry::Never, LooksAgain::Never)),
         ),
@@ -81,7 +86,7 @@ fn blobs() -> Vec<Variant> {
         ),
         holds(
             "withdrawn",
-            "a writer removes its intent as soon as it was answered",
+            "a writer removes its intent right after its answer",
             scene(),
             sound(|p| p.withdraws = true),
         ),
@@ -93,7 +98,7 @@ fn blobs() -> Vec<Variant> {
         ),
         holds(
             "entry-purged",
-            "G3 purges the entry once the item is back",
+            "G3 purges the entry once the item is restored",
             scene(),
             sound(|p| p.entry = Entry::IsPurged),
         ),
@@ -128,9 +133,9 @@ fn links() -> Vec<Variant> {
     let two = "2 repositories, 1 collection at a time, 2 runs";
     let leaks = loses(
         "link-never-had",
-        "W2 gives a repository a link it never had, because the blob is there",
+        "W2 restores a link that the repository never had, because the blob exists",
         scenes::links(1, 2),
-        sound(|p| p.links = Links::AnyOfABlobThatIsThere),
+        sound(|p| p.links = RestorableLinks::AnyWithABlob),
     );
     vec![
         holds("links", two, scenes::links(1, 2), Protocol::SOUND),
@@ -146,14 +151,14 @@ fn links() -> Vec<Variant> {
             scenes::links(2, 2),
             sound(|p| p.declares = Declares::AfterLooking),
         ),
-        Variant { expect: Expect::Fails(NOT_LEAKED), ..leaks },
+        Variant { expect: ExpectedResult::Fails(NOT_LEAKED), ..leaks },
     ]
 }
 
 fn index() -> Vec<Variant> {
     let alone = || scenes::index(1, 3);
     let together = || scenes::index(2, 4);
-    // Intents that stay keep what they name: only without them expiring is this small enough.
+    // Intents that stay keep what they name: the model is small enough only if they do not expire.
     let stay = |change: fn(&mut Protocol)| {
         sound(|p| {
             p.expiry = Expiry::Never;
@@ -202,7 +207,7 @@ fn index() -> Vec<Variant> {
         ),
         loses(
             "index-no-look-after-tag",
-            "W4 before the tag only, though tags are roots now",
+            "W4 only before the tag, although tags are roots",
             alone(),
             sound(|p| p.looks_again = LooksAgain::BeforeTheTag),
         ),
@@ -213,7 +218,7 @@ fn attached() -> Vec<Variant> {
     let alone = || scenes::attached(1, 3);
     let dangles = loses(
         "attached-never-roots",
-        "a tag is no root even if its manifest lies in the graveyard",
+        "a tag is not a root even if its manifest is in the graveyard",
         alone(),
         sound(|p| p.attached_tags = AttachedTags::NeverRoots),
     );
@@ -221,11 +226,11 @@ fn attached() -> Vec<Variant> {
         holds("attached", "1 collection at a time, 3 runs", alone(), Protocol::SOUND),
         loses(
             "attached-without-looking",
-            "the tag is removed even if it was put again",
+            "the tag is removed even if it was pushed again",
             alone(),
             sound(|p| p.attached_tags = AttachedTags::WithoutLooking),
         ),
-        Variant { expect: Expect::Fails(NOT_DANGLING), ..dangles },
+        Variant { expect: ExpectedResult::Fails(NOT_DANGLING), ..dangles },
     ]
 }
 
@@ -240,13 +245,13 @@ fn crash() -> Vec<Variant> {
     let scene = || scenes::crash(2, 1, 2, 1);
     let alone = || scenes::crash(1, 1, 3, 1);
     let dangles = |name, about, change| Variant {
-        expect: Expect::Fails(NOT_DANGLING),
+        expect: ExpectedResult::Fails(NOT_DANGLING),
         ..loses(name, about, scene(), mutant(change))
     };
     vec![
         holds(
             "crash",
-            "2 writers, 1 collection at a time, 2 runs, 1 crash; so below where nothing else is said",
+            "2 writers, 1 collection at a time, 2 runs, 1 crash; the same below unless stated",
             scene(),
             mutant(|_| {}),
         ),
@@ -258,19 +263,19 @@ fn crash() -> Vec<Variant> {
         }),
         loses(
             "bytes-not-synced",
-            "a blob's name is durable, its bytes not",
+            "a blob's name is durable, but not its bytes",
             scene(),
             mutant(|p| p.without = &[Synced::Bytes]),
         ),
         loses(
             "found-not-synced",
-            "a blob that is in its place is not synced before the ack",
+            "an existing blob is not synced before the ack",
             scene(),
             mutant(|p| p.without = &[Synced::Found]),
         ),
         loses(
             "restored-not-synced",
-            "what W2 brought back is not synced before the ack",
+            "what W2 restored is not synced before the ack",
             scene(),
             mutant(|p| p.without = &[Synced::Restored]),
         ),
@@ -288,7 +293,7 @@ fn crash() -> Vec<Variant> {
         ),
         loses(
             "purged-before-synced",
-            "G3 purges the entry before the item that is back is synced",
+            "G3 purges the entry before the restored item is synced",
             scene(),
             mutant(|p| p.without = &[Synced::BroughtBack]),
         ),
@@ -324,7 +329,7 @@ fn caches() -> Vec<Variant> {
     vec![
         holds(
             "caches",
-            "1 writer, 2 collections at a time, 2 runs, 3 changes unseen; so in all below",
+            "1 writer, 2 collections at a time, 2 runs, 3 changes unseen; the same in all below",
             scene(),
             mutant(|_| {}),
         ),
@@ -336,7 +341,7 @@ fn caches() -> Vec<Variant> {
         ),
         loses(
             "caches-withdrawn",
-            "a writer removes its intent as soon as it was answered",
+            "a writer removes its intent right after its answer",
             scene(),
             mutant(|p| p.withdraws = true),
         ),
@@ -357,10 +362,12 @@ fn caches() -> Vec<Variant> {
 }
 
 fn objects() -> Vec<Variant> {
-    let machine =
-        |lists, purges| Machine::Objects(Objects { lists, purges, writers: 1, collectors: 2, runs: 2, generations: 4 });
-    let holds = |name, about, machine| Variant { name, about, expect: Expect::Holds, machine };
-    let loses = |name, about, machine| Variant { expect: Expect::Fails(NOT_LOST), ..holds(name, about, machine) };
+    let machine = |lists, purges| {
+        ModelKind::Objects(ObjectStoreModel { lists, purges, writers: 1, collectors: 2, runs: 2, generations: 4 })
+    };
+    let holds = |name, about, machine| Variant { name, about, expect: ExpectedResult::Holds, machine };
+    let loses =
+        |name, about, machine| Variant { expect: ExpectedResult::Fails(NOT_LOST), ..holds(name, about, machine) };
     vec![
         holds(
             "objects",

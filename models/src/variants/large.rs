@@ -1,20 +1,20 @@
 //! Sound variants within larger bounds.
 
 use super::{
-    Expect, Machine, Variant,
+    ExpectedResult, ModelKind, Variant,
     catalog::{holds, sound},
 };
 use crate::{
-    objects::{Lists, Objects, Purges},
+    objects::{Lists, ObjectStoreModel, Purges},
     protocol::{Entry, Expiry, Protocol},
     scenes,
 };
 
-/// The same within larger bounds, for a machine with time and memory.
+/// The same variants with larger bounds, for a machine with time and memory.
 pub fn large() -> Vec<Variant> {
     let stay = sound(|p| p.expiry = Expiry::Never);
     let cached = sound(|p| (p.expiry, p.entry_waits) = (Expiry::TwoStepsInOneDirectory, 2));
-    let objects = Objects {
+    let objects = ObjectStoreModel {
         lists: Lists::MarkersFirst,
         purges: Purges::BytesFirst,
         writers: 1,
@@ -42,7 +42,7 @@ pub fn large() -> Vec<Variant> {
         holds("index-3-runs", "2 collections at a time, 3 runs", scenes::index(2, 3), Protocol::SOUND),
         holds(
             "index-entry-purged",
-            "2 collections at a time, 4 runs, intents stay, G3 purges the entry once the item is back",
+            "2 collections at a time, 4 runs, intents stay, G3 purges the entry once the item is restored",
             scenes::index(2, 4),
             Protocol { entry: Entry::IsPurged, ..stay },
         ),
@@ -58,8 +58,8 @@ pub fn large() -> Vec<Variant> {
         Variant {
             name: "objects-3-runs",
             about: "1 writer, 2 collections at a time, 3 runs, 4 generations",
-            expect: Expect::Holds,
-            machine: Machine::Objects(objects),
+            expect: ExpectedResult::Holds,
+            machine: ModelKind::Objects(objects),
         },
     ]
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::who::Subject;
 
-/// Which rules are reported, by their number from 0, and by what they are covered.
+/// The numbers (from 0) of the rules that are reported, and what covers them.
 fn unreachable_rules(rules: &[(&str, &[&str])]) -> Vec<String> {
     let rules = rules.iter().map(
         |(repository, users)| serde_json::json!({ "repository": repository, "users": users, "permissions": ["pull"] }),
@@ -14,11 +14,14 @@ fn unreachable_rules(rules: &[(&str, &[&str])]) -> Vec<String> {
 
 #[test]
 fn a_rule_behind_a_broader_one_is_reported() {
-    let told = unreachable_rules(&[("team/**", &["*"]), ("team/app", &["alice"])]);
+    let warnings = unreachable_rules(&[("team/**", &["*"]), ("team/app", &["alice"])]);
     let expected = "rules[1]: can never match: rule 1 (line 1: \"team/**\") comes first and covers the same users and repositories";
-    assert_eq!(told, [expected]);
-    let told = unreachable_rules(&[("**", &["alice"]), ("**", &["bob"]), ("a", &["alice", "bob"])]);
-    assert!(told.len() == 1 && told[0].contains("rule 1 ") && told[0].contains(" and rule 2 "), "{told:?}");
+    assert_eq!(warnings, [expected]);
+    let warnings = unreachable_rules(&[("**", &["alice"]), ("**", &["bob"]), ("a", &["alice", "bob"])]);
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("rule 1 ") && warnings[0].contains(" and rule 2 "),
+        "{warnings:?}"
+    );
     assert_eq!(unreachable_rules(&[("a", &[])]), ["rules[0]: lists no users, so it never matches"]);
     for (first, second) in [
         ("**", "**"),
@@ -73,7 +76,7 @@ fn subject(name: &str) -> Subject {
 }
 
 proptest::proptest! {
-    /// Whoever follows the rules one by one never comes to a rule that was reported.
+    /// Evaluating the rules one by one never reaches a rule that was reported.
     #[test]
     fn a_reported_rule_is_never_the_first_to_match(
         rules in proptest::collection::vec(("(\\*\\*|[ab*]{1,2})(/(\\*\\*|[ab*]{1,2})){0,2}", 0..4usize), 2..8),
@@ -82,7 +85,7 @@ proptest::proptest! {
         const USERS: [&[&str]; 4] = [&["*"], &["alice"], &["@devs"], &["anonymous", "bob"]];
         let rules: Vec<_> = rules.iter().map(|(pattern, users)| (pattern.as_str(), USERS[*users])).collect();
         proptest::prop_assume!(rules.iter().all(|(pattern, _)| pattern.parse::<Pattern>().is_ok()));
-        let told = unreachable_rules(&rules);
+        let warnings = unreachable_rules(&rules);
         let list = rules.iter().map(|(repository, users)| {
             serde_json::json!({ "repository": repository, "users": users, "permissions": ["pull"] })
         });
@@ -93,7 +96,7 @@ proptest::proptest! {
             for who in ["alice", "bob", "carol", ""] {
                 let Some((rule, _)) = policy.rule(&subject(who), &name.parse().unwrap()) else { continue };
                 let reported = format!("rules[{}]: ", rule.number - 1);
-                proptest::prop_assert!(!told.iter().any(|line| line.starts_with(&reported)), "{who} {name}: {told:?}");
+                proptest::prop_assert!(!warnings.iter().any(|line| line.starts_with(&reported)), "{who} {name}: {warnings:?}");
             }
         }
     }
@@ -112,6 +115,6 @@ fn ten_thousand_rules_are_read_in_time() {
     let text = serde_json::json!({ "rules": rules.collect::<Vec<_>>() }).to_string();
     let begun = std::time::Instant::now();
     Policy::parse(&text).unwrap();
-    // Without optimisation, and beside other tests.
+    // Generous: tests run without optimization and beside others.
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
 }

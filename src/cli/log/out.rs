@@ -1,7 +1,7 @@
-//! Where log lines go: into a queue, and from there to stdout by a thread of its own.
+//! Log lines go into a queue, and a thread writes them from there to stdout.
 //!
-//! Whoever logs never waits. While nobody reads stdout the queue fills up; then lines are dropped and counted, and a
-//! line says so once stdout takes lines again.
+//! Logging never blocks. If nobody reads stdout, the queue fills up; then lines are dropped and counted, and a line
+//! reports the number once stdout accepts lines again.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,46 +17,47 @@ use std::{
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What a thread holds back before it puts its lines into the queue, whatever it has to do.
+/// The most bytes a thread holds back before it puts its lines into the queue.
 const MOST_HELD: usize = 16 << 10;
 
-/// The writer pauses so long after each write: what comes meanwhile is written at once, and wakes nobody.
+/// The writer pauses this long after each write: lines that arrive meanwhile are written together, and wake no
+/// thread.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Between two lines that say how many were dropped there is at least this time.
+/// The least time between two lines that report dropped lines.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// An empty buffer that is longer is given back to the system.
+/// A longer buffer is freed when it is empty.
 const MOST_KEPT: usize = 256 << 10;
 
-static QUEUE: Queue = Queue::new();
+static QUEUE: LineQueue = LineQueue::new();
 
-/// Lines on their way to stdout.
-struct Queue {
-    waiting: Mutex<Waiting>,
-    /// There are lines for the writer.
+/// Log lines queued for stdout.
+struct LineQueue {
+    waiting: Mutex<WaitingLines>,
+    /// Signals the writer that there are lines.
     filled: Condvar,
-    /// The writer has written what it had.
+    /// Signals that the writer has written everything it took.
     written: Condvar,
-    /// Most bytes on their way.
+    /// The most bytes queued.
     most_bytes: AtomicUsize,
     dropped: AtomicU64,
     has_writer: AtomicBool,
 }
 
-struct Waiting {
+struct WaitingLines {
     text: Vec<u8>,
     lines: u64,
-    /// Bytes the writer has taken and not written yet.
+    /// Bytes that the writer has taken and not yet written.
     taken: usize,
-    /// The writer waits for lines.
+    /// Whether the writer waits for lines.
     is_idle: bool,
 }
 
-impl Queue {
+impl LineQueue {
     const fn new() -> Self {
         Self {
-            waiting: Mutex::new(Waiting { text: Vec::new(), lines: 0, taken: 0, is_idle: false }),
+            waiting: Mutex::new(WaitingLines { text: Vec::new(), lines: 0, taken: 0, is_idle: false }),
             filled: Condvar::new(),
             written: Condvar::new(),
             most_bytes: AtomicUsize::new(4 << 20),
@@ -65,11 +66,11 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingLines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes whole lines, or drops them if there is no room.
+    /// Queues whole lines, or drops them if there is no room.
     fn push(&self, text: &[u8], lines: u64) {
         let mut waiting = self.lock();
         if waiting.taken + waiting.text.len() + text.len() > self.most_bytes.load(Ordering::Relaxed) {
@@ -84,7 +85,7 @@ impl Queue {
         }
     }
 
-    /// Writes what comes, for ever. `report` says how many lines have been dropped since it was last called.
+    /// Writes queued lines forever. `report` returns how many lines have been dropped since it was last called.
     fn write_to(&self, out: &mut impl Write, report: impl Fn(u64)) {
         let (mut text, mut reported, mut at) = (Vec::new(), 0, None::<Instant>);
         loop {
@@ -95,7 +96,7 @@ impl Queue {
                 (reported, at) = (dropped, Some(Instant::now()));
             }
             let lines = self.take(&mut text);
-            // Nobody is left to be told that it failed.
+            // There is nowhere to report that writing failed.
             if !text.is_empty() && out.write_all(&text).and_then(|()| out.flush()).is_err() {
                 self.dropped.fetch_add(lines, Ordering::Relaxed);
             }
@@ -107,7 +108,7 @@ impl Queue {
         }
     }
 
-    /// Waits a while for lines, and takes them. How many there are.
+    /// Waits a while for lines, and takes them. Returns how many there are.
     fn take(&self, text: &mut Vec<u8>) -> u64 {
         let mut waiting = self.lock();
         if waiting.text.is_empty() {
@@ -121,17 +122,17 @@ impl Queue {
         mem::take(&mut waiting.lines)
     }
 
-    /// Waits until everything is written, but not for long. Whether it is.
+    /// Waits briefly until everything is written, and returns whether it is.
     fn flush(&self, most: Duration) -> bool {
         let waiting = self.lock();
-        let is_busy = |waiting: &mut Waiting| waiting.taken > 0 || !waiting.text.is_empty();
+        let is_busy = |waiting: &mut WaitingLines| waiting.taken > 0 || !waiting.text.is_empty();
         let (mut waiting, _) =
             self.written.wait_timeout_while(waiting, most, is_busy).unwrap_or_else(PoisonError::into_inner);
         !is_busy(&mut waiting)
     }
 }
 
-/// Starts the thread that writes. Until then, and where there can be none, whoever logs writes.
+/// Starts the writer thread. Before that, or if it cannot be started, each thread writes its own lines.
 pub(super) fn start_writer() {
     let write = || {
         IS_WRITER.set(true);
@@ -145,17 +146,17 @@ pub(super) fn start_writer() {
     }
 }
 
-/// Limits the bytes that wait to be written.
+/// Limits the number of bytes in the queue.
 pub(super) fn set_most_bytes(bytes: usize) {
     QUEUE.most_bytes.store(bytes, Ordering::Relaxed);
 }
 
-/// Log lines that were dropped so far, because nobody read stdout fast enough.
+/// The number of log lines dropped so far because nobody read stdout fast enough.
 pub(in crate::cli) fn lines_dropped() -> u64 {
     QUEUE.dropped.load(Ordering::Relaxed)
 }
 
-/// Waits until what was logged is written, but no longer than this: nobody may read stdout.
+/// Waits until everything logged so far is written, but no longer than this, because nobody may be reading stdout.
 pub(in crate::cli) fn flush(most: Duration) {
     before_waiting();
     if QUEUE.has_writer.load(Ordering::Acquire) {
@@ -164,20 +165,20 @@ pub(in crate::cli) fn flush(most: Duration) {
 }
 
 thread_local! {
-    /// Lines of a thread that tells when it has nothing left to do; `None` for all others.
-    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
-    /// This is the thread that writes: what it logs itself goes to stdout at once.
+    /// Held lines of a thread that calls [`before_waiting`] when it is idle; `None` for all others.
+    static HELD: RefCell<Option<HeldLines>> = const { RefCell::new(None) };
+    /// Whether this is the writer thread: its own lines go to stdout directly.
     static IS_WRITER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lines of one thread, put into the queue when it ends at the latest.
+/// The held lines of one thread, queued at the latest when it ends.
 #[derive(Default)]
-struct Held {
+struct HeldLines {
     text: Vec<u8>,
     lines: u64,
 }
 
-impl Held {
+impl HeldLines {
     fn take_in(&mut self, line: &[u8], is_urgent: bool, put: impl FnOnce(&[u8], u64)) {
         self.text.extend_from_slice(line);
         self.lines += 1;
@@ -195,7 +196,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldLines {
     fn drop(&mut self) {
         self.put(enqueue);
     }
@@ -205,38 +206,38 @@ fn enqueue(text: &[u8], lines: u64) {
     if QUEUE.has_writer.load(Ordering::Acquire) && !IS_WRITER.get() {
         QUEUE.push(text, lines);
     } else {
-        // There is no other place to say that it failed.
+        // There is nowhere else to report that writing failed.
         let _ = io::stdout().write_all(text);
     }
 }
 
-/// Puts the lines of this thread into the queue. A thread that calls this whenever it has nothing left to do holds its
-/// lines until then: a busy one that put each line there by itself would spend its time on the lock.
+/// Queues the lines of this thread. A thread that calls this whenever it is idle holds its lines until then: if a
+/// busy thread queued each line separately, it would spend its time on the lock.
 pub(in crate::cli) fn before_waiting() {
     HELD.with_borrow_mut(|held| held.get_or_insert_default().put(enqueue));
 }
 
-/// Stdout, by way of the queue.
+/// Stdout, through the queue.
 pub(super) struct Out;
 
-pub(super) struct Line {
-    /// The process may not live long enough to get to the end of its turn.
+pub(super) struct QueuedLine {
+    /// The process may end before the writer reaches this line.
     is_urgent: bool,
 }
 
 impl<'w> MakeWriter<'w> for Out {
-    type Writer = Line;
+    type Writer = QueuedLine;
 
-    fn make_writer(&'w self) -> Line {
-        Line { is_urgent: true }
+    fn make_writer(&'w self) -> QueuedLine {
+        QueuedLine { is_urgent: true }
     }
 
-    fn make_writer_for(&'w self, meta: &Metadata<'_>) -> Line {
-        Line { is_urgent: *meta.level() <= Level::WARN }
+    fn make_writer_for(&'w self, meta: &Metadata<'_>) -> QueuedLine {
+        QueuedLine { is_urgent: *meta.level() <= Level::WARN }
     }
 }
 
-impl Write for Line {
+impl Write for QueuedLine {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         HELD.with_borrow_mut(|held| match held {
             Some(held) => held.take_in(line, self.is_urgent, enqueue),

@@ -1,11 +1,12 @@
-//! The files which the environment names.
+//! The files that the environment names.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::{os, write};
 use crate::config::*;
 
-/// What a settings file leads to, with its path shortened.
+/// The result of a settings file, with its path shortened.
 fn live(text: &str, vars: &[(&str, &str)]) -> Result<(Live, String), String> {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path(), "settings.toml", text);
@@ -37,21 +38,18 @@ fn settings_reach_the_generation() {
 }
 
 #[test]
-fn every_key_writes_its_default_and_keeps_its_bounds() {
+fn every_key_sets_its_default_and_enforces_its_bounds() {
     let settings = |live: &Live| {
-        // What is not of the settings is as it comes.
-        let Live { registry, operator, token_lives, durability, limits, log_level, poll, .. } = live;
-        let Live { log_queue_bytes, forwarded_headers, cors_origins, .. } = live;
-        let texts =
-            format!("{registry:?} {operator:?} {token_lives:?} {durability:?} {limits:?} {log_level:?} {poll:?}");
-        format!("{texts} {log_queue_bytes} {forwarded_headers:?} {cors_origins:?}")
+        // Not from the settings.
+        let (rights, reloaded, since) = (Arc::default(), SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);
+        format!("{:?}", Live { rights, reloaded, since, version: "".into(), ..live.clone() })
     };
     let untouched = settings(&Live::default());
     for key in KEYS {
         let file = |value: &str| format!("[{}]\n{} = {value}\n", key.section, key.key);
         let (same, _) = live(&file(key.default), &[]).unwrap();
         assert_eq!(settings(&same), untouched, "{}", key.name());
-        if let crate::config::keys::Set::Word(words, _) = &key.set {
+        if let crate::config::keys::Setter::Word(words, _) = &key.set {
             assert!(live(&file("\"other\""), &[]).is_err());
             assert!(live(&file("1"), &[]).is_err());
             let changed = words.iter().filter(|word| {
@@ -61,7 +59,7 @@ fn every_key_writes_its_default_and_keeps_its_bounds() {
             assert_eq!(changed.count(), words.len() - 1);
             continue;
         }
-        if let crate::config::keys::Set::Switch(_) = &key.set {
+        if let crate::config::keys::Setter::Switch(_) = &key.set {
             let other = if key.default == "true" { "false" } else { "true" };
             assert_ne!(settings(&live(&file(other), &[]).unwrap().0), untouched);
             for bad in ["1", "\"true\""] {
@@ -69,17 +67,17 @@ fn every_key_writes_its_default_and_keeps_its_bounds() {
             }
             continue;
         }
-        if let crate::config::keys::Set::Origins(_) = &key.set {
+        if let crate::config::keys::Setter::Origins(_) = &key.set {
             for good in ["[\"https://ui.example.com\"]", "[\"*\"]"] {
                 assert_ne!(settings(&live(&file(good), &[]).unwrap().0), untouched);
             }
             for bad in ["1", "true", "\"*\"", "[1]", "[\"ui.example.com\"]"] {
-                let told = live(&file(bad), &[]).unwrap_err();
-                assert!(told.starts_with("settings.toml:2: server.cors_origins: "), "{told}");
+                let reported = live(&file(bad), &[]).unwrap_err();
+                assert!(reported.starts_with("settings.toml:2: server.cors_origins: "), "{reported}");
             }
             continue;
         }
-        if let crate::config::keys::Set::Line(_) = &key.set {
+        if let crate::config::keys::Setter::Line(_) = &key.set {
             assert_ne!(settings(&live(&file("\"moving to a new disk\""), &[]).unwrap().0), untouched);
             let long = format!("\"{}\"", "x".repeat(usize::try_from(key.max).unwrap() + 1));
             for bad in ["1", "true", "'say \"no\"'", "\"a\\nb\"", "\"é\"", long.as_str()] {
@@ -87,7 +85,7 @@ fn every_key_writes_its_default_and_keeps_its_bounds() {
             }
             continue;
         }
-        // The two page sizes bound each other, which has its own test.
+        // The two page sizes limit each other, which has its own test.
         if key.section != "pagination" {
             for bound in [key.min, key.max].iter().filter(|bound| key.default != bound.to_string()) {
                 let (changed, _) = live(&file(&bound.to_string()), &[]).unwrap();
@@ -97,16 +95,16 @@ fn every_key_writes_its_default_and_keeps_its_bounds() {
         let below = i128::from(key.min) - 1;
         let above = i128::from(key.max) + 1;
         for beyond in [below.to_string(), above.to_string(), "1.5".into(), "true".into(), "\"some\"".into()] {
-            let told = live(&file(&beyond), &[]).unwrap_err();
+            let reported = live(&file(&beyond), &[]).unwrap_err();
             let place = format!("settings.toml:2: {}: ", key.name());
-            assert!(told.starts_with(&place), "{told}");
-            assert_eq!(told.lines().count(), 1, "{told}");
+            assert!(reported.starts_with(&place), "{reported}");
+            assert_eq!(reported.lines().count(), 1, "{reported}");
         }
     }
 }
 
 #[test]
-fn mistakes_in_settings_are_named_with_their_line() {
+fn mistakes_in_settings_are_reported_with_their_line() {
     let table = [
         ("a = 1", "settings.toml:1: a: is not a section"),
         ("max_open = 1", "settings.toml:1: max_open: belongs under [uploads]"),
@@ -129,15 +127,15 @@ fn mistakes_in_settings_are_named_with_their_line() {
         ("[reads\n", "settings.toml:1: "),
     ];
     for (text, line) in table {
-        let told = live(text, &[]).unwrap_err();
-        assert!(told.lines().any(|said| said.starts_with(line)), "{text:?}: {told}");
+        let reported = live(text, &[]).unwrap_err();
+        assert!(reported.lines().any(|said| said.starts_with(line)), "{text:?}: {reported}");
     }
     let several = live("[reads]\nmax_ranges = 0\n[server]\nheader_bytes = \"1 KiB\"\nfoo = 1\n", &[]).unwrap_err();
     assert_eq!(several.lines().count(), 3, "{several}");
 }
 
 #[test]
-fn tables_that_are_repeated_reach_the_generation_in_their_order() {
+fn repeated_tables_reach_the_generation_in_order() {
     let text = "[[retention]]\nrepositories = [\"team/**\", \"app\"]\ntags = \"dev-.*\"\nkeep_last = 5\n\
                 keep_younger_than_days = 2\nkeep_pulled_within_days = 3\nkeep_matching = 'v\\d+'\n\
                 delete_untagged_after_days = 0\n\n[reads]\nmax_ranges = 7\n\n[[retention]]\nrepositories = [\"**\"]\n\
@@ -159,7 +157,7 @@ fn tables_that_are_repeated_reach_the_generation_in_their_order() {
 }
 
 #[test]
-fn mistakes_in_tables_that_are_repeated_are_named_with_their_place() {
+fn mistakes_in_repeated_tables_are_reported_with_their_place() {
     let table = [
         (
             "[retention]\nkeep_last = 1",
@@ -226,12 +224,12 @@ fn mistakes_in_tables_that_are_repeated_are_named_with_their_place() {
         ),
     ];
     for (text, line) in table {
-        let told = live(text, &[]).unwrap_err();
-        assert!(told.lines().any(|said| said.starts_with(line)), "{text:?}: {told}");
+        let reported = live(text, &[]).unwrap_err();
+        assert!(reported.lines().any(|said| said.starts_with(line)), "{text:?}: {reported}");
     }
     let several = "[[retention]]\nkeep_last = 0\nfoo = 1\n[[immutable]]\ntags = 7\n[reads]\nmax_ranges = 0\n";
-    let told = live(several, &[]).unwrap_err();
-    assert_eq!(told.lines().count(), 6, "{told}");
+    let reported = live(several, &[]).unwrap_err();
+    assert_eq!(reported.lines().count(), 6, "{reported}");
 }
 
 #[test]
@@ -254,94 +252,20 @@ fn page_sizes_are_compared_across_environment_and_settings() {
     let vars = [("REGISTRY_PAGINATION_DEFAULT_LIMIT", "2000")];
     assert!(live("[pagination]\nmax_limit = 5000\n", &vars).is_ok());
     for (text, vars) in [("# nothing", &vars[..]), ("[pagination]\nmax_limit = 50\n", &[])] {
-        let told = live(text, vars).unwrap_err();
-        assert!(told.starts_with("settings.toml: pagination: default_limit ("), "{told}");
+        let reported = live(text, vars).unwrap_err();
+        assert!(reported.starts_with("settings.toml: pagination: default_limit ("), "{reported}");
     }
 }
 
 #[test]
-fn a_settings_file_that_is_named_must_be_there() {
+fn a_settings_file_that_is_set_must_exist() {
     let (env, _) = Env::load(os(&[("REGISTRY_SETTINGS", "/nowhere/settings.toml")]), None, []).unwrap();
-    let told = Live::load(&env).unwrap_err().to_string();
-    assert!(told.starts_with("/nowhere/settings.toml: REGISTRY_SETTINGS: cannot be read: "), "{told}");
+    let reported = Live::load(&env).unwrap_err().to_string();
+    assert!(reported.starts_with("/nowhere/settings.toml: REGISTRY_SETTINGS: cannot be read: "), "{reported}");
 }
 
 #[test]
-fn certificates_are_compiled_and_checked() {
-    let dir = tempfile::tempdir().unwrap();
-    let pair = |name: &str| {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-        let cert = write(dir.path(), &format!("{name}.crt"), &made.cert.pem());
-        (cert, write(dir.path(), &format!("{name}.key"), &made.signing_key.serialize_pem()))
-    };
-    let ((cert, key), (_, other)) = (pair("a"), pair("b"));
-    let tls = |cert: &Path, key: &Path, ca: Option<&Path>| {
-        let given =
-            [("REGISTRY_TLS_CERT", Some(cert)), ("REGISTRY_TLS_KEY", Some(key)), ("REGISTRY_TLS_CLIENT_CA", ca)];
-        let flags = given.into_iter().filter_map(|(name, path)| Some((name, path?.as_os_str().to_owned())));
-        let (env, _) = Env::load([], None, flags).unwrap();
-        Live::load(&env).map(|(live, _)| live.tls.unwrap()).map_err(|problems| problems.to_string())
-    };
-    let config = tls(&cert, &key, None).unwrap();
-    assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
-    assert!(tls(&cert, &key, Some(&cert)).is_ok());
-    let told = tls(&cert, &other, None).unwrap_err();
-    assert!(told.contains("a.crt: the certificate belongs to another key than "), "{told}");
-    assert!(told.ends_with("b.key: use the key it was issued for"), "{told}");
-    assert!(tls(&key, &cert, None).unwrap_err().contains("holds no certificate in PEM form"));
-    let all = tls(&key, &cert, Some(&dir.path().join("none"))).unwrap_err();
-    assert_eq!(all.lines().count(), 3, "{all}");
-}
-
-#[test]
-fn an_encrypted_key_is_said_to_be_encrypted() {
-    let dir = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let cert = write(dir.path(), "tls.crt", &made.cert.pem());
-    let plain = made.signing_key.serialize_pem();
-    for text in [
-        plain.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
-        plain.replace("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n"),
-    ] {
-        let key = write(dir.path(), "tls.key", &text);
-        let flags = [("REGISTRY_TLS_CERT", &cert), ("REGISTRY_TLS_KEY", &key)];
-        let flags = flags.map(|(name, path)| (name, path.clone().into_os_string()));
-        let told = Live::load(&Env::load([], None, flags).unwrap().0).unwrap_err().to_string();
-        let expected = format!(
-            "tls.key: the private key is encrypted; store it without a passphrase: openssl pkey -in {}",
-            key.display()
-        );
-        assert!(told.ends_with(&expected), "{told}");
-    }
-}
-
-#[test]
-fn a_certificate_out_of_its_time_is_a_warning() {
-    let dir = tempfile::tempdir().unwrap();
-    let now = jiff::Zoned::now();
-    let day = |days: i64| {
-        let date = now.date().checked_add(jiff::Span::new().days(days)).unwrap();
-        rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
-    };
-    let warned = |from: i64, to: i64| {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
-        (params.not_before, params.not_after) = (day(from), day(to));
-        let cert = write(dir.path(), "tls.crt", &params.self_signed(&key).unwrap().pem());
-        let key = write(dir.path(), "tls.key", &key.serialize_pem());
-        let flags = [("REGISTRY_TLS_CERT", cert.into_os_string()), ("REGISTRY_TLS_KEY", key.into_os_string())];
-        let (_, warnings) = Live::load(&Env::load([], None, flags).unwrap().0).unwrap();
-        warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    assert_eq!(warned(-30, 30), "");
-    let told = warned(-30, -3);
-    assert!(told.contains("tls.crt: the certificate expired on ") && told.ends_with("renew it"), "{told}");
-    assert!(warned(-30, 7).contains("the certificate expires on "));
-    assert!(warned(3, 30).contains("the certificate is not valid before "));
-}
-
-#[test]
-fn the_advice_for_an_empty_file_is_right_for_its_kind() {
+fn the_advice_for_an_empty_file_fits_its_kind() {
     let dir = tempfile::tempdir().unwrap();
     let names = ["settings.toml", "htpasswd", "rules.json"];
     let [settings, users, rules] = names.map(|name| write(dir.path(), name, " \n"));
@@ -359,11 +283,11 @@ fn the_advice_for_an_empty_file_is_right_for_its_kind() {
         let advice = problem.message.strip_prefix("is empty; if that is meant, write: ").unwrap();
         std::fs::write(problem.file.as_ref().unwrap(), advice).unwrap();
     }
-    assert!(Live::load(&env).is_ok(), "whoever follows the advice gets what they want");
+    assert!(Live::load(&env).is_ok(), "following the advice works");
 }
 
 #[test]
-fn any_web_page_is_a_warning_where_nobody_logs_in() {
+fn allowing_every_origin_without_login_is_a_warning() {
     let text = "[server]\ncors_origins = [\"*\"]\n";
     let (found, warnings) = live(text, &[]).unwrap();
     assert_eq!(found.cors_origins, Origins::Any);

@@ -1,4 +1,4 @@
-//! Generations: what leads to a new one, and what stays when files cannot be used.
+//! Generations: what creates a new one, and what stays unchanged when files are invalid.
 
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::write;
-use crate::access::{Ceiling, Facts};
+use crate::access::{Ceiling, RepositoryFacts};
 use crate::config::*;
+use crate::identity::Users;
 use crate::who::{Action, Subject};
 
 const HASH: &str = "$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe";
 
-fn htpasswd(names: &[&str]) -> String {
+pub(super) fn htpasswd(names: &[&str]) -> String {
     names.iter().map(|name| format!("{name}:{HASH}\n")).collect()
 }
 
@@ -25,14 +26,14 @@ fn settings(limit: usize) -> String {
     format!("[pagination]\ndefault_limit = {limit}\n")
 }
 
-/// A set of files that name one user and one number.
-fn put(dir: &Path, user: &str, limit: usize) {
+/// A set of files that contain the same user and number.
+pub(super) fn put(dir: &Path, user: &str, limit: usize) {
     write(dir, "htpasswd", &htpasswd(&[user]));
     write(dir, "rules.json", &rules(user));
     write(dir, "settings.toml", &settings(limit));
 }
 
-fn env(dir: &Path) -> Env {
+pub(super) fn env(dir: &Path) -> Env {
     let path = |name: &str| dir.join(name).into_os_string();
     let flags: [(&str, OsString); 5] = [
         ("REGISTRY_AUTH_TYPE", "basic".into()),
@@ -46,12 +47,18 @@ fn env(dir: &Path) -> Env {
 
 fn may_pull(live: &Live, user: &str) -> bool {
     let subject = Subject::User(user.into());
-    live.rights.decide(&subject, &Ceiling::None, &"a".parse().unwrap(), Action::Pull, Facts).allowed
+    live.rights
+        .decide(&subject, &Ceiling::None, &"a".parse().unwrap(), Action::Pull, &RepositoryFacts::default())
+        .allowed
 }
 
-/// What a generation says: whether there is this user, whether he may pull, and the number.
-fn says(live: &Live, user: &str) -> (bool, bool, usize) {
-    (live.users.contains(user), may_pull(live, user), live.registry.page_default)
+fn users(live: &Live) -> &Users {
+    live.identity.users().unwrap()
+}
+
+/// The content of a generation: whether the user exists, whether they may pull, and the number.
+pub(super) fn says(live: &Live, user: &str) -> (bool, bool, usize) {
+    (users(live).contains(user), may_pull(live, user), live.registry.page_default)
 }
 
 #[test]
@@ -62,7 +69,7 @@ fn each_way_of_changing_files_leads_to_one_new_generation() {
     put(&dir.path().join("1"), "one", 1);
     symlink("1", dir.path().join("now")).unwrap();
     let now = dir.path().join("now");
-    let mut watch = Watch::new(env(&now)).unwrap();
+    let mut watch = ConfigWatch::new(env(&now)).unwrap();
     let live = watch.live();
     assert_eq!((says(&live.load(), "one"), live.load().number), ((true, true, 1), 0));
     assert!(!watch.reload(), "nothing has changed");
@@ -89,7 +96,7 @@ fn each_way_of_changing_files_leads_to_one_new_generation() {
 fn a_request_in_flight_keeps_its_generation() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "one", 1);
-    let mut watch = Watch::new(env(dir.path())).unwrap();
+    let mut watch = ConfigWatch::new(env(dir.path())).unwrap();
     let held = watch.live().load_full();
     put(dir.path(), "two", 2);
     assert!(watch.reload());
@@ -97,11 +104,11 @@ fn a_request_in_flight_keeps_its_generation() {
     assert_eq!(says(&watch.live().load(), "two"), (true, true, 2));
 }
 
-/// Every way in which each file can be unusable; the other two change at the same time.
+/// Every way in which each file can be invalid; the other two change at the same time.
 #[test]
-fn what_cannot_be_used_stays_as_it_was_and_the_rest_goes_on() {
+fn an_invalid_file_keeps_its_previous_version_and_the_others_are_applied() {
     type Ruin = fn(&Path);
-    let ruins: [(&str, Ruin); 8] = [
+    let ruins: [(&str, Ruin); 9] = [
         ("emptied", |path| std::fs::write(path, "").unwrap()),
         ("half written", |path| {
             let whole = std::fs::read(path).unwrap();
@@ -118,23 +125,27 @@ fn what_cannot_be_used_stays_as_it_was_and_the_rest_goes_on() {
             std::fs::remove_file(path).unwrap();
             symlink(path, path).unwrap();
         }),
+        ("a fifo", |path| {
+            std::fs::remove_file(path).unwrap();
+            rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap();
+        }),
         ("100 MB", |path| std::fs::File::options().write(true).open(path).unwrap().set_len(100 << 20).unwrap()),
     ];
     for (how, ruin) in ruins {
         for file in ["htpasswd", "rules.json", "settings.toml"] {
             let dir = tempfile::tempdir().unwrap();
             put(dir.path(), "one", 1);
-            let mut watch = Watch::new(env(dir.path())).unwrap();
+            let mut watch = ConfigWatch::new(env(dir.path())).unwrap();
             let live = watch.live();
             put(dir.path(), "two", 2);
             ruin(&dir.path().join(file));
             assert!(watch.reload());
             let now = live.load_full();
             let of = |name: &str, new: &str, old: &str| if file == name { old.to_owned() } else { new.to_owned() };
-            assert!(now.users.contains(&of("htpasswd", "two", "one")) && now.users.len() == 1, "{file} {how}");
+            assert!(users(&now).contains(&of("htpasswd", "two", "one")) && users(&now).len() == 1, "{file} {how}");
             assert!(may_pull(&now, &of("rules.json", "two", "one")), "{file} {how}");
             assert_eq!(now.registry.page_default.to_string(), of("settings.toml", "2", "1"), "{file} {how}");
-            let stale = now.stale.clone().expect("it is told");
+            let stale = now.stale.clone().expect("it is reported");
             assert!(
                 stale.problems.0.iter().all(|problem| problem.file == Some(dir.path().join(file))),
                 "{how}: {stale:?}"
@@ -157,10 +168,10 @@ fn what_cannot_be_used_stays_as_it_was_and_the_rest_goes_on() {
 }
 
 #[test]
-fn several_broken_files_are_all_told_and_the_first_time_is_kept() {
+fn all_broken_files_are_reported_with_the_time_of_the_first_failure() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "one", 1);
-    let mut watch = Watch::new(env(dir.path())).unwrap();
+    let mut watch = ConfigWatch::new(env(dir.path())).unwrap();
     write(dir.path(), "rules.json", "{");
     watch.reload();
     let first = watch.live().load().stale.clone().unwrap();
@@ -177,24 +188,24 @@ fn several_broken_files_are_all_told_and_the_first_time_is_kept() {
 }
 
 #[test]
-fn a_file_everybody_may_write_is_not_believed() {
+fn a_file_that_everybody_may_write_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "one", 1);
     let mode = |mode| std::fs::set_permissions(dir.path().join("htpasswd"), PermissionsExt::from_mode(mode)).unwrap();
     mode(0o666);
-    let told = Live::load(&env(dir.path())).unwrap_err().to_string();
-    assert!(told.contains("is writable by every user of this machine"), "{told}");
+    let reported = Live::load(&env(dir.path())).unwrap_err().to_string();
+    assert!(reported.contains("is writable by every user of this machine"), "{reported}");
     mode(0o664);
     assert!(Live::load(&env(dir.path())).is_ok());
 }
 
 #[tokio::test]
-async fn a_file_that_changes_all_the_time_does_not_hold_back_the_others() {
+async fn a_file_that_changes_all_the_time_does_not_delay_the_others() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "one", 1);
-    let watch = Watch::new(env(dir.path())).unwrap();
+    let watch = ConfigWatch::new(env(dir.path())).unwrap();
     let live = watch.live();
-    let following = tokio::spawn(watch.run(Arc::default(), |_| {}));
+    let following = tokio::spawn(watch.run(Arc::default(), Arc::default(), |_| {}));
     let path = dir.path().join("settings.toml");
     let writing = std::thread::spawn(move || {
         let until = Instant::now() + Duration::from_secs(4);
@@ -206,7 +217,7 @@ async fn a_file_that_changes_all_the_time_does_not_hold_back_the_others() {
     });
     write(dir.path(), "htpasswd", &htpasswd(&["two"]));
     let deadline = Instant::now() + Duration::from_secs(4);
-    while live.load().users.contains("one") {
+    while users(&live.load()).contains("one") {
         assert!(Instant::now() < deadline, "a user who was removed is still in");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -214,10 +225,10 @@ async fn a_file_that_changes_all_the_time_does_not_hold_back_the_others() {
     writing.join().unwrap();
 }
 
-/// Sets of files, switched by a link a hundred times a second while readers go by them: none ever
-/// sees two sets at once, or a broken one. `STORM_SECONDS` makes it longer.
+/// Sets of files, switched by a link a hundred times a second while readers use them: no reader sees a mix of two sets,
+/// or a broken one. `STORM_SECONDS` makes it longer.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_switches_never_mixes_two_sets() {
+async fn many_switches_never_mix_two_sets_of_files() {
     let seconds = std::env::var("STORM_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let dir = tempfile::tempdir().unwrap();
     // A page has at most a thousand entries.
@@ -236,9 +247,9 @@ async fn a_storm_of_switches_never_mixes_two_sets() {
         }
     };
     set(1);
-    let watch = Watch::new(env(&dir.path().join("now"))).unwrap();
+    let watch = ConfigWatch::new(env(&dir.path().join("now"))).unwrap();
     let live = watch.live();
-    let following = tokio::spawn(watch.run(Arc::default(), |_| {}));
+    let following = tokio::spawn(watch.run(Arc::default(), Arc::default(), |_| {}));
     let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let readers: Vec<_> = (0..2)
         .map(|_| {
@@ -248,11 +259,11 @@ async fn a_storm_of_switches_never_mixes_two_sets() {
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
                     let now = live.load_full();
                     let n = now.registry.page_default;
-                    // A broken file keeps what it said; only whole sets have to agree.
+                    // A broken file keeps its previous content; only complete sets have to agree.
                     if now.stale.is_none() {
                         assert_eq!(says(&now, &format!("u{n}")), (true, true, n), "generation {}", now.number);
                     }
-                    assert_eq!(now.users.len(), 1);
+                    assert_eq!(users(&now).len(), 1);
                     seen.insert(now.number);
                     judged += 1;
                     std::thread::sleep(Duration::from_micros(200));
@@ -269,7 +280,7 @@ async fn a_storm_of_switches_never_mixes_two_sets() {
         set(n);
         switches.tick().await;
     }
-    // The last whole set comes into force.
+    // The last set is complete, and becomes active.
     n += if (n + 1).is_multiple_of(5) { 2 } else { 1 };
     set(n);
     let deadline = Instant::now() + Duration::from_secs(3);
@@ -287,8 +298,48 @@ async fn a_storm_of_switches_never_mixes_two_sets() {
     }
 }
 
+/// A change between the first read and the first check is as new as a later one.
+#[tokio::test]
+async fn a_file_that_is_replaced_during_the_start_is_read_again() {
+    for name in ["tls.crt", "tls.key", "settings.toml", "htpasswd", "rules.json"] {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "one", 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let cert = || rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap().pem();
+        write(dir.path(), "tls.crt", &cert());
+        write(dir.path(), "tls.key", &key.serialize_pem());
+        let path = |name: &str| dir.path().join(name).into_os_string();
+        let flags: [(&str, OsString); 7] = [
+            ("REGISTRY_AUTH_TYPE", "basic".into()),
+            ("REGISTRY_AUTH_HTPASSWD", path("htpasswd")),
+            ("REGISTRY_ACCESS_CONTROL_ENABLED", "true".into()),
+            ("REGISTRY_ACCESS_CONTROL_CONFIG", path("rules.json")),
+            ("REGISTRY_SETTINGS", path("settings.toml")),
+            ("REGISTRY_TLS_CERT", path("tls.crt")),
+            ("REGISTRY_TLS_KEY", path("tls.key")),
+        ];
+        let watch = ConfigWatch::new(Env::load([], None, flags).unwrap().0).unwrap();
+        let text = match name {
+            "tls.crt" => cert(),
+            // A key may be spread over lines in another way.
+            "tls.key" => key.serialize_pem() + "\n",
+            "settings.toml" => settings(2),
+            "htpasswd" => htpasswd(&["two"]),
+            _ => rules("two"),
+        };
+        write(dir.path(), "new", &text);
+        std::fs::rename(dir.path().join("new"), dir.path().join(name)).unwrap();
+        let (applied, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let following =
+            tokio::spawn(watch.run(Arc::default(), Arc::default(), move |live| applied.send(live.number).unwrap()));
+        let number = tokio::time::timeout(Duration::from_secs(60), heard.recv()).await;
+        assert_eq!(number.unwrap(), Some(1), "{name}");
+        following.abort();
+    }
+}
+
 #[test]
-fn a_certificate_that_cannot_be_used_is_told_until_it_can_whatever_else_changes() {
+fn an_unusable_certificate_is_reported_until_it_is_usable() {
     let dir = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let cert = write(dir.path(), "tls.crt", &made.cert.pem());
@@ -296,22 +347,22 @@ fn a_certificate_that_cannot_be_used_is_told_until_it_can_whatever_else_changes(
     let settings = write(dir.path(), "settings.toml", "# nothing\n");
     let flags = [("REGISTRY_TLS_CERT", &cert), ("REGISTRY_TLS_KEY", &key), ("REGISTRY_SETTINGS", &settings)];
     let flags = flags.map(|(name, path)| (name, path.clone().into_os_string()));
-    let mut watch = Watch::new(Env::load([], None, flags).unwrap().0).unwrap();
+    let mut watch = ConfigWatch::new(Env::load([], None, flags).unwrap().0).unwrap();
     let live = watch.live();
-    let told = || live.load().stale.as_ref().map_or(String::new(), |stale| stale.problems.to_string());
+    let reported = || live.load().stale.as_ref().map_or(String::new(), |stale| stale.problems.to_string());
     let first = live.load().tls.clone();
 
     write(dir.path(), "tls.crt", "half of one");
     assert!(watch.reload());
-    assert!(told().contains("tls.crt: holds no certificate"), "{}", told());
+    assert!(reported().contains("tls.crt: holds no certificate"), "{}", reported());
     write(dir.path(), "settings.toml", "[operator]\nread_only = true\n");
     assert!(watch.reload());
     assert!(live.load().operator.read_only);
-    assert!(told().contains("tls.crt: holds no certificate"), "forgotten: {}", told());
+    assert!(reported().contains("tls.crt: holds no certificate"), "forgotten: {}", reported());
 
     write(dir.path(), "tls.crt", &made.cert.pem());
     assert!(watch.reload());
-    assert_eq!(told(), "");
+    assert_eq!(reported(), "");
     let tls = live.load().tls.clone();
     assert!(first.is_some() && tls.is_some());
     write(dir.path(), "settings.toml", "# nothing\n");

@@ -1,14 +1,14 @@
-//! What is refused when, and how much is synced.
+//! Tests of which writes are refused, and of how much is synced.
 
 use super::*;
-use crate::files::{Files, Real, Refused, world::simulation};
+use crate::files::{AtomicFiles, Real, WriteRefused, world::simulation};
 use std::{
     cell::Cell,
     rc::Rc,
     time::{Duration, SystemTime},
 };
 
-/// A world whose time is moved by hand.
+/// A world whose time is set by the test.
 #[derive(Default)]
 struct ByHand(Cell<Duration>);
 
@@ -39,9 +39,9 @@ fn by_hand(test: impl FnOnce(&dyn Fn(u64))) {
     simulation::enter(None);
 }
 
-fn files() -> (tempfile::TempDir, Files<Real>) {
+fn files() -> (tempfile::TempDir, AtomicFiles<Real>) {
     let dir = tempfile::tempdir().unwrap();
-    let files = Files::new(Real::open_root(dir.path()).unwrap());
+    let files = AtomicFiles::new(Real::open_root(dir.path()).unwrap());
     (dir, files)
 }
 
@@ -49,7 +49,7 @@ fn files() -> (tempfile::TempDir, Files<Real>) {
 fn refused<T>(result: io::Result<T>) -> String {
     let error = result.map(drop).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ReadOnlyFilesystem);
-    assert!(error.get_ref().unwrap().is::<Refused>());
+    assert!(error.get_ref().unwrap().is::<WriteRefused>());
     error.to_string()
 }
 
@@ -58,7 +58,7 @@ fn eio<T>() -> io::Result<T> {
 }
 
 #[test]
-fn three_failures_within_a_minute_end_writing_and_not_reading() {
+fn three_failures_within_a_minute_stop_writing_but_not_reading() {
     by_hand(|pass| {
         let (_dir, files) = files();
         let sys = files.sys();
@@ -102,7 +102,7 @@ fn three_failures_within_a_minute_end_writing_and_not_reading() {
 }
 
 #[test]
-fn failures_that_say_nothing_of_the_disk_do_not_count() {
+fn failures_unrelated_to_the_disk_do_not_count() {
     let (_dir, files) = files();
     for _ in 0..5 {
         for code in [2, 13, 24, 28] {
@@ -110,21 +110,21 @@ fn failures_that_say_nothing_of_the_disk_do_not_count() {
             assert!(failed.is_err());
             assert!(files.sys().health.synced("d", Err(io::Error::from_raw_os_error(code))).is_err());
         }
-        assert!(files.sys().health.wrote(Err::<(), _>(io::Error::other("x"))).is_err());
+        assert!(files.sys().health.record_write(Err::<(), _>(io::Error::other("x"))).is_err());
     }
     assert_eq!(files.sys().trouble(), None);
 }
 
 #[test]
-fn a_directory_that_cannot_be_synced_ends_writing_at_once() {
+fn a_directory_that_cannot_be_synced_stops_writing_at_once() {
     let (_dir, files) = files();
     let first = files.sys().health.synced("tags", eio());
-    assert_eq!(first.unwrap_err().raw_os_error(), Some(5), "the request is told what happened");
+    assert_eq!(first.unwrap_err().raw_os_error(), Some(5), "the request gets the error");
     assert!(refused(files.sys().mkdir("d")).contains("cannot sync the directory tags"));
 }
 
 #[test]
-fn what_could_not_be_synced_is_gone_and_never_synced_again() {
+fn a_file_that_could_not_be_synced_is_removed_and_never_synced_again() {
     let (dir, files) = files();
     files.ensure_dir("state/tmp").unwrap();
     let staged = files.stage(&Bytes::from("x"), None, false).unwrap();
@@ -132,18 +132,18 @@ fn what_could_not_be_synced_is_gone_and_never_synced_again() {
     let file = files.sys().open(&path).unwrap();
     let trouble = files.sys().health.synced("tags", eio());
     assert!(trouble.is_err());
-    // The refusal stands for a sync that failed: both end with the file removed.
+    // The refusal has the same effect as a failed sync: the file is removed.
     assert!(files.sync_data(&file, &path, "test").is_err());
     assert!(!dir.path().join(&path).exists(), "not even where nothing else is written");
 }
 
 #[test]
-fn without_its_mark_nothing_is_written_until_it_is_back() {
+fn without_root_json_nothing_is_written_until_it_is_back() {
     by_hand(|pass| {
         let (dir, files) = files();
         let mark = dir.path().join("ROOT.json");
         std::fs::write(&mark, "{}").unwrap();
-        files.sys().demand("ROOT.json");
+        files.sys().require("ROOT.json");
         files.ensure_dir("a").unwrap();
         std::fs::rename(&mark, dir.path().join("away")).unwrap();
         files.ensure_dir("b").unwrap();
@@ -159,7 +159,7 @@ fn without_its_mark_nothing_is_written_until_it_is_back() {
 }
 
 #[test]
-fn what_is_put_off_is_synced_by_the_next_flush_also_if_it_is_gone() {
+fn delayed_syncs_happen_with_the_next_flush_even_for_removed_files() {
     let (_dir, files) = files();
     let syncs = || files.sys().syncs().directory;
     files.ensure_dir("a/b").unwrap();
@@ -185,7 +185,7 @@ fn what_is_put_off_is_synced_by_the_next_flush_also_if_it_is_gone() {
 }
 
 #[test]
-fn without_durability_nothing_is_synced_before_there_is_some_again() {
+fn without_durability_nothing_is_synced_until_it_is_enabled_again() {
     let (_dir, files) = files();
     files.sys().set_syncing(Syncing::None).unwrap();
     files.place(files.stage(&Bytes::from("x"), Some("test"), false).unwrap(), "a/1").unwrap();

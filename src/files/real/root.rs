@@ -1,4 +1,4 @@
-//! Making the root directory itself.
+//! Creating the root directory itself.
 
 use super::Real;
 use rustix::{
@@ -8,7 +8,7 @@ use rustix::{
 use std::{io, path::Path};
 
 impl Real {
-    /// Makes the root directory and those above it, as far as they are not there; whether anything was made.
+    /// Creates the root directory and those above it if they do not exist. Returns whether anything was created.
     ///
     /// # Errors
     /// As `mkdir(2)` and `fsync(2)` give them.
@@ -36,10 +36,10 @@ impl Real {
         Ok(!missing.is_empty())
     }
 
-    /// Whether the root directory could be made by this user.
+    /// Whether this user could create the root directory.
     ///
     /// # Errors
-    /// What making it would probably end with.
+    /// The error with which its creation would probably fail.
     pub fn may_make_root(path: &Path) -> io::Result<()> {
         let parents = path.ancestors().skip(1);
         let parents = parents.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });

@@ -1,11 +1,13 @@
-//! No link is followed, no file but a regular one opened.
+//! Tests that no link is followed, and only regular files are opened.
 
 use super::*;
+use crate::files::{FileKind, Sys, read_now};
+use bytes::Bytes;
 
-/// The root with the kernel's resolution, where it has one, and without.
+/// The root with the kernel's path resolution, where available, and without.
 fn both(path: &std::path::Path) -> [Real; 2] {
-    let without = Real { resolves: false, ..Real::open_root(path).unwrap() };
-    [Real::open_root(path).unwrap(), without]
+    let Real { root, kernel } = Real::open_root(path).unwrap();
+    [Real::open_root(path).unwrap(), Real { root, kernel: kernel.without_resolution() }]
 }
 
 #[test]
@@ -16,7 +18,7 @@ fn nothing_outside_the_root_is_reached_by_a_planted_link() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
     std::fs::write(dir.path().join("real"), "y").unwrap();
-    // A link at each level of a path: the first directory, one in between, the last, the file.
+    // A link at each level of a path: the first directory, a middle one, the last one, the file.
     for link in ["l", "a/l", "a/b/l", "a/b/c/l"] {
         std::os::unix::fs::symlink(outside.path(), dir.path().join(link)).unwrap();
     }
@@ -41,7 +43,7 @@ fn nothing_outside_the_root_is_reached_by_a_planted_link() {
             assert!(sys.read_dir(at, &mut |_, _| true).is_err());
         }
         assert!(sys.open("a/b/f").is_err() && sys.open_rw("a/b/f").is_err() && sys.create("a/b/f", false).is_err());
-        assert_eq!(sys.meta("a/b/f").unwrap().kind, Kind::Other, "a link is seen as one");
+        assert_eq!(sys.meta("a/b/f").unwrap().kind, FileKind::Other, "a link is seen as one");
         for path in ["../x", "a/../../x", "/etc/passwd", "a//b", ""] {
             assert!(sys.open(path).is_err() && sys.create(path, false).is_err(), "{path}");
         }
@@ -82,7 +84,7 @@ fn a_fifo_in_place_of_a_file_neither_hangs_nor_reads() {
 }
 
 #[test]
-fn reading_aside_sees_all_and_leaves_nothing_in_memory_that_was_not_there() {
+fn reading_past_the_cache_reads_everything_and_caches_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let sys = Real::open_root(dir.path()).unwrap();
     let file = sys.create("f", false).unwrap();
@@ -92,7 +94,7 @@ fn reading_aside_sees_all_and_leaves_nothing_in_memory_that_was_not_there() {
     fs::fadvise(&file, 0, None, fs::Advice::DontNeed).unwrap();
     let mut buffer = vec![0; 1 << 20];
     let mut read = Vec::new();
-    while let n @ 1.. = sys.read_aside(&file, &mut buffer, read.len() as u64).unwrap() {
+    while let n @ 1.. = sys.read_uncached(&file, &mut buffer, read.len() as u64).unwrap() {
         read.extend_from_slice(&buffer[..n]);
     }
     assert_eq!(read, content);
@@ -102,7 +104,7 @@ fn reading_aside_sees_all_and_leaves_nothing_in_memory_that_was_not_there() {
     // What is in memory stays there.
     sys.read_at(&file, &mut buffer, 0).unwrap();
     let before = read_now(&file, &mut vec![0; 1 << 20], 0);
-    sys.read_aside(&file, &mut buffer, 0).unwrap();
+    sys.read_uncached(&file, &mut buffer, 0).unwrap();
     assert_eq!(read_now(&file, &mut vec![0; 1 << 20], 0), before);
 }
 
@@ -117,7 +119,7 @@ fn vectored_writes_of_any_number_of_parts_arrive_in_order() {
 }
 
 #[test]
-fn what_is_in_memory_is_read_without_waiting_and_nothing_but_regular_files() {
+fn cached_regular_files_are_read_without_waiting() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("a")).unwrap();
     std::fs::write(dir.path().join("a/file"), "content").unwrap();
@@ -137,7 +139,7 @@ fn what_is_in_memory_is_read_without_waiting_and_nothing_but_regular_files() {
 }
 
 #[test]
-fn names_of_one_directory_are_looked_at_together_and_those_that_are_not_there_are_told() {
+fn names_of_one_directory_are_examined_together_and_missing_ones_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
     std::fs::write(dir.path().join("a/file"), "four").unwrap();
@@ -145,9 +147,9 @@ fn names_of_one_directory_are_looked_at_together_and_those_that_are_not_there_ar
     for sys in both(dir.path()) {
         let found = sys.metas("a", &["link", "gone", "file", "b"]).unwrap();
         let seen: Vec<_> = found.iter().map(|meta| meta.map(|meta| (meta.kind, meta.len))).collect();
-        assert_eq!(seen[1..3], [None, Some((Kind::File, 4))]);
-        assert_eq!(seen[0].unwrap().0, Kind::Other, "a link is seen as one");
-        assert_eq!(seen[3].unwrap().0, Kind::Directory);
+        assert_eq!(seen[1..3], [None, Some((FileKind::File, 4))]);
+        assert_eq!(seen[0].unwrap().0, FileKind::Other, "a link is seen as one");
+        assert_eq!(seen[3].unwrap().0, FileKind::Directory);
         assert!(sys.metas("gone", &["file", "b"]).unwrap().iter().all(Option::is_none));
         assert!(sys.metas("a/file", &["x"]).is_err(), "no directory is not an empty one");
     }

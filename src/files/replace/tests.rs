@@ -5,11 +5,18 @@ use std::sync::{Arc, Barrier};
 
 /// Replaces the whole file.
 fn put(path: &Path, text: &str) -> io::Result<()> {
-    replace(path, |_| Ok::<_, io::Error>(text.into()))
+    replace(path, |_| Ok::<_, io::Error>(text.into())).map(drop)
 }
 
 fn append(path: &Path, text: &str) -> io::Result<()> {
-    replace(path, |old| Ok::<_, io::Error>([old.unwrap_or_default(), text.as_bytes()].concat()))
+    replace(path, |old| Ok::<_, io::Error>([old.unwrap_or_default(), text.as_bytes()].concat())).map(drop)
+}
+
+/// Replaces a file as an editor does, which knows nothing of locks.
+fn rename_over(path: &Path, text: &str) {
+    let new = path.with_extension("editor");
+    fs::write(&new, text).unwrap();
+    fs::rename(&new, path).unwrap();
 }
 
 fn mode(path: &Path) -> u32 {
@@ -37,7 +44,7 @@ fn a_new_file_is_for_its_owner_and_an_old_one_keeps_its_mode() {
 }
 
 #[test]
-fn owner_and_group_stay() {
+fn owner_and_group_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
     fs::write(&path, "one").unwrap();
@@ -50,13 +57,13 @@ fn owner_and_group_stay() {
 }
 
 #[test]
-fn links_stay_and_what_they_lead_to_is_replaced() {
+fn links_stay_and_their_targets_are_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let (path, real) = (dir.path().join("f"), dir.path().join("real"));
     fs::create_dir(&real).unwrap();
     symlink("real", dir.path().join("current")).unwrap();
     symlink("current/f", &path).unwrap();
-    // Nothing is at the link's end yet.
+    // The link leads to nothing yet.
     put(&path, "one").unwrap();
     append(&path, "two").unwrap();
     assert_eq!(fs::read(real.join("f")).unwrap(), b"onetwo");
@@ -68,7 +75,7 @@ fn links_stay_and_what_they_lead_to_is_replaced() {
 }
 
 #[test]
-fn what_edit_refuses_changes_nothing() {
+fn an_edit_that_refuses_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
     let refuse = |_: Option<&[u8]>| Err::<Vec<u8>, _>(io::Error::other("no"));
@@ -81,13 +88,13 @@ fn what_edit_refuses_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_written_says_why_and_changes_nothing() {
+fn a_failed_write_says_why_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let absent = dir.path().join("absent/f");
     let error = put(&absent, "x").unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     assert!(error.to_string().contains("cannot open the directory"), "{error}");
-    // A directory, and a name to which no temporary one fits: the file is read and not replaced.
+    // A directory, and a name too long for a temporary one: the file can be read but not replaced.
     assert!(put(dir.path(), "x").unwrap_err().to_string().contains("not a regular file"));
     let long = dir.path().join("n".repeat(250));
     fs::write(&long, "one").unwrap();
@@ -97,7 +104,7 @@ fn what_cannot_be_written_says_why_and_changes_nothing() {
 }
 
 #[test]
-fn many_at_once_lose_nothing_from_before_the_file_is_there() {
+fn concurrent_edits_lose_nothing_even_before_the_file_exists() {
     let dir = tempfile::tempdir().unwrap();
     let path = Arc::new(dir.path().join("f"));
     let start = Arc::new(Barrier::new(8));
@@ -120,7 +127,7 @@ fn many_at_once_lose_nothing_from_before_the_file_is_there() {
 }
 
 #[test]
-fn a_file_made_meanwhile_is_edited_and_not_replaced() {
+fn a_file_created_meanwhile_is_edited_and_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
     let mut calls = 0;
@@ -137,7 +144,7 @@ fn a_file_made_meanwhile_is_edited_and_not_replaced() {
 }
 
 #[test]
-fn a_lock_held_by_another_is_waited_for_but_not_for_ever() {
+fn waiting_for_a_lock_ends_after_a_while() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
     fs::write(&path, "one").unwrap();
@@ -147,9 +154,130 @@ fn a_lock_held_by_another_is_waited_for_but_not_for_ever() {
     let error = replace_within(Duration::from_millis(20), &path, edit).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert_eq!(fs::read(&path).unwrap(), b"one");
-    // Nor does the lock on a directory, which a daemon may hold, stop anybody.
+    // The lock on a directory, which a daemon may hold, stops nobody either.
     let daemon = File::open(dir.path()).unwrap();
     daemon.lock().unwrap();
     drop(theirs);
     put(&path, "two").unwrap();
+}
+
+/// The edits of an editor that saves at these moments: while the edit is made, and just before the exchange.
+#[test]
+#[cfg_attr(portable, ignore = "only Linux exchanges two files, and so notices a change that comes this late")]
+fn a_version_that_an_editor_puts_there_meanwhile_is_the_base_of_the_next_attempt() {
+    for at_the_last_moment in [false, true] {
+        for in_place in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("f");
+            fs::write(&path, "one ").unwrap();
+            let saves = std::cell::Cell::new(3);
+            let save = || {
+                if saves.get() > 0 {
+                    saves.set(saves.get() - 1);
+                    let text = format!("theirs-{} ", saves.get());
+                    if in_place { fs::write(&path, text).unwrap() } else { rename_over(&path, &text) }
+                }
+            };
+            let mut edit = |old: Option<&[u8]>| {
+                if !at_the_last_moment {
+                    save();
+                }
+                Ok::<_, io::Error>([old.unwrap(), b"ours"].concat())
+            };
+            let before = || {
+                if at_the_last_moment {
+                    save()
+                }
+            };
+            let mut attempts = 1;
+            while attempt(&path, &mut edit, &before).unwrap().is_none() {
+                assert_eq!(fs::read_to_string(&path).unwrap(), format!("theirs-{} ", saves.get()), "it is back");
+                attempts += 1;
+            }
+            assert_eq!((attempts, fs::read(&path).unwrap()), (4, b"theirs-0 ours".to_vec()));
+            assert_eq!(names(dir.path()), ["f"]);
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(portable, ignore = "only Linux exchanges two files, and so notices a change that comes this late")]
+fn a_file_removed_meanwhile_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    fs::write(&path, "one").unwrap();
+    let mut edit = |old: Option<&[u8]>| Ok::<_, io::Error>([old.unwrap_or(b"nothing "), b"ours"].concat());
+    let remove = || fs::remove_file(&path).unwrap();
+    assert!(attempt(&path, &mut edit, &remove).unwrap().is_none());
+    assert!(attempt(&path, &mut edit, &|| ()).unwrap().is_some());
+    assert_eq!((fs::read(&path).unwrap(), names(dir.path())), (b"nothing ours".to_vec(), vec!["f".to_owned()]));
+}
+
+#[test]
+fn what_an_editor_writes_into_the_old_file_is_saved_beside_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    fs::write(&path, "one").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let editor = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let replaced = replace(&path, |_| Ok::<_, io::Error>(b"two".to_vec())).unwrap();
+    assert_eq!((replaced.has_changed(), replaced.save_late_writes().unwrap()), (true, None));
+    std::os::unix::fs::FileExt::write_at(&editor, b"late", 0).unwrap();
+    let saved = replaced.save_late_writes().unwrap().unwrap();
+    assert_eq!((fs::read(&path).unwrap(), fs::read(&saved).unwrap()), (b"two".to_vec(), b"late".to_vec()));
+    assert!(saved.file_name().unwrap().to_str().unwrap().starts_with(".f.lost-") && mode(&saved) == 0o640);
+}
+
+#[test]
+fn an_edit_that_changes_nothing_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    fs::write(&path, "one").unwrap();
+    let before = fs::metadata(&path).unwrap();
+    let replaced = replace(&path, |old| Ok::<_, io::Error>(old.unwrap().to_vec())).unwrap();
+    assert_eq!((replaced.has_changed(), id(&fs::metadata(&path).unwrap())), (false, id(&before)));
+}
+
+/// Counts what is missing at the end, and what the editor itself took away: it saves over whatever is there.
+#[test]
+#[cfg_attr(portable, ignore = "only Linux exchanges two files, and so notices a change that comes this late")]
+fn of_a_thousand_edits_beside_an_editor_that_renames_only_those_it_saved_over_are_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    fs::write(&path, "#0\n").unwrap();
+    let sys = Real::open_root(dir.path()).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let (saved_over, last) = thread::scope(|scope| {
+        let editor = scope.spawn(|| {
+            let (mut saved_over, mut count) = (Vec::new(), 0);
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let read = fs::read_to_string(&path).unwrap();
+                count += 1;
+                let text = format!("#{count}\n{}", read.split_once('\n').unwrap().1);
+                let _ = fs::remove_file(dir.path().join("mine"));
+                fs::write(dir.path().join("mine"), &text).unwrap();
+                // As a rename, but what it replaces stays readable.
+                sys.exchange("mine", "f").unwrap();
+                let out = fs::read_to_string(dir.path().join("mine")).unwrap();
+                saved_over.extend(out.lines().filter(|line| !text.contains(*line)).map(str::to_owned));
+                thread::sleep(Duration::from_micros(300));
+            }
+            (saved_over, count)
+        });
+        let edits: Vec<_> = (0..4)
+            .map(|n| {
+                let path = &path;
+                scope.spawn(move || (0..250).for_each(|i| append(path, &format!("{n}-{i};\n")).unwrap()))
+            })
+            .collect();
+        edits.into_iter().for_each(|edits| edits.join().unwrap());
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        editor.join().unwrap()
+    });
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with(&format!("#{last}\n")), "what the editor saved is never lost: {last}");
+    let edits = (0..4).flat_map(|n| (0..250).map(move |i| format!("{n}-{i};")));
+    let missing: Vec<_> = edits.filter(|edit| !text.lines().any(|line| line == edit)).collect();
+    assert!(missing.iter().all(|edit| saved_over.contains(edit)), "{missing:?} of {saved_over:?}");
+    assert!(text.lines().skip(1).all(|line| line.ends_with(';')), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Chance that is the same again for the same seed.
+//! Random numbers that are the same for the same seed.
 
 /// A stream of numbers (splitmix64).
 #[derive(Clone)]
@@ -9,7 +9,7 @@ impl Chance {
         Self(seed)
     }
 
-    /// Another stream, which depends on this one and `number` alone.
+    /// Another stream, which depends only on this one and on `number`.
     pub(crate) fn fork(&self, number: u64) -> Self {
         let mut fork = Self(self.0 ^ (number + 1).wrapping_mul(0xa076_1d64_78bd_642f));
         fork.number();
@@ -29,7 +29,7 @@ impl Chance {
         ((u128::from(self.number()) * end as u128) >> 64) as usize
     }
 
-    /// True once in so many times.
+    /// True once in `times` calls on average.
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

@@ -1,14 +1,13 @@
-//! A file system in memory that knows what is durable: what a power failure leaves of it.
+//! A file system in memory that knows what is durable, and so what a power failure leaves.
 //!
-//! Harsher than any real one. Of every change to a directory that was not synced, each half of a
-//! rename for itself, the failure keeps or drops what it likes; of a file that was not synced it
-//! keeps the old bytes, the new ones, or something in between.
+//! It is harsher than any real one. Of the changes to a directory that was not synced, the failure keeps or drops each
+//! one, even each half of a rename; of a file that was not synced it keeps the old bytes, the new ones, or a mixture.
 //!
-//! One thing it grants, as every file system with a journal does: a durable name that is moved is not
-//! lost on the way, both the old one and the new, unless the old one's directory is synced first.
+//! It makes one promise, as every file system with a journal does: when a durable name is moved, the file does not lose
+//! both its old and its new name, unless the old directory is synced first.
 
 use super::chance::Chance;
-use crate::files::{Kind, Meta};
+use crate::files::{FileKind, Meta};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -16,7 +15,7 @@ use std::{
     time::SystemTime,
 };
 
-/// Number of a file or directory; zero is the root.
+/// The number of a file or directory; zero is the root.
 pub(crate) type Inode = usize;
 
 /// Errors as Linux numbers them.
@@ -29,8 +28,8 @@ const NOTEMPTY: i32 = 39;
 /// All files and directories.
 #[derive(Clone)]
 pub(crate) struct Disk {
-    nodes: Vec<Node>,
-    /// Moves of durable names of which neither directory was synced since.
+    nodes: Vec<DiskNode>,
+    /// Moves of durable names, neither of whose directories was synced since.
     moves: Vec<Move>,
 }
 
@@ -39,14 +38,16 @@ struct Move {
     inode: Inode,
     from: (Inode, Arc<str>),
     to: (Inode, Arc<str>),
-    /// Which of the changes of `to` it is.
+    /// Its index among the changes of `to`.
     change: usize,
 }
 
 #[derive(Clone)]
-struct Node {
+struct DiskNode {
     modified: SystemTime,
     holds: Holds,
+    /// Number of names.
+    links: u64,
 }
 
 #[derive(Clone)]
@@ -58,18 +59,20 @@ enum Holds {
 #[derive(Clone, Default)]
 struct Directory {
     names: BTreeMap<Arc<str>, Inode>,
-    /// What each name stood for since the last sync, the durable one first.
+    /// What each name referred to since the last sync, starting with the durable state.
     changed: BTreeMap<Arc<str>, Vec<Option<Inode>>>,
 }
 
 impl Directory {
-    fn set(&mut self, name: &str, to: Option<Inode>) {
+    /// Returns what the name referred to before.
+    fn set(&mut self, name: &str, to: Option<Inode>) -> Option<Inode> {
         let name: Arc<str> = name.into();
         let before = match to {
             Some(inode) => self.names.insert(name.clone(), inode),
             None => self.names.remove(&name),
         };
         self.changed.entry(name).or_insert_with(|| vec![before]).push(to);
+        before
     }
 }
 
@@ -79,7 +82,7 @@ fn error<T>(number: i32) -> io::Result<T> {
 
 impl Disk {
     pub(super) fn new(now: SystemTime) -> Self {
-        let root = Node { modified: now, holds: Holds::Directory(Directory::default()) };
+        let root = DiskNode { modified: now, holds: Holds::Directory(Directory::default()), links: 0 };
         Self { nodes: vec![root], moves: Vec::new() }
     }
 
@@ -108,7 +111,7 @@ impl Disk {
         Ok(at)
     }
 
-    /// The directory a path lies in, and its last component.
+    /// The directory that contains a path, and the last component.
     fn place<'a>(&self, path: &'a str) -> io::Result<(Inode, &'a str)> {
         let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
         let parent = self.find(parent)?;
@@ -121,7 +124,13 @@ impl Disk {
     }
 
     fn set(&mut self, (parent, name): (Inode, &str), to: Option<Inode>) -> io::Result<()> {
-        self.directory_mut(parent)?.set(name, to);
+        let before = self.directory_mut(parent)?.set(name, to);
+        if let Some(inode) = before {
+            self.nodes[inode].links -= 1;
+        }
+        if let Some(inode) = to {
+            self.nodes[inode].links += 1;
+        }
         Ok(())
     }
 
@@ -139,7 +148,7 @@ impl Disk {
         if self.named(place)?.is_some() {
             return error(EXIST);
         }
-        self.nodes.push(Node { modified: now, holds });
+        self.nodes.push(DiskNode { modified: now, holds, links: 0 });
         let inode = self.nodes.len() - 1;
         self.set(place, Some(inode))?;
         Ok(inode)
@@ -160,7 +169,7 @@ impl Disk {
         }
     }
 
-    /// Changes the bytes of a file; what was durable of it stays so until the next sync.
+    /// Changes the bytes of a file; the durable ones stay durable until the next sync.
     pub(super) fn change(&mut self, inode: Inode, now: SystemTime, change: impl FnOnce(&mut Vec<u8>)) {
         let node = &mut self.nodes[inode];
         node.modified = now;
@@ -186,10 +195,10 @@ impl Disk {
     pub(super) fn meta(&self, inode: Inode) -> Meta {
         let node = &self.nodes[inode];
         let (kind, len, mode) = match &node.holds {
-            Holds::File { bytes, .. } => (Kind::File, bytes.len() as u64, 0o640),
-            Holds::Directory(_) => (Kind::Directory, 0, 0o750),
+            Holds::File { bytes, .. } => (FileKind::File, bytes.len() as u64, 0o640),
+            Holds::Directory(_) => (FileKind::Directory, 0, 0o750),
         };
-        Meta { kind, len, mode, modified: node.modified }
+        Meta { kind, len, mode, modified: node.modified, links: node.links }
     }
 
     pub(super) fn touch(&mut self, inode: Inode, now: SystemTime) {
@@ -243,13 +252,13 @@ impl Disk {
         self.set(self.place(path)?, None)
     }
 
-    pub(super) fn names(&self, path: &str) -> io::Result<Vec<(Arc<str>, Kind)>> {
+    pub(super) fn names(&self, path: &str) -> io::Result<Vec<(Arc<str>, FileKind)>> {
         let directory = self.directory(self.find(path)?)?;
-        let kind = |inode: &Inode| if self.is_directory(*inode) { Kind::Directory } else { Kind::File };
+        let kind = |inode: &Inode| if self.is_directory(*inode) { FileKind::Directory } else { FileKind::File };
         Ok(directory.names.iter().map(|(name, inode)| (name.clone(), kind(inode))).collect())
     }
 
-    /// Everything is durable now.
+    /// Makes everything durable.
     pub(super) fn sync_all(&mut self) {
         for node in &mut self.nodes {
             match &mut node.holds {
@@ -260,7 +269,7 @@ impl Disk {
         self.moves.clear();
     }
 
-    /// What a power failure leaves, which is all durable then.
+    /// A power failure: what it leaves is durable.
     pub(super) fn fail(&mut self, chance: &mut Chance) {
         let (mut ahead, mut met) = (vec![0], BTreeSet::from([0]));
         let mut kept = BTreeMap::new();
@@ -297,9 +306,22 @@ impl Disk {
             }
         }
         self.moves.clear();
+        self.count_names(&met);
     }
 
-    /// Gives back its old name to what was lost on its way to a new one; what had not been met before.
+    /// Counts the names of each file again, those in directories that can be reached.
+    fn count_names(&mut self, reachable: &BTreeSet<Inode>) {
+        self.nodes.iter_mut().for_each(|node| node.links = 0);
+        for inode in reachable {
+            let named: Vec<_> = match &self.nodes[*inode].holds {
+                Holds::Directory(directory) => directory.names.values().copied().collect(),
+                Holds::File { .. } => continue,
+            };
+            named.into_iter().for_each(|child| self.nodes[child].links += 1);
+        }
+    }
+
+    /// Restores the old name of files that lost both names in a move, unless they were met before.
     fn keep_moved(&mut self, kept: &BTreeMap<(Inode, Arc<str>), usize>, met: &mut BTreeSet<Inode>) -> Vec<Inode> {
         let mut found = Vec::new();
         for moved in std::mem::take(&mut self.moves) {
@@ -322,12 +344,12 @@ impl Disk {
         }
     }
 
-    /// Every file below a directory and its bytes.
+    /// All files below a directory, with their bytes.
     pub(super) fn files(&self, below: &str, into: &mut Vec<(String, Vec<u8>)>) {
         for (name, kind) in self.names(below).unwrap_or_default() {
             let path = if below == "." { name.to_string() } else { format!("{below}/{name}") };
             match (kind, self.find(&path)) {
-                (Kind::Directory, _) => self.files(&path, into),
+                (FileKind::Directory, _) => self.files(&path, into),
                 (_, Ok(inode)) => into.push((path, self.bytes(inode).to_vec())),
                 (_, Err(_)) => {}
             }
@@ -335,7 +357,7 @@ impl Disk {
     }
 }
 
-/// What is left of a file: the old bytes, the new ones, or their beginning and then nothing.
+/// What is left of a file: the old bytes, the new ones, or the beginning of the new ones followed by zeros.
 fn torn(old: Vec<u8>, new: &[u8], chance: &mut Chance) -> Vec<u8> {
     match chance.below(4) {
         0 => old,

@@ -1,9 +1,9 @@
-//! The simulated side of [`Sys`]: a disk in memory, a seeded world, and clients that run as
-//! coroutines of one thread. For tests.
+//! The simulated [`Sys`]: a disk in memory, a seeded world, and clients that run as coroutines of one thread. For
+//! tests.
 //!
-//! Every system call lets a seeded scheduler choose who goes on. A crash is that from some call on
-//! every call fails without an effect: all clients come to their end, and what is left of the disk
-//! is mounted again. The code between the registry and this is the real one.
+//! At every system call a seeded scheduler chooses which client runs next. In a crash, every call from some point on
+//! fails without an effect: all clients end, and what is left of the disk is mounted again. All code between the
+//! registry and this is the real one.
 
 mod chance;
 mod disk;
@@ -13,7 +13,7 @@ pub(crate) use chance::Chance;
 pub(crate) use disk::Disk;
 pub(crate) use schedule::{block_on, run};
 
-use super::{Kind, Meta, Space, Sys, world::simulation};
+use super::{FileKind, Meta, Space, Sys, world::simulation};
 use bytes::Bytes;
 use disk::Inode;
 use std::{
@@ -24,46 +24,46 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// What goes wrong, and when, counted in system calls.
+/// What fails, and when, counted in system calls.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Plan {
-    /// The sync that is left out.
+pub(crate) struct SimPlan {
+    /// The sync that is skipped.
     pub(crate) without: Option<&'static str>,
-    /// From this call on nothing works any more.
+    /// From this call on every call fails.
     pub(crate) crash_at: Option<usize>,
-    /// These calls fail, by the number of the error.
+    /// Calls that fail, with their error numbers.
     pub(crate) faults: Vec<(usize, i32)>,
-    /// From the first to the second of these calls the disk is full.
+    /// The disk is full from the first to the second of these calls.
     pub(crate) full: Option<(usize, usize)>,
-    /// At this call the clock jumps, by so many seconds.
+    /// At this call the clock jumps by this many seconds.
     pub(crate) jump: Option<(usize, i64)>,
 }
 
-/// A simulated machine: its disk, its clock, its chance.
+/// A simulated machine: its disk, its clock and its random numbers.
 #[derive(Clone)]
 pub(crate) struct Sim(Arc<Mutex<Machine>>);
 
 struct Machine {
     disk: Disk,
     chance: Chance,
-    plan: Plan,
+    plan: SimPlan,
     calls: usize,
-    /// Runs of the machine so far.
+    /// How often the machine was started.
     boots: u32,
     has_crashed: bool,
     clock: SystemTime,
     uptime: Duration,
-    /// Names of the syncs that were asked for.
+    /// Names of the syncs that were requested.
     met: BTreeSet<&'static str>,
     locked: BTreeSet<Inode>,
-    /// Whether a client runs, who can let others go on.
+    /// Whether a client is running, which can yield to others.
     in_client: bool,
 }
 
-/// Every call takes this long.
+/// The duration of every call.
 const TICK: Duration = Duration::from_micros(10);
 
-/// More calls than any run makes: somebody waits for what never comes.
+/// More calls than any run makes: a client waits for something that never happens.
 const MOST_CALLS: usize = 1_000_000;
 
 impl Sim {
@@ -73,7 +73,7 @@ impl Sim {
         Self(Arc::new(Mutex::new(Machine {
             disk: disk.unwrap_or_else(|| Disk::new(clock)),
             chance: Chance::new(seed),
-            plan: Plan::default(),
+            plan: SimPlan::default(),
             calls: 0,
             boots: 1,
             has_crashed: false,
@@ -85,36 +85,36 @@ impl Sim {
         })))
     }
 
-    /// Puts this thread into the machine's world for as long as what is returned lives.
+    /// Puts this thread into the machine's world until the result is dropped.
     pub(crate) fn enter(&self) -> Entered {
         simulation::enter(Some(Rc::new(self.clone())));
         Entered
     }
 
-    /// What goes wrong from now on; calls are counted from here.
-    pub(crate) fn plan(&self, plan: Plan) {
+    /// Sets what fails from now on; calls are counted from here.
+    pub(crate) fn plan(&self, plan: SimPlan) {
         let mut machine = self.machine();
         (machine.plan, machine.calls) = (plan, 0);
     }
 
-    /// Lets time go by.
+    /// Advances the clock.
     pub(crate) fn pass(&self, time: Duration) {
         let mut machine = self.machine();
         machine.clock += time;
         machine.uptime += time;
     }
 
-    /// Ends all programs: nothing works any more until the next start.
+    /// Ends all programs: every call fails until the next start.
     pub(crate) fn crash(&self) {
         self.machine().has_crashed = true;
     }
 
-    /// Whether the crash has come.
+    /// Whether the planned crash has happened.
     pub(crate) fn has_crashed(&self) -> bool {
         self.machine().has_crashed
     }
 
-    /// The programs may be started again: after a power failure with what that left.
+    /// Lets programs start again; after a power failure, with what that left.
     pub(crate) fn restart(&self, power_failed: bool) {
         let machine = &mut *self.machine();
         if power_failed {
@@ -123,7 +123,7 @@ impl Sim {
         }
         machine.has_crashed = false;
         machine.locked.clear();
-        // What is left out and what has been planned goes on; the crash has come.
+        // The rest of the plan stays in effect; the crash is over.
         machine.plan.crash_at = None;
     }
 
@@ -132,8 +132,8 @@ impl Sim {
         self.machine().calls
     }
 
-    /// The names of the syncs that were asked for so far.
-    pub(crate) fn met(&self) -> BTreeSet<&'static str> {
+    /// The names of the syncs that were requested so far.
+    pub(crate) fn requested_syncs(&self) -> BTreeSet<&'static str> {
         self.machine().met.clone()
     }
 
@@ -150,14 +150,14 @@ impl Sim {
         disk.open(path).map(|file| disk.bytes(file).to_vec())
     }
 
-    /// Every file below a directory and its bytes.
+    /// All files below a directory, with their bytes.
     pub(crate) fn files(&self, below: &str) -> Vec<(String, Vec<u8>)> {
         let mut found = Vec::new();
         self.machine().disk.files(below, &mut found);
         found
     }
 
-    /// Never held while others go on.
+    /// Never held while other clients run.
     fn machine(&self) -> MutexGuard<'_, Machine> {
         self.0.lock().unwrap()
     }
@@ -168,7 +168,7 @@ impl Sim {
         }
         let machine = &mut *self.machine();
         machine.calls += 1;
-        assert!(machine.calls < MOST_CALLS, "somebody waits for ever");
+        assert!(machine.calls < MOST_CALLS, "a client waits forever");
         machine.uptime += TICK;
         machine.clock += TICK;
         if let Some((_, seconds)) = machine.plan.jump.take_if(|(at, _)| *at <= machine.calls) {
@@ -190,7 +190,7 @@ impl Sim {
         self.call(|machine| call(&mut machine.disk))
     }
 
-    /// A call that needs room.
+    /// A call that needs free space.
     fn with_room<T>(&self, call: impl FnOnce(&mut Machine) -> io::Result<T>) -> io::Result<T> {
         self.call(|machine| match machine.plan.full {
             Some((from, to)) if (from..to).contains(&machine.calls) => Err(io::ErrorKind::StorageFull.into()),
@@ -198,7 +198,7 @@ impl Sim {
         })
     }
 
-    /// Cuts a file short, as a failing disk may, and so that it stays so.
+    /// Truncates a file durably, as a failing disk may.
     pub(crate) fn damage(&self, path: &str) {
         let disk = &mut self.machine().disk;
         if let Ok(file) = disk.open(path) {
@@ -209,7 +209,7 @@ impl Sim {
     }
 }
 
-/// Takes the thread back into the real world when dropped.
+/// Returns the thread to the real world when dropped.
 pub(crate) struct Entered;
 
 impl Drop for Entered {
@@ -235,8 +235,8 @@ impl simulation::World for Sim {
     fn pause(&self) {
         let mut machine = self.machine();
         machine.calls += 1;
-        assert!(machine.calls < MOST_CALLS, "somebody waits for ever");
-        assert!(machine.in_client, "somebody waits, and nobody else is there");
+        assert!(machine.calls < MOST_CALLS, "a client waits forever");
+        assert!(machine.in_client, "a client waits, and no other one can run");
         drop(machine);
         schedule::pause();
     }
@@ -247,7 +247,7 @@ impl simulation::World for Sim {
     }
 }
 
-/// Lets the file be locked again when dropped.
+/// Unlocks the file when dropped.
 struct Lock(Sim, Inode);
 
 impl Drop for Lock {
@@ -322,7 +322,7 @@ impl Sys for Sim {
     }
     fn mkdir(&self, path: &str) -> io::Result<()> {
         if self.machine().disk.find(path).is_ok() {
-            // What is there needs no room.
+            // A directory that exists needs no space.
             return self.call(|machine| machine.disk.mkdir(path, machine.clock));
         }
         self.with_room(|machine| machine.disk.mkdir(path, machine.clock))
@@ -339,7 +339,7 @@ impl Sys for Sim {
             Ok(())
         })
     }
-    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, Kind) -> bool) -> io::Result<()> {
+    fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, FileKind) -> bool) -> io::Result<()> {
         let names = self.on_disk(|disk| disk.names(path))?;
         let _ = names.iter().all(|(name, kind)| each(name, *kind));
         Ok(())
@@ -351,7 +351,7 @@ impl Sys for Sim {
             Ok(())
         })
     }
-    fn read_aside(&self, file: &Inode, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    fn read_uncached(&self, file: &Inode, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.read_at(file, buffer, offset)
     }
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn Send + Sync>>> {

@@ -1,4 +1,4 @@
-//! Clients as coroutines of one thread, of which chance decides who goes on.
+//! Clients as coroutines of one thread; a random choice decides which one runs next.
 
 use super::{Chance, Sim};
 use generator::{Generator, Gn};
@@ -9,29 +9,29 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// What a client does, from its start to its end.
-pub(crate) type Client = Box<dyn FnOnce() + Send>;
+/// The code of a client.
+pub(crate) type SimClient = Box<dyn FnOnce() + Send>;
 
 type Coroutine = Generator<'static, (), ()>;
 
-/// Room for the calls of a client, in words of eight bytes: code that is not optimised takes more.
+/// Stack size of a client in words of eight bytes: unoptimised code needs more.
 const STACK: usize = if cfg!(debug_assertions) { 256 << 10 } else { 64 << 10 };
 
 thread_local! {
-    /// Coroutines that have ended, whose stacks are used again.
+    /// Coroutines that have ended, whose stacks are reused.
     static SPARE: RefCell<Vec<Coroutine>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lets others go on.
+/// Yields to other clients.
 pub(super) fn pause() {
     #[expect(deprecated, reason = "it is the one that needs nothing handed down to every system call")]
     generator::yield_with(());
 }
 
-/// Runs clients on a machine until all have come to their end.
-pub(crate) fn run(sim: &Sim, clients: Vec<Client>, chance: &mut Chance) {
+/// Runs clients on a machine until all have ended.
+pub(crate) fn run(sim: &Sim, clients: Vec<SimClient>, chance: &mut Chance) {
     let mut alive: Vec<Coroutine> = clients.into_iter().map(coroutine).collect();
-    // Some schedules change at every call, others let one client run far ahead of another.
+    // Some schedules switch at every call, others let one client run far ahead.
     let patience = *chance.one_of(&[1, 1, 2, 4, 16, 64]);
     let mut at = 0;
     while !alive.is_empty() {
@@ -48,7 +48,7 @@ pub(crate) fn run(sim: &Sim, clients: Vec<Client>, chance: &mut Chance) {
     }
 }
 
-fn coroutine(client: Client) -> Coroutine {
+fn coroutine(client: SimClient) -> Coroutine {
     match SPARE.with_borrow_mut(Vec::pop) {
         Some(mut spare) => {
             spare.init_code(client);
@@ -58,7 +58,7 @@ fn coroutine(client: Client) -> Coroutine {
     }
 }
 
-/// Runs a future to its end; while it waits others go on.
+/// Runs a future to completion; other clients run while it waits.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());

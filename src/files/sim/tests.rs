@@ -1,10 +1,10 @@
-//! The simulated disk forgets what a power failure may forget, and nothing else.
+//! Tests that the simulated disk loses in a power failure what it may lose, and nothing else.
 
 use super::*;
-use crate::files::Files;
+use crate::files::AtomicFiles;
 use std::collections::BTreeMap;
 
-/// What is left after a failure, over many seeds: each outcome and how often it came.
+/// What is left after a failure, over many seeds: each outcome and how often it occurred.
 fn outcomes(make: impl Fn(&Sim), look: impl Fn(&Sim) -> String) -> BTreeMap<String, usize> {
     let mut outcomes = BTreeMap::new();
     for seed in 0..400 {
@@ -37,7 +37,7 @@ fn all(sim: &Sim) -> String {
 }
 
 #[test]
-fn what_was_synced_stays() {
+fn synced_content_survives_a_crash() {
     let synced = |sim: &Sim| {
         sim.mkdir("d").unwrap();
         sim.sync_dir(".").unwrap();
@@ -76,7 +76,7 @@ fn a_rename_loses_both_names_if_only_the_old_one_is_synced() {
 }
 
 #[test]
-fn a_rename_of_what_had_no_durable_name_keeps_what_it_likes() {
+fn a_rename_of_a_file_without_a_durable_name_keeps_either_name_or_none() {
     let renamed = |sim: &Sim| {
         write(sim, "f", b"", true);
         sim.rename("f", "g").unwrap();
@@ -87,7 +87,7 @@ fn a_rename_of_what_had_no_durable_name_keeps_what_it_likes() {
 }
 
 #[test]
-fn what_is_moved_and_then_removed_may_be_gone() {
+fn a_file_that_was_moved_and_then_removed_may_be_gone() {
     let removed = |sim: &Sim| {
         moved(sim);
         sim.unlink("b/f").unwrap();
@@ -97,7 +97,7 @@ fn what_is_moved_and_then_removed_may_be_gone() {
 }
 
 #[test]
-fn what_no_durable_name_leads_to_is_gone() {
+fn a_file_without_a_durable_name_is_gone_after_a_crash() {
     let unnamed = |sim: &Sim| {
         sim.mkdir("d").unwrap();
         write(sim, "d/f", b"bytes", true);
@@ -145,7 +145,7 @@ fn the_same_seed_is_the_same_run() {
     let run_once = |seed: u64| {
         let sim = Sim::new(seed, None);
         let _entered = sim.enter();
-        let files = Arc::new(Files::new(sim.clone()));
+        let files = Arc::new(AtomicFiles::new(sim.clone()));
         files.ensure_dir("state/tmp").unwrap();
         let clients = (0..4).map(|i| {
             let files = files.clone();
@@ -161,7 +161,7 @@ fn the_same_seed_is_the_same_run() {
             };
             Box::new(client) as Box<dyn FnOnce() + Send>
         });
-        sim.plan(Plan { crash_at: Some(60), ..Plan::default() });
+        sim.plan(SimPlan { crash_at: Some(60), ..SimPlan::default() });
         run(&sim, clients.collect(), &mut Chance::new(seed));
         assert!(sim.has_crashed());
         sim.restart(true);

@@ -1,11 +1,11 @@
-//! The lazy walk against a sorted list: whatever the tree, the page and the place it begins at.
+//! The lazy walk against a sorted list: for any tree, page and starting point.
 
 use super::*;
 use crate::{
-    oci::{Digest, Hasher},
-    registry::Settings,
-    storage::{Durability, Facts, Key, Mem, Put},
+    registry::{Everything, Settings},
+    storage::{Durability, FactKey, Facts, Mem, Put},
 };
+use oci::{Digest, Hasher};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,8 +25,8 @@ async fn registry(tree: &BTreeMap<String, Has>) -> Registry {
     for (name, has) in tree {
         let name = name.parse().unwrap();
         let key = match has {
-            Has::Manifest(algorithm) => Key::Revision(name, digest(*algorithm)),
-            Has::BlobOnly => Key::Layer(name, digest(Algorithm::Sha256)),
+            Has::Manifest(algorithm) => FactKey::Revision(name, digest(*algorithm)),
+            Has::BlobOnly => FactKey::Layer(name, digest(Algorithm::Sha256)),
         };
         store.put(vec![Put::any(key, "")], Durability::Process).await.unwrap();
     }
@@ -47,7 +47,7 @@ fn tree() -> impl Strategy<Value = BTreeMap<String, Has>> {
     prop::collection::btree_map(name(), has, 0..40)
 }
 
-/// Where a page begins: at a name of the tree or near it, at any other, or at no name at all.
+/// The start of a page: at a name of the tree or near it, at any other, or at no name at all.
 #[derive(Clone, Debug)]
 enum Last {
     Of(prop::sample::Index, &'static str),
@@ -76,7 +76,7 @@ impl Last {
     }
 }
 
-/// The repositories after `last`, found the plain way.
+/// The repositories after `last`, found by sorting.
 fn naive<'a>(tree: &'a BTreeMap<String, Has>, last: &str) -> Vec<&'a str> {
     let repositories = tree.iter().filter(|(_, has)| matches!(has, Has::Manifest(_))).map(|(name, _)| name.as_str());
     repositories.filter(|name| *name > last).collect()
@@ -86,8 +86,8 @@ fn naive<'a>(tree: &'a BTreeMap<String, Has>, last: &str) -> Vec<&'a str> {
 struct Below(String);
 
 impl Visible for Below {
-    fn shows(&self, repository: &RepositoryName) -> bool {
-        repository.as_str().starts_with(&format!("{}/", self.0))
+    fn shows(&self, repository: &RepositoryName) -> Shows {
+        repository.as_str().starts_with(&format!("{}/", self.0)).into()
     }
 
     fn reaches(&self, prefix: &RepositoryName) -> bool {
@@ -101,25 +101,29 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
+fn texts(names: &[RepositoryName]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
 proptest! {
     #[test]
-    fn a_page_is_what_a_sorted_list_has_there(tree in tree(), last in last(), n in prop::option::of(0usize..10)) {
+    fn a_page_equals_that_part_of_a_sorted_list(tree in tree(), last in last(), n in prop::option::of(0usize..10)) {
         let last = last.text(&tree);
         let page = wait(async { registry(&tree).await.catalog(Some(&last), n, &Everything).await.unwrap() });
         let expected = naive(&tree, &last);
         let most = n.unwrap_or(4).min(7);
-        prop_assert_eq!(&page.entries, &expected[..expected.len().min(most)], "after {:?}", last);
+        prop_assert_eq!(texts(&page.entries), &expected[..expected.len().min(most)], "after {:?}", last);
         prop_assert_eq!(page.more, most > 0 && expected.len() > most);
     }
 
     #[test]
-    fn pages_one_after_another_are_the_whole(tree in tree(), n in 1usize..8) {
+    fn consecutive_pages_make_up_the_whole_list(tree in tree(), n in 1usize..8) {
         let found = wait(async {
             let registry = registry(&tree).await;
             let mut found: Vec<String> = Vec::new();
             loop {
                 let page = registry.catalog(found.last().map(String::as_str), Some(n), &Everything).await.unwrap();
-                found.extend(page.entries);
+                found.extend(texts(&page.entries));
                 if !page.more {
                     return found;
                 }
@@ -129,13 +133,13 @@ proptest! {
     }
 
     #[test]
-    fn who_sees_a_part_is_shown_that_part(tree in tree(), below in name(), last in last()) {
+    fn callers_see_only_the_repositories_they_may_see(tree in tree(), below in name(), last in last()) {
         let last = last.text(&tree);
         let below = Below(below);
         let page = wait(async { registry(&tree).await.catalog(Some(&last), Some(7), &below).await.unwrap() });
         let mut expected = naive(&tree, &last);
-        expected.retain(|name| below.shows(&name.parse().unwrap()));
-        prop_assert_eq!(&page.entries, &expected[..expected.len().min(7)]);
+        expected.retain(|name| matches!(below.shows(&name.parse().unwrap()), Shows::Yes));
+        prop_assert_eq!(texts(&page.entries), &expected[..expected.len().min(7)]);
         prop_assert_eq!(page.more, expected.len() > 7, "no hint at what is not shown");
     }
 }

@@ -1,13 +1,13 @@
-//! Clocks that jump by a day, forwards or back: nothing panics, nothing needed goes, uploads live on.
+//! Clocks that jump by a day, forwards or back: nothing panics, nothing needed is deleted, uploads survive.
 
 use super::{is_complete, is_sound, manifest, name, once, session, sha256};
 use crate::{
-    files::sim::{Plan, Sim, block_on},
-    oci::{Algorithm, Reference},
-    registry::{Chunk, Collection, CollectionError, CollectionOptions, Condition, Error, Registry, Settings},
+    files::sim::{Sim, SimPlan, block_on},
+    registry::{Chunk, Collection, Condition, Registry, RegistryError, Settings},
     storage::fs::Fs,
-    who::Subject,
+    upkeep::{CollectionError, CollectionOptions},
 };
+use oci::{Algorithm, Reference};
 use std::{sync::Arc, time::Duration};
 
 const DAY: i64 = 86_400;
@@ -25,39 +25,37 @@ fn registry(sim: &Sim, change: impl Fn(&mut Collection)) -> Registry {
 }
 
 fn jump(sim: &Sim, at: usize, seconds: i64) {
-    sim.plan(Plan { jump: Some((at, seconds)), ..Plan::default() });
+    sim.plan(SimPlan { jump: Some((at, seconds)), ..SimPlan::default() });
 }
 
 #[test]
-fn an_upload_is_not_ended_by_a_clock_that_is_set_and_goes_on_with_its_bytes() {
+fn setting_the_clock_does_not_expire_an_upload() {
     for seconds in JUMPS {
         let sim = Sim::new(1, None);
         let _entered = sim.enter();
         let registry = registry(&sim, |_| {});
         block_on(async {
-            let (name, nobody, layer) = (name(), Subject::Anonymous, sha256(b"layer"));
-            let upload = registry.begin_upload(&name, &nobody, Algorithm::Sha256).await.unwrap();
-            registry.append_upload(&name, &nobody, &upload.id, Chunk::default(), once(b"lay")).await.unwrap();
+            let (repository, layer) = (registry.repository(&name()), sha256(b"layer"));
+            let upload = repository.begin_upload(Algorithm::Sha256).await.unwrap();
+            repository.append_upload(&upload.id, Chunk::default(), once(b"lay")).await.unwrap();
             jump(&sim, 1, seconds);
             assert_eq!(registry.sweep().await.unwrap(), 0, "{seconds}");
             let report = registry.collect(DAILY, &()).await.unwrap().unwrap();
             assert_eq!((report.condemned.uploads, report.errors.len()), (0, 0), "{seconds}: {report:?}");
-            let finish = registry.finish_upload(&name, &nobody, &upload.id, &layer, Chunk::default(), once(b"er"));
-            finish.await.unwrap();
-            registry.blob(&name, &layer).await.unwrap();
+            repository.finish_upload(&upload.id, &layer, Chunk::default(), once(b"er")).await.unwrap();
+            repository.blob(&layer).await.unwrap();
         });
     }
 }
 
 #[test]
-fn an_upload_that_nobody_goes_on_with_is_ended_some_day_all_the_same() {
+fn an_abandoned_upload_expires_even_if_the_clock_is_set() {
     for seconds in [0, DAY] {
         let sim = Sim::new(1, None);
         let _entered = sim.enter();
         let registry = registry(&sim, |_| {});
         block_on(async {
-            let nobody = Subject::Anonymous;
-            registry.begin_upload(&name(), &nobody, Algorithm::Sha256).await.unwrap();
+            registry.repository(&name()).begin_upload(Algorithm::Sha256).await.unwrap();
             jump(&sim, 1, seconds);
             sim.pass(Duration::from_secs(3599));
             assert_eq!(registry.sweep().await.unwrap(), 0, "{seconds}");
@@ -68,7 +66,7 @@ fn an_upload_that_nobody_goes_on_with_is_ended_some_day_all_the_same() {
 }
 
 #[test]
-fn a_session_goes_on_whenever_the_clock_jumps() {
+fn a_session_continues_whenever_the_clock_jumps() {
     for seconds in JUMPS {
         for at in 1.. {
             let sim = Sim::new(1, None);
@@ -87,13 +85,14 @@ fn a_session_goes_on_whenever_the_clock_jumps() {
     }
 }
 
-/// What a collection at any moment of the jump left must be there, and all else go by the next ones.
+/// What a collection has left at any moment of the jump must exist, and the next ones delete the rest.
 async fn nothing_needed_went(registry: &Registry, when: &str) {
     is_sound(registry).await;
-    let stored = registry.manifest(&name(), &"v1".parse().unwrap()).await.unwrap_or_else(|e| panic!("{when}: {e}"));
+    let stored =
+        registry.repository(&name()).manifest(&"v1".parse().unwrap()).await.unwrap_or_else(|e| panic!("{when}: {e}"));
     assert_eq!(stored.digest, sha256(&manifest("second", Some(&sha256(&manifest("first", None))))), "{when}");
     for content in [b"{}".as_ref(), b"layer"] {
-        registry.blob(&name(), &sha256(content)).await.unwrap_or_else(|e| panic!("{when}: {e}"));
+        registry.repository(&name()).blob(&sha256(content)).await.unwrap_or_else(|e| panic!("{when}: {e}"));
     }
 }
 
@@ -106,10 +105,10 @@ fn a_collection_is_safe_whenever_the_clock_jumps() {
             let _entered = sim.enter();
             let registry = registry(&sim, |c| (c.lease, c.retention) = (hours(1), hours(20)));
             let has_ended = block_on(async {
-                let (nobody, when) = (Subject::Anonymous, format!("{seconds} at call {at}"));
+                let when = format!("{seconds} at call {at}");
                 session(&registry).await.unwrap();
                 let fresh = b"fresh".as_ref();
-                registry.push_blob(&name(), &nobody, &sha256(fresh), Chunk::default(), once(b"fresh")).await.unwrap();
+                registry.repository(&name()).push_blob(&sha256(fresh), Chunk::default(), once(b"fresh")).await.unwrap();
                 jump(&sim, at, seconds);
                 match registry.collect(DAILY, &()).await {
                     Ok(report) => assert!(report.is_some_and(|report| report.errors.is_empty()), "{when}"),
@@ -118,15 +117,15 @@ fn a_collection_is_safe_whenever_the_clock_jumps() {
                 }
                 let ended = sim.calls() < at;
                 nothing_needed_went(&registry, &when).await;
-                // What was pushed and never referred to is still there, or can come back.
-                registry.blob(&name(), &sha256(fresh)).await.unwrap_or_else(|e| panic!("{when}: {e}"));
+                // What was pushed and never referred to still exists, or can be restored.
+                registry.repository(&name()).blob(&sha256(fresh)).await.unwrap_or_else(|e| panic!("{when}: {e}"));
                 let bytes = bytes::Bytes::from(
                     String::from_utf8_lossy(&manifest("late", None))
                         .replace(sha256(b"{}").as_str(), sha256(fresh).as_str()),
                 );
                 let late: Reference = "late".parse().unwrap();
-                let put = registry.put_manifest(&name(), &late, &[], None, bytes, Condition::None).await;
-                put.map(drop).unwrap_or_else(|e: Error| panic!("{when}: {e}"));
+                let put = registry.repository(&name()).put_manifest(&late, &[], None, bytes, Condition::None).await;
+                put.map(drop).unwrap_or_else(|e: RegistryError| panic!("{when}: {e}"));
                 // Days later, with the clock as it is now.
                 for _ in 0..3 {
                     sim.pass(hours(48));
@@ -144,14 +143,14 @@ fn a_collection_is_safe_whenever_the_clock_jumps() {
 }
 
 #[test]
-fn what_was_condemned_stays_for_twice_the_time_that_readers_may_take_to_see_what_needs_it() {
+fn condemned_blobs_stay_for_twice_the_settle_time() {
     let sim = Sim::new(1, None);
     let _entered = sim.enter();
     let registry =
         registry(&sim, |c| (c.lease, c.retention, c.settle) = (Duration::ZERO, Duration::ZERO, MINUTES * 10));
     block_on(async {
         let pushed = once(b"layer");
-        registry.push_blob(&name(), &Subject::Anonymous, &sha256(b"layer"), Chunk::default(), pushed).await.unwrap();
+        registry.repository(&name()).push_blob(&sha256(b"layer"), Chunk::default(), pushed).await.unwrap();
         let collect = async || registry.collect(DAILY, &()).await.unwrap().unwrap();
         assert_eq!(collect().await.condemned.blobs, 1);
         sim.pass(MINUTES * 19);

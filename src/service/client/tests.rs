@@ -31,8 +31,8 @@ fn only_a_trusted_proxy_is_believed() {
     assert_eq!(xff("10.0.0.1:5", "é, 203.0.113.9"), "203.0.113.9", "what is not ASCII hides nothing");
     assert_eq!(xff("[::ffff:10.0.0.1]:5", "203.0.113.9:1234"), "203.0.113.9");
     let nobody = Proxies { trusted: &[], headers: ForwardedHeaders::XForwarded };
-    let told = nobody.client(Some("10.0.0.1:5".parse().unwrap()), &headers(&[(X_FOR, "203.0.113.9")]));
-    assert_eq!(told.unwrap().to_string(), "10.0.0.1");
+    let output = nobody.client(Some("10.0.0.1:5".parse().unwrap()), &headers(&[(X_FOR, "203.0.113.9")]));
+    assert_eq!(output.unwrap().to_string(), "10.0.0.1");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn scheme_and_host_are_those_of_the_outermost_trusted_proxy() {
 }
 
 #[test]
-fn behind_a_proxy_nobody_is_on_this_machine() {
+fn a_forwarded_request_is_never_local() {
     let is_local = |peer: &str, lines: &[(&'static str, &str)]| is_local(Some(peer.parse().unwrap()), &headers(lines));
     assert!(is_local("127.0.0.1:5", &[("user-agent", "curl/8")]));
     assert!(is_local("[::1]:5", &[]));
@@ -102,7 +102,7 @@ fn behind_a_proxy_nobody_is_on_this_machine() {
 
 proptest! {
     #[test]
-    fn what_a_client_writes_before_its_proxy_counts_for_nothing(
+    fn hops_claimed_by_the_client_are_ignored(
         forged in "([ -~]|é|, |;|=|for=|\"|\\[|10\\.0\\.0\\.[0-9]){0,40}",
         proxies in proptest::collection::vec("10\\.[0-9]\\.[0-9]\\.[0-9]", 0..3),
     ) {

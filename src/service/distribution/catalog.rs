@@ -1,22 +1,31 @@
-//! The catalog: not of the OCI specification, and expected by every tool.
+//! The catalog: not part of the OCI specification, but tools expect it.
 
 use super::super::{
-    answer::{json, next_page},
-    body::Body,
-    error::Error,
+    answer::{large_json, next_page},
+    error::ServiceError,
     gate::Granted,
     query::{self, Pagination},
 };
+use crate::wire::ResponseBody;
 use http::Response;
+use oci::RepositoryName;
+use serde::Serialize;
 
-pub(super) async fn list(granted: Granted, page: Pagination) -> Result<Response<Body>, Error> {
+#[derive(Serialize)]
+struct CatalogResponse {
+    repositories: Vec<RepositoryName>,
+}
+
+pub(super) async fn list(granted: Granted, page: Pagination) -> Result<Response<ResponseBody>, ServiceError> {
     let visible = granted.visible();
     let registry = granted.registry();
     let names = registry.catalog(page.last.as_deref(), page.n, &visible).await?;
-    let mut response = json(serde_json::json!({ "repositories": names.entries }).to_string(), "application/json");
-    if let Some(last) = names.entries.last().filter(|_| names.more) {
+    let last = names.entries.last().filter(|_| names.more).map(|last| query::encode(last.as_str()));
+    let bytes = names.entries.iter().map(|name| name.as_str().len()).sum();
+    let mut response = large_json(bytes, CatalogResponse { repositories: names.entries }, "application/json").await?;
+    if let Some(last) = last {
         let n = page.n.map_or(registry.settings().page_default, |n| n.min(registry.settings().page_max));
-        next_page(&mut response, format!("/v2/_catalog?n={n}&last={}", query::encode(last)));
+        next_page(&mut response, format!("/v2/_catalog?n={n}&last={last}"));
     }
     Ok(response)
 }

@@ -1,43 +1,42 @@
-//! What refers to a manifest (end-12).
+//! Referrers of a manifest (end-12).
 
 use super::super::{
-    answer::{json, next_page},
-    body::Body,
-    error::Error,
-    gate::Granted,
+    answer::{large_json, next_page},
+    error::ServiceError,
     headers, query,
 };
-use crate::oci::{Digest, RepositoryName, media_type};
+use crate::{registry::Repository, wire::ResponseBody};
 use http::{HeaderValue, Response};
+use oci::{Digest, media_type};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// The image index a list of referrers is.
+/// The image index that lists referrers.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Index {
+struct ReferrersResponse {
     schema_version: u32,
     media_type: &'static str,
     manifests: Vec<Box<RawValue>>,
 }
 
 pub(super) async fn list(
-    granted: Granted,
-    name: RepositoryName,
+    repository: Repository,
     subject: Digest,
     types: Vec<String>,
     last: Option<String>,
-) -> Result<Response<Body>, Error> {
-    let page = granted.registry().referrers(&name, &subject, &types, last.as_deref()).await?;
-    let index = Index { schema_version: 2, media_type: media_type::OCI_INDEX, manifests: page.descriptors };
-    // Clients compare the type for equality: no parameters.
-    let mut response = json(serde_json::to_vec(&index).unwrap_or_default(), media_type::OCI_INDEX);
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let page = repository.referrers(&subject, &types, last.as_deref()).await?;
+    let bytes = page.descriptors.iter().map(|descriptor| descriptor.get().len()).sum();
+    let index = ReferrersResponse { schema_version: 2, media_type: media_type::OCI_INDEX, manifests: page.descriptors };
+    // No parameters: clients compare the media type for equality.
+    let mut response = large_json(bytes, index, media_type::OCI_INDEX).await?;
     if !types.is_empty() {
         response.headers_mut().insert(headers::OCI_FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
     if let Some(next) = page.next {
         let filters: String = types.iter().map(|t| format!("artifactType={}&", query::encode(t))).collect();
-        next_page(&mut response, format!("/v2/{name}/referrers/{subject}?{filters}last={next}"));
+        next_page(&mut response, format!("/v2/{}/referrers/{subject}?{filters}last={next}", repository.name()));
     }
     Ok(response)
 }

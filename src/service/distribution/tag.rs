@@ -1,22 +1,31 @@
 //! Tag lists (end-8).
 
 use super::super::{
-    answer::{json, next_page},
-    body::Body,
-    error::Error,
-    gate::Granted,
+    answer::{large_json, next_page},
+    error::ServiceError,
     query::{self, Pagination},
 };
-use crate::oci::RepositoryName;
+use crate::{registry::Repository, wire::ResponseBody};
 use http::Response;
+use oci::{RepositoryName, Tag};
+use serde::Serialize;
 
-pub(super) async fn list(granted: Granted, name: RepositoryName, page: Pagination) -> Result<Response<Body>, Error> {
-    let tags = granted.registry().tags(&name, page.last.as_deref(), page.n).await?;
-    let body = serde_json::json!({ "name": name.as_str(), "tags": tags.entries }).to_string();
-    let mut response = json(body, "application/json");
-    if let Some(last) = tags.entries.last().filter(|_| tags.more) {
+#[derive(Serialize)]
+struct TagsResponse {
+    name: RepositoryName,
+    tags: Vec<Tag>,
+}
+
+pub(super) async fn list(repository: Repository, page: Pagination) -> Result<Response<ResponseBody>, ServiceError> {
+    let tags = repository.tags(page.last.as_deref(), page.n).await?;
+    let last = tags.entries.last().filter(|_| tags.more).map(|last| query::encode(last.as_str()));
+    let bytes = tags.entries.iter().map(|tag| tag.as_str().len()).sum();
+    let name = repository.name();
+    let list = TagsResponse { name: name.clone(), tags: tags.entries };
+    let mut response = large_json(bytes, list, "application/json").await?;
+    if let Some(last) = last {
         let n = page.n.map_or(String::new(), |n| format!("n={n}&"));
-        next_page(&mut response, format!("/v2/{name}/tags/list?{n}last={}", query::encode(last)));
+        next_page(&mut response, format!("/v2/{name}/tags/list?{n}last={last}"));
     }
     Ok(response)
 }

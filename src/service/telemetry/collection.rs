@@ -1,7 +1,7 @@
-//! Garbage collection, as metrics.
+//! Garbage collection metrics.
 
 use super::follow;
-use crate::registry::Collected;
+use crate::upkeep::Collected;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -13,13 +13,13 @@ struct Outcome {
     result: &'static str,
 }
 
-/// Who needed something from the graveyard.
+/// What needed content from the graveyard.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct By {
     by: &'static str,
 }
 
-/// They follow the counters of the registry.
+/// Copies of the registry's counters.
 #[derive(Default)]
 pub(super) struct CollectionMetrics {
     runs: Family<Outcome, Counter>,

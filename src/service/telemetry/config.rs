@@ -1,4 +1,4 @@
-//! The configuration in force and its certificates, as metrics.
+//! Metrics of the active configuration and its certificates.
 
 use super::gauge;
 use crate::config::Live;
@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Certificate {
     certificate: &'static str,

@@ -1,22 +1,21 @@
-//! One log line and a few counters for each request, when the last byte of its response is gone.
+//! Logs one line and updates the counters for each request, after the last byte of its response.
 
 use super::{Served, Telemetry};
 use crate::{
     config::Live,
-    oci::{Reference, RepositoryName},
     service::{
-        State,
-        body::{Body, BoxError},
-        conn::Conn,
+        ServiceState,
         endpoint::Endpoint,
-        error::Error,
-        routed::{Proof, Who},
+        error::ServiceError,
+        routed::{Caller, Proof},
     },
     who::Subject,
+    wire::{BoxError, ResponseBody, conn::Conn, request::CountBytes},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
+use oci::{Reference, RepositoryName};
 use std::{
     net::IpAddr,
     pin::Pin,
@@ -29,27 +28,27 @@ use std::{
 };
 use tracing::field::display;
 
-/// The longest request id taken over from a client.
+/// The longest request id accepted from a client, in bytes.
 const LONGEST_ID: usize = 64;
 
 /// The longest user agent that is logged, in bytes.
 const LONGEST_AGENT: usize = 256;
 
-/// What is known of a request so far; logs it when it is dropped.
+/// What is known of a request so far; logs it when dropped.
 pub(in crate::service) struct Observation {
     telemetry: Arc<Telemetry>,
     id: Box<str>,
     client: Option<IpAddr>,
     caller: Subject,
     auth: Proof,
-    /// The beginning of what the client calls itself. A copy: the header would keep the whole head in memory.
+    /// The start of the user agent. A copy: a slice of the header would keep the whole head in memory.
     agent: Option<Box<str>>,
     method: &'static str,
     endpoint: &'static str,
     repository: Option<RepositoryName>,
     reference: Option<Reference>,
-    /// Bytes of the request's body; unset if it has none.
-    received: Option<Arc<AtomicU64>>,
+    /// Bytes of the request's body received; unset without a body.
+    received: Option<Arc<Received>>,
     status: Option<StatusCode>,
     /// Why it was refused.
     reason: Option<Box<str>>,
@@ -58,9 +57,22 @@ pub(in crate::service) struct Observation {
     started: Instant,
 }
 
+/// Counts the bytes of a request's body.
+pub(in crate::service) struct Received {
+    telemetry: Arc<Telemetry>,
+    bytes: AtomicU64,
+}
+
+impl CountBytes for Received {
+    fn count(&self, bytes: usize) {
+        self.telemetry.bytes_in.inc_by(bytes as u64);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 impl Observation {
-    /// A request has come.
-    pub(in crate::service) fn begin<B>(state: &State, live: &Live, request: &Request<B>) -> Self {
+    /// Starts observing a request.
+    pub(in crate::service) fn begin<B>(state: &ServiceState, live: &Live, request: &Request<B>) -> Self {
         let peer = request.extensions().get::<Conn>().map(|conn| conn.peer);
         state.telemetry.in_flight.inc();
         Self {
@@ -83,41 +95,38 @@ impl Observation {
         }
     }
 
-    /// Where it came from, as far as that can be believed.
+    /// The client's address, as far as the peer is trusted.
     pub(in crate::service) fn client(&self) -> Option<IpAddr> {
         self.client
     }
 
-    /// Counts the bytes of its body from now on.
-    pub(in crate::service) fn receiving(&mut self) -> impl Fn(usize) + Send + use<> {
-        let (telemetry, received) = (self.telemetry.clone(), Arc::<AtomicU64>::default());
+    /// Starts counting the bytes of its body.
+    pub(in crate::service) fn receiving(&mut self) -> Arc<Received> {
+        let received = Arc::new(Received { telemetry: self.telemetry.clone(), bytes: AtomicU64::new(0) });
         self.received = Some(received.clone());
-        move |bytes| {
-            telemetry.bytes_in.inc_by(bytes as u64);
-            received.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
+        received
     }
 
-    /// What it asks for is known.
+    /// Records the endpoint.
     pub(in crate::service) fn routed(&mut self, endpoint: &Endpoint) {
         self.endpoint = endpoint.name();
         self.repository = endpoint.repository().cloned();
         self.reference = endpoint.reference();
     }
 
-    /// A browser asks whether a page may send a request.
+    /// Records that it is a preflight.
     pub(in crate::service) fn is_preflight(&mut self) {
         self.endpoint = "preflight";
     }
 
-    /// Who sent it is known.
-    pub(in crate::service) fn authenticated(&mut self, who: &Who) {
+    /// Records the caller.
+    pub(in crate::service) fn authenticated(&mut self, who: &Caller) {
         self.caller = who.subject.clone();
-        self.auth = who.proof();
+        self.auth = who.proof;
     }
 
-    /// It was refused, or failed through a fault of ours; then the log has what the client does not.
-    pub(in crate::service) fn failed(&mut self, error: &Error) {
+    /// Records why it failed. Internal failures are logged with details that the client does not get.
+    pub(in crate::service) fn failed(&mut self, error: &ServiceError) {
         let row = error.row();
         self.telemetry.refused(row.code);
         let (id, endpoint) = (&self.id, self.endpoint);
@@ -130,7 +139,7 @@ impl Observation {
         }
     }
 
-    /// Its handler panicked.
+    /// Logs a panic of its handler.
     pub(in crate::service) fn panicked(&self) {
         self.telemetry.panics.inc();
         tracing::error!(id = self.id, endpoint = self.endpoint, "request handler panicked");
@@ -141,10 +150,10 @@ impl Observation {
         crate::service::headers::value(&self.id)
     }
 
-    /// It is answered; the rest is logged when the body is gone.
-    pub(in crate::service) fn answered(mut self, mut response: Response<Body>) -> Response<Observed> {
-        // The token service identifies its callers by itself.
-        if let Some(who) = response.extensions_mut().remove::<Who>() {
+    /// Records the response; the rest is logged when the body has been sent.
+    pub(in crate::service) fn answered(mut self, mut response: Response<ResponseBody>) -> Response<Observed> {
+        // The token service authenticates its callers itself.
+        if let Some(who) = response.extensions_mut().remove::<Caller>() {
             self.authenticated(&who);
         }
         self.status = Some(response.status());
@@ -156,7 +165,7 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
-        // As nginx counts a client that did not wait for its answer.
+        // 499 as in nginx: the client closed the connection before the response.
         let code = self.status.map_or(499, |status| status.as_u16());
         let (method, auth) = (self.method, self.auth.as_str());
         let served = Served { endpoint: self.endpoint, method, code, auth };
@@ -171,7 +180,7 @@ impl Drop for Observation {
             repository = self.repository.as_ref().map(RepositoryName::as_str),
             reference = self.reference.as_ref().map(Reference::as_str),
             status = code,
-            bytes_in = self.received.as_ref().map_or(0, |received| received.load(Ordering::Relaxed)),
+            bytes_in = self.received.as_ref().map_or(0, |received| received.bytes.load(Ordering::Relaxed)),
             bytes_out = self.sent,
             cut = (self.status.is_none() || self.sent < self.expected).then_some(true),
             ms = (seconds * 1e5).round() / 1e2,
@@ -182,13 +191,13 @@ impl Drop for Observation {
     }
 }
 
-/// The beginning of what a client calls itself.
+/// The start of a user agent.
 fn agent(value: &HeaderValue) -> Box<str> {
     let bytes = value.as_bytes();
     String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_AGENT)]).into()
 }
 
-/// The method, as the log and metrics name it.
+/// The method's name in logs and metrics.
 fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -201,7 +210,7 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-/// The id a client or proxy gave the request, if it is harmless, else a fresh one.
+/// The id sent by the client or a proxy if it is safe to log, else a new one.
 fn request_id(headers: &HeaderMap) -> Box<str> {
     let harmless = |id: &&str| {
         !id.is_empty()
@@ -212,19 +221,19 @@ fn request_id(headers: &HeaderMap) -> Box<str> {
     given.map_or_else(fresh_id, Box::from)
 }
 
-/// An id no other request of this run has, and hardly one of another run. It is no secret.
+/// An id that is unique in this run and very probably across runs. It is not secret.
 fn fresh_id() -> Box<str> {
     static START: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::new_v4().as_u64_pair().0);
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    /// Odd, so that all multiples differ, and large, so that two in a row do not look alike.
+    /// Odd, so that all multiples differ, and large, so that consecutive ids look different.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let n = REQUESTS.fetch_add(1, Ordering::Relaxed);
     format!("{:016x}", START.wrapping_add(n.wrapping_mul(STEP))).into()
 }
 
-/// A response's body, counted.
+/// A response body whose bytes are counted.
 pub struct Observed {
-    body: Body,
+    body: ResponseBody,
     observation: Observation,
 }
 

@@ -1,6 +1,6 @@
-//! How much room the storage has, and whether anything may be pushed, as metrics.
+//! Metrics of free space, and of whether pushes are possible.
 
-use super::{Current, gauge};
+use super::{MetricsState, gauge};
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry as Collector};
 
 pub(super) struct RoomMetrics {
@@ -39,8 +39,8 @@ impl RoomMetrics {
         }
     }
 
-    /// A storage that does not say how much room it has keeps its gauges.
-    pub(super) fn set(&self, current: &Current<'_>) {
+    /// If the storage does not report its free space, the gauges keep their values.
+    pub(super) fn set(&self, current: &MetricsState<'_>) {
         self.push.set(i64::from(current.readiness.push && !current.live.operator.read_only));
         if let Some(room) = &current.room {
             self.free_bytes.set(gauge(room.free_bytes));

@@ -1,13 +1,13 @@
-//! Reading blobs in the background, as metrics.
+//! Metrics of the background verification of blobs.
 
 use super::follow;
-use crate::registry::Scrubbed;
+use crate::upkeep::Scrubbed;
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry as Collector,
 };
 
-/// They follow the counters of the registry.
+/// Copies of the registry's counters.
 #[derive(Default)]
 pub(super) struct ScrubMetrics {
     objects: Counter,

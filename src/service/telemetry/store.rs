@@ -1,6 +1,6 @@
-//! The state of the store, as metrics.
+//! Metrics of the state of the storage.
 
-use crate::{files::Syncing, storage::Health};
+use crate::{files::Syncing, storage::StoreHealth};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -9,7 +9,7 @@ use prometheus_client::{
 use std::sync::atomic::Ordering;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct State {
+struct StateLabel {
     state: &'static str,
 }
 
@@ -24,7 +24,7 @@ struct What {
 }
 
 pub(super) struct Store {
-    state: Family<State, Gauge>,
+    state: Family<StateLabel, Gauge>,
     durability: Family<Mode, Gauge>,
     syncs: Family<What, Counter>,
     shared: Counter,
@@ -48,9 +48,9 @@ impl Store {
         store
     }
 
-    pub(super) fn set(&self, health: &Health) {
+    pub(super) fn set(&self, health: &StoreHealth) {
         for (state, is) in [("ok", health.trouble.is_none()), ("degraded", health.trouble.is_some())] {
-            self.state.get_or_create(&State { state }).set(i64::from(is));
+            self.state.get_or_create(&StateLabel { state }).set(i64::from(is));
         }
         for mode in Syncing::ALL {
             let is = mode == health.syncing;

@@ -1,33 +1,32 @@
-//! Taking a tag away beside the daemon that may be pushing it.
+//! Removing a tag from another process while the daemon may be writing it.
 //!
-//! No lock of one process holds up the other, and no system call removes a name only as long as it
-//! is that of a certain file. So a tag is moved aside, looked at there, and put back if it is not the
-//! one that was meant. What a process that ends in between leaves there is put back by whoever next
-//! holds the lock of collections, without which nothing is moved there.
+//! The locks of one process do not stop another, and no system call removes a name only while it names a certain file.
+//! So the tag is moved away, checked there, and moved back if it is not the expected one. If a process ends in between,
+//! the next one that holds the collection lock moves the tag back; nothing is moved there without this lock.
 
-use super::Inner;
+use super::FsInner;
 use crate::{
-    files::{Kind, Sys, absent, path::parent},
+    files::{FileKind, Sys, absent, path::parent},
     storage::{
-        Error, Fact, Key, Result,
-        key::{self, Place},
+        Fact, FactKey, Result, StorageError,
+        key::{self, StorePlace},
     },
 };
 use std::io;
 
-impl<S: Sys> Inner<S> {
-    /// Where the value of a key is moved before it goes, if another process may be putting it. Nobody but
-    /// the daemon puts tags, and its own locks are enough for itself.
-    pub(super) fn aside(&self, key: &Key) -> Option<String> {
+impl<S: Sys> FsInner<S> {
+    /// Where a value is moved before it is removed, if another process may be writing it. Only the daemon writes tags,
+    /// and for itself its own locks are enough.
+    pub(super) fn aside(&self, key: &FactKey) -> Option<String> {
         match key {
-            Key::Tag(name, tag) if self.is_beside => Some(key::aside(name, tag)),
+            FactKey::Tag(name, tag) if self.is_beside => Some(key::aside(name, tag)),
             _ => None,
         }
     }
 
-    /// Removes the tag that was found at a path, unless there is another by now.
+    /// Removes the tag that was found at a path, unless it has been replaced since.
     pub(super) fn take_away(&self, path: &str, aside: &str, found: &Fact) -> Result<bool> {
-        if absent(self.files.rename(path, aside)).map_err(|e| Error::io("delete", path, e))?.is_none() {
+        if absent(self.files.rename(path, aside)).map_err(|e| StorageError::io("delete", path, e))?.is_none() {
             return Ok(false);
         }
         let is_meant = self.fact(aside)?.is_some_and(|fact| fact == *found);
@@ -39,14 +38,13 @@ impl<S: Sys> Inner<S> {
         Ok(is_meant)
     }
 
-    /// Puts back what processes that have ended had moved aside. The caller holds the lock of
-    /// collections.
+    /// Moves back what ended processes had moved away. The caller holds the collection lock.
     pub(super) fn put_back_all(&self) -> Result<()> {
         for (dir, _) in self.asides()? {
             let dir = format!("{}/{dir}", key::ASIDE);
-            let (tags, _) = self.names(&dir, None, usize::MAX, |_, kind| kind == Kind::File)?;
+            let (tags, _) = self.names(&dir, None, usize::MAX, |_, kind| kind == FileKind::File)?;
             for aside in tags.iter().map(|(tag, _)| format!("{dir}/{tag}")) {
-                if let Some(Place::Aside(tag)) = Place::of(&aside, Kind::File) {
+                if let Some(StorePlace::Aside(tag)) = StorePlace::of(&aside, FileKind::File) {
                     tracing::warn!(path = tag.path(), "restored a tag that a killed garbage collection had moved away");
                     self.put_back(&aside, &tag.path())?;
                 }
@@ -56,14 +54,14 @@ impl<S: Sys> Inner<S> {
         Ok(())
     }
 
-    /// The directories of what is aside.
-    pub(super) fn asides(&self) -> Result<Vec<(String, Kind)>> {
-        Ok(self.names(key::ASIDE, None, usize::MAX, |_, kind| kind == Kind::Directory)?.0)
+    /// The directories of tags that were moved away.
+    pub(super) fn asides(&self) -> Result<Vec<(String, FileKind)>> {
+        Ok(self.names(key::ASIDE, None, usize::MAX, |_, kind| kind == FileKind::Directory)?.0)
     }
 
-    /// What stands there by now is newer.
+    /// Moves a tag back, unless a newer one is in its place.
     fn put_back(&self, aside: &str, path: &str) -> Result<()> {
-        let failed = |e| Error::io("put back", path, e);
+        let failed = |e| StorageError::io("put back", path, e);
         match self.files.link(aside, path) {
             Ok(()) => self.files.sync_parent(path, "the name of what is put back").map_err(failed)?,
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -72,9 +70,9 @@ impl<S: Sys> Inner<S> {
         self.forget(aside)
     }
 
-    /// Durably: what is deleted later must not be put back.
+    /// Removes a moved tag durably: a tag that is deleted later must not be moved back.
     fn forget(&self, aside: &str) -> Result<()> {
-        let failed = |e| Error::io("remove", aside, e);
+        let failed = |e| StorageError::io("remove", aside, e);
         absent(self.sys().unlink(aside)).map_err(failed)?;
         self.files.sync_parent(aside, "the removal of what was moved aside").map_err(failed)
     }
@@ -83,8 +81,8 @@ impl<S: Sys> Inner<S> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        files::sim::{Chance, Disk, Plan, Sim, block_on, run},
-        storage::{Durability, Expect, Fact, Facts, Key, Lifecycle, Put, Version, fs::Fs},
+        files::sim::{Chance, Disk, Sim, SimPlan, block_on, run},
+        storage::{Durability, Expect, Fact, FactKey, Facts, Lifecycle, Put, Version, fs::Fs},
     };
     use std::sync::{
         Arc,
@@ -93,11 +91,11 @@ mod tests {
 
     type Daemon = Fs<Sim>;
 
-    fn tag() -> Key {
-        Key::Tag("org/app".parse().unwrap(), "v1".parse().unwrap())
+    fn tag() -> FactKey {
+        FactKey::Tag("org/app".parse().unwrap(), "v1".parse().unwrap())
     }
 
-    /// The disk of a store that has just been made.
+    /// The disk of a new store.
     fn fresh() -> Disk {
         let sim = Sim::new(0, None);
         let _entered = sim.enter();
@@ -121,21 +119,21 @@ mod tests {
         found(store).map(|fact| String::from_utf8(fact.bytes.to_vec()).unwrap())
     }
 
-    /// Whatever was moved aside stands in its place again.
+    /// Checks that whatever was moved away is in its place again.
     fn settle(sim: &Sim, store: &Daemon) {
         block_on(store.tidy(std::time::SystemTime::UNIX_EPOCH)).unwrap();
         assert_eq!(sim.files("state/aside"), []);
     }
 
     #[test]
-    fn a_push_that_was_answered_stands_however_early_a_collection_beside_it_is_killed() {
+    fn an_acknowledged_push_survives_a_killed_collection() {
         let (disk, mut saved) = (fresh(), 0);
         for seed in 0..500 {
             let (sim, mut chance) = (Sim::new(seed, Some(disk.clone())), Chance::new(seed));
             let _entered = sim.enter();
             let daemon = Arc::new(mount(&sim));
             push(&daemon, "old");
-            sim.plan(Plan { crash_at: Some(1 + chance.below(60)), ..Plan::default() });
+            sim.plan(SimPlan { crash_at: Some(1 + chance.below(60)), ..SimPlan::default() });
             let answered = Arc::new(AtomicBool::new(false));
             let (pusher, is_answered, beside) = (daemon.clone(), answered.clone(), Fs::beside(sim.clone()));
             run(
@@ -161,8 +159,8 @@ mod tests {
         assert!(saved > 0, "none of these was killed between");
     }
 
-    /// Seeds, and calls to which the collection came, where the tag is lost to a power failure; or, if it
-    /// came to its end and the tag was deleted since, is back after it.
+    /// Seeds, and the number of calls the collection made, for which the tag is lost in a power failure, or is back
+    /// although the collection completed and the tag was deleted afterwards.
     fn lost(without: Option<&'static str>) -> usize {
         let disk = fresh();
         let is_lost = |(seed, crash_at): &(u64, usize)| {
@@ -172,7 +170,7 @@ mod tests {
             push(&daemon, "old");
             let old = found(&daemon).unwrap();
             push(&daemon, "new");
-            sim.plan(Plan { crash_at: Some(*crash_at), without, ..Plan::default() });
+            sim.plan(SimPlan { crash_at: Some(*crash_at), without, ..SimPlan::default() });
             let (path, beside) = (tag().path(), Fs::beside(sim.clone()));
             let is_done = beside.inner.take_away(&path, "state/aside/org+app/v1", &old).is_ok();
             sim.restart(false);
@@ -193,21 +191,21 @@ mod tests {
     }
 
     #[test]
-    fn a_power_failure_takes_nothing_that_was_moved_aside_and_brings_nothing_back_that_was_deleted() {
+    fn a_power_failure_loses_nothing_condemned_and_restores_nothing_deleted() {
         assert_eq!(lost(None), 0);
         assert!(lost(Some("the name of what is put back")) > 0);
         assert!(lost(Some("the removal of what was moved aside")) > 0);
     }
 
     #[test]
-    fn what_is_aside_waits_while_a_collection_runs() {
+    fn entries_in_the_spare_directory_wait_while_a_collection_runs() {
         let sim = Sim::new(0, None);
         let _entered = sim.enter();
         let daemon = mount(&sim);
         push(&daemon, "old");
         daemon.inner.files.rename(&tag().path(), "state/aside/org+app/v1").unwrap();
         let alone = block_on(Fs::beside(sim.clone()).begin_collection()).unwrap().unwrap();
-        assert_eq!(value(&daemon).as_deref(), Some("old"), "whoever begins a collection puts it back");
+        assert_eq!(value(&daemon).as_deref(), Some("old"), "the next collection puts it back");
         daemon.inner.files.rename(&tag().path(), "state/aside/org+app/v1").unwrap();
         block_on(daemon.tidy(std::time::SystemTime::UNIX_EPOCH)).unwrap();
         assert_eq!(value(&daemon), None);

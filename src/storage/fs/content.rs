@@ -1,25 +1,25 @@
 //! Blobs and uploads as files: the calls of [`Content`].
 
 use super::{
-    Fs, Inner,
+    Fs, FsInner,
     lifecycle::older_than,
     upload::{data, sealed, session},
 };
 use crate::{
-    files::{Kind, Sys, absent},
-    oci::{Digest, Hasher, UploadId},
+    files::{FileKind, Sys, absent},
     storage::{
-        Appended, Blob, Check, Content, Error, Item, Progress, Published, Result, TakenOver, Turn, Verdict, Verified,
-        blocking, content::read_whole, key,
+        Appended, Blob, Condemnation, Content, DigestCheck, Item, Published, Result, StorageError, TakenOver,
+        UploadProgress, UploadTurn, Verified, blocking, content::read_whole, key,
     },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join;
+use oci::{Digest, Hasher, UploadId};
 use std::{io, time::Duration};
 
-/// So many bytes are hashed by one thread while another writes them. Fewer are not worth the second thread, and so many
-/// come at once only while few send (`registry::batch`): otherwise the cores are busy as it is.
+/// From this length on, one thread hashes while another writes. Shorter batches are not worth a second thread, and
+/// batches this long come only while few clients send (`registry::batch`): otherwise all cores are busy anyway.
 const HASHED_APART: usize = 512 << 10;
 
 #[async_trait]
@@ -34,19 +34,19 @@ impl<S: Sys> Content for Fs<S> {
             };
             begun().map_err(|e| {
                 inner.remove_session(&dir);
-                Error::io("begin", &dir, e)
+                StorageError::io("begin", &dir, e)
             })
         })
         .await
     }
 
-    async fn note(&self, id: &UploadId, turn: &Turn, was: &Bytes, facts: Bytes) -> Result<bool> {
+    async fn note(&self, id: &UploadId, turn: &UploadTurn, was: &Bytes, facts: Bytes) -> Result<bool> {
         let (id, dir, turn, was) = (*id, key::upload(id), turn.clone(), was.clone());
         self.run(move |inner| {
-            let failed = |e| Error::io("note", &dir, e);
+            let failed = |e| StorageError::io("note", &dir, e);
             let _lock = inner.lock(&id);
-            // A session that has ended has no note, and its directory is not made again.
-            if turn.is_over() || inner.noted(&dir).map_err(failed)? != Some(was) {
+            // A session that has ended has no note, and its directory is not recreated.
+            if turn.is_over() || inner.read_note(&dir).map_err(failed)? != Some(was) {
                 return Ok(false);
             }
             inner.place_note(&dir, &facts).map_err(failed)?;
@@ -58,18 +58,18 @@ impl<S: Sys> Content for Fs<S> {
     async fn append(
         &self,
         id: &UploadId,
-        turn: &Turn,
+        turn: &UploadTurn,
         at: u64,
         bytes: Vec<Bytes>,
         hasher: Hasher,
     ) -> Result<(Appended, Hasher)> {
-        let (id, turn, path) = (*id, turn.clone(), data(&key::upload(id)));
+        let (id, turn, dir) = (*id, turn.clone(), key::upload(id));
         let hash = |mut hasher: Hasher, bytes: &[Bytes]| {
             bytes.iter().for_each(|part| hasher.update(part));
             hasher
         };
-        let write = move |inner: &Inner<S>, bytes: &[Bytes]| {
-            inner.append(&id, &turn, &path, at, bytes).map_err(|e| Error::io("append to", &path, e))
+        let write = move |inner: &FsInner<S>, bytes: &[Bytes]| {
+            inner.append(&id, &turn, &dir, at, bytes).map_err(|e| StorageError::io("append to", &dir, e))
         };
         if bytes.iter().map(Bytes::len).sum::<usize>() < HASHED_APART {
             return self
@@ -87,27 +87,34 @@ impl<S: Sys> Content for Fs<S> {
         }
     }
 
-    async fn take_over(&self, id: &UploadId, turn: &Turn, to: u64, was: &Bytes, facts: Bytes) -> Result<TakenOver> {
+    async fn take_over(
+        &self,
+        id: &UploadId,
+        turn: &UploadTurn,
+        to: u64,
+        was: &Bytes,
+        facts: Bytes,
+    ) -> Result<TakenOver> {
         let (id, dir, turn, was) = (*id, key::upload(id), turn.clone(), was.clone());
         self.run(move |inner| {
             let _lock = inner.lock(&id);
-            inner.take_over(&dir, &turn, to, &was, &facts).map_err(|e| Error::io("take over", &dir, e))
+            inner.take_over(&dir, &turn, to, &was, &facts).map_err(|e| StorageError::io("take over", &dir, e))
         })
         .await
     }
 
-    async fn progress(&self, id: &UploadId) -> Result<Option<Progress>> {
+    async fn progress(&self, id: &UploadId) -> Result<Option<UploadProgress>> {
         let dir = key::upload(id);
         if let Some(progress) = self.inner.progress_now(&dir) {
             return Ok(Some(progress));
         }
-        self.run(move |inner| inner.progress(&dir).map_err(|e| Error::io("look at", &dir, e))).await
+        self.run(move |inner| inner.progress(&dir).map_err(|e| StorageError::io("look at", &dir, e))).await
     }
 
     async fn read_upload(&self, id: &UploadId) -> Result<Option<Blob>> {
         let dir = key::upload(id);
         self.run(move |inner| {
-            let failed = |e| Error::io("read", &dir, e);
+            let failed = |e| StorageError::io("read", &dir, e);
             match inner.read_blob(&data(&dir)).map_err(failed)? {
                 Some(blob) => Ok(Some(blob)),
                 None => inner.read_blob(&sealed(&dir)).map_err(failed),
@@ -116,10 +123,10 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn seal(&self, id: &UploadId, turn: &Turn) -> Result<Option<Blob>> {
+    async fn seal(&self, id: &UploadId, turn: &UploadTurn) -> Result<Option<Blob>> {
         let (id, turn, dir) = (*id, turn.clone(), key::upload(id));
         self.run(move |inner| {
-            let failed = |e| Error::io("seal", &dir, e);
+            let failed = |e| StorageError::io("seal", &dir, e);
             let _lock = inner.lock(&id);
             if turn.is_over() {
                 return Ok(None);
@@ -135,10 +142,10 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn publish(&self, id: &UploadId, turn: &Turn, verified: &Verified) -> Result<Published> {
+    async fn publish(&self, id: &UploadId, turn: &UploadTurn, verified: &Verified) -> Result<Published> {
         let (id, turn, dir, verified) = (*id, turn.clone(), key::upload(id), verified.clone());
         self.run(move |inner| {
-            // No append comes in between, and nobody takes over what is about to be removed.
+            // No append comes in between, and nobody takes over an upload that is about to be removed.
             let _lock = inner.lock(&id);
             if turn.is_over() {
                 return Ok(Published::Gone);
@@ -156,8 +163,8 @@ impl<S: Sys> Content for Fs<S> {
         let verified = verified.clone();
         self.run(move |inner| {
             let path = key::blob(verified.digest());
-            let failed = |e| Error::io("write", &path, e);
-            if let Some(published) = inner.already(&path, &verified)? {
+            let failed = |e| StorageError::io("write", &path, e);
+            if let Some(published) = inner.existing(&path, &verified)? {
                 return Ok(published);
             }
             let staged = inner.files.stage(&bytes, Some("the bytes of a small blob"), false).map_err(failed)?;
@@ -183,18 +190,18 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
-    async fn abandon(&self, id: &UploadId, turn: &Turn, idle: Duration) -> Result<Verdict> {
+    async fn abandon(&self, id: &UploadId, turn: &UploadTurn, idle: Duration) -> Result<Condemnation> {
         let (id, turn, dir) = (*id, turn.clone(), key::upload(id));
         self.run(move |inner| {
-            let failed = |e| Error::io("end", &dir, e);
+            let failed = |e| StorageError::io("end", &dir, e);
             let _lock = inner.lock(&id);
-            let Some((touched, _)) = absent(inner.age(&dir)).map_err(failed)? else { return Ok(Verdict::Gone) };
+            let Some((touched, _)) = absent(inner.age(&dir)).map_err(failed)? else { return Ok(Condemnation::Gone) };
             if turn.is_over() || (!idle.is_zero() && !older_than(touched, idle)) {
-                return Ok(Verdict::Renewed);
+                return Ok(Condemnation::Renewed);
             }
             inner.remove_session(&dir);
             match absent(inner.sys().meta(&dir)).map_err(failed)? {
-                None => Ok(Verdict::Condemned),
+                None => Ok(Condemnation::Condemned),
                 Some(_) => Err(failed(io::ErrorKind::DirectoryNotEmpty.into())),
             }
         })
@@ -206,11 +213,13 @@ impl<S: Sys> Content for Fs<S> {
         if let Some(blob) = self.inner.blob_now(&item.path()) {
             return Ok(Some(blob));
         }
-        self.run(move |inner| inner.find(&item, |path| inner.read_blob(path).map_err(|e| Error::io("open", path, e))))
-            .await
+        self.run(move |inner| {
+            inner.find(&item, |path| inner.read_blob(path).map_err(|e| StorageError::io("open", path, e)))
+        })
+        .await
     }
 
-    async fn read(&self, digest: &Digest, check: Check) -> Result<Option<Bytes>> {
+    async fn read(&self, digest: &Digest, check: DigestCheck) -> Result<Option<Bytes>> {
         if let Some(small) = self.inner.bytes_now(digest) {
             return small.checked(digest, check).map(Some);
         }
@@ -222,8 +231,8 @@ impl<S: Sys> Content for Fs<S> {
     }
 }
 
-impl<S: Sys> Inner<S> {
-    /// A blob that can be opened without waiting for anything.
+impl<S: Sys> FsInner<S> {
+    /// Opens a blob if that does not have to wait.
     fn blob_now(&self, path: &str) -> Option<Blob> {
         let (file, meta, _) = self.sys().open_now(path)?;
         self.sys().share(file).ok().map(|file| Blob::file(file, meta.len))
@@ -245,7 +254,7 @@ impl<S: Sys> Inner<S> {
 
     fn publish(&self, dir: &str, verified: &Verified) -> Result<Published> {
         let path = key::blob(verified.digest());
-        let failed = |e| Error::io("publish", &path, e);
+        let failed = |e| StorageError::io("publish", &path, e);
         let (from, file) = match absent(self.sys().open(&data(dir))).map_err(failed)? {
             Some(file) => (data(dir), file),
             None => match absent(self.sys().open(&sealed(dir))).map_err(failed)? {
@@ -256,10 +265,10 @@ impl<S: Sys> Inner<S> {
         if self.sys().file_meta(&file).map_err(failed)?.len != verified.len() {
             return match from == data(dir) {
                 true => Ok(Published::Differs),
-                false => Err(Error::damaged(from, "it is not as long as when it was verified")),
+                false => Err(StorageError::damaged(from, "it is not as long as when it was verified")),
             };
         }
-        if let Some(published) = self.already(&path, verified)? {
+        if let Some(published) = self.existing(&path, verified)? {
             return Ok(published);
         }
         self.files.sync_data(&file, &from, "the bytes of an upload").map_err(failed)?;
@@ -273,13 +282,13 @@ impl<S: Sys> Inner<S> {
         }
     }
 
-    /// Whether a whole blob stands at `path`. Its name is durable then: whoever made it may not
-    /// have got so far yet. It counts as new again, too.
-    fn already(&self, path: &str, verified: &Verified) -> Result<Option<Published>> {
-        let failed = |e| Error::io("look at", path, e);
+    /// Whether a whole blob is at `path`. If so, makes its name durable, as its writer may not have synced it yet, and
+    /// renews it.
+    fn existing(&self, path: &str, verified: &Verified) -> Result<Option<Published>> {
+        let failed = |e| StorageError::io("look at", path, e);
         match absent(self.sys().meta(path)).map_err(failed)? {
-            Some(meta) if meta.kind == Kind::File && meta.len == verified.len() => {
-                // A collection may have moved it away meanwhile: then it does not stand here.
+            Some(meta) if meta.kind == FileKind::File && meta.len == verified.len() => {
+                // A collection may have moved it away in the meantime; then it counts as missing.
                 if absent(self.sys().touch(path)).map_err(failed)?.is_none() {
                     return Ok(None);
                 }
@@ -290,16 +299,16 @@ impl<S: Sys> Inner<S> {
         }
     }
 
-    /// Names durable content `path` by `naming`, which does not replace. `None` where something
-    /// stands there that is not this blob, and has to be replaced.
+    /// Gives durable content the name `path` by `naming`, which does not replace. `None` if something else is there and
+    /// has to be replaced.
     fn named(&self, path: &str, verified: &Verified, naming: impl Fn() -> io::Result<()>) -> Result<Option<Published>> {
         match naming() {
             Ok(()) => {
-                self.files.sync_parent(path, "the name of a blob").map_err(|e| Error::io("sync", path, e))?;
+                self.files.sync_parent(path, "the name of a blob").map_err(|e| StorageError::io("sync", path, e))?;
                 Ok(Some(Published::New))
             }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.already(path, verified),
-            Err(e) => Err(Error::io("publish", path, e)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.existing(path, verified),
+            Err(e) => Err(StorageError::io("publish", path, e)),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! Facts as files.
 
-use super::{Fs, Inner, listing::kind_in};
+use super::{Fs, FsInner, listing::kind_in};
 use crate::{
-    files::{Kind, Staged, Sys, absent, path::parent, world},
-    storage::{Child, Dir, Durability, Error, Expect, Fact, Facts, Key, Outcome, Page, Put, Result, key},
+    files::{Staged, Sys, absent, path::parent, world},
+    storage::{
+        Dir, Durability, Expect, Fact, FactKey, Facts, ListingPage, OutlineStamp, Put, PutOutcome, RepositoryOutline,
+        Result, StorageError, key,
+    },
 };
 use async_trait::async_trait;
+use oci::RepositoryName;
 use std::collections::BTreeMap;
 
 #[async_trait]
 impl<S: Sys> Facts for Fs<S> {
-    async fn get(&self, key: &Key) -> Result<Option<Fact>> {
+    async fn get(&self, key: &FactKey) -> Result<Option<Fact>> {
         if let Some(small) = self.inner.fact_now(&key.path()) {
             return Ok(Some(Fact { bytes: small.bytes.clone(), written: small.modified }));
         }
@@ -28,19 +32,19 @@ impl<S: Sys> Facts for Fs<S> {
         .await
     }
 
-    async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
+    async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<PutOutcome> {
         self.run(move |inner| inner.put(puts, durability)).await
     }
 
-    async fn delete(&self, key: &Key, expect: Expect) -> Result<bool> {
+    async fn delete(&self, key: &FactKey, expect: Expect) -> Result<bool> {
         let key = key.clone();
         self.run(move |inner| inner.delete(&key, &expect)).await
     }
 
-    async fn discard(&self, key: &Key) -> Result<()> {
-        let (path, is_of_a_push) = (key.path(), matches!(key, Key::Intent(..) | Key::ExpiredIntent(..)));
+    async fn discard(&self, key: &FactKey) -> Result<()> {
+        let (path, is_of_a_push) = (key.path(), matches!(key, FactKey::Intent(..) | FactKey::ExpiredIntent(..)));
         self.run(move |inner| {
-            absent(inner.sys().unlink(&path)).map_err(|e| Error::io("discard", &path, e))?;
+            absent(inner.sys().unlink(&path)).map_err(|e| StorageError::io("discard", &path, e))?;
             if is_of_a_push {
                 inner.prune_pushes(&path);
             }
@@ -49,23 +53,30 @@ impl<S: Sys> Facts for Fs<S> {
         .await
     }
 
-    async fn rename(&self, from: &Key, to: &Key) -> Result<bool> {
+    async fn rename(&self, from: &FactKey, to: &FactKey) -> Result<bool> {
         let (from, to) = (from.path(), to.path());
         self.run(move |inner| {
-            let renamed = absent(inner.sys().rename(&from, &to)).map_err(|e| Error::io("rename", &from, e))?;
+            let renamed = absent(inner.sys().rename(&from, &to)).map_err(|e| StorageError::io("rename", &from, e))?;
             Ok(renamed.is_some())
         })
         .await
     }
 
-    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+    async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>> {
         let (dir, after) = (dir.clone(), after.map(str::to_owned));
         self.run(move |inner| inner.children(&dir, after.as_deref(), most)).await
     }
 
-    async fn listing(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+    async fn listing(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>> {
         let (dir, after) = (dir.clone(), after.map(str::to_owned));
         self.run(move |inner| inner.listing(&dir, after.as_deref(), most)).await
+    }
+
+    async fn outlines(
+        &self,
+        asked: Vec<(RepositoryName, Option<OutlineStamp>)>,
+    ) -> Result<Vec<Option<RepositoryOutline>>> {
+        self.run(move |inner| asked.iter().map(|(name, known)| inner.outline(name, known.as_ref())).collect()).await
     }
 
     async fn hold_any(&self, dirs: Vec<Dir>) -> Result<Vec<bool>> {
@@ -73,25 +84,24 @@ impl<S: Sys> Facts for Fs<S> {
     }
 }
 
-impl<S: Sys> Inner<S> {
-    pub(super) fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<Page<Child>> {
+impl<S: Sys> FsInner<S> {
+    pub(super) fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>> {
         let wanted = kind_in(dir);
         let (names, more) = self.names(&dir.path(), after, most, |name, kind| kind == wanted && dir.lists(name))?;
-        let entries = names.into_iter().map(|(name, kind)| Child { name, is_dir: kind == Kind::Directory });
-        Ok(Page { entries: entries.collect(), more })
+        Ok(ListingPage { entries: names.into_iter().map(|(name, _)| name).collect(), more })
     }
 
     pub(super) fn fact(&self, path: &str) -> Result<Option<Fact>> {
         self.fact_within(path, key::LONGEST)
     }
 
-    /// The value at a path, which has at most so many bytes.
+    /// The value at a path, which must be no longer than `most` bytes.
     pub(super) fn fact_within(&self, path: &str, most: u64) -> Result<Option<Fact>> {
-        let failed = |e| Error::io("read", path, e);
+        let failed = |e| StorageError::io("read", path, e);
         let Some(file) = absent(self.sys().open(path)).map_err(failed)? else { return Ok(None) };
         let meta = self.sys().file_meta(&file).map_err(failed)?;
         if meta.len > most {
-            return Err(Error::damaged(path, "it is far longer than what is kept there"));
+            return Err(StorageError::damaged(path, "it is far longer than what is kept there"));
         }
         let mut bytes = vec![0; meta.len as usize];
         let read = self.sys().read_at(&file, &mut bytes, 0).map_err(failed)?;
@@ -99,13 +109,13 @@ impl<S: Sys> Inner<S> {
         Ok(Some(Fact { bytes: bytes.into(), written: meta.modified }))
     }
 
-    pub(super) fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<Outcome> {
+    pub(super) fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<PutOutcome> {
         let sync = (durability == Durability::Durable).then_some("the bytes of a fact");
-        // Nothing has a name yet, so all of it may go to the disk at the same time.
+        // None of them has a name yet, so all can be written at the same time.
         let staged = world::each(puts.iter().collect(), |put: &Put| {
             let path = put.key.path();
-            let failed = |e| Error::io("write", &path, e);
-            let staged = self.files.stage(&put.bytes, sync, false).map_err(failed)?;
+            let failed = |e| StorageError::io("write", &path, e);
+            let staged = self.files.stage(&put.bytes, sync, put.key.is_private()).map_err(failed)?;
             match self.files.ensure_dir(parent(&path)) {
                 Ok(()) => Ok(staged),
                 Err(e) => {
@@ -129,26 +139,26 @@ impl<S: Sys> Inner<S> {
         placed
     }
 
-    /// Names the staged files, step by step: what one relies on is durable before it.
-    fn place_all(&self, puts: &[Put], staged: &mut [Option<Staged>], durable: bool) -> Result<Outcome> {
+    /// Names the staged files step by step: what a value relies on is durable before it.
+    fn place_all(&self, puts: &[Put], staged: &mut [Option<Staged>], durable: bool) -> Result<PutOutcome> {
         let paths: Vec<_> = puts.iter().map(|put| put.key.path()).collect();
-        // No writer of these keys comes between the expectations and the names; readers do not wait.
-        let locks = self.lock_all(puts.iter().map(|put| &put.key));
+        // No writer of these keys comes between the checks and the names; readers do not wait.
+        let locks: Vec<_> = self.writers.of_each(puts.iter().map(|put| &put.key)).map(world::lock).collect();
         for (i, (put, path)) in puts.iter().zip(&paths).enumerate() {
             if put.expect != Expect::Any {
                 let found = self.fact(path)?;
                 if !put.expect.holds(found.as_ref()) {
-                    return Ok(Outcome::Conflict(i));
+                    return Ok(PutOutcome::Conflict(i));
                 }
             }
         }
-        // By directory, the names that are not durable yet.
+        // By directory: names that are not durable yet.
         let mut unsynced: BTreeMap<&str, (&str, &'static str)> = BTreeMap::new();
         for step in 0..key::STEPS {
             self.sync_all(&mut unsynced)?;
             for ((put, path), file) in puts.iter().zip(&paths).zip(&mut *staged) {
                 if let Some(file) = file.take_if(|_| put.key.step() == step) {
-                    self.files.place(file, path).map_err(|e| Error::io("write", path, e))?;
+                    self.files.place(file, path).map_err(|e| StorageError::io("write", path, e))?;
                     if durable {
                         unsynced.insert(parent(path), (path, put.key.naming()));
                     }
@@ -157,21 +167,21 @@ impl<S: Sys> Inner<S> {
         }
         drop(locks);
         self.sync_all(&mut unsynced)?;
-        Ok(Outcome::Done)
+        Ok(PutOutcome::Done)
     }
 
-    /// Makes these names durable, each directory at the same time.
+    /// Makes these names durable, all directories at the same time.
     fn sync_all(&self, unsynced: &mut BTreeMap<&str, (&str, &'static str)>) -> Result<()> {
         let names = std::mem::take(unsynced).into_values().collect();
         let synced = world::each(names, |(path, what): (&str, &'static str)| {
-            self.files.sync_parent(path, what).map_err(|e| Error::io("sync", path, e))
+            self.files.sync_parent(path, what).map_err(|e| StorageError::io("sync", path, e))
         });
         synced.into_iter().collect()
     }
 
-    fn delete(&self, key: &Key, expect: &Expect) -> Result<bool> {
+    fn delete(&self, key: &FactKey, expect: &Expect) -> Result<bool> {
         let path = key.path();
-        let failed = |e| Error::io("delete", &path, e);
+        let failed = |e| StorageError::io("delete", &path, e);
         let lock = self.lock(key);
         let found = if *expect == Expect::Any { None } else { self.fact(&path)? };
         let gone = match (found, self.aside(key)) {
@@ -182,8 +192,8 @@ impl<S: Sys> Inner<S> {
         drop(lock);
         match key.removal() {
             Some(what) if gone => self.files.sync_parent(&path, what).map_err(failed)?,
-            // Whoever changed it may have failed before that was durable, and what was is to be no more:
-            // a caller now removes what only it needed.
+            // Whoever changed it may have failed before the change was durable. The old value must not come back: a
+            // caller now removes what only the old value needed.
             Some(what) => drop(absent(self.files.settle(&path, what)).map_err(failed)?),
             None => {}
         }

@@ -1,78 +1,82 @@
-//! What a directory that is no store of ours holds instead: other registries' data is recognised by its layout.
+//! Recognises data of other registries in a directory that is not a store of ours, by its layout.
 
-use crate::files::{Kind, Sys};
+use crate::files::{FileKind, Sys};
 use std::{fmt, io};
 
-/// Whose data a directory holds.
+/// The owner of the data in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// Distribution's, the program in the image `registry:2`.
+    /// CNCF Distribution, the program in the image `registry:2`.
     Distribution,
-    /// zot's: a directory in OCI image layout for each repository.
+    /// zot: a directory in OCI image layout for each repository.
     Zot,
-    /// The Deno registry's, from which some of our names come.
+    /// The Deno registry, the source of some of our names.
     Deno,
     /// One image in OCI image layout.
     Image,
-    /// Ours, but for `ROOT.json`.
+    /// A store of ours without `ROOT.json`.
     Unmarked,
 }
 
-/// Names that are looked at before the search ends.
+/// Names that are examined before the search ends.
 const MOST_NAMES: usize = 10_000;
 
-/// Recognises a layout by the first files that tell.
+/// Recognises a layout by the first files that identify it.
 ///
 /// # Errors
-/// The operating system's.
+/// An error of the operating system.
 pub(super) fn recognise(sys: &impl Sys) -> io::Result<Option<Layout>> {
-    let mut search = Search { sys, left: MOST_NAMES };
+    let mut search = ForeignSearch { sys, left: MOST_NAMES };
     let mut deep = None;
     let is_of_distribution = |path: &str, _| path == "docker/registry/v2";
     if search.find("docker", &is_of_distribution)?.is_some() {
         return Ok(Some(Layout::Distribution));
     }
-    if let Some(path) = search.find("repositories", &|path, kind| kind == Kind::File && has_revision(path).is_some())? {
+    if let Some(path) =
+        search.find("repositories", &|path, kind| kind == FileKind::File && has_revision(path).is_some())?
+    {
         deep = has_revision(&path);
     }
     match deep {
-        Some(Revision::File) => return Ok(Some(Layout::Unmarked)),
-        // Both keep a file `link` for each; they differ in how they keep what it points to.
-        Some(Revision::Link) => {
-            let blob = search.find("blobs", &|path, kind| kind == Kind::Directory && path.split('/').count() == 4)?;
+        Some(RevisionForm::File) => return Ok(Some(Layout::Unmarked)),
+        // Both keep a file `link` for each manifest, but store differently what it points to.
+        Some(RevisionForm::Link) => {
+            let blob =
+                search.find("blobs", &|path, kind| kind == FileKind::Directory && path.split('/').count() == 4)?;
             return Ok(Some(if blob.is_some() { Layout::Distribution } else { Layout::Deno }));
         }
         None => {}
     }
-    let layout = search.find(".", &|path, kind| kind == Kind::File && path.rsplit('/').next() == Some("oci-layout"))?;
+    let layout =
+        search.find(".", &|path, kind| kind == FileKind::File && path.rsplit('/').next() == Some("oci-layout"))?;
     Ok(layout.map(|path| if path == "oci-layout" { Layout::Image } else { Layout::Zot }))
 }
 
 /// How a repository lists a manifest.
-enum Revision {
-    /// A file named as the digest.
+enum RevisionForm {
+    /// A file named after the digest.
     File,
-    /// A directory named as the digest, with a file `link`.
+    /// A directory named after the digest, with a file `link`.
     Link,
 }
 
-fn has_revision(path: &str) -> Option<Revision> {
+fn has_revision(path: &str) -> Option<RevisionForm> {
     let parts: Vec<_> = path.split('/').collect();
     match parts.as_slice() {
-        [.., "_manifests", "revisions", _, _] => Some(Revision::File),
-        [.., "_manifests", "revisions", _, _, "link"] | [.., "_layers", _, _, "link"] => Some(Revision::Link),
+        [.., "_manifests", "revisions", _, _] => Some(RevisionForm::File),
+        [.., "_manifests", "revisions", _, _, "link"] | [.., "_layers", _, _, "link"] => Some(RevisionForm::Link),
         _ => None,
     }
 }
 
-struct Search<'s, S> {
+struct ForeignSearch<'s, S> {
     sys: &'s S,
     left: usize,
 }
 
-impl<S: Sys> Search<'_, S> {
-    /// The first path below a directory that is `wanted`. Nothing is below a directory that is not there.
-    fn find(&mut self, dir: &str, wanted: &dyn Fn(&str, Kind) -> bool) -> io::Result<Option<String>> {
+impl<S: Sys> ForeignSearch<'_, S> {
+    /// The first path below a directory that is `wanted`. A missing directory has none.
+    fn find(&mut self, dir: &str, wanted: &dyn Fn(&str, FileKind) -> bool) -> io::Result<Option<String>> {
         let mut dirs = vec![dir.to_owned()];
         while let Some(dir) = dirs.pop() {
             let (mut found, mut below) = (None, Vec::new());
@@ -80,14 +84,14 @@ impl<S: Sys> Search<'_, S> {
                 let path = if dir == "." { name.to_owned() } else { format!("{dir}/{name}") };
                 if wanted(&path, kind) {
                     found = Some(path);
-                } else if kind == Kind::Directory {
+                } else if kind == FileKind::Directory {
                     below.push(path);
                 }
                 self.left = self.left.saturating_sub(1);
                 found.is_none() && self.left > 0
             });
             match read {
-                // Not there, not a directory, or not for us: others may tell.
+                // Missing, not a directory, or not readable for us: other files may identify the layout.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 read => read?,
@@ -101,7 +105,7 @@ impl<S: Sys> Search<'_, S> {
     }
 }
 
-/// What it is and what to do, to follow "the storage directory …".
+/// What the data is and what to do; completes "the storage directory …".
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOVE: &str = "choose an empty directory, leave the old registry running and copy each repository: \
@@ -172,8 +176,8 @@ mod tests {
             );
             assert!(error.to_string().contains(words), "{error}");
         }
-        let told = opened(&["docker/registry/v2/repositories/a/x"]).unwrap_err().to_string();
-        assert!(told.contains("skopeo sync --all --src docker --dest docker OLD-HOST/REPOSITORY NEW-HOST"), "{told}");
+        let error = opened(&["docker/registry/v2/repositories/a/x"]).unwrap_err().to_string();
+        assert!(error.contains("skopeo sync --all --src docker --dest docker OLD-HOST/REPOSITORY NEW-HOST"), "{error}");
         let other = opened(&["photos/1.jpg"]).unwrap_err();
         assert!(matches!(other, OpenError::NotAStore { .. }), "{other}");
     }

@@ -1,16 +1,16 @@
 //! The life cycle of items as renames between the live tree and the graveyard.
 
-use super::{Fs, Inner, root::MARK, skeleton, spare};
+use super::{Fs, FsInner, root::MARK, skeleton, spare};
 use crate::{
-    files::{Kind, Meta, Sys, absent, atomic, path::parent, world},
-    oci::{Algorithm, Digest, RepositoryName, UploadId},
+    files::{FileKind, Meta, Sys, absent, atomic, path::parent, world},
     storage::{
-        Aged, Capabilities, Condemned, Dir, Error, Examined, Exclusive, Fact, Grave, Health, InstanceId, Item,
-        ItemKind, Lifecycle, Page, Presence, Result, RunId, Verdict, Why, key,
+        Aged, Capabilities, Condemnation, Condemned, Examined, Exclusive, Fact, Grave, InstanceId, Item, ItemKind,
+        Lifecycle, ListingPage, Presence, Result, RunId, StorageError, StoreHealth, Why, key,
     },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use oci::Digest;
 use std::{
     collections::BTreeMap,
     io,
@@ -22,29 +22,29 @@ use std::{
 impl<S: Sys> Lifecycle for Fs<S> {
     async fn probe(&self) -> Result<Capabilities> {
         self.run(|inner| {
-            // The root by name: an unmounted or replaced volume has none.
-            if absent(inner.sys().meta(MARK)).map_err(|e| Error::io("look at", MARK, e))?.is_none() {
-                return Err(Error::ReadOnly { why: format!("{MARK} is missing: is the volume mounted?") });
+            // The root by name: an unmounted or replaced volume has no such file.
+            if absent(inner.sys().meta(MARK)).map_err(|e| StorageError::io("look at", MARK, e))?.is_none() {
+                return Err(StorageError::ReadOnly { why: format!("{MARK} is missing: is the volume mounted?") });
             }
-            let space = inner.sys().space().map_err(|e| Error::io("measure", "the file system", e))?;
+            let space = inner.sys().space().map_err(|e| StorageError::io("measure", "the file system", e))?;
             Ok(Capabilities { space: Some(space), read_condemned: inner.read_condemned.load(Ordering::Relaxed) })
         })
         .await
     }
 
-    fn health(&self) -> Health {
+    fn health(&self) -> StoreHealth {
         let sys = self.inner.sys();
-        Health { syncing: sys.syncing(), syncs: sys.syncs(), trouble: sys.trouble() }
+        StoreHealth { syncing: sys.syncing(), syncs: sys.syncs(), trouble: sys.trouble() }
     }
 
     async fn now(&self) -> Result<SystemTime> {
-        self.run(|inner| inner.clock().map_err(|e| Error::io("tell the time of", "the file system", e))).await
+        self.run(|inner| inner.clock().map_err(|e| StorageError::io("tell the time of", "the file system", e))).await
     }
 
     async fn settle(&self) -> Result<()> {
         self.run(|inner| {
             let settled = inner.files.settle_all("the removal of what a mark did not find");
-            settled.map_err(|e| Error::io("sync", "the file system", e))
+            settled.map_err(|e| StorageError::io("sync", "the file system", e))
         })
         .await
     }
@@ -52,33 +52,37 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn try_write(&self) -> Result<()> {
         self.run(|inner| {
             if let Some(why) = skeleton::fault(inner.sys(), true) {
-                return Err(Error::ReadOnly { why });
+                return Err(StorageError::ReadOnly { why });
             }
-            // Not empty: an empty file fits a full disk.
+            // With contents: an empty file can be written even to a full disk.
             let staged = inner.files.stage(&Bytes::from_static(b"now\n"), None, false);
-            staged.map(|staged| inner.files.discard(staged)).map_err(|e| Error::io("write to", "the file system", e))
+            staged
+                .map(|staged| inner.files.discard(staged))
+                .map_err(|e| StorageError::io("write to", "the file system", e))
         })
         .await
     }
 
-    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<Page<Aged>> {
+    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<ListingPage<Aged>> {
         let (kind, after) = (kind.clone(), after.map(Item::path));
         self.run(move |inner| {
-            let mut page = Page { entries: Vec::new(), more: false };
-            for (dir, item) in places(&kind) {
+            let mut page = ListingPage { entries: Vec::new(), more: false };
+            for of in kind.dirs() {
+                let dir = &of.path;
                 let from = match &after {
                     Some(after) if parent(after) == dir => after.rsplit('/').next(),
                     Some(after) if dir.as_str() < parent(after) => continue,
                     _ => None,
                 };
                 let room = most - page.entries.len();
-                let (names, more) = inner.names(&dir, from, room, |name, _| item(name).is_some())?;
+                let (names, more) = inner.names(dir, from, room, |name, _| of.item(name).is_some())?;
                 let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
-                let metas = inner.sys().metas(&dir, &names).map_err(|e| Error::io("look into", &dir, e))?;
+                let metas = inner.sys().metas(dir, &names).map_err(|e| StorageError::io("look into", dir, e))?;
                 for (name, meta) in names.into_iter().zip(metas) {
-                    let (Some(meta), Some(item)) = (meta, item(name)) else { continue };
+                    let (Some(meta), Some(item)) = (meta, of.item(name)) else { continue };
                     let path = format!("{dir}/{name}");
-                    let (renewed, len) = inner.age_of(&path, &meta).map_err(|e| Error::io("look at", &path, e))?;
+                    let (renewed, len) =
+                        inner.age_of(&path, &meta).map_err(|e| StorageError::io("look at", &path, e))?;
                     page.entries.push(Aged { item, renewed, len });
                 }
                 if more {
@@ -94,7 +98,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool> {
         let path = item.path();
         self.run(move |inner| {
-            let failed = |e| Error::io("renew", &path, e);
+            let failed = |e| StorageError::io("renew", &path, e);
             let Some(meta) = absent(inner.sys().meta(&path)).map_err(failed)? else { return Ok(false) };
             if if_older.is_zero() || older_than(meta.modified, if_older) {
                 return Ok(absent(inner.sys().touch(&path)).map_err(failed)?.is_some());
@@ -115,19 +119,19 @@ impl<S: Sys> Lifecycle for Fs<S> {
         .await
     }
 
-    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
+    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Condemnation> {
         let entry = Condemned { run, item: item.clone(), why };
         self.run(move |inner| inner.condemn(&entry, idle)).await
     }
 
-    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Grave>> {
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<ListingPage<Grave>> {
         let after = after.map(Condemned::path);
         self.run(move |inner| {
             let mut found = Vec::new();
             inner.walk(key::GRAVEYARD, after.as_deref(), most + 1, &mut found)?;
             let more = found.len() > most;
             found.truncate(most);
-            Ok(Page { entries: found, more })
+            Ok(ListingPage { entries: found, more })
         })
         .await
     }
@@ -137,7 +141,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
         self.run(move |inner| inner.restore(&entry)).await
     }
 
-    async fn buried(&self, entry: &Condemned) -> Result<Option<Fact>> {
+    async fn condemned_value(&self, entry: &Condemned) -> Result<Option<Fact>> {
         let path = entry.path();
         self.run(move |inner| inner.fact(&path)).await
     }
@@ -162,7 +166,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
 
     async fn begin_collection(&self) -> Result<Option<Exclusive>> {
         self.run(|inner| {
-            let lock = inner.lock_collection().map_err(|e| Error::io("lock", spare::LOCK, e))?;
+            let lock = inner.lock_collection().map_err(|e| StorageError::io("lock", spare::LOCK, e))?;
             if lock.is_some() {
                 inner.put_back_all()?;
             }
@@ -174,18 +178,18 @@ impl<S: Sys> Lifecycle for Fs<S> {
     async fn tidy(&self, before: SystemTime) -> Result<u64> {
         self.run(move |inner| {
             let mut removed = 0;
-            let (names, _) = inner.names(atomic::TEMPORARY, None, 10_000, |_, kind| kind == Kind::File)?;
+            let (names, _) = inner.names(atomic::TEMPORARY, None, 10_000, |_, kind| kind == FileKind::File)?;
             for (name, _) in names {
                 let path = format!("{}/{name}", atomic::TEMPORARY);
-                let failed = |e| Error::io("tidy", &path, e);
+                let failed = |e| StorageError::io("tidy", &path, e);
                 let meta = absent(inner.sys().meta(&path)).map_err(failed)?;
-                // Not if the clock was set back meanwhile: then what is new looks old by the time of before.
+                // Not if the clock was set back in the meantime: then new files look old.
                 if meta.is_some_and(|meta| meta.modified <= before) && before <= world::now() {
                     removed += u64::from(absent(inner.sys().unlink(&path)).map_err(failed)?.is_some());
                 }
             }
             if !inner.asides()?.is_empty()
-                && let Some(_alone) = inner.lock_collection().map_err(|e| Error::io("lock", spare::LOCK, e))?
+                && let Some(_alone) = inner.lock_collection().map_err(|e| StorageError::io("lock", spare::LOCK, e))?
             {
                 inner.put_back_all()?;
             }
@@ -197,52 +201,20 @@ impl<S: Sys> Lifecycle for Fs<S> {
     }
 }
 
-type Parse = Box<dyn Fn(&str) -> Option<Item>>;
-
-/// The directories the items of a kind lie in, in order, and what a name in each stands for.
-fn places(kind: &ItemKind) -> Vec<(String, Parse)> {
-    let of_repository = |name: &RepositoryName, sub: &str, item: fn(RepositoryName, Digest) -> Item| {
-        let place = |algorithm: Algorithm| {
-            let dir = format!("{}/{sub}/{algorithm}", Dir::Names(Some(name.clone())).path());
-            let name = name.clone();
-            let parse = move |hex: &str| Some(item(name.clone(), format!("{algorithm}:{hex}").parse().ok()?));
-            (dir, Box::new(parse) as Parse)
-        };
-        Algorithm::ALL.map(place).into_iter().collect()
-    };
-    match kind {
-        ItemKind::Blobs => Algorithm::ALL
-            .into_iter()
-            .flat_map(|algorithm| {
-                (0..=255u8).map(move |shard| {
-                    let parse = move |hex: &str| Some(Item::Blob(format!("{algorithm}:{hex}").parse().ok()?));
-                    (format!("{}/{algorithm}/{shard:02x}", key::BLOBS), Box::new(parse) as Parse)
-                })
-            })
-            .collect(),
-        ItemKind::Links(name) => of_repository(name, "_layers", Item::Link),
-        ItemKind::Revisions(name) => of_repository(name, "_manifests/revisions", Item::Revision),
-        ItemKind::Uploads => {
-            let parse = |id: &str| id.parse::<UploadId>().ok().map(Item::Upload);
-            vec![(key::UPLOADS.to_owned(), Box::new(parse) as Parse)]
-        }
-    }
-}
-
-/// A time in the future is not old, whatever the clock did.
+/// Whether a time is longer ago than `idle`. A time in the future is not, whatever happened to the clock.
 pub(super) fn older_than(time: SystemTime, idle: Duration) -> bool {
     world::now().duration_since(time).is_ok_and(|age| age >= idle)
 }
 
-impl<S: Sys> Inner<S> {
-    /// When an item was renewed, and its length. An upload is as old as its last byte.
+impl<S: Sys> FsInner<S> {
+    /// When an item was last renewed, and its length. The age of an upload counts from its last byte.
     pub(super) fn age(&self, path: &str) -> io::Result<(SystemTime, u64)> {
         self.age_of(path, &self.sys().meta(path)?)
     }
 
-    /// The same of what was looked at already.
-    fn age_of(&self, path: &str, meta: &Meta) -> io::Result<(SystemTime, u64)> {
-        if meta.kind != Kind::Directory {
+    /// The same, for an item whose metadata is known.
+    pub(super) fn age_of(&self, path: &str, meta: &Meta) -> io::Result<(SystemTime, u64)> {
+        if meta.kind != FileKind::Directory {
             return Ok((meta.modified, meta.len));
         }
         for name in ["data", "sealed"] {
@@ -254,7 +226,7 @@ impl<S: Sys> Inner<S> {
     }
 
     pub(super) fn ensure(&self, item: &Item) -> Result<Presence> {
-        let failed = |e| Error::io("look for", item.path(), e);
+        let failed = |e| StorageError::io("look for", item.path(), e);
         if absent(self.sys().meta(&item.path())).map_err(failed)?.is_some() {
             return Ok(Presence::Live);
         }
@@ -263,23 +235,23 @@ impl<S: Sys> Inner<S> {
                 return Ok(Presence::Restored);
             }
         }
-        // Somebody else may have brought it back meanwhile.
+        // Somebody else may have restored it in the meantime.
         Ok(match absent(self.sys().meta(&item.path())).map_err(failed)? {
             Some(_) => Presence::Live,
             None => Presence::Missing,
         })
     }
 
-    /// Makes the names of what is there durable: whoever made them may not have got so far yet, or
-    /// have died before, and others are about to rely on them.
+    /// Makes the names of existing items durable: their writers may not have synced them yet, or may have died before,
+    /// and others are about to rely on them.
     fn make_durable<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Result<()> {
         let named = items.filter(|item| !matches!(item, Item::Upload(_)));
         let dirs: BTreeMap<String, String> =
             named.map(Item::path).map(|path| (parent(&path).to_owned(), path)).collect();
         let settled = world::each(dirs.into_values().collect(), |path: String| {
-            // What is deleted meanwhile, with its directory, was there when it was looked for.
+            // If it is deleted now, with its directory, it did exist when it was looked up.
             let settled = absent(self.files.settle(&path, "the name of what is relied on"));
-            settled.map(drop).map_err(|e| Error::io("sync", path, e))
+            settled.map(drop).map_err(|e| StorageError::io("sync", path, e))
         });
         settled.into_iter().collect()
     }

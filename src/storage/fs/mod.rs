@@ -1,9 +1,8 @@
 //! Storage on a plain file system.
 //!
-//! Every trait method is one closure on the blocking pool: a dropped future leaves it running to
-//! its end, so its effect is whole. Reads and writes go by [`Files`]; what paths mean is in
-//! [`super::key`]. One daemon serves a root ([`root`] holds the lock), so short in-process locks
-//! order the writers of one key.
+//! Every trait method is one closure on the blocking pool: when its future is dropped it still completes, so its effect
+//! is whole. Reads and writes use [`AtomicFiles`]; [`super::key`] knows what paths mean. One daemon serves a root ([`root`]
+//! holds the lock), so short in-process locks order the writers of one key.
 
 mod aside;
 mod content;
@@ -12,8 +11,10 @@ mod foreign;
 mod graveyard;
 mod identity;
 mod instance;
+mod journal;
 mod lifecycle;
 mod listing;
+mod outline;
 mod recent;
 pub mod root;
 mod skeleton;
@@ -22,53 +23,54 @@ mod survey;
 mod upload;
 
 pub use foreign::Layout;
+pub use journal::LinePlace;
 pub use root::{Init, OpenError, Opened};
 pub use survey::Survey;
 
-use super::{Error, InstanceId, Result, blob::blocking, key};
-use crate::files::{Files, Guarded, Kind, Real, Syncing, Sys, world};
+use super::{InstanceId, Result, StorageError, blob::blocking, key};
+use crate::files::{AtomicFiles, FileKind, Guarded, Real, Stripes, Syncing, Sys, world};
 use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher as _},
+    collections::BTreeMap,
+    hash::Hash,
     io,
     sync::{Arc, Mutex, MutexGuard, atomic::AtomicU64},
 };
 
 /// Storage below one root directory.
 pub struct Fs<S: Sys = Real> {
-    inner: Arc<Inner<S>>,
+    inner: Arc<FsInner<S>>,
 }
 
-struct Inner<S: Sys> {
-    files: Files<S>,
-    /// Writers of one key, or of one upload, take the same of these. Held over a sync where what follows
-    /// must not overtake it.
-    stripes: Vec<Mutex<()>>,
-    /// Large directories, for pages of them.
+struct FsInner<S: Sys> {
+    files: AtomicFiles<S>,
+    /// Writers of one key, or of one upload, take the same lock. It is held during a sync where later steps must not
+    /// come before it.
+    writers: Stripes<Mutex<()>>,
+    /// Large directories, to return pages of them.
     listings: listing::Listings,
     recent: recent::Recent<S::File>,
-    /// A daemon may be serving this root. It remembers which directories of repositories are
-    /// there, so only itself removes them.
+    /// A daemon may be serving this root. It remembers which directories of repositories exist, so only the daemon
+    /// removes them.
     is_beside: bool,
-    /// Reads that found what they wanted only in the graveyard.
+    /// Reads that found their value only in the graveyard.
     read_condemned: AtomicU64,
-    /// This run of the program.
+    /// The id of this process.
     instance: InstanceId,
-    /// Tells others that it has not ended yet.
+    /// Shows other processes that this one has not ended yet.
     alive: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
-/// Enough that two unrelated writers seldom meet.
+/// Enough that two unrelated writers rarely share a lock.
 const STRIPES: usize = 1024;
 
 impl<S: Sys> Fs<S> {
-    /// Storage below a root which [`root`] has made or checked.
-    pub fn new(files: Files<S>) -> Self {
+    /// Storage below a root that [`root`] has created or checked.
+    pub fn new(files: AtomicFiles<S>) -> Self {
         files.assume_durable(skeleton::directories());
         let instance = InstanceId::fresh();
         let alive = instance::announce(&files, instance);
         if let Err(error) = &alive {
-            // Nothing can be written, or little: it is tried again when the store is tidied.
+            // Nothing, or little, can be written now. It is tried again when the store is tidied.
             tracing::warn!(%error, "cannot announce this daemon to garbage collections in other processes");
         }
         Self::over(files, false, instance, alive.ok())
@@ -76,74 +78,61 @@ impl<S: Sys> Fs<S> {
 
     /// Storage below a root that a daemon may be serving.
     pub(crate) fn beside(sys: S) -> Self {
-        let files = Files::new(sys);
+        let files = AtomicFiles::new(sys);
         files.assume_durable(skeleton::directories());
         Self::over(files, true, InstanceId::fresh(), None)
     }
 
-    fn over(files: Files<S>, is_beside: bool, instance: InstanceId, alive: Option<Box<dyn Send + Sync>>) -> Self {
-        files.sys().demand(root::MARK);
-        let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
+    fn over(files: AtomicFiles<S>, is_beside: bool, instance: InstanceId, alive: Option<Box<dyn Send + Sync>>) -> Self {
+        files.sys().require(root::MARK);
+        let writers = Stripes::new(STRIPES);
         let read_condemned = AtomicU64::new(0);
         let listings = listing::Listings::default();
         let recent = recent::Recent::default();
         let alive = Mutex::new(alive);
-        let inner = Inner { files, stripes, listings, recent, is_beside, read_condemned, instance, alive };
+        let inner = FsInner { files, writers, listings, recent, is_beside, read_condemned, instance, alive };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Changes what an answer to a write promises, from now on. Where that is more than before,
-    /// everything written before is made durable first.
+    /// Changes what a completed write promises from now on. If it promises more than before, everything written before
+    /// is made durable first.
     ///
     /// # Errors
-    /// [`Error::Io`]; the change has been made all the same.
+    /// [`StorageError::Io`]; the change takes effect even so.
+    /// [`StorageError::Io`]; the change has been made all the same.
     pub async fn set_syncing(&self, syncing: Syncing) -> Result<()> {
-        let failed = |e| Error::io("sync", "what was written before", e);
+        let failed = |e| StorageError::io("sync", "what was written before", e);
         self.run(move |inner| inner.sys().set_syncing(syncing).map_err(failed)).await
     }
 
-    /// Makes durable what [`Syncing::Relaxed`] has put off.
+    /// Makes durable what [`Syncing::Relaxed`] has postponed.
     ///
     /// # Errors
-    /// [`Error::Io`]; nothing more is written then.
+    /// [`StorageError::Io`]; writing stops then.
     pub async fn flush(&self) -> Result<()> {
         if !self.inner.sys().has_put_off() {
             return Ok(());
         }
-        self.run(|inner| inner.sys().flush().map_err(|e| Error::io("sync", "directories", e))).await
+        self.run(|inner| inner.sys().flush().map_err(|e| StorageError::io("sync", "directories", e))).await
     }
 
     /// Runs `work` off the reactor.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Inner<S>) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&FsInner<S>) -> Result<T> + Send + 'static) -> Result<T> {
         let inner = self.inner.clone();
         blocking(move || work(&inner)).await
     }
 }
 
-impl<S: Sys> Inner<S> {
-    fn stripe(&self, of: &impl Hash) -> usize {
-        let mut hasher = DefaultHasher::new();
-        of.hash(&mut hasher);
-        (hasher.finish() % STRIPES as u64) as usize
-    }
-
-    /// Locks the stripes of several keys, always in the same order.
-    fn lock_all<K: Hash>(&self, keys: impl Iterator<Item = K>) -> Vec<MutexGuard<'_, ()>> {
-        let mut stripes: Vec<_> = keys.map(|key| self.stripe(&key)).collect();
-        stripes.sort_unstable();
-        stripes.dedup();
-        stripes.into_iter().map(|i| world::lock(&self.stripes[i])).collect()
-    }
-
+impl<S: Sys> FsInner<S> {
     fn lock(&self, key: &impl Hash) -> MutexGuard<'_, ()> {
-        world::lock(&self.stripes[self.stripe(key)])
+        world::lock(self.writers.of(key))
     }
 
     fn sys(&self) -> &Guarded<S> {
         self.files.sys()
     }
 
-    /// Removes the directories of a repository that are empty since `path` went.
+    /// Removes the directories of a repository that became empty when `path` was removed.
     fn prune(&self, path: &str) {
         if self.is_beside {
             return;
@@ -152,7 +141,7 @@ impl<S: Sys> Inner<S> {
         self.prune_pushes(path);
     }
 
-    /// Removes the place of a repository's pushes, if it is empty and nothing else is left of the repository.
+    /// Removes the directory of a repository's pushes, if it is empty and nothing else is left of the repository.
     fn prune_pushes(&self, path: &str) {
         if !self.is_beside
             && let Some((repository, _)) = path.split_once("/_")
@@ -163,15 +152,15 @@ impl<S: Sys> Inner<S> {
         }
     }
 
-    /// The first `most` names after `after` that `wanted` accepts, in byte order, and whether
-    /// there are more. Holds no more than it returns. A directory that is not there is empty.
+    /// The first `most` names after `after` that `wanted` accepts, in byte order, and whether more follow. Holds no
+    /// more than it returns. A missing directory is empty.
     fn names(
         &self,
         path: &str,
         after: Option<&str>,
         most: usize,
-        wanted: impl Fn(&str, Kind) -> bool,
-    ) -> Result<(Vec<(String, Kind)>, bool)> {
+        wanted: impl Fn(&str, FileKind) -> bool,
+    ) -> Result<(Vec<(String, FileKind)>, bool)> {
         let mut first = BTreeMap::new();
         let mut more = false;
         let read = self.sys().read_dir(path, &mut |name, kind| {
@@ -186,7 +175,7 @@ impl<S: Sys> Inner<S> {
         });
         match read {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            other => other.map_err(|e| Error::io("list", path, e))?,
+            other => other.map_err(|e| StorageError::io("list", path, e))?,
         }
         Ok((first.into_iter().collect(), more))
     }

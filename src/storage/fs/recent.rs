@@ -1,26 +1,26 @@
-//! Small files that were read lately, kept in memory.
+//! Small files that were read recently, kept in memory.
 //!
-//! What is in the system's memory is read at once. Where the file system cannot say what is (tmpfs, overlayfs, NFS), a
-//! file is read by another thread, once for as long as it is kept here.
+//! Files in the system's page cache are read directly. Where the file system cannot tell what is cached (tmpfs,
+//! overlayfs, NFS), another thread reads a file, once for as long as it is kept here.
 //!
-//! What is kept counts only as long as its path still stands for the very file that was read, unchanged: another
-//! process may have moved, replaced or removed it. That file is held open, so that no other file can have its
-//! number, and so that the kernel keeps the names on the way to it in memory: asking waits for no disk.
+//! A cached file is used only while its path still leads to the very file that was read, unchanged: another process may
+//! have moved, replaced or removed it. The file is held open, so that no other file can get its inode number, and so
+//! that the kernel keeps the names on its path in memory: the check does not wait for a disk.
 //!
-//! The file itself is asked every time, and knows of all that was done to it and its names. Only the path knows whether
-//! a directory on the way was moved, which nothing of ours does: it is asked now and then.
+//! The open file is checked every time, and shows every change of itself and its names. Only the path shows whether a
+//! directory above was moved, which our own code never does; it is checked from time to time.
 
-use super::Inner;
+use super::FsInner;
 use crate::{
     files::{self, Stamp, Sys, world},
-    oci::Digest,
     storage::{
         Result,
-        content::{Check, checked},
+        content::{DigestCheck, checked},
         key,
     },
 };
 use bytes::Bytes;
+use oci::Digest;
 use quick_cache::{Weighter, sync::Cache};
 use std::{
     sync::{
@@ -30,23 +30,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// What is longer is not kept, and is read by another thread every time.
+/// Longer files are not kept: another thread reads them every time.
 const SMALL: u64 = 64 << 10;
 
-/// What a short file counts for at least, so that not too many are held open.
+/// A short file counts as at least this long, to limit how many are held open.
 const LEAST: u64 = 4 << 10;
 
-/// Files held open, and bytes in units of [`LEAST`]: 8 MiB.
+/// Size of the cache in units of [`LEAST`], and so the most files held open: 8 MiB.
 const MOST: usize = 2048;
 
-/// For so many milliseconds a path is believed to lead where it led, if the file says nothing else.
+/// For so many milliseconds a path is trusted to lead to the same file, unless the file shows a change.
 const BELIEVED: u64 = 100;
 
-/// What was changed longer ago than this gets another time when it is changed again: more than a step of the clock that
-/// Linux takes the times of files from.
+/// A file that was changed longer ago than this gets another time when it changes again: more than one tick of the
+/// clock that Linux takes file times from.
 const STEP: Duration = Duration::from_millis(20);
 
-/// One file in so many that may be open is one of these.
+/// The fraction of the files that may be open which this cache may use.
 const SHARE: u64 = 16;
 
 /// Small files by their paths.
@@ -58,9 +58,9 @@ pub(super) struct Small<F> {
     pub(super) bytes: Bytes,
     pub(super) modified: SystemTime,
     file: F,
-    /// When its path was last seen to stand for it, in milliseconds since the start; zero for never.
+    /// When its path last led to it, in milliseconds since startup; zero for never.
     in_place: AtomicU64,
-    /// The bytes have the digest they are stored by.
+    /// The bytes were checked and match their digest.
     is_checked: AtomicBool,
 }
 
@@ -82,8 +82,8 @@ impl<F> Default for Recent<F> {
 }
 
 impl<F> Small<F> {
-    /// The bytes, if they have this digest, which their path tells; found out once.
-    pub(super) fn checked(&self, digest: &Digest, check: Check) -> Result<Bytes> {
+    /// The bytes, if they match the digest in their path; checked once.
+    pub(super) fn checked(&self, digest: &Digest, check: DigestCheck) -> Result<Bytes> {
         if !self.is_checked.load(Ordering::Relaxed) {
             checked(digest, &self.bytes, check)?;
             self.is_checked.store(true, Ordering::Relaxed);
@@ -92,27 +92,27 @@ impl<F> Small<F> {
     }
 }
 
-impl<S: Sys> Inner<S> {
-    /// The value at a path if it is small and in memory: most are, and asking another thread costs more than reading
-    /// them. `None` says nothing about what is there.
+impl<S: Sys> FsInner<S> {
+    /// The value at a path if it is small and in memory: most are, and a switch to another thread costs more than the
+    /// read. `None` does not mean that nothing is there.
     pub(super) fn fact_now(&self, path: &str) -> Option<Arc<Small<S::File>>> {
         self.small_now(path, |small| self.is_in_place(path, small))
     }
 
-    /// The same for a blob, whose bytes are right wherever they lie.
+    /// Like [`Self::fact_now`], for a blob, whose bytes are right wherever it is.
     pub(super) fn bytes_now(&self, digest: &Digest) -> Option<Arc<Small<S::File>>> {
         self.small_now(&key::blob(digest), |_| true)
     }
 
-    /// Whether its path leads to a file that is as it was.
+    /// Whether its path still leads to the unchanged file.
     fn is_in_place(&self, path: &str, small: &Small<S::File>) -> bool {
         let now = world::uptime().as_millis() as u64;
         let seen = small.in_place.load(Ordering::Relaxed);
         if seen > 0 && now.saturating_sub(seen) < BELIEVED {
             return true;
         }
-        // Before the path is asked: whatever is done to the file from then on shows.
-        let tells = self.sys().tells_moves(&small.stamp) && small.stamp.is_older_than(STEP);
+        // Before the path is checked: any later change of the file shows.
+        let tells = self.sys().detects_moves(&small.stamp) && small.stamp.is_older_than(STEP);
         let is_in_place = self.sys().stamp(path) == Some(small.stamp);
         if tells && is_in_place {
             small.in_place.store(now, Ordering::Relaxed);
@@ -138,10 +138,9 @@ impl<S: Sys> Inner<S> {
         Some(self.keep(path, file, stamp, bytes.into(), meta.modified))
     }
 
-    /// Reads a file and keeps it if it is small, which may have to be waited for. `None` says nothing about what is
-    /// there.
+    /// Reads a file, and keeps it if it is small; may block. `None` does not mean that nothing is there.
     pub(super) fn small_kept(&self, path: &str) -> Option<Arc<Small<S::File>>> {
-        // First: whatever changes while it is read shows.
+        // First, so that any change during the read shows.
         let stamp = self.sys().stamp(path)?;
         let file = self.sys().open(path).ok()?;
         let meta = self.sys().file_meta(&file).ok()?;
@@ -174,13 +173,15 @@ mod tests {
         Fs::open(dir, Init::EmptyDirectory).unwrap().0
     }
 
+    #[cfg(not(portable))]
     fn now(store: &Fs<Real>) -> Option<Vec<u8>> {
-        // Names fall out of the kernel's memory now and then.
+        // The kernel drops names from its memory now and then.
         let found = (0..100).find_map(|_| store.inner.fact_now("state/x"));
         found.or_else(|| store.inner.small_kept("state/x")).map(|small| small.bytes.to_vec())
     }
 
-    /// On a disk, and in memory, where the system does not say what can be read at once.
+    /// Directories on a disk, and on a file system that cannot tell what is cached.
+    #[cfg(not(portable))]
     fn directories() -> Vec<tempfile::TempDir> {
         let memory = tempfile::tempdir_in("/dev/shm").ok();
         [tempfile::tempdir().ok(), memory].into_iter().flatten().collect()
@@ -188,14 +189,14 @@ mod tests {
 
     #[test]
     #[cfg(not(portable))]
-    fn what_another_process_did_to_a_file_is_seen() {
-        // At once, when the clock of the file system may still stand; and when the path is believed.
+    fn changes_by_another_process_are_seen() {
+        // At once, while the file system's clock may show the same time; and while the path is trusted.
         let times = || [Duration::ZERO, STEP * 2];
         for (dir, pause) in directories().into_iter().zip(times()).chain(directories().into_iter().rev().zip(times())) {
             let store = store(dir.path());
             let path = dir.path().join("state/x");
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            // What is there at once; then it is asked often enough to be believed.
+            // Reads the current value often enough for the path to be trusted.
             let now = || {
                 let found = now(&store);
                 std::thread::sleep(pause);
@@ -235,13 +236,13 @@ mod tests {
             fs::rename(dir.path().join("state/z"), &path).unwrap();
             assert_eq!(now().as_deref(), Some(b"OTHER".as_slice()));
 
-            // Its directory, which changes nothing of the file itself.
+            // Its directory is moved, which does not change the file itself.
             fs::rename(dir.path().join("state"), dir.path().join("elsewhere")).unwrap();
             std::thread::sleep(Duration::from_millis(if pause.is_zero() { 0 } else { BELIEVED }));
             assert_eq!(now(), None);
             fs::rename(dir.path().join("elsewhere"), dir.path().join("state")).unwrap();
 
-            // A longer one, too long to be kept, and none.
+            // A file that is too long to be kept, and none.
             fs::write(&path, vec![1; SMALL as usize + 1]).unwrap();
             assert_eq!(now(), None);
             fs::remove_file(&path).unwrap();
@@ -252,14 +253,12 @@ mod tests {
 
     #[tokio::test]
     #[cfg(not(portable))]
-    async fn what_is_read_often_is_read_once_on_every_file_system() {
-        use crate::{
-            oci::{Algorithm, Hasher},
-            storage::{Content as _, Durability, Facts as _, Key, Put, Verified},
-        };
+    async fn files_that_are_read_often_are_read_from_disk_once() {
+        use crate::storage::{Content as _, Durability, FactKey, Facts as _, Put, Verified};
+        use oci::{Algorithm, Hasher};
         for dir in directories() {
             let store = store(dir.path());
-            let tag = Key::Tag("app".parse().unwrap(), "v1".parse().unwrap());
+            let tag = FactKey::Tag("app".parse().unwrap(), "v1".parse().unwrap());
             store.put(vec![Put::any(tag.clone(), "a digest")], Durability::Process).await.unwrap();
             let digest = Hasher::digest(Algorithm::Sha256, b"a manifest");
             store.put_blob(&Verified::vouch(digest.clone(), 10), "a manifest".into()).await.unwrap();
@@ -269,7 +268,7 @@ mod tests {
             };
             let (first, second) = (read().await, read().await);
             assert_eq!((first.0.as_ptr(), first.1.as_ptr()), (second.0.as_ptr(), second.1.as_ptr()), "{dir:?}");
-            // What is there is asked every time.
+            // The file is checked every time.
             fs::remove_file(dir.path().join(tag.path())).unwrap();
             fs::remove_file(dir.path().join(key::blob(&digest))).unwrap();
             assert!(store.get(&tag).await.unwrap().is_none());
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn few_files_are_held_open() {
+    fn only_a_few_files_are_kept_open() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         fs::create_dir_all(dir.path().join("state")).unwrap();

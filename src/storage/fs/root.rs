@@ -1,60 +1,61 @@
-//! Making, checking and locking a storage root.
+//! Creating, checking and locking a storage root.
 //!
-//! `ROOT.json` is written last when a root is made, so a directory without it is not a store: an
-//! unmounted volume never looks like an empty registry.
+//! `ROOT.json` is written last, so a directory without it is not a store: an unmounted volume never looks like an empty
+//! registry.
 
 use super::{
     Fs,
     foreign::{self, Layout},
     skeleton,
 };
-use crate::files::{Files, Kind, Real, Sys, world};
+use crate::files::{AtomicFiles, FileKind, Real, Sys, world};
 use bytes::Bytes;
+use oci::json;
 use rustix::{fs::FlockOperation, io::Errno};
 use serde::{Deserialize, Serialize};
 use std::{io, path::Path, thread, time::Duration};
 
-/// The file that makes a directory a store.
+/// The file that marks a directory as a store.
 pub(super) const MARK: &str = "ROOT.json";
 
-/// The format this build writes; it reads all up to it. `docs/layout.md` is its contract.
+/// The format that this build writes; it reads this and all earlier ones. `docs/layout.md` specifies it.
 pub const FORMAT: u32 = 1;
 
-/// How long a second daemon waits for the first to let go of the root.
+/// How long a second daemon waits for the first to release the root.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether an empty directory may become a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {
-    /// It may; the directory itself too may be made.
+    /// It may, and it is created if it does not exist.
     CreateDirectory,
-    /// It may, if the directory is there.
+    /// It may, if the directory exists.
     EmptyDirectory,
     /// It may not.
     Never,
 }
 
-/// How a root was found.
+/// The state in which a root was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// A store was there.
+    /// A store existed.
     Existing,
     /// The directory was empty, and is a store now.
     Initialised,
-    /// The directory was not there.
+    /// The directory did not exist.
     Created,
 }
 
 /// Why a directory cannot be used as a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory is not there.
+    /// The directory does not exist.
     #[error("storage directory {0} does not exist: create it, or mount the volume that belongs there")]
     Absent(String),
     /// It is empty, and may not be initialised.
     #[error("storage directory {0} is empty and REGISTRY_STORAGE_INIT=never: is the volume mounted?")]
     Empty(String),
-    /// It is empty, and whoever asks does not make stores.
+    /// It is empty, and the caller does not create stores.
     #[error("storage directory {0} is empty: there is no store to look at; is the volume mounted?")]
     NoStore(String),
     /// It holds something else.
@@ -72,10 +73,9 @@ pub enum OpenError {
     OtherData {
         /// The directory.
         path: String,
-        /// The layout.
         layout: Layout,
     },
-    /// Its directories are not as a store needs them.
+    /// Its directories lack what a store needs.
     #[error("storage directory {path}: {why}")]
     Unsuitable {
         /// The directory.
@@ -83,17 +83,17 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
     },
-    /// It cannot be made.
+    /// It cannot be created.
     #[error("cannot create storage directory {path}: {source} (running as uid {uid})")]
     Create {
         /// The directory.
         path: String,
-        /// Who tried.
+        /// The user id of this process.
         uid: u32,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// `ROOT.json` is not of a format this build reads.
+    /// This build does not read the format of `ROOT.json`.
     #[error("{path}/ROOT.json: {why}")]
     Format {
         /// The directory.
@@ -101,7 +101,7 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
     },
-    /// Another daemon has it.
+    /// Another daemon uses it.
     #[error("storage directory {0} is served by another wharfinger, which did not let go of it")]
     Locked(String),
     /// The operating system refused.
@@ -109,34 +109,34 @@ pub enum OpenError {
     Io {
         /// The directory.
         path: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 /// What `ROOT.json` holds.
 #[derive(Debug, Serialize, Deserialize)]
-struct Root {
+struct RootFile {
     /// The layout's number.
     format: u32,
-    /// Tells this store from any other.
+    /// Distinguishes this store from any other.
     id: uuid::Uuid,
-    /// Additions to the layout that older builds must not collect garbage beside.
+    /// Additions to the layout; a build that does not know them must not collect garbage.
     #[serde(default)]
     features: Vec<String>,
 }
 
-/// What is in a directory that might become a store.
-enum State {
-    Store(Root),
+/// The contents of a directory that might become a store.
+enum DirectoryState {
+    Store(RootFile),
     Empty,
     Foreign(String),
 }
 
-/// Looks at a directory without changing anything.
+/// Checks a directory without changing anything.
 ///
 /// # Errors
-/// [`OpenError`]; `Ok(false)` where an empty or absent directory would be initialised.
+/// [`OpenError`]; `Ok(false)` where an empty or missing directory would be initialised.
 pub fn inspect(path: &Path, init: Init) -> Result<bool, OpenError> {
     let shown = path.display().to_string();
     let sys = match Real::open_root(path) {
@@ -148,10 +148,10 @@ pub fn inspect(path: &Path, init: Init) -> Result<bool, OpenError> {
         Err(source) => return Err(OpenError::Io { path: shown, source }),
     };
     let is_store = match state(&sys, &shown)? {
-        State::Store(_) => true,
-        State::Empty if init == Init::Never => return Err(OpenError::Empty(shown)),
-        State::Empty => false,
-        State::Foreign(found) => return Err(foreign(&sys, shown, found)),
+        DirectoryState::Store(_) => true,
+        DirectoryState::Empty if init == Init::Never => return Err(OpenError::Empty(shown)),
+        DirectoryState::Empty => false,
+        DirectoryState::Foreign(found) => return Err(foreign(&sys, shown, found)),
     };
     match skeleton::fault(&sys, true) {
         Some(why) => Err(OpenError::Unsuitable { path: shown, why }),
@@ -162,11 +162,11 @@ pub fn inspect(path: &Path, init: Init) -> Result<bool, OpenError> {
 /// Whether a daemon serves the store in a directory at the moment.
 pub fn is_served(path: &Path) -> bool {
     let Ok(sys) = Real::open_root(path) else { return false };
-    // Shared, so that two who ask do not take each other for a daemon.
+    // Shared, so that two processes that check do not take each other for a daemon.
     rustix::fs::flock(sys.root(), FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
 }
 
-/// What else a directory holds.
+/// The error for a directory that holds something else.
 fn foreign(sys: &impl Sys, path: String, found: String) -> OpenError {
     match foreign::recognise(sys) {
         Ok(Some(layout)) => OpenError::OtherData { path, layout },
@@ -182,11 +182,11 @@ impl OpenError {
 }
 
 impl Fs<Real> {
-    /// Opens the store in a directory, locks it for this process, and makes it if `init` allows.
+    /// Opens the store in a directory, locks it for this process, and creates it if `init` allows.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed then, but for a directory left half made, which the
-    /// next start finishes.
+    /// [`OpenError`]; nothing was changed then, except perhaps a directory that is half initialised, which the next
+    /// start completes.
     pub fn open(path: &Path, init: Init) -> Result<(Self, Opened), OpenError> {
         let shown = path.display().to_string();
         let failed = |source| OpenError::Io { path: shown.clone(), source };
@@ -202,12 +202,12 @@ impl Fs<Real> {
         Ok((store, if has_made { Opened::Created } else { opened }))
     }
 
-    /// Opens the store in a directory beside a daemon that may be serving it: takes no lock, and
-    /// neither makes nor changes anything. Whoever writes through it must know how that meets
-    /// the daemon's own writes; the locks of one process do not order those of another.
+    /// Opens the store in a directory that a daemon may be serving: takes no lock, and neither creates nor changes
+    /// anything. Callers that write must take the daemon's own writes into account; the locks of one process do not
+    /// order those of another.
     ///
     /// # Errors
-    /// [`OpenError`] where there is no store, or not one that this build reads.
+    /// [`OpenError`] if there is no store, or not one that this build reads.
     pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
         let shown = path.display().to_string();
         let sys = Real::open_root(path).map_err(|source| match source.kind() {
@@ -215,49 +215,48 @@ impl Fs<Real> {
             _ => OpenError::Io { path: shown.clone(), source },
         })?;
         match state(&sys, &shown)? {
-            State::Store(_) => match skeleton::fault(&sys, false) {
+            DirectoryState::Store(_) => match skeleton::fault(&sys, false) {
                 Some(why) => Err(OpenError::Unsuitable { path: shown, why }),
                 None => Ok(Self::beside(sys)),
             },
-            State::Empty => Err(OpenError::NoStore(shown)),
-            State::Foreign(found) => Err(foreign(&sys, shown, found)),
+            DirectoryState::Empty => Err(OpenError::NoStore(shown)),
+            DirectoryState::Foreign(found) => Err(foreign(&sys, shown, found)),
         }
     }
 }
 
 impl<S: Sys> Fs<S> {
-    /// The store below a root that nobody else uses; an empty one becomes a store. `shown` is how
-    /// errors call it.
+    /// The store below a root that nobody else uses; an empty one becomes a store. `shown` is its name in errors.
     pub(crate) fn mount(sys: S, shown: &str) -> Result<(Self, Opened), OpenError> {
-        let files = Files::new(sys);
+        let files = AtomicFiles::new(sys);
         let opened = match state(files.sys(), shown)? {
-            State::Store(root) => {
+            DirectoryState::Store(root) => {
                 tracing::debug!(id = %root.id, features = ?root.features, "store found");
-                // Whoever made it may have ended before it was durable, and without it all else is
-                // no store. Where this fails nothing is written, and reading is possible.
+                // Whoever wrote it may have ended before it was durable, and without it nothing else is a store. If
+                // this fails, the store is read-only.
                 if let Err(error) = files.settle(MARK, "the name of a ROOT.json that was there") {
                     tracing::error!(%error, "{MARK} may not survive a power failure");
                 }
                 Opened::Existing
             }
-            State::Empty => {
+            DirectoryState::Empty => {
                 initialise(&files).map_err(|source| OpenError::Io { path: shown.to_owned(), source })?;
                 Opened::Initialised
             }
-            State::Foreign(found) => return Err(foreign(files.sys(), shown.to_owned(), found)),
+            DirectoryState::Foreign(found) => return Err(foreign(files.sys(), shown.to_owned(), found)),
         };
         Ok((Self::new(files), opened))
     }
 }
 
-fn state(sys: &impl Sys, shown: &str) -> Result<State, OpenError> {
+fn state(sys: &impl Sys, shown: &str) -> Result<DirectoryState, OpenError> {
     let failed = |source| OpenError::Io { path: shown.to_owned(), source };
     match sys.open(MARK) {
         Ok(file) => {
             let mut buffer = vec![0; 64 << 10];
             let read = sys.read_at(&file, &mut buffer, 0).map_err(failed)?;
             let wrong = |why: String| OpenError::Format { path: shown.to_owned(), why };
-            let root: Root = serde_json::from_slice(&buffer[..read])
+            let root: RootFile = json::from_slice(&buffer[..read])
                 .map_err(|_| wrong("is damaged; restore it from a backup of this store".to_owned()))?;
             if root.format > FORMAT {
                 return Err(wrong(format!(
@@ -265,16 +264,16 @@ fn state(sys: &impl Sys, shown: &str) -> Result<State, OpenError> {
                     root.format
                 )));
             }
-            return Ok(State::Store(root));
+            return Ok(DirectoryState::Store(root));
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(failed(e)),
     }
-    // What an interrupted initialisation leaves is still empty: its directories, and nothing in them.
+    // After an interrupted initialisation the directory still counts as empty: it has our directories, which are empty.
     let ours: Vec<String> = skeleton::directories().filter(|path| !path.contains('/')).collect();
     let mut foreign = None;
     sys.read_dir(".", &mut |name, kind| {
-        let expected = kind == Kind::Directory && (name == "lost+found" || ours.iter().any(|o| o == name));
+        let expected = kind == FileKind::Directory && (name == "lost+found" || ours.iter().any(|o| o == name));
         foreign = (!expected).then(|| name.to_owned());
         expected
     })
@@ -288,12 +287,12 @@ fn state(sys: &impl Sys, shown: &str) -> Result<State, OpenError> {
             _ => {}
         }
     }
-    Ok(foreign.map_or(State::Empty, State::Foreign))
+    Ok(foreign.map_or(DirectoryState::Empty, DirectoryState::Foreign))
 }
 
-fn initialise(files: &Files<impl Sys>) -> io::Result<()> {
+fn initialise(files: &AtomicFiles<impl Sys>) -> io::Result<()> {
     files.ensure_dirs(skeleton::directories())?;
-    let root = Root { format: FORMAT, id: world::uuid(), features: Vec::new() };
+    let root = RootFile { format: FORMAT, id: world::uuid(), features: Vec::new() };
     let mut json = serde_json::to_vec(&root)?;
     json.push(b'\n');
     let staged = files.stage(&Bytes::from(json), Some("the bytes of ROOT.json"), false)?;

@@ -1,11 +1,9 @@
-//! The directories that every store has, and whether they can be used as the store needs them.
+//! The directories that every store has, and whether they have what the store needs.
 
-use crate::{
-    files::{Sys, Unsuitable},
-    oci::Algorithm,
-};
+use crate::files::{Sys, Unsuitable};
+use oci::Algorithm;
 
-/// The directories every store has from the start, parents first.
+/// The directories that every store has from the start, parents first.
 pub(super) fn directories() -> impl Iterator<Item = String> {
     let plain = ["blobs", "graveyard", "identity", "quarantine", "repositories", "state", "state/tmp", "uploads"];
     let pools = Algorithm::ALL.into_iter().flat_map(|a| {
@@ -16,10 +14,10 @@ pub(super) fn directories() -> impl Iterator<Item = String> {
     plain.into_iter().map(str::to_owned).chain(pools)
 }
 
-/// Why the directories of a store cannot be used, if they cannot: `to_write` as well, or only for reading. One that is
-/// not there is made when it is needed.
+/// Why the directories of a store cannot be used, to read or, if `to_write`, also to write. `None` if they can be used.
+/// A missing one is created when it is needed.
 pub(super) fn fault(sys: &impl Sys, to_write: bool) -> Option<String> {
-    // Hundreds may have the same fault, such as after a copy by another user: the first stands for them.
+    // Hundreds may have the same fault, such as after a copy by another user: report only the first.
     let faulty = |path: String| sys.unsuitable(&path, to_write).map(|why| in_words(&path, &why));
     std::iter::once(".".to_owned()).chain(directories()).find_map(faulty)
 }
@@ -68,15 +66,15 @@ mod tests {
             let path = dir.path().join(name);
             std::fs::rename(&path, elsewhere.path().join("moved")).unwrap();
             symlink(elsewhere.path().join("moved"), &path).unwrap();
-            let told = refused(dir.path());
-            assert!(told.contains(&format!(": {name} is not a real directory (a symbolic link?)")), "{told}");
+            let error = refused(dir.path());
+            assert!(error.contains(&format!(": {name} is not a real directory (a symbolic link?)")), "{error}");
             let beside = Fs::open_beside(dir.path()).map(drop).unwrap_err();
-            assert_eq!(beside.to_string(), told, "for fsck and gc too");
+            assert_eq!(beside.to_string(), error, "for fsck and gc too");
         }
     }
 
     #[test]
-    fn a_directory_of_the_skeleton_that_is_not_there_is_no_fault() {
+    fn a_missing_directory_of_the_skeleton_is_not_a_fault() {
         let dir = store();
         std::fs::remove_dir(dir.path().join("blobs/sha256/7f")).unwrap();
         std::fs::remove_dir(dir.path().join("uploads")).unwrap();

@@ -1,151 +1,153 @@
-//! A store looked at as it lies there: names, bytes and modes, without the mercy of the reading
-//! side, and the ways to take aside what is wrong.
+//! A raw view of a store: names, bytes and modes as they are on disk, without the tolerance of normal reads; and ways
+//! to quarantine what is wrong.
 //!
-//! Every call blocks. Another process may be serving the store: what is taken aside is looked at
-//! once more where it lies then, and put back if it turns out to be right after all.
+//! Every call blocks. Another process may be serving the store: what is quarantined is checked once more in its new
+//! place, and moved back if it is right after all.
 
-use super::{Fs, Inner};
+use super::{Fs, FsInner};
 use crate::{
-    files::{Kind, Meta, Real, Sys, absent, world},
-    oci::{Algorithm, Digest, Hasher},
+    files::{FileKind, Meta, Real, Sys, absent, world},
     storage::{
-        Condemned, Durability, Error, Examined, Expect, Item, Key, Outcome, Presence, Put, Result, RunId, Why, key,
+        Condemned, Durability, Examined, Expect, FactKey, Item, Presence, Put, PutOutcome, Result, RunId, StorageError,
+        Why, key,
     },
 };
 use bytes::Bytes;
+use oci::{Algorithm, Digest, Hasher};
 use std::{io, sync::Arc};
 
-/// The tree of a store.
+/// The files of a store.
 pub struct Survey<S: Sys = Real> {
-    inner: Arc<Inner<S>>,
+    inner: Arc<FsInner<S>>,
 }
 
 impl<S: Sys> Fs<S> {
-    /// The tree as it lies there.
+    /// A raw view of the files.
     pub fn survey(&self) -> Survey<S> {
         Survey { inner: self.inner.clone() }
     }
 }
 
 impl<S: Sys> Survey<S> {
-    /// Every name in a directory, in order; none if it is not there.
+    /// Every name in a directory, in order; none if it does not exist.
     ///
     /// # Errors
+    /// An error of the operating system.
     /// As the operating system gives them.
-    pub fn list(&self, dir: &str) -> Result<Vec<(String, Kind)>> {
+    pub fn list(&self, dir: &str) -> Result<Vec<(String, FileKind)>> {
         Ok(self.inner.names(dir, None, usize::MAX, |_, _| true)?.0)
     }
 
-    /// What is known of a path; `None` if nothing is there.
+    /// The metadata of a path; `None` if nothing is there.
     ///
     /// # Errors
-    /// As the operating system gives them.
-    pub fn look(&self, path: &str) -> Result<Option<Meta>> {
-        absent(self.inner.sys().meta(path)).map_err(|e| Error::io("look at", path, e))
+    /// An error of the operating system.
+    pub fn meta(&self, path: &str) -> Result<Option<Meta>> {
+        absent(self.inner.sys().meta(path)).map_err(|e| StorageError::io("look at", path, e))
     }
 
-    /// What is known of these names of a directory, in their order; `None` of one that is not there.
+    /// The metadata of these names of a directory, in their order; `None` for a name that does not exist.
     ///
     /// # Errors
-    /// As the operating system gives them, for one of them.
-    pub fn looks(&self, dir: &str, names: &[&str]) -> Result<Vec<Option<Meta>>> {
-        self.inner.sys().metas(dir, names).map_err(|e| Error::io("look into", dir, e))
+    /// An error of the operating system for one of them.
+    pub fn metas(&self, dir: &str, names: &[&str]) -> Result<Vec<Option<Meta>>> {
+        self.inner.sys().metas(dir, names).map_err(|e| StorageError::io("look into", dir, e))
     }
 
-    /// A small file's bytes; `None` if it is not there.
+    /// The bytes of a small file; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if it is longer than `most`; as the operating system gives them.
+    /// [`StorageError::Damaged`] if it is longer than `most`, or an error of the operating system.
     pub fn read(&self, path: &str, most: u64) -> Result<Option<Bytes>> {
         Ok(self.inner.fact_within(path, most)?.map(|fact| fact.bytes))
     }
 
-    /// The digest of a file's bytes; `None` if it is not there. `each` is told how many bytes were
-    /// read, from time to time.
+    /// The digest of a file's bytes; `None` if it does not exist. `each` is called now and then with the number of
+    /// bytes read.
     ///
     /// # Errors
-    /// As the operating system gives them.
+    /// An error of the operating system.
     pub fn digest(&self, path: &str, algorithm: Algorithm, each: &mut dyn FnMut(u64)) -> Result<Option<Digest>> {
-        self.inner.digest(path, algorithm, each).map_err(|e| Error::io("read", path, e))
+        self.inner.digest(path, algorithm, each).map_err(|e| StorageError::io("read", path, e))
     }
 
-    /// What `read` finds at the first path where an item stands: its own, or one in the graveyard
-    /// from where it can come back, the newest first.
+    /// What `read` finds at the first path of an item: its live one, or one in the graveyard from where it can be
+    /// restored, the newest first.
     ///
     /// # Errors
-    /// As the operating system gives them, and those of `read`.
+    /// An error of the operating system, or one of `read`.
     pub fn find<T>(&self, item: &Item, read: impl Fn(&str) -> Result<Option<T>>) -> Result<Option<T>> {
         self.inner.find(item, read)
     }
 
-    /// Whether an item stands in its own place or can come back to it.
+    /// Whether an item is live or can be restored.
     ///
     /// # Errors
-    /// As the operating system gives them.
+    /// An error of the operating system.
     pub fn is_there(&self, item: &Item) -> Result<bool> {
-        Ok(self.find(item, |path| self.look(path))?.is_some())
+        Ok(self.find(item, |path| self.meta(path))?.is_some())
     }
 
-    /// Whether it is known that somebody deleted an item: it lies in the graveyard, or a record was kept when it
-    /// was purged from there.
+    /// Whether a client is known to have deleted an item: it is in the graveyard, or a record was kept when it was
+    /// purged.
     ///
     /// # Errors
-    /// As the operating system gives them.
+    /// An error of the operating system.
     pub fn was_deleted(&self, item: &Item) -> Result<bool> {
         for (run, _) in self.list(key::GRAVEYARD)? {
             let Ok(run) = run.parse() else { continue };
             let entry = Condemned { run: RunId(run), item: item.clone(), why: Why::Deleted };
-            if self.look(&entry.path())?.is_some() {
+            if self.meta(&entry.path())?.is_some() {
                 return Ok(true);
             }
         }
-        // After the graves: the record is written before one of them is purged.
+        // After the graves, because the record is written before one of them is purged.
         match item {
             Item::Link(name, digest) | Item::Revision(name, digest) => {
-                Ok(self.look(&Key::Deleted(name.clone(), digest.clone()).path())?.is_some())
+                Ok(self.meta(&FactKey::Deleted(name.clone(), digest.clone()).path())?.is_some())
             }
             Item::Blob(_) | Item::Upload(_) => Ok(false),
         }
     }
 
-    /// Moves what stands at a path to `quarantine/<run>/<path>`; its path there. It is moved back,
-    /// and the answer is `None`, unless `is_wrong` says of the path it has by then that it is wrong
-    /// there too: somebody may have put something better in its place since it was looked at.
+    /// Moves what is at a path to `quarantine/<run>/<path>`, and returns its path there. Moves it back and returns
+    /// `None` unless `is_wrong` confirms, for its new path, that it is wrong: somebody may have replaced it by
+    /// something better since it was checked.
     ///
     /// # Errors
-    /// As the operating system gives them.
-    pub fn set_aside(
+    /// An error of the operating system.
+    pub fn quarantine(
         &self,
         run: RunId,
         path: &str,
         is_wrong: impl FnOnce(&str) -> Result<bool>,
     ) -> Result<Option<String>> {
-        let aside = format!("{}/{}/{path}", key::QUARANTINE, run.0);
-        self.inner.set_aside(path, &aside, || is_wrong(&aside)).map(|moved| moved.then_some(aside))
+        let to = format!("{}/{}/{path}", key::QUARANTINE, run.0);
+        self.inner.move_if_wrong(path, &to, || is_wrong(&to)).map(|moved| moved.then_some(to))
     }
 
     /// Reads a blob, and quarantines every copy of it whose bytes have another digest.
     ///
     /// # Errors
-    /// As the operating system gives them.
+    /// An error of the operating system.
     pub fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
         self.inner.examine(digest, run)
     }
 
-    /// Writes a fact unless there is one; durable. Whether it was written.
+    /// Writes a fact unless there is one, durably. Returns whether it was written.
     ///
     /// # Errors
-    /// As the operating system gives them.
-    pub fn add(&self, key: Key, bytes: impl Into<Bytes>) -> Result<bool> {
+    /// An error of the operating system.
+    pub fn add(&self, key: FactKey, bytes: impl Into<Bytes>) -> Result<bool> {
         let put = Put { key, bytes: bytes.into(), expect: Expect::Absent };
-        Ok(self.inner.put(vec![put], Durability::Durable)? == Outcome::Done)
+        Ok(self.inner.put(vec![put], Durability::Durable)? == PutOutcome::Done)
     }
 
-    /// Gives an item that lies in the graveyard its own place again; whether one was there.
+    /// Restores an item from the graveyard; `false` if it was not there.
     ///
     /// # Errors
-    /// As the operating system gives them.
-    pub fn bring_back(&self, item: &Item) -> Result<bool> {
+    /// An error of the operating system.
+    pub fn restore(&self, item: &Item) -> Result<bool> {
         for entry in self.inner.graves(item)? {
             if self.inner.restore(&entry)? {
                 return Ok(true);
@@ -154,16 +156,16 @@ impl<S: Sys> Survey<S> {
         Ok(false)
     }
 
-    /// Age of a file by its last change; zero if that lies in the future.
+    /// Time since the last change of a file; zero if that is in the future.
     pub fn age(meta: &Meta) -> std::time::Duration {
         world::now().duration_since(meta.modified).unwrap_or_default()
     }
 }
 
-/// Read at once while hashing.
+/// Length of a read while hashing.
 const STEP: usize = 1 << 20;
 
-impl<S: Sys> Inner<S> {
+impl<S: Sys> FsInner<S> {
     fn digest(&self, path: &str, algorithm: Algorithm, each: &mut dyn FnMut(u64)) -> io::Result<Option<Digest>> {
         let Some(file) = absent(self.sys().open(path))? else { return Ok(None) };
         let len = self.sys().file_meta(&file)?.len;
@@ -171,7 +173,7 @@ impl<S: Sys> Inner<S> {
         let mut buffer = vec![0; STEP.min(usize::try_from(len).unwrap_or(STEP)).max(1)];
         let mut at = 0;
         loop {
-            let read = self.sys().read_aside(&file, &mut buffer, at)?;
+            let read = self.sys().read_uncached(&file, &mut buffer, at)?;
             if read == 0 {
                 return Ok(Some(hasher.finish()));
             }
@@ -181,21 +183,21 @@ impl<S: Sys> Inner<S> {
         }
     }
 
-    /// Moves `path` to `aside`, and back unless it `is_wrong`; whether it lies aside. Durable.
-    fn set_aside(&self, path: &str, aside: &str, is_wrong: impl FnOnce() -> Result<bool>) -> Result<bool> {
-        let failed = |e| Error::io("take aside", path, e);
-        if absent(self.files.rename_new(path, aside)).map_err(failed)?.is_none() {
+    /// Moves `path` to `to`, and back unless it `is_wrong`. Returns whether it stays there. Durable.
+    fn move_if_wrong(&self, path: &str, to: &str, is_wrong: impl FnOnce() -> Result<bool>) -> Result<bool> {
+        let failed = |e| StorageError::io("move", path, e);
+        if absent(self.files.rename_new(path, to)).map_err(failed)?.is_none() {
             return Ok(false);
         }
         let is_wrong = is_wrong();
         if !matches!(is_wrong, Ok(true)) {
-            match self.files.rename_new(aside, path) {
-                // Something newer stands there: what was taken is superseded.
+            match self.files.rename_new(to, path) {
+                // Something newer is in its place, and supersedes what was moved.
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
                 Ok(()) | Err(_) => {}
             }
         }
-        self.files.sync_parent(aside, "the name of what was taken aside").map_err(failed)?;
+        self.files.sync_parent(to, "the name of what was taken aside").map_err(failed)?;
         self.files.sync_parent(path, "the removal of what is taken aside").map_err(failed)?;
         is_wrong
     }
@@ -204,27 +206,28 @@ impl<S: Sys> Inner<S> {
     pub(super) fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
         let item = Item::Blob(digest.clone());
         let wrong = |path: &str| {
-            let found = self.digest(path, digest.algorithm(), &mut |_| {}).map_err(|e| Error::io("read", path, e));
+            let found =
+                self.digest(path, digest.algorithm(), &mut |_| {}).map_err(|e| StorageError::io("read", path, e));
             Ok(found?.map(|found| found != *digest))
         };
-        let mut aside = Vec::new();
+        let mut quarantined = Vec::new();
         let damaged = Condemned { run, item: item.clone(), why: Why::Damaged }.path();
         let graves = self.graves(&item)?.map(|entry| entry.path());
         let graves = graves.map(|path| (format!("{}/{}/{path}", key::QUARANTINE, run.0), path));
         for (to, path) in std::iter::once((damaged, item.path())).chain(graves) {
-            // A client may bring it anew between the look and the move.
-            if wrong(&path)? == Some(true) && self.set_aside(&path, &to, || Ok(wrong(&to)?.unwrap_or(true)))? {
-                aside.push(to);
+            // A client may push it again between the check and the move.
+            if wrong(&path)? == Some(true) && self.move_if_wrong(&path, &to, || Ok(wrong(&to)?.unwrap_or(true)))? {
+                quarantined.push(to);
             }
         }
         let is_there =
-            self.find(&item, |path| absent(self.sys().meta(path)).map_err(|e| Error::io("look at", path, e)))?;
-        Ok(match (aside.is_empty(), is_there.is_some()) {
+            self.find(&item, |path| absent(self.sys().meta(path)).map_err(|e| StorageError::io("look at", path, e)))?;
+        Ok(match (quarantined.is_empty(), is_there.is_some()) {
             (true, false) => Examined::Gone,
             (true, true) => Examined::Sound,
-            // What lies in the graveyard was found right just now.
-            (false, true) => Examined::Damaged { aside, replaced: self.ensure(&item)? != Presence::Missing },
-            (false, false) => Examined::Damaged { aside, replaced: false },
+            // The copies in the graveyard were found right just now.
+            (false, true) => Examined::Damaged { quarantined, replaced: self.ensure(&item)? != Presence::Missing },
+            (false, false) => Examined::Damaged { quarantined, replaced: false },
         })
     }
 }
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_turns_out_to_be_right_is_put_back_unless_something_newer_stands_there() {
+    fn a_quarantined_file_that_is_correct_is_put_back_unless_a_newer_one_exists() {
         let (dir, store) = store();
         let (survey, run) = (store.survey(), RunId::fresh());
         let path = "repositories/app/_manifests/tags/v1";
@@ -254,29 +257,29 @@ mod tests {
         let write = |text| std::fs::write(dir.path().join(path), text).unwrap();
 
         write("right");
-        assert_eq!(survey.set_aside(run, path, |_| Ok(false)).unwrap(), None);
+        assert_eq!(survey.quarantine(run, path, |_| Ok(false)).unwrap(), None);
         assert_eq!(text(dir.path(), path).as_deref(), Some("right"));
-        assert!(survey.set_aside(run, path, |_| Err(Error::damaged("it", "cannot be judged"))).is_err());
+        assert!(survey.quarantine(run, path, |_| Err(StorageError::damaged("it", "cannot be judged"))).is_err());
         assert_eq!(text(dir.path(), path).as_deref(), Some("right"));
 
-        // A push comes between the move and the judgement.
-        let superseded = |aside: &str| {
-            assert_eq!(text(dir.path(), aside).as_deref(), Some("right"));
+        // A push comes between the move and the check.
+        let superseded = |quarantined: &str| {
+            assert_eq!(text(dir.path(), quarantined).as_deref(), Some("right"));
             write("newer");
             Ok(false)
         };
-        assert_eq!(survey.set_aside(run, path, superseded).unwrap(), None);
+        assert_eq!(survey.quarantine(run, path, superseded).unwrap(), None);
         assert_eq!(text(dir.path(), path).as_deref(), Some("newer"));
 
         let run = RunId::fresh();
-        let aside = survey.set_aside(run, path, |_| Ok(true)).unwrap().unwrap();
-        assert_eq!(aside, format!("quarantine/{}/{path}", run.0));
-        assert_eq!((text(dir.path(), path), text(dir.path(), &aside).as_deref()), (None, Some("newer")));
-        assert_eq!(survey.set_aside(run, path, |_| Ok(true)).unwrap(), None, "it is gone");
+        let quarantined = survey.quarantine(run, path, |_| Ok(true)).unwrap().unwrap();
+        assert_eq!(quarantined, format!("quarantine/{}/{path}", run.0));
+        assert_eq!((text(dir.path(), path), text(dir.path(), &quarantined).as_deref()), (None, Some("newer")));
+        assert_eq!(survey.quarantine(run, path, |_| Ok(true)).unwrap(), None, "it is gone");
     }
 
     #[tokio::test]
-    async fn one_damaged_file_under_two_names_is_taken_from_both() {
+    async fn a_damaged_file_with_two_names_is_quarantined_under_both() {
         let (dir, store) = store();
         let digest = Hasher::digest(Algorithm::Sha256, b"right");
         store.put_blob(&Verified::vouch(digest.clone(), 5), Bytes::from_static(b"wrong")).await.unwrap();
@@ -285,11 +288,12 @@ mod tests {
         std::fs::create_dir_all(dir.path().join(&grave).parent().unwrap()).unwrap();
         std::fs::hard_link(dir.path().join(item.path()), dir.path().join(&grave)).unwrap();
         let survey = store.survey();
-        let Examined::Damaged { aside, replaced: false } = survey.examine(&digest, RunId::fresh()).unwrap() else {
+        let Examined::Damaged { quarantined, replaced: false } = survey.examine(&digest, RunId::fresh()).unwrap()
+        else {
             panic!("both are damaged")
         };
-        assert_eq!(aside.len(), 2);
-        assert!(aside.iter().all(|aside| text(dir.path(), aside).as_deref() == Some("wrong")));
+        assert_eq!(quarantined.len(), 2);
+        assert!(quarantined.iter().all(|quarantined| text(dir.path(), quarantined).as_deref() == Some("wrong")));
         assert!(!survey.is_there(&item).unwrap());
         assert!(store.open(&digest).await.unwrap().is_none());
     }

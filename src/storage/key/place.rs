@@ -1,22 +1,23 @@
-//! What a path below the root stands for: the names of [`super`], read backwards. Whatever fits
-//! none of them is a stray.
+//! What a path below the root means: the reverse of [`super`]. A path with no meaning is a stray file.
 
-use super::{GRAVEYARD, Key, QUARANTINE, REPOSITORIES, UPLOADS, flat_name, intent, referrer, ulid};
+use super::{
+    AccountDir, AccountKey, FactKey, GRAVEYARD, QUARANTINE, REPOSITORIES, UPLOADS, digest_of, flat_name, intent,
+    referrer, ulid,
+};
 use crate::{
-    files::{Kind, atomic::TEMPORARY},
-    oci::{Algorithm, Digest, RepositoryName, Tag, UploadId},
+    files::{FileKind, atomic::TEMPORARY},
     storage::Condemned,
 };
+use oci::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 
-/// What stands at a path.
+/// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum StorePlace {
     /// A directory of the layout.
     Directory,
-    /// A directory that is not looked into.
+    /// A directory whose contents are not checked.
     Closed,
-    /// A fact.
-    Fact(Key),
+    Fact(FactKey),
     /// A blob of the pool.
     Blob(Digest),
     /// The directory of an upload session.
@@ -25,72 +26,81 @@ pub enum Place {
     UploadFile,
     /// An entry of the graveyard.
     Grave(Condemned),
-    /// A file being written.
+    /// A file that is being written.
     Temporary,
-    /// The tag with this key, moved aside to be looked at before it goes.
-    Aside(Key),
+    /// The tag with this key, moved away to be checked before it is removed.
+    Aside(FactKey),
     /// The daemon's own notes, which may be lost.
     Note,
     /// A key of the daemon's own.
     Secret,
-    /// What was taken aside in one run.
+    /// What one run moved to quarantine.
     Quarantined,
 }
 
-/// Directories at the top.
+/// The top-level directories.
 const TOP: [&str; 7] = ["blobs", GRAVEYARD, "identity", QUARANTINE, REPOSITORIES, "state", UPLOADS];
 
-impl Place {
-    /// What a path stands for; `None` for a stray, also where a file stands in a directory's place.
-    pub fn of(path: &str, kind: Kind) -> Option<Self> {
+impl StorePlace {
+    /// What a path means; `None` for a stray, such as a file where a directory should be.
+    pub fn of(path: &str, kind: FileKind) -> Option<Self> {
         let parts: Vec<&str> = path.split('/').collect();
         match kind {
-            Kind::Directory => directory(path, &parts),
-            Kind::File => file(path, &parts),
-            Kind::Other => None,
+            FileKind::Directory => directory(path, &parts),
+            FileKind::File => file(path, &parts),
+            FileKind::Other => None,
         }
     }
 }
 
-fn directory(path: &str, parts: &[&str]) -> Option<Place> {
-    let is = |known: bool| known.then_some(Place::Directory);
+fn directory(path: &str, parts: &[&str]) -> Option<StorePlace> {
+    let is = |known: bool| known.then_some(StorePlace::Directory);
     match parts {
-        // Made by mkfs, for the root user alone.
-        ["lost+found"] => Some(Place::Closed),
+        // Made by mkfs for root only.
+        ["lost+found"] => Some(StorePlace::Closed),
         [top] => is(TOP.contains(top)),
         ["blobs", algorithm] => is(is_algorithm(algorithm)),
         ["blobs", algorithm, shard] => is(is_algorithm(algorithm) && is_shard(shard)),
+        [REPOSITORIES, "_facts"] => is(true),
         [REPOSITORIES, below @ ..] => is(is_of_repository(below)),
-        [UPLOADS, id] => id.parse().ok().map(Place::Upload),
+        [UPLOADS, id] => id.parse().ok().map(StorePlace::Upload),
         [GRAVEYARD, run] => is(ulid(run).is_some()),
-        [GRAVEYARD, run, "uploads", _] if ulid(run).is_some() => Condemned::parse(path).map(Place::Grave),
+        [GRAVEYARD, run, "uploads", _] if ulid(run).is_some() => Condemned::parse(path).map(StorePlace::Grave),
         [GRAVEYARD, run, below @ ..] => is(ulid(run).is_some() && is_of_grave(below)),
-        [QUARANTINE, run] => ulid(run).is_some().then_some(Place::Quarantined),
+        [QUARANTINE, run] => ulid(run).is_some().then_some(StorePlace::Quarantined),
         ["identity", ..] => is(true),
-        ["state", "pulls" | "spare", ..] | ["state", "instances" | "aside"] => is(true),
+        ["state", "pulls" | "spare", ..] | ["state", "instances" | "aside" | "audit"] => is(true),
         ["state", "aside", name] => is(flat_name(name).is_some()),
         _ => is(path == TEMPORARY),
     }
 }
 
-fn file(path: &str, parts: &[&str]) -> Option<Place> {
+fn file(path: &str, parts: &[&str]) -> Option<StorePlace> {
     match parts {
-        ["ROOT.json"] => Some(Place::Fact(Key::Root)),
+        ["ROOT.json"] => Some(StorePlace::Fact(FactKey::Root)),
         ["blobs", algorithm, shard, hex] if hex.starts_with(shard) && is_shard(shard) => {
-            digest(algorithm, hex).map(Place::Blob)
+            digest(algorithm, hex).map(StorePlace::Blob)
         }
-        [REPOSITORIES, below @ ..] => fact(below).map(Place::Fact),
-        [UPLOADS, id, "data" | "sealed" | "session.json"] => id.parse::<UploadId>().ok().map(|_| Place::UploadFile),
+        [REPOSITORIES, "_facts", name] => flat_name(name).map(FactKey::Recorded).map(StorePlace::Fact),
+        [REPOSITORIES, below @ ..] => fact(below).map(StorePlace::Fact),
+        [UPLOADS, id, "data" | "sealed" | "session.json"] => {
+            id.parse::<UploadId>().ok().map(|_| StorePlace::UploadFile)
+        }
         [GRAVEYARD, run, kind, ..] if ulid(run).is_some() && *kind != "uploads" => {
-            Condemned::parse(path).map(Place::Grave)
+            Condemned::parse(path).map(StorePlace::Grave)
         }
-        ["identity", _, ..] => Some(Place::Secret),
-        ["state", "collection.json"] => Some(Place::Fact(Key::CollectionReport)),
-        ["state", "collection.mark"] => Some(Place::Fact(Key::CollectionMark)),
-        ["state", "scrub.json"] => Some(Place::Fact(Key::Scrub)),
-        ["state", "collection.lock"] | ["state", "pulls", _, ..] | ["state", "instances", _] => Some(Place::Note),
-        ["state", "aside", name, tag] => Some(Place::Aside(Key::Tag(flat_name(name)?, tag.parse().ok()?))),
-        _ => path.strip_prefix(TEMPORARY)?.strip_prefix('/').map(|_| Place::Temporary),
+        ["identity", dir, name] if AccountDir::of(dir).is_some() => {
+            AccountKey::parse(AccountDir::of(dir)?, name).map(FactKey::Account).map(StorePlace::Fact)
+        }
+        ["identity", _, ..] => Some(StorePlace::Secret),
+        ["state", "collection.json"] => Some(StorePlace::Fact(FactKey::CollectionReport)),
+        ["state", "collection.mark"] => Some(StorePlace::Fact(FactKey::CollectionMark)),
+        ["state", "scrub.json"] => Some(StorePlace::Fact(FactKey::Scrub)),
+        ["state", "collection.lock"] | ["state", "pulls", _, ..] | ["state", "instances" | "audit", _] => {
+            Some(StorePlace::Note)
+        }
+        ["state", "aside", name, tag] => Some(StorePlace::Aside(FactKey::Tag(flat_name(name)?, tag.parse().ok()?))),
+        _ => path.strip_prefix(TEMPORARY)?.strip_prefix('/').map(|_| StorePlace::Temporary),
     }
 }
 
@@ -103,11 +113,11 @@ fn is_shard(text: &str) -> bool {
 }
 
 fn digest(algorithm: &str, hex: &str) -> Option<Digest> {
-    format!("{algorithm}:{hex}").parse().ok()
+    digest_of(algorithm.parse().ok()?, hex)
 }
 
-/// A repository and what lies below its own directory; the repository's name ends where a
-/// component begins with `_`.
+/// Splits a path into a repository and the path below its own directory; the repository's name ends before the first
+/// component that begins with `_`.
 fn split<'a, 'p>(below: &'a [&'p str]) -> Option<(RepositoryName, &'a [&'p str])> {
     let end = below.iter().position(|part| part.starts_with('_')).unwrap_or(below.len());
     Some((below[..end].join("/").parse().ok()?, &below[end..]))
@@ -117,7 +127,7 @@ fn is_of_repository(below: &[&str]) -> bool {
     let Some((_, rest)) = split(below) else { return false };
     let is_digest = |algorithm: &str, hex: &str| digest(algorithm, hex).is_some();
     match rest {
-        [] | ["_layers" | "_manifests" | "_intents" | "_deleted"] => true,
+        [] | ["_layers" | "_manifests" | "_intents" | "_deleted" | "_facts"] => true,
         ["_manifests", "revisions" | "tags" | "tagged" | "referrers"] => true,
         ["_layers" | "_deleted", algorithm] | ["_manifests", "revisions" | "tagged" | "referrers", algorithm] => {
             is_algorithm(algorithm)
@@ -127,26 +137,34 @@ fn is_of_repository(below: &[&str]) -> bool {
     }
 }
 
-fn fact(below: &[&str]) -> Option<Key> {
+fn fact(below: &[&str]) -> Option<FactKey> {
     let (name, rest) = split(below)?;
     Some(match rest {
-        ["_layers", algorithm, hex] => Key::Layer(name, digest(algorithm, hex)?),
-        ["_deleted", algorithm, hex] => Key::Deleted(name, digest(algorithm, hex)?),
-        ["_manifests", "revisions", algorithm, hex] => Key::Revision(name, digest(algorithm, hex)?),
-        ["_manifests", "tags", tag] => Key::Tag(name, tag.parse::<Tag>().ok()?),
-        ["_manifests", "tagged", algorithm, hex, tag] => Key::Tagged(name, digest(algorithm, hex)?, tag.parse().ok()?),
-        ["_manifests", "referrers", algorithm, hex, entry] => {
-            Key::Referrer { repository: name, subject: digest(algorithm, hex)?, referrer: referrer(entry)? }
+        ["_layers", algorithm, hex] => FactKey::Layer(name, digest(algorithm, hex)?),
+        ["_deleted", algorithm, hex] => FactKey::Deleted(name, digest(algorithm, hex)?),
+        ["_manifests", "revisions", algorithm, hex] => FactKey::Revision(name, digest(algorithm, hex)?),
+        ["_manifests", "tags", tag] => FactKey::Tag(name, tag.parse::<Tag>().ok()?),
+        ["_manifests", "tagged", algorithm, hex, tag] => {
+            FactKey::Tagged(name, digest(algorithm, hex)?, tag.parse().ok()?)
         }
+        ["_manifests", "referrers", algorithm, hex, entry] => {
+            FactKey::Referrer { repository: name, subject: digest(algorithm, hex)?, referrer: referrer(entry)? }
+        }
+        ["_facts", "visibility"] => FactKey::Visibility(name),
+        ["_facts", "owner"] => FactKey::Owner(name),
+        ["_facts", "description"] => FactKey::Description(name),
+        ["_facts", "immutable_tags"] => FactKey::OwnImmutable(name),
+        ["_facts", "created"] => FactKey::Created(name),
+        ["_facts", "namespace"] => FactKey::Namespace(name),
         ["_intents", entry] => match intent(entry)? {
-            (push, false) => Key::Intent(name, push),
-            (push, true) => Key::ExpiredIntent(name, push),
+            (push, false) => FactKey::Intent(name, push),
+            (push, true) => FactKey::ExpiredIntent(name, push),
         },
         _ => return None,
     })
 }
 
-/// Whether a directory is one on the way to entries of the graveyard.
+/// Whether a directory leads to entries of the graveyard.
 fn is_of_grave(below: &[&str]) -> bool {
     let is_name = |parts: &[&str]| parts.is_empty() || parts.iter().all(|part| RepositoryName::is_component(part));
     match below {
@@ -162,89 +180,111 @@ fn is_of_grave(below: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{aside, tests::words},
+        super::{UserFile, aside, tests::words},
         *,
     };
     use crate::storage::{Item, PushId, RunId, Why};
 
-    /// The directories above a path are of the layout, too.
-    fn holds(path: &str, kind: Kind, place: &Place) {
-        assert_eq!(Place::of(path, kind).as_ref(), Some(place), "{path}");
+    /// The directories above a path belong to the layout, too.
+    fn holds(path: &str, kind: FileKind, place: &StorePlace) {
+        assert_eq!(StorePlace::of(path, kind).as_ref(), Some(place), "{path}");
         let mut dir = path;
         while let Some((parent, _)) = dir.rsplit_once('/') {
             assert!(
-                matches!(Place::of(parent, Kind::Directory), Some(Place::Directory | Place::Upload(_))),
+                matches!(
+                    StorePlace::of(parent, FileKind::Directory),
+                    Some(StorePlace::Directory | StorePlace::Upload(_))
+                ),
                 "{parent} of {path}"
             );
-            assert_eq!(Place::of(parent, Kind::Other), None);
+            assert_eq!(StorePlace::of(parent, FileKind::Other), None);
             dir = parent;
         }
     }
 
     #[test]
-    fn every_name_of_the_layout_reads_back_as_what_it_is() {
+    fn every_path_of_the_layout_parses_back_to_its_place() {
         let (name, digest, tag) = words();
         let push = PushId::fresh();
         for key in [
-            Key::Root,
-            Key::Layer(name.clone(), digest.clone()),
-            Key::Revision(name.clone(), digest.clone()),
-            Key::Tag(name.clone(), tag.clone()),
-            Key::Tagged(name.clone(), digest.clone(), tag.clone()),
-            Key::Referrer { repository: name.clone(), subject: digest.clone(), referrer: digest.clone() },
-            Key::Deleted(name.clone(), digest.clone()),
-            Key::Intent(name.clone(), push),
-            Key::ExpiredIntent(name.clone(), push),
-            Key::CollectionReport,
-            Key::CollectionMark,
-            Key::Scrub,
+            FactKey::Root,
+            FactKey::Layer(name.clone(), digest.clone()),
+            FactKey::Revision(name.clone(), digest.clone()),
+            FactKey::Tag(name.clone(), tag.clone()),
+            FactKey::Tagged(name.clone(), digest.clone(), tag.clone()),
+            FactKey::Referrer { repository: name.clone(), subject: digest.clone(), referrer: digest.clone() },
+            FactKey::Deleted(name.clone(), digest.clone()),
+            FactKey::Intent(name.clone(), push),
+            FactKey::ExpiredIntent(name.clone(), push),
+            FactKey::Visibility(name.clone()),
+            FactKey::Owner(name.clone()),
+            FactKey::Description(name.clone()),
+            FactKey::OwnImmutable(name.clone()),
+            FactKey::Created(name.clone()),
+            FactKey::Namespace(name.clone()),
+            FactKey::Recorded(name.clone()),
+            FactKey::CollectionReport,
+            FactKey::CollectionMark,
+            FactKey::Scrub,
+            FactKey::Account(AccountKey::Session("00112233445566778899aabbccddeeff".parse().unwrap())),
+            FactKey::Account(AccountKey::ApiKey("0011223344556677".parse().unwrap())),
+            FactKey::Account(AccountKey::ApiKeyUse("0011223344556677".parse().unwrap())),
+            FactKey::Account(AccountKey::User(UserFile::of("alice"))),
+            FactKey::Account(AccountKey::Tombstone(UserFile::of("../a/b c"))),
         ] {
-            holds(&key.path(), Kind::File, &Place::Fact(key));
+            holds(&key.path(), FileKind::File, &StorePlace::Fact(key));
         }
         let id = UploadId::random();
         for (item, kind) in [
-            (Item::Blob(digest.clone()), Kind::File),
-            (Item::Link(name.clone(), digest.clone()), Kind::File),
-            (Item::Revision(name.clone(), digest.clone()), Kind::File),
-            (Item::Upload(id), Kind::Directory),
+            (Item::Blob(digest.clone()), FileKind::File),
+            (Item::Link(name.clone(), digest.clone()), FileKind::File),
+            (Item::Revision(name.clone(), digest.clone()), FileKind::File),
+            (Item::Upload(id), FileKind::Directory),
         ] {
             let grave = Condemned { run: RunId::fresh(), item, why: Why::Deleted };
-            holds(&grave.path(), kind, &Place::Grave(grave));
+            holds(&grave.path(), kind, &StorePlace::Grave(grave));
         }
-        holds(&Item::Blob(digest.clone()).path(), Kind::File, &Place::Blob(digest));
-        holds(&Item::Upload(id).path(), Kind::Directory, &Place::Upload(id));
-        holds(&format!("{}/sealed", Item::Upload(id).path()), Kind::File, &Place::UploadFile);
-        holds("state/tmp/x", Kind::File, &Place::Temporary);
-        holds(&aside(&name, &tag), Kind::File, &Place::Aside(Key::Tag(name, tag)));
-        holds("identity/keys/token.pem", Kind::File, &Place::Secret);
+        holds(&Item::Blob(digest.clone()).path(), FileKind::File, &StorePlace::Blob(digest));
+        holds(&Item::Upload(id).path(), FileKind::Directory, &StorePlace::Upload(id));
+        holds(&format!("{}/sealed", Item::Upload(id).path()), FileKind::File, &StorePlace::UploadFile);
+        holds("state/tmp/x", FileKind::File, &StorePlace::Temporary);
+        holds(&aside(&name, &tag), FileKind::File, &StorePlace::Aside(FactKey::Tag(name, tag)));
+        holds("identity/keys/token.pem", FileKind::File, &StorePlace::Secret);
     }
 
     #[test]
-    fn whatever_fits_no_name_is_a_stray() {
+    fn a_path_outside_the_layout_is_a_stray() {
         let hex = "ab".repeat(32);
         for (path, kind) in [
-            ("notes.txt".into(), Kind::File),
-            ("blobs".into(), Kind::File),
-            (format!("blobs/sha256/cd/{hex}"), Kind::File),
-            (format!("blobs/sha256/ab/{hex}"), Kind::Directory),
-            (format!("blobs/sha256/ab/{hex}"), Kind::Other),
-            (format!("blobs/sha256/ab/{hex}.tmp"), Kind::File),
-            ("blobs/md5".into(), Kind::Directory),
-            ("repositories/README".into(), Kind::File),
-            ("repositories/App".into(), Kind::Directory),
-            ("repositories/_layers".into(), Kind::Directory),
-            ("repositories/app/_layers/sha256/xyz".into(), Kind::File),
-            ("repositories/app/_manifests/tags/.swp".into(), Kind::File),
-            ("repositories/app/_manifests/tags/v1/v2".into(), Kind::File),
-            (format!("repositories/app/_manifests/referrers/sha256/{hex}/sha256:{hex}"), Kind::File),
-            ("repositories/app/_intents/one".into(), Kind::File),
-            ("graveyard/one".into(), Kind::Directory),
-            ("uploads/one".into(), Kind::Directory),
-            (format!("uploads/{}/more", UploadId::random()), Kind::File),
-            ("state/other".into(), Kind::File),
-            ("identity".into(), Kind::File),
+            ("notes.txt".into(), FileKind::File),
+            ("blobs".into(), FileKind::File),
+            (format!("blobs/sha256/cd/{hex}"), FileKind::File),
+            (format!("blobs/sha256/ab/{hex}"), FileKind::Directory),
+            (format!("blobs/sha256/ab/{hex}"), FileKind::Other),
+            (format!("blobs/sha256/ab/{hex}.tmp"), FileKind::File),
+            ("blobs/md5".into(), FileKind::Directory),
+            ("repositories/README".into(), FileKind::File),
+            ("repositories/App".into(), FileKind::Directory),
+            ("repositories/_layers".into(), FileKind::Directory),
+            ("repositories/app/_layers/sha256/xyz".into(), FileKind::File),
+            ("repositories/app/_manifests/tags/.swp".into(), FileKind::File),
+            ("repositories/app/_manifests/tags/v1/v2".into(), FileKind::File),
+            (format!("repositories/app/_manifests/referrers/sha256/{hex}/sha256:{hex}"), FileKind::File),
+            ("repositories/app/_intents/one".into(), FileKind::File),
+            ("repositories/app/_facts/colour".into(), FileKind::File),
+            ("repositories/_facts/App".into(), FileKind::File),
+            ("graveyard/one".into(), FileKind::Directory),
+            ("uploads/one".into(), FileKind::Directory),
+            (format!("uploads/{}/more", UploadId::random()), FileKind::File),
+            ("state/other".into(), FileKind::File),
+            ("identity".into(), FileKind::File),
+            ("identity/sessions/alice.json".into(), FileKind::File),
+            ("identity/api-keys/0011223344556677".into(), FileKind::File),
+            ("identity/users/a b.json".into(), FileKind::File),
+            ("identity/users/.json".into(), FileKind::File),
+            ("identity/users/alice".into(), FileKind::File),
         ] {
-            assert_eq!(Place::of(&path, kind), None, "{path}");
+            assert_eq!(StorePlace::of(&path, kind), None, "{path}");
         }
     }
 }

@@ -1,14 +1,12 @@
 //! The life cycle of items in memory.
 
-use super::{Buried, Mem, State, idle_for};
-use crate::{
-    oci::{Digest, Hasher},
-    storage::{
-        Aged, Capabilities, Condemned, Dir, Examined, Exclusive, Fact, Grave, InstanceId, Item, ItemKind, Lifecycle,
-        Page, Presence, Result, RunId, Verdict, Why,
-    },
+use super::{Buried, Mem, idle_for};
+use crate::storage::{
+    Aged, Capabilities, Condemnation, Condemned, Examined, Exclusive, Fact, Grave, InstanceId, Item, ItemKind,
+    Lifecycle, ListingPage, Presence, Result, RunId, Why,
 };
 use async_trait::async_trait;
+use oci::{Digest, Hasher};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -32,14 +30,15 @@ impl Lifecycle for Mem {
         Ok(SystemTime::now())
     }
 
-    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<Page<Aged>> {
+    async fn items(&self, kind: &ItemKind, after: Option<&Item>, most: usize) -> Result<ListingPage<Aged>> {
         let state = self.state();
         let all: Vec<Item> = match kind {
             ItemKind::Uploads => state.uploads.keys().copied().map(Item::Upload).collect(),
-            ItemKind::Blobs => state.files.keys().filter_map(|path| blob_of(path)).map(Item::Blob).collect(),
-            ItemKind::Links(name) => below(&state, name, "_layers").map(|d| Item::Link(name.clone(), d)).collect(),
-            ItemKind::Revisions(name) => {
-                below(&state, name, "_manifests/revisions").map(|d| Item::Revision(name.clone(), d)).collect()
+            _ => {
+                let dirs = kind.dirs();
+                dirs.iter()
+                    .flat_map(|dir| state.level(&dir.path).into_keys().filter_map(move |name| dir.item(&name)))
+                    .collect()
             }
         };
         let after = after.map(Item::path);
@@ -49,7 +48,7 @@ impl Lifecycle for Mem {
             .take(most)
             .filter_map(|item| state.age(&item).map(|(renewed, len)| Aged { item, renewed, len }))
             .collect();
-        Ok(Page { entries, more: rest.next().is_some() })
+        Ok(ListingPage { entries, more: rest.next().is_some() })
     }
 
     async fn renew(&self, item: &Item, if_older: Duration) -> Result<bool> {
@@ -81,21 +80,21 @@ impl Lifecycle for Mem {
         Ok(items.iter().map(&mut ensure).collect())
     }
 
-    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Verdict> {
+    async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Condemnation> {
         let mut state = self.state();
         let copies = if why == Why::Deleted { state.graves(item) } else { Vec::new() };
         for copy in &copies {
             state.graves.remove(&copy.path());
         }
         let Some((renewed, _)) = state.age(item) else {
-            return Ok(if copies.is_empty() { Verdict::Gone } else { Verdict::Condemned });
+            return Ok(if copies.is_empty() { Condemnation::Gone } else { Condemnation::Condemned });
         };
         if !idle_for(renewed, idle) {
-            return Ok(Verdict::Renewed);
+            return Ok(Condemnation::Renewed);
         }
         let entry = Condemned { run, item: item.clone(), why };
         if why != Why::Deleted && state.graves.contains_key(&entry.path()) {
-            return Ok(Verdict::Renewed);
+            return Ok(Condemnation::Renewed);
         }
         if let Some(mut buried) = state.take(item) {
             if let Buried::File(file) = &mut buried {
@@ -103,10 +102,10 @@ impl Lifecycle for Mem {
             }
             state.graves.insert(entry.path(), (entry, buried));
         }
-        Ok(Verdict::Condemned)
+        Ok(Condemnation::Condemned)
     }
 
-    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<Page<Grave>> {
+    async fn condemned(&self, after: Option<&Condemned>, most: usize) -> Result<ListingPage<Grave>> {
         let state = self.state();
         let after = after.map(Condemned::path);
         let mut rest = state
@@ -121,14 +120,14 @@ impl Lifecycle for Mem {
             Grave { entry: entry.clone(), since, len: len as u64 }
         };
         let entries = rest.by_ref().take(most).map(grave).collect();
-        Ok(Page { entries, more: rest.next().is_some() })
+        Ok(ListingPage { entries, more: rest.next().is_some() })
     }
 
     async fn restore(&self, entry: &Condemned) -> Result<bool> {
         Ok(self.state().restore(entry))
     }
 
-    async fn buried(&self, entry: &Condemned) -> Result<Option<Fact>> {
+    async fn condemned_value(&self, entry: &Condemned) -> Result<Option<Fact>> {
         Ok(match self.state().graves.get(&entry.path()) {
             Some((_, Buried::File(file))) => Some(file.clone()),
             Some((_, Buried::Upload(_))) | None => None,
@@ -147,27 +146,27 @@ impl Lifecycle for Mem {
         let mut state = self.state();
         let item = Item::Blob(digest.clone());
         let is_sound = |file: &Fact| Hasher::digest(digest.algorithm(), &file.bytes) == *digest;
-        let mut aside = Vec::new();
+        let mut quarantined = Vec::new();
         for entry in state.graves(&item) {
             if matches!(state.graves.get(&entry.path()), Some((_, Buried::File(file))) if !is_sound(file)) {
                 state.graves.remove(&entry.path());
-                aside.push(entry.path());
+                quarantined.push(entry.path());
             }
         }
         if state.files.get(&item.path()).is_some_and(|file| !is_sound(file)) {
             let entry = Condemned { run, item: item.clone(), why: Why::Damaged };
             if let Some(buried) = state.take(&item) {
-                aside.push(entry.path());
+                quarantined.push(entry.path());
                 state.graves.insert(entry.path(), (entry, buried));
             }
         }
         let is_there = state.find(&item).is_some();
-        if aside.is_empty() {
+        if quarantined.is_empty() {
             return Ok(if is_there { Examined::Sound } else { Examined::Gone });
         }
         let graves = state.graves(&item);
         graves.first().map(|entry| state.restore(entry));
-        Ok(Examined::Damaged { aside, replaced: is_there })
+        Ok(Examined::Damaged { quarantined, replaced: is_there })
     }
 
     fn instance(&self) -> InstanceId {
@@ -193,23 +192,4 @@ impl Lifecycle for Mem {
     async fn tidy(&self, _: SystemTime) -> Result<u64> {
         Ok(0)
     }
-}
-
-/// The digest of a path in the blob pool.
-fn blob_of(path: &str) -> Option<Digest> {
-    let (algorithm, rest) = path.strip_prefix("blobs/")?.split_once('/')?;
-    format!("{algorithm}:{}", rest.split_once('/')?.1).parse().ok()
-}
-
-/// The digests that name files in a part of a repository.
-fn below<'a>(
-    state: &'a State,
-    name: &crate::oci::RepositoryName,
-    part: &str,
-) -> impl Iterator<Item = Digest> + use<'a> {
-    let prefix = format!("{}/{part}/", Dir::Names(Some(name.clone())).path());
-    let paths = state.files.range(prefix.clone()..).map(|(path, _)| path);
-    paths
-        .map_while(move |path| path.strip_prefix(&prefix).map(|rest| rest.replacen('/', ":", 1)))
-        .filter_map(|text| text.parse().ok())
 }

@@ -8,28 +8,32 @@ async fn an_upload_grows_is_sealed_and_becomes_a_blob() {
         let id = UploadId::random();
         assert_eq!(store.progress(&id).await?, None);
         store.begin(&id, "facts".into()).await?;
-        let (appended, hash) = store.append(&id, &Turn::default(), 0, vec!["ab".into(), "c".into()], hasher()).await?;
+        let (appended, hash) =
+            store.append(&id, &UploadTurn::default(), 0, vec!["ab".into(), "c".into()], hasher()).await?;
         assert_eq!(appended, Appended::To(3));
         let so_far = store.read_upload(&id).await?.expect("an upload");
         assert_eq!(so_far.read(Span::whole(3)).await?, "abc");
-        let (appended, hash) = store.append(&id, &Turn::default(), 3, vec!["def".into()], hash).await?;
+        let (appended, hash) = store.append(&id, &UploadTurn::default(), 3, vec!["def".into()], hash).await?;
         assert_eq!((appended, hash.finish()), (Appended::To(6), digest(b"abcdef")));
-        assert!(store.note(&id, &Turn::default(), &"facts".into(), "more".into()).await?);
-        assert!(!store.note(&id, &Turn::default(), &"facts".into(), "other".into()).await?, "it is not that any more");
+        assert!(store.note(&id, &UploadTurn::default(), &"facts".into(), "more".into()).await?);
+        assert!(
+            !store.note(&id, &UploadTurn::default(), &"facts".into(), "other".into()).await?,
+            "it is not that any more"
+        );
         let progress = store.progress(&id).await?.expect("an upload");
         assert_eq!((progress.len, progress.facts.as_ref(), progress.sealed), (6, b"more".as_ref(), false));
-        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abcde")).await?, Published::Differs);
-        let sealed = store.seal(&id, &Turn::default()).await?.expect("an upload");
+        assert_eq!(store.publish(&id, &UploadTurn::default(), &verified(b"abcde")).await?, Published::Differs);
+        let sealed = store.seal(&id, &UploadTurn::default()).await?.expect("an upload");
         assert_eq!(sealed.read(Span { start: 2, len: 3 }).await?, "cde");
-        assert!(store.seal(&id, &Turn::default()).await?.is_some(), "asked again it answers again");
+        assert!(store.seal(&id, &UploadTurn::default()).await?.is_some(), "asked again it answers again");
         assert!(store.progress(&id).await?.expect("an upload").sealed);
-        let (appended, _) = store.append(&id, &Turn::default(), 6, vec!["g".into()], hasher()).await?;
+        let (appended, _) = store.append(&id, &UploadTurn::default(), 6, vec!["g".into()], hasher()).await?;
         assert_eq!(appended, Appended::Gone, "nothing is added to what may have been verified");
-        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abcdef")).await?, Published::New);
+        assert_eq!(store.publish(&id, &UploadTurn::default(), &verified(b"abcdef")).await?, Published::New);
         assert_eq!(store.progress(&id).await?, None);
-        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abcdef")).await?, Published::Gone);
-        assert!(!store.note(&id, &Turn::default(), &"more".into(), "late".into()).await?);
-        assert!(store.seal(&id, &Turn::default()).await?.is_none());
+        assert_eq!(store.publish(&id, &UploadTurn::default(), &verified(b"abcdef")).await?, Published::Gone);
+        assert!(!store.note(&id, &UploadTurn::default(), &"more".into(), "late".into()).await?);
+        assert!(store.seal(&id, &UploadTurn::default()).await?.is_none());
         assert_eq!(content(&store, &digest(b"abcdef")).await?.as_deref(), Some(b"abcdef".as_ref()));
         Ok(())
     })
@@ -37,15 +41,15 @@ async fn an_upload_grows_is_sealed_and_becomes_a_blob() {
 }
 
 #[tokio::test]
-async fn an_upload_that_was_hashed_on_its_way_becomes_a_blob_at_once() {
+async fn an_upload_hashed_on_arrival_becomes_a_blob_at_once() {
     each(|store| async move {
         let id = UploadId::random();
         store.begin(&id, Bytes::new()).await?;
-        store.append(&id, &Turn::default(), 0, vec!["abc".into()], hasher()).await?;
-        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"ab")).await?, Published::Differs);
-        let (appended, _) = store.append(&id, &Turn::default(), 3, vec!["def".into()], hasher()).await?;
-        assert_eq!(appended, Appended::To(6), "it goes on as if nothing had been asked");
-        assert_eq!(store.publish(&id, &Turn::default(), &verified(b"abcdef")).await?, Published::New);
+        store.append(&id, &UploadTurn::default(), 0, vec!["abc".into()], hasher()).await?;
+        assert_eq!(store.publish(&id, &UploadTurn::default(), &verified(b"ab")).await?, Published::Differs);
+        let (appended, _) = store.append(&id, &UploadTurn::default(), 3, vec!["def".into()], hasher()).await?;
+        assert_eq!(appended, Appended::To(6), "the upload continues unchanged");
+        assert_eq!(store.publish(&id, &UploadTurn::default(), &verified(b"abcdef")).await?, Published::New);
         assert_eq!(store.progress(&id).await?, None);
         assert_eq!(content(&store, &digest(b"abcdef")).await?.as_deref(), Some(b"abcdef".as_ref()));
         Ok(())
@@ -54,7 +58,7 @@ async fn an_upload_that_was_hashed_on_its_way_becomes_a_blob_at_once() {
 }
 
 #[tokio::test]
-async fn of_two_appends_at_one_offset_one_wins_and_bytes_never_interleave() {
+async fn one_of_two_appends_at_one_offset_wins_and_bytes_never_mix() {
     each(|store| async move {
         let id = UploadId::random();
         store.begin(&id, Bytes::new()).await?;
@@ -64,7 +68,7 @@ async fn of_two_appends_at_one_offset_one_wins_and_bytes_never_interleave() {
                 .map(|i| {
                     let store = store.clone();
                     let bytes = vec![Bytes::from(vec![i; 500]), Bytes::from(vec![i; 500])];
-                    tokio::spawn(async move { store.append(&id, &Turn::default(), at, bytes, hasher()).await })
+                    tokio::spawn(async move { store.append(&id, &UploadTurn::default(), at, bytes, hasher()).await })
                 })
                 .collect();
             let mut won = 0;
@@ -79,7 +83,7 @@ async fn of_two_appends_at_one_offset_one_wins_and_bytes_never_interleave() {
             }
             assert_eq!(won, 1);
         }
-        let sealed = store.seal(&id, &Turn::default()).await?.expect("an upload");
+        let sealed = store.seal(&id, &UploadTurn::default()).await?.expect("an upload");
         let bytes = sealed.read(Span::whole(20_000)).await?;
         assert!(bytes.chunks(1000).all(|chunk| chunk.iter().all(|b| *b == chunk[0])));
         Ok(())
@@ -88,25 +92,25 @@ async fn of_two_appends_at_one_offset_one_wins_and_bytes_never_interleave() {
 }
 
 #[tokio::test]
-async fn a_hasher_sees_what_was_taken_and_nothing_else_however_long_it_is() {
+async fn a_hasher_sees_exactly_the_accepted_bytes() {
     each(|store| async move {
         let id = UploadId::random();
         store.begin(&id, Bytes::new()).await?;
         let parts: Vec<Bytes> = (0..9u8).map(|i| vec![i; 128 << 10].into()).collect();
         let len = 9 * (128 << 10);
-        let (appended, hash) = store.append(&id, &Turn::default(), 0, parts.clone(), hasher()).await?;
+        let (appended, hash) = store.append(&id, &UploadTurn::default(), 0, parts.clone(), hasher()).await?;
         assert_eq!((appended, hash.clone().finish()), (Appended::To(len), digest(&parts.concat())));
-        let (appended, refused) = store.append(&id, &Turn::default(), 0, parts.clone(), hash.clone()).await?;
+        let (appended, refused) = store.append(&id, &UploadTurn::default(), 0, parts.clone(), hash.clone()).await?;
         assert_eq!((appended, refused.finish()), (Appended::At(len), hash.finish()));
-        let sealed = store.seal(&id, &Turn::default()).await?.expect("an upload");
+        let sealed = store.seal(&id, &UploadTurn::default()).await?.expect("an upload");
         assert_eq!(sealed.read(Span::whole(len)).await?, parts.concat());
         Ok(())
     })
     .await;
 }
 
-/// Takes an upload over that holds `facts`, and leaves `less`.
-async fn taken_over(store: &Arc<dyn Storage>, id: &UploadId, turn: &Turn, to: u64) -> Result<Turn> {
+/// Takes over an upload that has the note `facts`, and leaves the note `less`.
+async fn taken_over(store: &Arc<dyn Storage>, id: &UploadId, turn: &UploadTurn, to: u64) -> Result<UploadTurn> {
     match store.take_over(id, turn, to, &"facts".into(), "less".into()).await? {
         TakenOver::Yes(turn) => Ok(turn),
         other => panic!("{other:?}"),
@@ -114,9 +118,9 @@ async fn taken_over(store: &Arc<dyn Storage>, id: &UploadId, turn: &Turn, to: u6
 }
 
 #[tokio::test]
-async fn an_upload_is_cut_to_what_stays_and_goes_on_from_there() {
+async fn an_upload_is_truncated_and_continues_from_there() {
     each(|store| async move {
-        let (id, first) = (UploadId::random(), Turn::default());
+        let (id, first) = (UploadId::random(), UploadTurn::default());
         store.begin(&id, "facts".into()).await?;
         store.append(&id, &first, 0, vec!["abcdef".into()], hasher()).await?;
         let longer = store.take_over(&id, &first, 7, &"facts".into(), "less".into()).await?;
@@ -139,9 +143,9 @@ async fn an_upload_is_cut_to_what_stays_and_goes_on_from_there() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_cut_off_what_is_noted_stays_whatever_it_is() {
+async fn notes_are_kept_if_nothing_is_truncated() {
     each(|store| async move {
-        let (id, first) = (UploadId::random(), Turn::default());
+        let (id, first) = (UploadId::random(), UploadTurn::default());
         store.begin(&id, "facts".into()).await?;
         store.append(&id, &first, 0, vec!["abc".into()], hasher()).await?;
         let taken = store.take_over(&id, &first, 3, &"other".into(), "less".into()).await?;
@@ -153,9 +157,9 @@ async fn where_nothing_is_cut_off_what_is_noted_stays_whatever_it_is() {
 }
 
 #[tokio::test]
-async fn whose_turn_is_over_changes_nothing_any_more() {
+async fn a_writer_whose_turn_is_over_changes_nothing() {
     each(|store| async move {
-        let (id, first) = (UploadId::random(), Turn::default());
+        let (id, first) = (UploadId::random(), UploadTurn::default());
         store.begin(&id, "facts".into()).await?;
         store.append(&id, &first, 0, vec!["abc".into()], hasher()).await?;
         let second = taken_over(&store, &id, &first, 3).await?;
@@ -165,7 +169,7 @@ async fn whose_turn_is_over_changes_nothing_any_more() {
         assert!(!store.note(&id, &first, &"facts".into(), "late".into()).await?);
         assert!(store.seal(&id, &first).await?.is_none());
         assert_eq!(store.publish(&id, &first, &verified(b"abc")).await?, Published::Gone);
-        assert_eq!(store.abandon(&id, &first, Duration::ZERO).await?, Verdict::Renewed);
+        assert_eq!(store.abandon(&id, &first, Duration::ZERO).await?, Condemnation::Renewed);
         let progress = store.progress(&id).await?.expect("an upload");
         assert_eq!((progress.len, progress.facts.as_ref(), progress.sealed), (3, b"facts".as_ref(), false));
         assert_eq!(store.publish(&id, &second, &verified(b"abc")).await?, Published::New);
@@ -178,7 +182,7 @@ async fn whose_turn_is_over_changes_nothing_any_more() {
 async fn a_sealed_upload_that_is_taken_over_is_open_again() {
     each(|store| async move {
         for to in [6, 2] {
-            let (id, first) = (UploadId::random(), Turn::default());
+            let (id, first) = (UploadId::random(), UploadTurn::default());
             store.begin(&id, "facts".into()).await?;
             store.append(&id, &first, 0, vec!["abcdef".into()], hasher()).await?;
             store.seal(&id, &first).await?.expect("an upload");
@@ -198,10 +202,10 @@ async fn a_sealed_upload_that_is_taken_over_is_open_again() {
 }
 
 #[tokio::test]
-async fn of_two_requests_for_one_place_only_the_last_to_come_is_heard() {
+async fn the_later_of_two_requests_for_one_offset_wins() {
     each(|store| async move {
         let id = UploadId::random();
-        let mut latest = Turn::default();
+        let mut latest = UploadTurn::default();
         store.begin(&id, "facts".into()).await?;
         for round in 0..20u8 {
             let racers: Vec<_> = (0..4u8)
@@ -228,7 +232,7 @@ async fn of_two_requests_for_one_place_only_the_last_to_come_is_heard() {
                 turns.extend(racer.await.expect("no panic")?);
             }
             turns.retain(|turn| !turn.is_over());
-            latest = turns.pop().expect("whoever came last was not disturbed");
+            latest = turns.pop().expect("the last request succeeded");
             assert!(turns.is_empty(), "round {round}");
             let bytes = store.read_upload(&id).await?.expect("an upload").read(Span::whole(2000)).await?;
             assert!(bytes.iter().all(|b| *b == bytes[0]), "round {round}");
@@ -256,7 +260,7 @@ async fn the_same_blob_twice_is_kept_once() {
 #[tokio::test]
 async fn a_blob_of_a_wrong_length_is_healed_by_a_push() {
     each(|store| async move {
-        // A backend cannot be given wrong bytes but by its own hand; this is the closest.
+        // Only a backend's own code can store wrong bytes; this is the closest a test can get.
         store.put_blob(&Verified::vouch(digest(b"whole"), 3), "who".into()).await?;
         assert_eq!(upload(&store, b"whole").await?, Published::Healed);
         assert_eq!(content(&store, &digest(b"whole")).await?.as_deref(), Some(b"whole".as_ref()));

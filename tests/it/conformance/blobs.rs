@@ -1,9 +1,9 @@
-//! Blobs: every way to push one, ranges, and digests that do not fit.
+//! Blobs: every way to push one, ranges, and wrong digests.
 
 use super::*;
-use crate::registry::Registry;
+use testing::registry::Registry;
 
-/// The length of a chunk, and a blob of three of which the last is shorter.
+/// The length of a chunk, and a blob of three, the last of them shorter.
 const CHUNK: usize = 1024;
 const THREE: usize = 3 * CHUNK - 5;
 
@@ -62,7 +62,7 @@ async fn a_blob_is_streamed_in_one_patch_without_a_length() {
 }
 
 #[tokio::test]
-async fn a_blob_is_pushed_in_chunks_and_the_last_may_come_with_the_put() {
+async fn a_blob_is_pushed_in_chunks_and_the_last_may_be_in_the_put() {
     let registry = Registry::start().await;
     for naming in NAMINGS {
         for (len, last_in_put) in [(512, false), (THREE, false), (THREE, true)] {
@@ -93,7 +93,7 @@ async fn a_blob_is_pushed_in_chunks_and_the_last_may_come_with_the_put() {
 }
 
 #[tokio::test]
-async fn chunks_out_of_order_are_refused_and_the_session_goes_on() {
+async fn chunks_out_of_order_are_refused_and_the_session_continues() {
     let registry = Registry::start().await;
     for naming in NAMINGS {
         for last_in_put in [false, true] {
@@ -104,7 +104,7 @@ async fn chunks_out_of_order_are_refused_and_the_session_goes_on() {
                 let bad = content.slice(wrong..THREE.min(wrong + CHUNK));
                 let last = at == 2 * CHUNK && last_in_put;
                 let refused = match last {
-                    // Ahead of any thought about the digest.
+                    // Rejected before the digest is considered.
                     true => {
                         let put = registry.ask(Method::PUT, with_digest(&location, &digest));
                         put.header("content-range", format!("{wrong}-{}", wrong + bad.len() - 1)).body(bad).send().await
@@ -112,7 +112,7 @@ async fn chunks_out_of_order_are_refused_and_the_session_goes_on() {
                     false => registry.patch_at(&location, wrong, bad).await,
                 };
                 refused.refused(416, "BLOB_UPLOAD_INVALID");
-                // A client may ask by the very address that carried its digest.
+                // A client may ask at the address that included the digest.
                 let asked = if last { with_digest(&location, &digest) } else { location.clone() };
                 let status = registry.get(&asked).await.is(204);
                 if at > 0 {
@@ -139,7 +139,7 @@ async fn chunks_out_of_order_are_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test]
-async fn a_blob_is_mounted_from_where_the_client_says_or_anybody_knows() {
+async fn a_blob_is_mounted_with_or_without_a_source() {
     let registry = Registry::start().await;
     for naming in NAMINGS {
         for from in ["", "&from=conformance/repo2"] {
@@ -156,7 +156,7 @@ async fn a_blob_is_mounted_from_where_the_client_says_or_anybody_knows() {
 }
 
 #[tokio::test]
-async fn a_mount_of_what_is_absent_begins_an_upload() {
+async fn a_mount_of_a_missing_blob_starts_an_upload() {
     let registry = Registry::start().await;
     for naming in NAMINGS {
         let content = noise(512, 7);
@@ -205,7 +205,7 @@ async fn a_range_is_sent_or_refused_with_its_own_length() {
 }
 
 #[tokio::test]
-async fn a_digest_that_does_not_fit_is_refused_however_the_blob_came() {
+async fn a_wrong_digest_is_refused_however_the_blob_was_pushed() {
     let registry = Registry::start().await;
     for naming in NAMINGS {
         let content = noise(THREE, 9);

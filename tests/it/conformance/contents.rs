@@ -1,22 +1,22 @@
-//! Every kind of content the suite knows, each through the whole course of its [`Set`].
+//! Every kind of content that the suite knows, each through all steps of its [`Set`].
 
 use super::{set::Set, *};
-use crate::registry::Registry;
 use serde_json::{Value, json};
 use std::slice::from_ref;
+use testing::registry::Registry;
 use wharfinger::registry::MissingReferences;
 
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 const ARTIFACT: &str = "application/vnd.example.conformance";
 
-/// Runs a set by both namings, in a registry of its own that takes sparse contents or does not.
+/// Runs a set with both algorithms, in a registry of its own that accepts missing references or does not.
 async fn both(missing: MissingReferences, fill: impl Fn(&mut Set)) {
     for naming in NAMINGS {
         let registry = Registry::with(|setup| setup.settings.missing_references = missing).await;
         let mut set = Set::new(naming);
         fill(&mut set);
         if naming(b"") == sha512(b"") {
-            // The protocol knows no other way to tag a manifest that is named by sha512.
+            // The protocol has no other way to tag a manifest by its sha512 digest.
             set.tags_in_query = true;
         }
         set.goes_well(&registry, REPO).await;
@@ -28,7 +28,7 @@ async fn goes_well(fill: impl Fn(&mut Set)) {
     both(MissingReferences::Refuse, &fill).await;
 }
 
-/// A manifest with more keys.
+/// A manifest with additional keys.
 fn with(mut manifest: Value, more: Value) -> Value {
     manifest.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     manifest
@@ -39,7 +39,7 @@ fn platform(descriptor: Value, architecture: &str) -> Value {
 }
 
 #[tokio::test]
-async fn images() {
+async fn images_pass_every_step() {
     goes_well(|set| {
         set.image("image", 1);
         let config = set.blob(CONFIG, "{}");
@@ -51,7 +51,7 @@ async fn images() {
 }
 
 #[tokio::test]
-async fn a_manifest_of_almost_4_mib() {
+async fn a_manifest_of_almost_4_mib_passes_every_step() {
     goes_well(|set| {
         let annotations: serde_json::Map<_, _> =
             (0..390).map(|i| (format!("org.example.{i}"), "x".repeat(10_000).into())).collect();
@@ -62,7 +62,7 @@ async fn a_manifest_of_almost_4_mib() {
 }
 
 #[tokio::test]
-async fn indexes_nested_and_empty() {
+async fn nested_and_empty_indexes_pass_every_step() {
     goes_well(|set| {
         let children = [platform(set.image("", 1), "amd64"), platform(set.image("", 5), "arm64")];
         let inner = set.manifest("index", index(&children));
@@ -75,7 +75,7 @@ async fn indexes_nested_and_empty() {
 }
 
 #[tokio::test]
-async fn artifacts() {
+async fn artifacts_pass_every_step() {
     goes_well(|set| {
         let config = set.blob(EMPTY, "{}");
         let layer = set.blob("text/plain", noise(99, 1));
@@ -88,7 +88,7 @@ async fn artifacts() {
 }
 
 #[tokio::test]
-async fn referrers_of_an_image_an_index_and_of_nothing() {
+async fn referrers_of_an_image_an_index_and_a_missing_subject_pass_every_step() {
     goes_well(|set| {
         let subject = set.image("image", 1);
         let config = set.blob(EMPTY, "{}");
@@ -109,7 +109,7 @@ async fn referrers_of_an_image_an_index_and_of_nothing() {
 }
 
 #[tokio::test]
-async fn descriptors_with_their_data_and_keys_nobody_knows() {
+async fn descriptors_with_embedded_data_and_unknown_keys_pass_every_step() {
     goes_well(|set| {
         let config = with(set.blob(EMPTY, "{}"), json!({ "data": "e30=" }));
         let artifact = with(image(&config, from_ref(&config)), json!({ "artifactType": ARTIFACT }));
@@ -147,7 +147,7 @@ fn sparse_index(set: &mut Set) {
 }
 
 #[tokio::test]
-async fn sparse_images_and_indexes_where_the_operator_accepts_them() {
+async fn sparse_images_and_indexes_are_accepted_if_the_operator_allows_them() {
     both(MissingReferences::Accept, sparse_image).await;
     both(MissingReferences::Accept, sparse_index).await;
 }

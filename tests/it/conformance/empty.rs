@@ -1,10 +1,10 @@
-//! A registry nothing was pushed to, and requests for what is not there.
+//! An empty registry, and requests for what does not exist.
 
 use super::*;
-use crate::registry::Registry;
+use testing::registry::Registry;
 
 #[tokio::test]
-async fn a_registry_says_that_it_is_one() {
+async fn the_version_check_succeeds() {
     let registry = Registry::start().await;
     for path in ["/v2/", "/v2"] {
         let reply = registry.read(path).await;
@@ -33,7 +33,7 @@ async fn an_absent_manifest_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_is_no_digest_is_refused_and_not_a_failure_of_ours() {
+async fn an_invalid_digest_is_a_client_error() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image(REPO, "v1", "x").await;
     for bad in ["sha256:baddigeststring", "sha512:00", "sha256:"] {
@@ -46,7 +46,7 @@ async fn what_is_no_digest_is_refused_and_not_a_failure_of_ours() {
 }
 
 #[tokio::test]
-async fn a_manifest_under_a_digest_that_is_not_its_own_is_refused() {
+async fn a_manifest_pushed_under_another_digest_is_refused() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image(REPO, "v1", "x").await;
     for naming in NAMINGS {

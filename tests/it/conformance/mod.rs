@@ -1,20 +1,20 @@
-//! What the official conformance suite of the distribution specification asserts, so that it holds
-//! without that program. Every toggle is on; each kind of content goes by sha256 and by sha512.
+//! The assertions of the official conformance suite of the distribution specification, so that they hold without that
+//! program. Every option is on; each kind of content is tested with sha256 and with sha512.
 
 mod blobs;
 mod contents;
 mod empty;
 mod set;
 
-use crate::session::*;
 use bytes::Bytes;
 use http::Method;
+use testing::session::*;
 
-/// A repository, as the suite calls it, and another to mount from.
+/// The suite's name for a repository, and another one to mount from.
 const REPO: &str = "conformance/repo1";
 const OTHER: &str = "conformance/repo2";
 
-/// A blob is there: `HEAD` and `GET` show it, with the headers that clients rely on.
+/// Asserts that a blob exists: `HEAD` and `GET` serve it with the headers that clients rely on.
 async fn is_served(client: &Client, name: &str, digest: &str, content: &[u8]) {
     let path = format!("/v2/{name}/blobs/{digest}");
     let head = client.head(&path).await.is(200);
@@ -27,13 +27,13 @@ async fn is_served(client: &Client, name: &str, digest: &str, content: &[u8]) {
     assert_eq!(get.body, content);
 }
 
-/// Where an answer says a new content is, it is.
+/// Asserts that new content is at the `Location` of its response.
 async fn location_leads_to(client: &Client, created: &Reply, content: &[u8]) {
     assert_eq!(created.status, 201, "{created:?}");
     assert_eq!(client.read(created.header("location")).await.body, content);
 }
 
-/// A blob is deleted and gone at once.
+/// Deletes a blob and asserts that it is gone at once.
 async fn goes_away(client: &Client, name: &str, digest: &str) {
     let path = format!("/v2/{name}/blobs/{digest}");
     client.delete(&path).await.is(202);
@@ -41,7 +41,7 @@ async fn goes_away(client: &Client, name: &str, digest: &str) {
     client.delete(&path).await.refused(404, "BLOB_UNKNOWN");
 }
 
-/// Adds to a query that may be there already.
+/// Appends the digest to a URL that may have a query already.
 fn with_digest(location: &str, digest: &str) -> String {
     let sign = if location.contains('?') { '&' } else { '?' };
     format!("{location}{sign}digest={digest}")

@@ -1,5 +1,5 @@
-//! A set of contents that belong together, and the course every set goes through: pushed, listed,
-//! read by tag and digest, found as referrers, deleted, gone.
+//! A set of related contents and the steps each set goes through: pushed, listed, read by tag and digest, found as
+//! referrers, deleted, gone.
 
 use super::*;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ pub struct Set {
     pub manifests: Vec<Document>,
     /// Which tag points to which manifest.
     pub tags: BTreeMap<String, usize>,
-    /// Tags come with the push by digest, not by one of their own.
+    /// Tags are set by the push by digest, not by pushes of their own.
     pub tags_in_query: bool,
 }
 
@@ -28,12 +28,12 @@ impl Set {
         Self { naming, blobs: Vec::new(), manifests: Vec::new(), tags: BTreeMap::new(), tags_in_query: false }
     }
 
-    /// A descriptor of some content that is not pushed.
+    /// The descriptor of content that is not pushed.
     pub fn describe(&self, media_type: &str, content: &[u8]) -> Value {
         json!({ "mediaType": media_type, "digest": (self.naming)(content), "size": content.len() })
     }
 
-    /// Adds a blob; its descriptor.
+    /// Adds a blob; returns its descriptor.
     pub fn blob(&mut self, media_type: &str, content: impl Into<Bytes>) -> Value {
         let content = content.into();
         let descriptor = self.describe(media_type, &content);
@@ -41,7 +41,7 @@ impl Set {
         descriptor
     }
 
-    /// Adds a manifest under a tag, or none if that is empty; its descriptor.
+    /// Adds a manifest, under a tag unless that is empty; returns its descriptor.
     pub fn manifest(&mut self, tag: &str, json: Value) -> Value {
         let bytes = Bytes::from(json.to_string());
         let descriptor = self.describe(json["mediaType"].as_str().expect("a media type"), &bytes);
@@ -52,8 +52,7 @@ impl Set {
         descriptor
     }
 
-    /// An image of one config and some layers under a tag; its descriptor. The seed makes it
-    /// another one.
+    /// Adds an image with a config and layers under a tag; returns its descriptor. Each seed gives different content.
     pub fn image(&mut self, tag: &str, seed: u64) -> Value {
         let image = self.image_json(seed);
         self.manifest(tag, image)
@@ -65,7 +64,7 @@ impl Set {
         image(&config, &layers)
     }
 
-    /// The whole course.
+    /// All steps.
     pub async fn goes_well(&self, client: &Client, name: &str) {
         for blob in &self.blobs {
             post_and_put(client, name, &(self.naming)(blob), blob.clone()).await.is(201);
@@ -162,7 +161,7 @@ impl Set {
             client.delete(&path).await.is(202);
             client.head(&path).await.is(404);
         }
-        // Parents come after their children, and go before them.
+        // Parents are pushed after their children, and deleted before them.
         for manifest in self.manifests.iter().rev() {
             let path = format!("/v2/{name}/manifests/{}", manifest.digest);
             client.delete(&path).await.is(202);
@@ -179,7 +178,7 @@ impl Document {
         self.json["mediaType"].as_str().expect("a media type")
     }
 
-    /// Go sends a manifest without its length.
+    /// Go sends a manifest without a length.
     async fn put(&self, client: &Client, target: &str) -> Reply {
         let ask = client.ask(Method::PUT, target).header("content-type", self.media_type());
         let reply = ask.stream(vec![self.bytes.clone()]).send().await.is(201);
@@ -187,7 +186,7 @@ impl Document {
         reply
     }
 
-    /// The descriptor as a list of referrers has it.
+    /// The descriptor in a list of referrers.
     fn as_referrer(&self) -> Value {
         let mut entry = json!({ "mediaType": self.media_type(), "digest": self.digest, "size": self.bytes.len() });
         let of_config = self.json["config"]["mediaType"].as_str();

@@ -1,13 +1,14 @@
-//! A disk that is full, or not what it was.
+//! A disk that is full, or that was replaced.
 
 mod phases;
 
-use crate::{daemon::Daemon, registry::Registry, session::*};
+use crate::PROGRAM;
 use bytes::Bytes;
 use http::StatusCode;
 use std::{path::Path, process::Command, time::Duration};
+use testing::{daemon::Daemon, registry::Registry, session::*};
 
-/// A small file system of its own; `None` where none can be mounted.
+/// A small file system of its own; `None` if none can be mounted.
 struct Small(tempfile::TempDir);
 
 impl Small {
@@ -41,12 +42,12 @@ impl Small {
         std::fs::remove_file(self.path().join("lost+found/filler")).unwrap();
     }
 
-    /// A daemon over it which keeps no reserve, so that the disk itself is met.
+    /// A daemon over it without a reserve, so that the disk itself fills up.
     fn daemon(&self, settings: &str) -> Daemon {
         let file = self.0.path().join("lost+found/settings.toml");
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, settings).unwrap();
-        Daemon::start(self.path(), &[("REGISTRY_SETTINGS", file.to_str().unwrap())])
+        Daemon::start(PROGRAM, self.path(), &[("REGISTRY_SETTINGS", file.to_str().unwrap())])
     }
 }
 
@@ -83,21 +84,21 @@ async fn a_full_disk_refuses_pushes_serves_pulls_and_recovers() {
     full(&streamed);
     full(&daemon.patch(&open, big.clone()).await);
     let uploads = std::fs::read_dir(small.path().join("uploads")).unwrap().count();
-    assert_eq!(uploads, 1, "of what was refused nothing stays");
+    assert_eq!(uploads, 1, "nothing of the refused pushes stays");
     assert_eq!(std::fs::read_dir(small.path().join("state/tmp")).unwrap().count(), 0);
-    assert_eq!(daemon.get("/v2/app/manifests/v1").await.body, manifest.to_string(), "pulls go on");
+    assert_eq!(daemon.get("/v2/app/manifests/v1").await.body, manifest.to_string(), "pulls still work");
 
     small.free();
     let status = daemon.get(&open).await;
     let len: usize = status.header("range").strip_prefix("0-").unwrap().parse::<usize>().unwrap() + 1;
-    assert!(len >= 100_000, "the session goes on where it stood");
+    assert!(len >= 100_000, "the session keeps its offset");
     let whole = [noise(100_000, 1), big.slice(..len - 100_000), Bytes::from("end")].concat();
     let done = daemon.put(format!("{open}?digest={}", sha256(&whole)), "end").await;
     assert_eq!(done.status, StatusCode::CREATED, "without a restart: {done:?}");
 }
 
 #[tokio::test]
-async fn with_no_byte_left_nothing_is_half_written_and_deleting_works() {
+async fn on_a_full_disk_nothing_is_half_written_and_deleting_works() {
     let Some(small) = Small::mount("size=8m") else { return };
     let daemon = small.daemon(NO_RESERVE);
     let (digest, manifest) = daemon.push_image("app", "v1", "before").await;
@@ -109,9 +110,9 @@ async fn with_no_byte_left_nothing_is_half_written_and_deleting_works() {
     full(&daemon.put_manifest("app", "v2", &index(&[])).await);
     full(&daemon.put_manifest("app", "v2", &manifest).await);
     assert_eq!(daemon.tags("app").await, ["v1"]);
-    assert_eq!(daemon.get(&open).await.header("range"), "0-299999", "what did not fit was taken back");
+    assert_eq!(daemon.get(&open).await.header("range"), "0-299999", "the bytes that did not fit were removed");
     assert_eq!(daemon.get("/health/ready").await.json()["push"], false);
-    assert_eq!(daemon.get("/health/ready").await.status, StatusCode::OK, "images can be pulled");
+    assert_eq!(daemon.get("/health/ready").await.status, StatusCode::OK, "it is ready, because images can be pulled");
     let metrics = async || String::from_utf8(daemon.get("/metrics").await.body.to_vec()).unwrap();
     assert!(metrics().await.contains("wharfinger_push_allowed 0\n"), "{}", metrics().await);
     assert!(metrics().await.contains("wharfinger_storage_reserve_bytes 0\n"), "{}", metrics().await);
@@ -121,7 +122,7 @@ async fn with_no_byte_left_nothing_is_half_written_and_deleting_works() {
     daemon
         .until(Duration::from_secs(5), "free space", async || free().await.is_some_and(|free: u64| free < 300_000))
         .await;
-    // Who deletes to make room must succeed.
+    // Deleting to free space must succeed.
     assert_eq!(daemon.delete(&open).await.status, StatusCode::NO_CONTENT);
     small.free();
     small.fill(0);
@@ -130,7 +131,7 @@ async fn with_no_byte_left_nothing_is_half_written_and_deleting_works() {
     assert_eq!(daemon.delete(format!("/v2/app/manifests/{digest}")).await.status, StatusCode::ACCEPTED);
     daemon.get("/v2/app/manifests/v1").await.refused(404, "MANIFEST_UNKNOWN");
     small.free();
-    // One measure of the free space is good for a quarter of a second, also for what brings bytes.
+    // The free space is measured every quarter of a second, and the result applies to pushes too.
     let push = format!("/v2/app/blobs/uploads/?digest={}", sha256(b"after"));
     let has_room = async || daemon.post(&push, "after").await.status == StatusCode::CREATED;
     daemon.until(Duration::from_secs(5), "pushes work again", has_room).await;
@@ -143,7 +144,7 @@ async fn a_reserve_of_bytes_and_inodes_is_kept() {
     let daemon = small.daemon("[storage]\nreserve_bytes = \"16 MiB\"\nreserve_inodes = 0\n");
     daemon.push_image("app", "v1", "x").await;
     let big = noise(10 << 20, 1);
-    // The length is known: refused before a byte is taken.
+    // The length is known, so it is refused before any byte is read.
     full(&daemon.post(format!("/v2/app/blobs/uploads/?digest={}", sha256(&big)), big).await);
     drop(daemon);
     let daemon = small.daemon("[storage]\nreserve_bytes = 0\nreserve_inodes = 2000\n");
@@ -152,17 +153,17 @@ async fn a_reserve_of_bytes_and_inodes_is_kept() {
 }
 
 #[tokio::test]
-async fn bytes_nobody_announced_leave_the_reserve_alone() {
+async fn uploads_without_a_length_respect_the_reserve() {
     let Some(small) = Small::mount("size=40m") else { return };
     let daemon = small.daemon("[storage]\nreserve_bytes = \"16 MiB\"\nreserve_inodes = 0\n");
     let (_, manifest) = daemon.push_image("app", "v1", "x").await;
     let open = daemon.begin("app").await;
-    // More than there is room for, and after a refusal less left than a refused client is listened to.
+    // More than fits; after the refusal less remains than is read from a refused client.
     let pieces: Vec<_> = noise(1 << 20, 1).repeat(28).chunks(256 << 10).map(Bytes::copy_from_slice).collect();
     let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(b"whatever"));
     full(&daemon.ask(http::Method::POST, &target).stream(pieces.clone()).send().await);
-    // One measure is good for a quarter of a second; by an old one the next would be refused at its
-    // first byte, with more to come than a refused client is listened to.
+    // Free space is measured every quarter of a second. With an old measurement the next push would be refused at its
+    // first byte, with more left to send than is read from a refused client.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     full(&daemon.ask(http::Method::PATCH, &open).stream(pieces.clone()).send().await);
     // A file system rounds up.
@@ -170,7 +171,7 @@ async fn bytes_nobody_announced_leave_the_reserve_alone() {
     assert!(space.f_bavail * space.f_frsize >= 15 << 20, "{} bytes are left", space.f_bavail * space.f_frsize);
     assert_eq!(daemon.get("/v2/app/manifests/v1").await.body, manifest.to_string());
     assert_eq!(daemon.delete(&open).await.status, StatusCode::NO_CONTENT);
-    // Several at once, each of which would have fitted alone.
+    // Several at once, each of which would fit alone.
     let big = Bytes::from(noise(1 << 20, 2).repeat(14));
     let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(&big));
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
@@ -186,7 +187,7 @@ async fn bytes_nobody_announced_leave_the_reserve_alone() {
 }
 
 #[tokio::test]
-async fn an_upload_that_met_a_full_disk_at_its_end_is_finished_later() {
+async fn an_upload_that_failed_on_a_full_disk_can_be_finished_later() {
     let Some(small) = Small::mount("size=24m") else { return };
     let daemon = small.daemon("[storage]\nreserve_bytes = \"1 MiB\"\nreserve_inodes = 0\n");
     let (content, target) = (noise(3 << 20, 1), format!("/v2/app/blobs/{}", sha256(&noise(3 << 20, 1))));
@@ -205,7 +206,7 @@ async fn an_upload_that_met_a_full_disk_at_its_end_is_finished_later() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_still_pulled_from() {
+async fn a_read_only_store_still_serves_pulls() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;
     let tmp = registry.root().join("state/tmp");
@@ -214,7 +215,7 @@ async fn a_store_that_cannot_be_written_is_still_pulled_from() {
     let ready = registry.get("/health/ready").await;
     assert_eq!((ready.status, ready.json()["push"].as_bool()), (StatusCode::OK, Some(false)), "{ready:?}");
     assert_eq!(registry.get("/v2/app/manifests/v1").await.body, manifest.to_string());
-    // A session stands elsewhere; what it is to become does not.
+    // A session is in another place than the content it becomes.
     let layer = noise(1000, 1);
     let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(&layer));
     registry.post(&target, layer.clone()).await.refused(500, "UNKNOWN");
@@ -244,15 +245,15 @@ async fn running_out_of_inodes_is_a_full_disk() {
 }
 
 #[tokio::test]
-async fn a_root_that_goes_away_is_not_an_empty_registry() {
+async fn a_vanished_storage_directory_is_not_an_empty_registry() {
     let registry = Registry::start().await;
     registry.push_image("app", "v1", "x").await;
     let root = registry.root().to_owned();
     std::fs::rename(root.join("ROOT.json"), root.join("ROOT.away")).unwrap();
     let ready = registry.get("/health/ready").await;
     assert_eq!((ready.status, ready.json()["pull"].as_bool()), (StatusCode::SERVICE_UNAVAILABLE, Some(false)));
-    assert_eq!(registry.get("/health").await.status, StatusCode::OK, "no reason to be restarted");
-    // Room is measured four times a second; the root is missed with the next measure.
+    assert_eq!(registry.get("/health").await.status, StatusCode::OK, "the daemon need not be restarted");
+    // Free space is measured four times a second; the next measurement notices the missing root.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     registry.post("/v2/app/blobs/uploads/", "").await.refused(503, "UNAVAILABLE");
     std::fs::rename(root.join("ROOT.away"), root.join("ROOT.json")).unwrap();

@@ -1,7 +1,8 @@
-//! A disk that is full of bytes or of files, at every step of a session: what brings something is refused
-//! with 507 and leaves what was there whole; what reads goes on; what deletes frees room.
+//! A disk without free bytes or free files, at every step of a session: requests that write are refused with 507 and
+//! leave existing content intact; reads continue; deletions free space.
 
 use super::*;
+use crate::PROGRAM;
 use serde_json::Value;
 use std::process::Output;
 
@@ -46,12 +47,12 @@ impl Fillable {
             Full::Bytes => self.small.free(),
             Full::Files => std::fs::remove_dir_all(self.small.path().join("lost+found/files")).unwrap(),
         }
-        // One measure of the room is good for a quarter of a second.
+        // The free space is measured every quarter of a second.
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
 
     fn gc(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+        let mut command = Command::new(PROGRAM);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
             command.env_remove(name);
         }
@@ -60,7 +61,7 @@ impl Fillable {
         command.env("REGISTRY_STORAGE_PATH", self.small.path()).output().unwrap()
     }
 
-    /// Collects all there is to collect.
+    /// Collects all garbage.
     #[track_caller]
     fn collect(&self) -> Value {
         let output = self.gc(&["--now", "--force", "--json"]);
@@ -69,17 +70,17 @@ impl Fillable {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Everything there is, read and held against its name.
+    /// Verifies that all content matches its digest.
     #[track_caller]
     fn is_sound(&self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+        let mut command = Command::new(PROGRAM);
         command.args(["fsck", "--read-data"]).current_dir("/").env("REGISTRY_STORAGE_PATH", self.small.path());
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
 
-/// One step of a session that brings something.
+/// One step of a session that writes.
 async fn step(daemon: &Daemon, number: usize, open: &str, manifest: &Value) -> Reply {
     let content = noise(200_000, 7);
     let digest = sha256(&content);
@@ -102,7 +103,7 @@ fn config(manifest: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn at_every_step_of_a_push_a_full_disk_is_told_and_nothing_is_cut_off() {
+async fn every_step_of_a_push_reports_a_full_disk_and_truncates_nothing() {
     for how in BOTH {
         let Some(mut disk) = Fillable::mount() else { return };
         let daemon = disk.daemon();
@@ -112,14 +113,14 @@ async fn at_every_step_of_a_push_a_full_disk_is_told_and_nothing_is_cut_off() {
             daemon.patch(&open, noise(100_000, 1)).await;
             disk.fill(how);
             let refused = step(&daemon, number, &open, &manifest).await;
-            // A file that is there takes bytes where only files are missing, and the right to serve a blob takes none.
+            // An existing file takes bytes if only files are exhausted, and the right to serve a blob takes none.
             let may_succeed = matches!((how, number), (Full::Files, 2) | (Full::Bytes, 3));
             if !(may_succeed && refused.status.is_success()) {
                 assert_eq!(refused.status, StatusCode::INSUFFICIENT_STORAGE, "{how:?}, step {number}: {refused:?}");
                 full(&refused);
             }
             let pulled = daemon.get("/v2/app/manifests/v1").await;
-            assert_eq!(pulled.body, manifest.to_string(), "{how:?}, step {number}: pulls go on, tags are whole");
+            assert_eq!(pulled.body, manifest.to_string(), "{how:?}, step {number}: pulls work and tags are intact");
             assert_eq!(daemon.get(format!("/v2/app/blobs/{}", config(&manifest))).await.status, StatusCode::OK);
             assert_eq!(daemon.tags("app").await, ["v1"], "{how:?}, step {number}");
             assert_eq!(daemon.delete(&open).await.status, StatusCode::NO_CONTENT, "{how:?}, step {number}");
@@ -136,7 +137,7 @@ async fn at_every_step_of_a_push_a_full_disk_is_told_and_nothing_is_cut_off() {
 }
 
 #[tokio::test]
-async fn with_no_room_at_all_deleting_and_collecting_free_some() {
+async fn on_a_full_disk_deleting_and_collecting_free_space() {
     for how in BOTH {
         let Some(mut disk) = Fillable::mount() else { return };
         let daemon = disk.daemon();
@@ -155,15 +156,15 @@ async fn with_no_room_at_all_deleting_and_collecting_free_some() {
         }
         let free = || rustix::fs::statvfs(disk.small.path()).map(|space| (space.f_bavail, space.f_favail)).unwrap();
         let before = free();
-        let told = disk.collect();
-        assert_eq!(told["errors"], serde_json::json!([]), "{how:?}: {told}");
-        assert!(told["purged"]["blobs"].as_u64().unwrap() >= 80, "{how:?}: {told}");
+        let printed = disk.collect();
+        assert_eq!(printed["errors"], serde_json::json!([]), "{how:?}: {printed}");
+        assert!(printed["purged"]["blobs"].as_u64().unwrap() >= 80, "{how:?}: {printed}");
         let after = free();
         assert!(after.0 > before.0 && after.1 > before.1 + 200, "{how:?}: {before:?}, then {after:?}");
         let pulled = daemon.get("/v2/app/manifests/kept").await;
         assert_eq!(pulled.header("docker-content-digest"), kept);
         daemon.get("/v2/old0/manifests/v0").await.refused(404, "MANIFEST_UNKNOWN");
-        // Room for a push, with what filled the disk still there.
+        // Free space for a push, although the filler is still there.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         daemon.push_image("app", "after", "after").await;
         disk.is_sound();
@@ -172,7 +173,7 @@ async fn with_no_room_at_all_deleting_and_collecting_free_some() {
 }
 
 #[tokio::test]
-async fn where_not_even_a_directory_can_be_made_what_nobody_needs_is_freed() {
+async fn a_collection_frees_space_even_if_no_directory_can_be_created() {
     for how in BOTH {
         let Some(mut disk) = Fillable::mount() else { return };
         let daemon = disk.daemon();
@@ -181,9 +182,9 @@ async fn where_not_even_a_directory_can_be_made_what_nobody_needs_is_freed() {
             daemon.push_blob("app", noise(20_000, n)).await;
         }
         disk.fill(how);
-        let told = disk.collect();
-        assert_eq!(told["purged"]["blobs"], 100, "{how:?}: {told}");
-        assert_eq!(told["errors"], serde_json::json!([]), "{how:?}: {told}");
+        let printed = disk.collect();
+        assert_eq!(printed["purged"]["blobs"], 100, "{how:?}: {printed}");
+        assert_eq!(printed["errors"], serde_json::json!([]), "{how:?}: {printed}");
         assert_eq!(daemon.get("/v2/app/manifests/v1").await.body, manifest.to_string());
         disk.free(how);
         daemon.push_image("app", "v2", "y").await;
@@ -192,7 +193,7 @@ async fn where_not_even_a_directory_can_be_made_what_nobody_needs_is_freed() {
 }
 
 #[tokio::test]
-async fn what_came_back_to_its_place_on_a_full_disk_is_there() {
+async fn content_restored_on_a_full_disk_is_kept() {
     for how in BOTH {
         let Some(mut disk) = Fillable::mount() else { return };
         let daemon = disk.daemon();
@@ -206,24 +207,24 @@ async fn what_came_back_to_its_place_on_a_full_disk_is_there() {
         disk.fill(how);
         assert_eq!(daemon.get(format!("/v2/app/blobs/sha256:{hex}")).await.status, StatusCode::OK, "{how:?}");
         let output = disk.gc(&["--now", "--json"]);
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(told["restored"]["blobs"], 1, "{how:?}: {told}");
-        // Where nothing was freed, not even its report can be written.
-        let errors = told["errors"].as_array().unwrap();
-        assert!(errors.iter().all(|e| e.as_str().unwrap().starts_with("no space left")), "{how:?}: {told}");
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(printed["restored"]["blobs"], 1, "{how:?}: {printed}");
+        // If nothing was freed, not even the report can be written.
+        let errors = printed["errors"].as_array().unwrap();
+        assert!(errors.iter().all(|e| e.as_str().unwrap().starts_with("no space left")), "{how:?}: {printed}");
         assert!(live.exists(), "{how:?}");
         assert_eq!(daemon.get(format!("/v2/app/blobs/sha256:{hex}")).await.status, StatusCode::OK, "{how:?}");
     }
 }
 
 #[tokio::test]
-async fn a_daemon_starts_on_a_full_disk_and_a_file_of_people_is_not_cut_off() {
+async fn a_daemon_starts_on_a_full_disk_and_htpasswd_is_not_truncated() {
     for how in BOTH {
         let Some(mut disk) = Fillable::mount() else { return };
         drop(disk.daemon());
         let people = disk.small.path().join("lost+found/htpasswd");
         let add = |name: &str| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+            let mut command = Command::new(PROGRAM);
             command.args(["htpasswd", "add", "--file"]).arg(&people).args(["--stdin", "--cost", "4", name]);
             let command = command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
             let mut child = command.current_dir("/").spawn().unwrap();
@@ -247,9 +248,9 @@ async fn a_daemon_starts_on_a_full_disk_and_a_file_of_people_is_not_cut_off() {
 }
 
 impl Fillable {
-    /// A daemon by the settings that are there.
+    /// A daemon with the existing settings.
     fn daemon_as_it_is(&self) -> Daemon {
         let settings = self.small.path().join("lost+found/settings.toml");
-        Daemon::start(self.small.path(), &[("REGISTRY_SETTINGS", settings.to_str().unwrap())])
+        Daemon::start(PROGRAM, self.small.path(), &[("REGISTRY_SETTINGS", settings.to_str().unwrap())])
     }
 }

@@ -1,16 +1,17 @@
-//! What may be slow and what may not, and for how long.
+//! Timeouts: what may be slow, and for how long.
 
-use super::{
-    frames::{self, DATA, END_HEADERS, Frames, GOAWAY, HEADERS, PING, RST_STREAM},
-    wire::{Wire, ms},
-};
-use crate::{registry::Registry, session::*};
 use http::Method;
 use std::time::{Duration, Instant};
+use testing::{
+    frames::{self, DATA, END_HEADERS, Frames, GOAWAY, HEADERS, PING, RST_STREAM},
+    registry::Registry,
+    session::*,
+    wire::{Wire, ms},
+};
 use tokio::time::sleep;
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_is_closed() {
+async fn a_connection_without_a_request_is_closed() {
     let registry = Registry::with(|setup| setup.limits.first_byte = ms(200)).await;
     let asked = Instant::now();
     let mut wire = Wire::open(registry.address()).await;
@@ -19,17 +20,17 @@ async fn a_connection_that_says_nothing_is_closed() {
 }
 
 #[tokio::test]
-async fn a_head_has_its_time_from_its_own_first_byte() {
+async fn the_timeout_of_a_head_starts_with_its_first_byte() {
     let registry = Registry::with(|setup| (setup.limits.first_byte, setup.limits.header) = (ms(400), ms(400))).await;
     let mut wire = Wire::open(registry.address()).await;
     sleep(ms(250)).await;
     wire.send("GET /v2/ HTTP/1.1\r\n").await;
     sleep(ms(250)).await;
     wire.send("Host: x\r\n\r\n").await;
-    assert_eq!(wire.answer().await.status, 200, "neither clock was over");
+    assert_eq!(wire.answer().await.status, 200, "no timeout was reached");
     let begun = Instant::now();
     wire.send("GET /v2/ HTTP/1.1\r\nHost: x\r\n").await;
-    // Dribbling does not help; and the head of a later request has no more time than the first.
+    // Single bytes do not extend the timeout, and a later head has the same timeout as the first.
     let mut open = true;
     while open && begun.elapsed() < ms(3000) {
         open = wire.stays(ms(50)).await && tokio::io::AsyncWriteExt::write_all(&mut wire.io, b"x: y\r\n").await.is_ok();
@@ -38,7 +39,7 @@ async fn a_head_has_its_time_from_its_own_first_byte() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_outlives_the_time_of_a_head_and_ends_by_its_own() {
+async fn an_idle_connection_has_a_longer_timeout_than_a_head() {
     let registry = Registry::with(|setup| {
         (setup.limits.first_byte, setup.limits.header, setup.limits.keep_alive) = (ms(150), ms(150), ms(700));
     })
@@ -55,7 +56,7 @@ async fn an_idle_connection_outlives_the_time_of_a_head_and_ends_by_its_own() {
 }
 
 #[tokio::test]
-async fn an_idle_http2_connection_does_so_too_while_it_answers_pings() {
+async fn an_idle_http2_connection_that_answers_pings_times_out_too() {
     let registry = Registry::with(|setup| {
         (setup.limits.first_byte, setup.limits.header, setup.limits.keep_alive) = (ms(150), ms(150), ms(900));
     })
@@ -65,14 +66,14 @@ async fn an_idle_http2_connection_does_so_too_while_it_answers_pings() {
     assert_eq!(frames.find(HEADERS).await.and_then(|head| frames::status(&head.payload)), Some(200));
     assert!(frames.send(PING, 0, 0, b"anybody?").await);
     let (seen, over) = frames.within(ms(450)).await;
-    assert!(!over && !seen.iter().any(|frame| frame.kind == GOAWAY), "a ping begins no head: {seen:?}");
+    assert!(!over && !seen.iter().any(|frame| frame.kind == GOAWAY), "a ping does not count as a head: {seen:?}");
     frames.get(3, "/v2/").await;
     assert_eq!(frames.find(HEADERS).await.and_then(|head| frames::status(&head.payload)), Some(200));
-    assert!(frames.find(GOAWAY).await.is_some(), "idle for long enough");
+    assert!(frames.find(GOAWAY).await.is_some(), "the idle timeout is over");
 }
 
 #[tokio::test]
-async fn a_stalled_upload_is_answered_and_what_arrived_stays() {
+async fn a_stalled_upload_gets_a_response_and_its_bytes_are_kept() {
     let registry = Registry::with(|setup| setup.limits.upload_stall = ms(200)).await;
     let location = registry.begin("app").await;
     let mut wire = Wire::open(registry.address()).await;
@@ -81,14 +82,14 @@ async fn a_stalled_upload_is_answered_and_what_arrived_stays() {
     wire.send(&content).await;
     let answer = wire.answer().await;
     assert_eq!(answer.status, 408, "{answer:?}");
-    assert!(wire.rest().await.is_empty(), "the rest of that body will not be taken for a request");
+    assert!(wire.rest().await.is_empty(), "the rest of the body is not parsed as a request");
     assert_eq!(registry.get(&location).await.header("range"), "0-29999");
     let done = registry.put(format!("{location}?digest={}", sha256(&content)), "").await;
     assert_eq!(done.status, http::StatusCode::CREATED);
 }
 
 #[tokio::test]
-async fn a_stalled_http2_upload_is_answered_and_other_streams_go_on() {
+async fn a_stalled_http2_upload_gets_a_response_and_other_streams_continue() {
     let registry = Registry::with(|setup| setup.limits.upload_stall = ms(300)).await;
     let location = registry.begin("app").await;
     let mut frames = Frames::open(registry.address()).await;
@@ -110,7 +111,7 @@ async fn a_stalled_http2_upload_is_answered_and_other_streams_go_on() {
 }
 
 #[tokio::test]
-async fn an_upload_may_be_slow_for_as_long_as_it_likes() {
+async fn a_slow_upload_has_no_total_time_limit() {
     let registry = Registry::with(|setup| {
         (setup.limits.upload_stall, setup.limits.header, setup.limits.keep_alive) = (ms(300), ms(300), ms(300));
     })
@@ -123,10 +124,10 @@ async fn an_upload_may_be_slow_for_as_long_as_it_likes() {
         sleep(ms(120)).await;
         wire.send(part).await;
     }
-    assert_eq!(wire.answer().await.status, 201, "a second is long past every clock");
+    assert_eq!(wire.answer().await.status, 201, "a second exceeds every timeout");
 }
 
-/// Longer than what the kernel holds for both sides of a connection.
+/// Longer than what the kernel buffers for both sides of a connection.
 const LONG_BLOB: usize = 24 << 20;
 
 #[tokio::test]
@@ -136,11 +137,11 @@ async fn a_stalled_download_is_cut() {
     let mut wire = Wire::open(registry.address()).await;
     wire.send(format!("GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
     wait_until_nobody_is_served(&registry).await;
-    assert!(wire.rest().await.len() < LONG_BLOB, "the rest was not kept for it");
+    assert!(wire.rest().await.len() < LONG_BLOB, "the rest was not sent");
 }
 
 #[tokio::test]
-async fn a_download_that_goes_on_is_not_cut() {
+async fn a_slow_download_is_not_cut() {
     let registry = Registry::with(|setup| setup.limits.download_stall = ms(600)).await;
     let digest = registry.push_blob("app", noise(1 << 20, 3).repeat(LONG_BLOB >> 20)).await;
     let mut wire = Wire::open(registry.address()).await;
@@ -159,11 +160,11 @@ async fn a_download_that_goes_on_is_not_cut() {
 }
 
 #[tokio::test]
-async fn a_stalled_http2_download_is_cut_though_its_connection_lives() {
+async fn a_stalled_http2_download_is_cut_even_if_its_connection_is_active() {
     let registry = Registry::with(|setup| setup.limits.download_stall = ms(400)).await;
     let digest = registry.push_blob("app", noise(2 << 20, 4)).await;
     let mut frames = Frames::open(registry.address()).await;
-    // The windows stay at 64 KiB: no more than that is taken, and nothing says so.
+    // The windows stay at 64 KiB: no more is read, and the client never reports it.
     frames.get(1, &format!("/v2/app/blobs/{digest}")).await;
     let mut taken = 0;
     while taken < 65_535 {
@@ -174,7 +175,7 @@ async fn a_stalled_http2_download_is_cut_though_its_connection_lives() {
     wait_until_nobody_is_served(&registry).await;
 }
 
-/// Waits until no request is in flight but the one that asks.
+/// Waits until no other request is in flight.
 async fn wait_until_nobody_is_served(registry: &Registry) {
     let deadline = Instant::now() + Duration::from_secs(4);
     loop {
@@ -183,7 +184,7 @@ async fn wait_until_nobody_is_served(registry: &Registry) {
         if text.contains("wharfinger_http_requests_in_flight 1\n") {
             return;
         }
-        assert!(Instant::now() < deadline, "somebody is still served: {text}");
+        assert!(Instant::now() < deadline, "a request is still in flight: {text}");
         sleep(ms(20)).await;
     }
 }

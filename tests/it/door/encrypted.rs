@@ -1,15 +1,18 @@
-//! TLS: the handshake, the choice of a protocol, certificates of clients.
+//! TLS: the handshake, the choice of a protocol, client certificates.
 
-use super::{
-    certs::{Authority, Pair, connect},
-    wire::{Kept, Wire, ms},
-};
-use crate::{daemon::Daemon, registry::Registry};
+use crate::PROGRAM;
 use std::{path::Path, time::Instant};
+use testing::{
+    certs::{Authority, Pair, connect},
+    daemon::Daemon,
+    kept::Kept,
+    registry::Registry,
+    wire::{Wire, ms},
+};
 use tokio::net::TcpStream;
 
 #[tokio::test]
-async fn a_handshake_that_does_not_come_is_not_waited_for() {
+async fn a_missing_tls_handshake_times_out() {
     let authority = Authority::new();
     let tls = authority.server();
     let registry = Registry::with(|setup| (setup.limits.tls_handshake, setup.tls) = (ms(250), Some(tls))).await;
@@ -23,7 +26,7 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
     let mut wire = Wire::open(registry.address()).await;
     wire.send(b"\x80 neither TLS nor HTTP").await;
     let answer = wire.rest().await;
-    assert!(!answer.starts_with(b"HTTP/"), "what is neither TLS nor HTTP is not answered in HTTP");
+    assert!(!answer.starts_with(b"HTTP/"), "anything but TLS and HTTP gets no HTTP response");
 }
 
 #[tokio::test]
@@ -37,22 +40,24 @@ async fn plain_http_on_the_tls_port_is_told_to_use_https() {
         wire.send(asked).await;
         let answer = wire.answer().await;
         assert_eq!(answer.status, 400, "{asked}");
+        assert!(answer.head.starts_with("http/1.1 400 this port takes https only"), "{answer:?}");
         let error: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(error["errors"][0]["message"], "this port takes HTTPS only: use https://");
         assert!(wire.rest().await.is_empty(), "and the connection ends");
     }
-    // Nothing was served by it, and TLS goes on.
+    // The connection served nothing, and TLS still works.
     let mut kept =
         Kept::http1(connect(registry.address(), &authority.client(&["http/1.1"], None)).await.unwrap()).await;
     assert_eq!(kept.get("/v2/").await.status, 200);
 }
 
 #[tokio::test]
-async fn after_the_handshake_the_same_clocks_run() {
+async fn the_same_timeouts_apply_after_the_handshake() {
     let authority = Authority::new();
     let tls = authority.server();
     let registry = Registry::with(|setup| {
-        (setup.limits.first_byte, setup.limits.keep_alive, setup.tls) = (ms(300), ms(500), Some(tls));
+        (setup.limits.first_byte, setup.limits.header) = (ms(300), ms(200));
+        (setup.limits.keep_alive, setup.tls) = (ms(500), Some(tls));
     })
     .await;
     let client = authority.client(&["http/1.1"], None);
@@ -60,7 +65,7 @@ async fn after_the_handshake_the_same_clocks_run() {
     let mut silent = Wire::over(connect(registry.address(), &client).await.unwrap());
     silent.rest().await;
     assert!(asked.elapsed() >= ms(290) && asked.elapsed() < ms(2000), "{:?}", asked.elapsed());
-    // A slow handshake does not count against the first request.
+    // A slow handshake does not count towards the first request's time.
     let stream = TcpStream::connect(registry.address()).await.unwrap();
     tokio::time::sleep(ms(350)).await;
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
@@ -70,10 +75,21 @@ async fn after_the_handshake_the_same_clocks_run() {
     let answered = Instant::now();
     late.rest().await;
     assert!(answered.elapsed() >= ms(490) && answered.elapsed() < ms(2500), "{:?}", answered.elapsed());
+    // A head has a timeout too, but an idle connection has a longer one.
+    let mut slow = Wire::over(connect(registry.address(), &client).await.unwrap());
+    slow.send("GET /v2/ HTTP/1.1\r\nX").await;
+    assert!(slow.rest().await.is_empty());
+    let mut idle = Wire::over(connect(registry.address(), &client).await.unwrap());
+    assert_eq!(idle.get("/v2/").await.status, 200);
+    assert!(idle.stays(ms(300)).await);
+    assert_eq!(idle.get("/v2/").await.status, 200);
+    assert!(idle.rest().await.is_empty());
+    let mut silent = Wire::over(connect(registry.address(), &authority.client(&["h2"], None)).await.unwrap());
+    assert!(!silent.rest().await.is_empty(), "HTTP/2 settings and GOAWAY");
 }
 
 #[tokio::test]
-async fn the_client_chooses_the_protocol_among_those_offered() {
+async fn the_client_chooses_among_the_offered_protocols() {
     let authority = Authority::new();
     let tls = authority.server();
     let registry = Registry::with(|setup| setup.tls = Some(tls)).await;
@@ -95,7 +111,7 @@ async fn the_client_chooses_the_protocol_among_those_offered() {
 }
 
 #[tokio::test]
-async fn a_refused_client_reads_why_over_tls_too() {
+async fn a_refused_client_gets_the_reason_over_tls_too() {
     let authority = Authority::new();
     let tls = authority.server();
     let registry = Registry::with(|setup| setup.tls = Some(tls)).await;
@@ -115,7 +131,7 @@ fn write(dir: &Path, name: &str, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn where_clients_need_a_certificate_none_is_served_without() {
+async fn required_client_certificates_are_enforced() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("data");
     std::fs::create_dir(&root).unwrap();
@@ -126,12 +142,12 @@ async fn where_clients_need_a_certificate_none_is_served_without() {
         ("REGISTRY_TLS_KEY", &*write(dir.path(), "tls.key", &pair.key_pem)),
         ("REGISTRY_TLS_CLIENT_CA", &*write(dir.path(), "clients.crt", &clients.pem)),
     ];
-    let daemon = Daemon::start(&root, &vars);
+    let daemon = Daemon::start(PROGRAM, &root, &vars);
     let served = |pair: Option<Pair>| {
         let client = servers.client(&["http/1.1"], pair);
         let address = daemon.address();
         async move {
-            // With TLS 1.3 a client learns of its refusal only when it reads.
+            // With TLS 1.3 a client learns of the rejection only when it reads.
             let Ok(stream) = connect(address, &client).await else { return false };
             let mut wire = Wire::over(stream);
             if tokio::io::AsyncWriteExt::write_all(&mut wire.io, b"GET /v2/ HTTP/1.0\r\n\r\n").await.is_err() {

@@ -1,15 +1,17 @@
-//! HTTP/2 as nobody should speak it.
+//! Clients that violate HTTP/2.
 
-use super::{
-    frames::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM},
-    wire::{Kept, ms},
-};
-use crate::{registry::Registry, session::*};
 use std::time::Instant;
+use testing::{
+    frames::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM},
+    kept::Kept,
+    registry::Registry,
+    session::*,
+    wire::ms,
+};
 use tokio::net::TcpStream;
 
 #[tokio::test]
-async fn rapid_resets_end_the_connection_and_nobody_elses() {
+async fn rapid_resets_end_only_their_own_connection() {
     let registry = Registry::start().await;
     let mut other = Kept::http2(TcpStream::connect(registry.address()).await.unwrap()).await;
     assert_eq!(other.get("/v2/").await.status, 200);
@@ -47,13 +49,13 @@ async fn a_header_list_beyond_the_limit_is_refused() {
     }
     let answer = frames.find(HEADERS).await.expect("an answer");
     assert_eq!(frames::status(&answer.payload), Some(431), "{answer:?}");
-    // The connection goes on.
+    // The connection remains usable.
     frames.get(3, "/v2/").await;
     assert_eq!(frames.find(HEADERS).await.and_then(|head| frames::status(&head.payload)), Some(200));
 }
 
 #[tokio::test]
-async fn a_header_list_without_end_ends_the_connection() {
+async fn an_endless_header_list_ends_the_connection() {
     let registry = Registry::start().await;
     let mut frames = Frames::open(registry.address()).await;
     frames.send(HEADERS, END_STREAM, 1, &frames::head("/v2/")).await;
@@ -62,12 +64,12 @@ async fn a_header_list_without_end_ends_the_connection() {
     while sent < 64 << 20 && frames.send(CONTINUATION, 0, 1, &part).await {
         sent += part.len();
     }
-    assert!(sent < 16 << 20, "{sent} bytes of one head were taken");
+    assert!(sent < 16 << 20, "{sent} bytes of one head were read");
     assert_eq!(registry.get("/v2/").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_head_that_is_never_finished_does_not_hold_a_connection_for_ever() {
+async fn an_unfinished_head_times_out() {
     let registry = Registry::with(|setup| {
         (setup.limits.first_byte, setup.limits.header, setup.limits.keep_alive) = (ms(200), ms(200), ms(300));
         setup.limits.download_stall = ms(300);
@@ -83,12 +85,12 @@ async fn a_head_that_is_never_finished_does_not_hold_a_connection_for_ever() {
 }
 
 #[tokio::test]
-async fn one_connection_has_at_most_so_many_streams() {
+async fn the_number_of_streams_of_a_connection_is_limited() {
     let registry = Registry::with(|setup| setup.limits.h2_streams = 2).await;
     let digest = registry.push_blob("app", noise(1 << 20, 1)).await;
     let path = format!("/v2/app/blobs/{digest}");
     let mut frames = Frames::open(registry.address()).await;
-    // Nothing is taken of the first two, so they stay open.
+    // The client reads nothing of the first two, so they stay open.
     for stream in [1, 3, 5] {
         frames.get(stream, &path).await;
     }
@@ -97,7 +99,7 @@ async fn one_connection_has_at_most_so_many_streams() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_reset_takes_its_body_along_and_no_other() {
+async fn a_reset_stream_releases_only_its_own_body() {
     let registry = Registry::start().await;
     let content = noise(3 << 20, 2);
     let digest = registry.push_blob("app", content.clone()).await;

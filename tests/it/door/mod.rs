@@ -1,8 +1,4 @@
-//! The door: what connections may take, in which protocols, and how they end.
-
-pub mod certs;
-mod frames;
-pub mod wire;
+//! Connections: their limits, their protocols, and how they end.
 
 mod clocks;
 mod crowd;

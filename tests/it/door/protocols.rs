@@ -1,19 +1,21 @@
-//! One content over every protocol: what the kernel sends itself, what is framed, what is encrypted.
+//! The same content over every protocol: sent by the kernel, framed, encrypted.
 
-use super::{
-    certs::{Authority, connect},
-    wire::{Kept, Wire, ms},
-};
-use crate::{registry::Registry, session::*};
 use bytes::Bytes;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use testing::{
+    certs::{Authority, connect},
+    kept::Kept,
+    registry::Registry,
+    session::*,
+    wire::{Wire, ms},
+};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-/// Two registries over one store cannot be, so the same content is pushed to a plain and to an
-/// encrypted one; a connection of each protocol.
+/// A connection of each protocol. A store can have only one registry, so the content is pushed to a plain and to an
+/// encrypted one.
 struct Four {
     plain: Registry,
     encrypted: Registry,
@@ -49,7 +51,7 @@ impl Four {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blob_is_pushed_and_pulled_by_every_protocol_at_once() {
     let four = Arc::new(Four::start().await);
-    // Several windows of a file, and of HTTP/2; and not a multiple of either.
+    // Several windows of a file and of HTTP/2, and not a multiple of either.
     let content = noise((5 << 20) + 12_345, 1);
     let digest = sha256(&content);
     let path = Arc::new(format!("/v2/app/blobs/{digest}"));
@@ -93,13 +95,13 @@ async fn many_ranges_come_in_order_over_every_protocol() {
         if name.ends_with("TLS") {
             kept.send("POST", &format!("/v2/app/blobs/uploads/?digest={digest}"), &[], content.clone()).await;
         }
-        let range = ("range", "bytes=700000-1300000,5-9,-3,0-262143");
+        let range = ("range", "bytes=700000-1300000,300000-300004,-3,0-262143");
         let parts = kept.send("GET", &format!("/v2/app/blobs/{digest}"), &[range], "").await;
         assert_eq!(parts.status, 206, "{name}");
         let media_type = parts.headers["content-type"].to_str().unwrap().to_owned();
         let boundary = media_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
         let mut expected = Vec::new();
-        for (from, to) in [(700_000, 1_300_001), (5, 10), (1_499_997, 1_500_000), (0, 262_144)] {
+        for (from, to) in [(700_000, 1_300_001), (300_000, 300_005), (1_499_997, 1_500_000), (0, 262_144)] {
             let lead = if expected.is_empty() { "" } else { "\r\n" };
             let head = format!(
                 "{lead}--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {from}-{}/1500000\r\n\r\n",
@@ -110,24 +112,24 @@ async fn many_ranges_come_in_order_over_every_protocol() {
         }
         expected.extend(format!("\r\n--{boundary}--\r\n").as_bytes());
         assert!(parts.body == expected, "{name}");
-        assert_eq!(kept.get("/v2/").await.body, "{}\n", "{name}: the connection goes on");
+        assert_eq!(kept.get("/v2/").await.body, "{}\n", "{name}: the connection is still usable");
     }
 }
 
-/// Where a blob is kept.
+/// The path of a blob.
 fn file(registry: &Registry, digest: &str) -> PathBuf {
     let hex = digest.strip_prefix("sha256:").unwrap();
     registry.root().join("blobs/sha256").join(&hex[..2]).join(hex)
 }
 
-/// Cuts a file at the end of a page: what the kernel holds for a client shares the file's pages,
-/// and a cut in the middle of one would clear the rest of it there, too.
+/// Truncates a file at a page boundary: the kernel's send buffers share the file's pages, and a cut within a page would
+/// clear the rest of it there too.
 fn cut(path: &Path) {
     std::fs::File::options().append(true).open(path).unwrap().set_len(245 * 4096).unwrap();
 }
 
 #[tokio::test]
-async fn a_file_that_loses_its_end_ends_the_connection_and_zeros_never_come() {
+async fn a_truncated_file_ends_the_connection_and_never_sends_zeros() {
     let registry = Registry::start().await;
     let content = Bytes::from(noise(1 << 20, 3).repeat(16));
     let digest = registry.push_blob("app", content.clone()).await;
@@ -138,13 +140,13 @@ async fn a_file_that_loses_its_end_ends_the_connection_and_zeros_never_come() {
     let got = wire.rest().await;
     let body = &got[got.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4..];
     assert!(body.len() < content.len() && content.starts_with(body), "{} bytes", body.len());
-    // The answer to a range of it that is there is as good as ever.
+    // A range that still exists is served correctly.
     let part = registry.ask(http::Method::GET, format!("/v2/app/blobs/{digest}")).header("range", "bytes=5-9").send();
     assert_eq!(part.await.body, content[5..10]);
 }
 
 #[tokio::test]
-async fn a_file_shorter_than_its_blob_is_never_filled_up() {
+async fn a_file_shorter_than_its_blob_is_never_padded() {
     let four = Four::start().await;
     let content = noise(4 << 20, 5);
     let digest = sha256(&content);
@@ -159,7 +161,7 @@ async fn a_file_shorter_than_its_blob_is_never_filled_up() {
             Kept::One(_) => http::Request::get(format!("/v2/app/blobs/{digest}")).header("host", "localhost"),
             Kept::Two(_) => http::Request::get(format!("http://localhost/v2/app/blobs/{digest}")),
         };
-        // An error, or what is there under its own length; the digest tells the client.
+        // An error, or the remaining bytes with their own length; the digest reveals it to the client.
         if let Ok(whole) = kept.ask(request.body(Bytes::new().into()).unwrap()).await {
             assert!(whole.status != 200 || content.starts_with(&whole.body), "{name}: {} bytes", whole.body.len());
             assert_ne!(whole.status, 404, "{name}");
@@ -209,7 +211,7 @@ async fn an_image_is_pushed_and_pulled_by_every_protocol() {
 }
 
 #[tokio::test]
-async fn the_protocol_is_told_however_the_first_bytes_arrive() {
+async fn the_protocol_is_detected_however_the_first_bytes_arrive() {
     let registry = Registry::start().await;
     let mut stream = TcpStream::connect(registry.address()).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -220,7 +222,7 @@ async fn the_protocol_is_told_however_the_first_bytes_arrive() {
     }
     let mut wire = Wire::over(stream);
     assert!(wire.more().await.unwrap() > 0);
-    assert_eq!(wire.take()[3], 4, "it answers by its own settings");
+    assert_eq!(wire.take()[3], 4, "the server sends its settings");
     for begins in ["P", "PRI", "PRI * HTTP/2.0\r\n"] {
         let mut wire = Wire::open(registry.address()).await;
         wire.send(begins).await;
@@ -229,10 +231,19 @@ async fn the_protocol_is_told_however_the_first_bytes_arrive() {
         let answer = String::from_utf8_lossy(&wire.rest_for(ms(500)).await).into_owned();
         assert!(answer.starts_with("HTTP/1.1 4"), "{begins:?}: {answer}");
     }
-    // A method that begins as the preface does.
+    // A method that starts like the preface.
     let mut wire = Wire::open(registry.address()).await;
     wire.send("P").await;
     tokio::time::sleep(ms(20)).await;
     wire.send("OST /v2/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(wire.answer().await.status, 202);
+    // And a request that is cut at every position.
+    let mut wire = Wire::open(registry.address()).await;
+    wire.io.set_nodelay(true).unwrap();
+    let target = format!("s/uploads/?digest={} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r", sha256(b"abc"));
+    for piece in ["P", "OST /v2/app/blob", &target, "\n\r\nab", "c"] {
+        wire.send(piece).await;
+        tokio::time::sleep(ms(30)).await;
+    }
+    assert_eq!(wire.answer().await.status, 201);
 }

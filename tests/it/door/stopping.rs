@@ -1,47 +1,50 @@
-//! Being told to stop, in the ways a signal would tell it; the real signals are in `stop`.
+//! Shutdown, triggered in the ways a signal would; the real signals are in `stop`.
 
-use super::{
+use crate::PROGRAM;
+use std::time::{Duration, Instant};
+use testing::{
+    daemon::Daemon,
     frames::{self, Frames, GOAWAY, HEADERS},
+    registry::Registry,
+    session::*,
     wire::{Wire, ms},
 };
-use crate::{daemon::Daemon, registry::Registry, session::*};
-use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 #[tokio::test]
-async fn while_load_balancers_notice_connections_are_served_and_then_idle_ones_close() {
+async fn a_shutdown_serves_connections_during_the_lag_and_then_closes_idle_ones() {
     let registry = Registry::with(|setup| setup.limits.shutdown_lag = ms(500)).await;
     let mut idle = Wire::open(registry.address()).await;
     assert_eq!(idle.get("/health/ready").await.status, 200);
-    let told = Instant::now();
+    let output = Instant::now();
     registry.trigger().stop(true);
     assert_eq!(idle.get("/health/ready").await.status, 503, "at once");
     let mut fresh = Wire::open(registry.address()).await;
-    assert_eq!(fresh.get("/health/ready").await.status, 503, "and somebody new is told, too");
+    assert_eq!(fresh.get("/health/ready").await.status, 503, "and new connections get the same answer");
     assert_eq!(fresh.get("/v2/").await.status, 200);
     assert!(idle.rest().await.is_empty());
-    assert!(told.elapsed() >= ms(450) && told.elapsed() < ms(2500), "{:?}", told.elapsed());
+    assert!(output.elapsed() >= ms(450) && output.elapsed() < ms(2500), "{:?}", output.elapsed());
     assert!(TcpStream::connect(registry.address()).await.is_err());
 }
 
 #[tokio::test]
-async fn connections_that_said_nothing_yet_do_not_hold_up_a_stop() {
+async fn unused_connections_do_not_delay_a_shutdown() {
     let registry = Registry::start().await;
     let mut silent = Wire::open(registry.address()).await;
     let mut idle = Frames::open(registry.address()).await;
     idle.get(1, "/v2/").await;
     assert_eq!(idle.find(HEADERS).await.and_then(|head| frames::status(&head.payload)), Some(200));
-    let told = Instant::now();
+    let output = Instant::now();
     registry.trigger().stop(false);
     assert!(idle.find(GOAWAY).await.is_some());
     silent.rest().await;
     assert!(idle.find(GOAWAY).await.is_none_or(|_| true));
     registry.stop().await;
-    assert!(told.elapsed() < ms(3000), "{:?}", told.elapsed());
+    assert!(output.elapsed() < ms(3000), "{:?}", output.elapsed());
 }
 
 #[tokio::test]
-async fn what_is_in_flight_finishes_and_what_takes_longer_than_the_drain_is_cut() {
+async fn requests_in_flight_finish_or_are_cut_after_the_drain_time() {
     let registry = Registry::with(|setup| setup.limits.drain = ms(700)).await;
     let content = noise(1000, 1);
     let push = |len: usize| {
@@ -56,24 +59,24 @@ async fn what_is_in_flight_finishes_and_what_takes_longer_than_the_drain_is_cut(
     while registry.inner().open_uploads() < 2 {
         tokio::time::sleep(ms(5)).await;
     }
-    let told = Instant::now();
+    let output = Instant::now();
     registry.trigger().stop(false);
     tokio::time::sleep(ms(200)).await;
     quick.send(&content[500..]).await;
     assert_eq!(quick.answer().await.status, 201);
     slow.rest().await;
-    assert!(told.elapsed() >= ms(650) && told.elapsed() < ms(2500), "{:?}", told.elapsed());
+    assert!(output.elapsed() >= ms(650) && output.elapsed() < ms(2500), "{:?}", output.elapsed());
 }
 
 #[tokio::test]
-async fn an_interrupt_has_no_lag() {
+async fn an_interrupt_skips_the_lag() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("data");
     std::fs::create_dir(&root).unwrap();
-    let mut daemon = Daemon::start(&root, &[]);
+    let mut daemon = Daemon::start(PROGRAM, &root, &[]);
     assert_eq!(daemon.get("/v2/").await.status, 200);
-    let (_silent, told) = (TcpStream::connect(daemon.address()).await.unwrap(), Instant::now());
+    let (_silent, output) = (TcpStream::connect(daemon.address()).await.unwrap(), Instant::now());
     daemon.signal("INT");
     assert_eq!(daemon.wait(Duration::from_secs(8)).code(), Some(0));
-    assert!(told.elapsed() < ms(2500), "the default lag is 3 s: {:?}", told.elapsed());
+    assert!(output.elapsed() < ms(2500), "the default lag is 3 s: {:?}", output.elapsed());
 }

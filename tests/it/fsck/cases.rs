@@ -1,21 +1,12 @@
-//! One kind of damage after the other: found, and healed by a repair, a push or both.
+//! Each kind of damage: found, and repaired by a repair, a push or both.
 
-use super::{Checked, fsck};
-use crate::{
-    registry::Registry,
-    session::{CONFIG, LAYER, OCI_INDEX, descriptor, image, index, sha256},
-};
+use super::{blob, finds, fsck, hex};
 use serde_json::json;
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
-
-fn blob(registry: &Registry, digest: &str) -> PathBuf {
-    let hex = digest.strip_prefix("sha256:").expect("sha256");
-    registry.root().join(format!("blobs/sha256/{}/{hex}", &hex[..2]))
-}
-
-fn hex(digest: &str) -> &str {
-    digest.strip_prefix("sha256:").expect("sha256")
-}
+use std::{fs, path::PathBuf};
+use testing::{
+    registry::Registry,
+    session::{OCI_INDEX, descriptor, image, index, sha256},
+};
 
 /// Flips one bit.
 fn flip(path: &PathBuf, at: usize) {
@@ -24,14 +15,8 @@ fn flip(path: &PathBuf, at: usize) {
     fs::write(path, bytes).expect("a write");
 }
 
-#[track_caller]
-fn finds(checked: &Checked, code: i32, wrong: &[(&str, &str)]) {
-    assert_eq!(checked.kinds(), wrong, "{}", checked.told());
-    assert_eq!(checked.code, code);
-}
-
 #[tokio::test]
-async fn a_store_that_was_only_used_is_clean() {
+async fn a_healthy_store_has_no_findings() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("org/app", "v1", "one").await;
     registry.push_image("org/app", "v1", "two").await;
@@ -53,7 +38,26 @@ async fn a_store_that_was_only_used_is_clean() {
 }
 
 #[tokio::test]
-async fn a_damaged_layer_is_found_quarantined_and_brought_again() {
+async fn malformed_sessions_and_keys_and_those_that_others_can_read_are_reported() {
+    use std::os::unix::fs::PermissionsExt;
+    let registry = Registry::start().await;
+    let dir = registry.root().join("identity/api-keys");
+    fs::create_dir_all(&dir).expect("a directory");
+    let path = dir.join("0011223344556677.json");
+    fs::write(&path, r#"{"name":"ci","owner":"alice","scopes":["pull everything"]}"#).expect("a write");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
+    finds(
+        &fsck(registry.root(), &[]),
+        1,
+        &[
+            ("mode", "identity/api-keys/0011223344556677.json"),
+            ("fact-garbled", "identity/api-keys/0011223344556677.json"),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_layer_is_found_quarantined_and_replaced_by_a_push() {
     let registry = Registry::start().await;
     registry.push_image("app", "v1", "one").await;
     let digest = sha256(b"layer of one");
@@ -66,11 +70,11 @@ async fn a_damaged_layer_is_found_quarantined_and_brought_again() {
     let repaired = fsck(registry.root(), &["--read-data", "--repair"]);
     finds(&repaired, 2, &[("blob-damaged", &path)]);
     assert_eq!(repaired.summary["repaired"], 1);
-    let aside = registry.root().join(repaired.summary["quarantine"].as_str().expect("a path"));
-    assert!(aside.join(format!("blobs/sha256/{}.damaged", hex(&digest))).exists());
+    let quarantine = registry.root().join(repaired.summary["quarantine"].as_str().expect("a path"));
+    assert!(quarantine.join(format!("blobs/sha256/{}.damaged", hex(&digest))).exists());
     registry.head(format!("/v2/app/blobs/{digest}")).await.is(404);
     registry.get(format!("/v2/app/blobs/{digest}")).await.is(404);
-    // What is not there is damage all the same.
+    // A missing blob is damage too.
     assert_eq!(fsck(registry.root(), &[]).kinds()[0].0, "blob-missing");
 
     registry.push_blob("app", "layer of one").await;
@@ -79,7 +83,7 @@ async fn a_damaged_layer_is_found_quarantined_and_brought_again() {
 }
 
 #[tokio::test]
-async fn seven_parts_are_the_whole() {
+async fn seven_parts_cover_the_whole_pool() {
     let registry = Registry::start().await;
     for seed in 0..20 {
         let digest = registry.push_blob("app", format!("blob {seed}")).await;
@@ -95,12 +99,12 @@ async fn seven_parts_are_the_whole() {
 }
 
 #[tokio::test]
-async fn a_damaged_manifest_gives_way_and_is_whole_after_a_push() {
+async fn a_damaged_manifest_is_quarantined_and_replaced_by_a_push() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "one").await;
     flip(&blob(&registry, &digest), 30);
     let checked = fsck(registry.root(), &["--repair"]);
-    assert_eq!(checked.kinds()[0].0, "manifest-damaged", "{}", checked.told());
+    assert_eq!(checked.kinds()[0].0, "manifest-damaged", "{}", checked.lines());
     registry.head("/v2/app/manifests/v1").await.is(404);
     registry.head(format!("/v2/app/manifests/{digest}")).await.is(404);
     registry.put_manifest("app", "v1", &manifest).await.is(201);
@@ -109,7 +113,7 @@ async fn a_damaged_manifest_gives_way_and_is_whole_after_a_push() {
 }
 
 #[tokio::test]
-async fn a_manifest_whose_bytes_are_gone_is_told_before_it_is_asked_for() {
+async fn a_manifest_without_bytes_is_reported() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "one").await;
     fs::remove_file(blob(&registry, &digest)).expect("a file");
@@ -135,7 +139,7 @@ async fn a_sound_copy_in_the_graveyard_takes_the_place_of_a_damaged_blob() {
     assert_eq!(registry.read(format!("/v2/app/blobs/{digest}")).await.body, "layer of one");
     fsck(registry.root(), &["--read-data"]).clean();
 
-    // A copy that is the same damaged file is no copy.
+    // A copy that is the same damaged file is not a copy.
     fs::remove_file(&copy).expect("a file");
     fs::hard_link(blob(&registry, &digest), &copy).expect("a link");
     flip(&blob(&registry, &digest), 3);
@@ -144,7 +148,7 @@ async fn a_sound_copy_in_the_graveyard_takes_the_place_of_a_damaged_blob() {
 }
 
 #[tokio::test]
-async fn small_files_that_hold_nonsense_are_found_and_written_again_from_what_proves_them() {
+async fn invalid_small_files_are_found_and_rebuilt() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "one").await;
     let mut note = image(&manifest["config"], &[]);
@@ -165,16 +169,22 @@ async fn small_files_that_hold_nonsense_are_found_and_written_again_from_what_pr
     found.findings.sort_by_key(|finding| finding["path"].as_str().map(str::to_owned));
     finds(&found, 2, &wrong);
     let repaired = fsck(registry.root(), &["--repair"]);
-    assert_eq!(repaired.summary["repaired"], 3, "{}", repaired.told());
+    assert_eq!(repaired.summary["repaired"], 3, "{}", repaired.lines());
     fsck(registry.root(), &["--read-data"]).clean();
     assert_eq!(registry.read("/v2/app/manifests/v1").await.json(), manifest);
     let listed = registry.read(format!("/v2/app/referrers/{digest}")).await.json();
     assert_eq!(listed["manifests"][0]["digest"], note_digest.as_str());
 
-    // What the manifest contradicts is as wrong as what cannot be read.
+    // A record that contradicts the manifest is as wrong as an unreadable one.
     let text = fs::read_to_string(registry.root().join(&revision)).expect("text");
     fs::write(registry.root().join(&revision), text.replace("manifest.v1", "index.v1")).expect("a write");
     finds(&fsck(registry.root(), &["--repair"]), 2, &[("revision-disagrees", &revision)]);
+    // And a list of its values is not a record.
+    let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let list = json!([record["mediaType"], record["size"], record["pushed"], null, []]);
+    fs::write(registry.root().join(&revision), list.to_string()).expect("a write");
+    registry.head("/v2/app/manifests/v1").await.is(500);
+    finds(&fsck(registry.root(), &["--repair"]), 2, &[("revision-garbled", &revision)]);
     fs::remove_file(registry.root().join(&referrer)).expect("a file");
     let of_note = format!("{base}/revisions/sha256/{}", hex(&note_digest));
     finds(&fsck(registry.root(), &["--repair"]), 1, &[("referrer-missing", &of_note)]);
@@ -182,7 +192,7 @@ async fn small_files_that_hold_nonsense_are_found_and_written_again_from_what_pr
 }
 
 #[tokio::test]
-async fn garbled_and_dangling_tags_are_taken_aside() {
+async fn garbled_and_dangling_tags_are_quarantined() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "one").await;
     let tags = registry.root().join("repositories/app/_manifests/tags");
@@ -195,12 +205,12 @@ async fn garbled_and_dangling_tags_are_taken_aside() {
     finds(&fsck(registry.root(), &[]), 2, &wrong);
     let repaired = fsck(registry.root(), &["--repair"]);
     finds(&repaired, 2, &wrong);
-    let aside = registry.root().join(repaired.summary["quarantine"].as_str().expect("a path"));
-    assert_eq!(fs::read(aside.join(&cut)).expect("a file"), &digest.as_bytes()[..40]);
+    let quarantine = registry.root().join(repaired.summary["quarantine"].as_str().expect("a path"));
+    assert_eq!(fs::read(quarantine.join(&cut)).expect("a file"), &digest.as_bytes()[..40]);
     assert_eq!(registry.tags("app").await, ["v1"]);
     fsck(registry.root(), &[]).clean();
 
-    // A tag proves that the repository had its manifest, if nobody deleted it.
+    // A tag proves that the repository had its manifest, unless that was deleted.
     fs::remove_file(registry.root().join(format!("repositories/app/_manifests/revisions/sha256/{}", hex(&digest))))
         .expect("a file");
     registry.head("/v2/app/manifests/v1").await.is(404);
@@ -211,7 +221,7 @@ async fn garbled_and_dangling_tags_are_taken_aside() {
 }
 
 #[tokio::test]
-async fn a_missing_right_is_given_again_unless_somebody_took_it_away() {
+async fn a_missing_link_is_restored_unless_a_client_deleted_it() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "one").await;
     let layer = sha256(b"layer of one");
@@ -224,9 +234,9 @@ async fn a_missing_right_is_given_again_unless_somebody_took_it_away() {
     fsck(registry.root(), &[]).clean();
 
     registry.delete(format!("/v2/app/blobs/{layer}")).await.is(202);
-    let told = fsck(registry.root(), &["--repair"]);
-    finds(&told, 1, &[("deleted", &revision)]);
-    assert_eq!(told.summary["repaired"], 0);
+    let printed = fsck(registry.root(), &["--repair"]);
+    finds(&printed, 1, &[("deleted", &revision)]);
+    assert_eq!(printed.summary["repaired"], 0);
     registry.get(format!("/v2/app/blobs/{layer}")).await.is(404);
 
     // The same with the manifests of an index.
@@ -241,107 +251,14 @@ async fn a_missing_right_is_given_again_unless_somebody_took_it_away() {
     finds(&fsck(registry.root(), &["--repair"]), 2, &[("child-missing", &of_index)]);
     registry.read(format!("/v2/app/manifests/{digest}")).await;
     registry.delete(format!("/v2/app/manifests/{digest}")).await.is(202);
-    let told = fsck(registry.root(), &["--repair"]).clean();
-    assert_eq!(told.findings[0]["kind"], "index-incomplete", "a client may delete it: {}", told.told());
-    assert_eq!((&told.findings[0]["path"], told.findings.len()), (&of_index.into(), 1));
+    let printed = fsck(registry.root(), &["--repair"]).clean();
+    assert_eq!(printed.findings[0]["kind"], "index-incomplete", "a client deleted it: {}", printed.lines());
+    assert_eq!((&printed.findings[0]["path"], printed.findings.len()), (&of_index.into(), 1));
     registry.get(format!("/v2/app/manifests/{digest}")).await.is(404);
 }
 
 #[tokio::test]
-async fn what_has_no_place_in_a_store_is_told_and_moved_only_on_demand() {
-    let registry = Registry::start().await;
-    let (digest, _) = registry.push_image("app", "v1", "one").await;
-    let root = registry.root();
-    let outside = tempfile::tempdir().expect("a directory");
-    fs::write(outside.path().join("secret"), "x").expect("a write");
-    fs::write(root.join("notes.txt"), "x").expect("a write");
-    fs::write(root.join("repositories/app/_manifests/tags/.v1.swp"), "x").expect("a write");
-    fs::create_dir(root.join("repositories/App")).expect("a directory");
-    std::os::unix::fs::symlink(outside.path(), root.join("repositories/linked")).expect("a link");
-    std::os::unix::fs::symlink(outside.path().join("secret"), root.join("repositories/app/_manifests/tags/v2"))
-        .expect("a link");
-    let other = format!("blobs/sha256/00/{}", hex(&digest));
-    fs::write(root.join(&other), "x").expect("a write");
-    fs::write(root.join("graveyard/README"), "x").expect("a write");
-    let strays = [
-        &*other,
-        "graveyard/README",
-        "notes.txt",
-        "repositories/App",
-        "repositories/app/_manifests/tags/.v1.swp",
-        "repositories/app/_manifests/tags/v2",
-        "repositories/linked",
-    ];
-    let told = fsck(root, &[]);
-    let mut paths: Vec<_> = told.kinds().into_iter().map(|(kind, path)| (kind, path.to_owned())).collect();
-    paths.sort();
-    assert_eq!(paths, strays.map(|path| ("stray", path.to_owned())));
-    assert_eq!(told.code, 1);
-    assert!(root.join("notes.txt").exists());
-    let repaired = fsck(root, &["--repair"]);
-    assert_eq!(repaired.summary["repaired"], strays.len());
-    let aside = root.join(repaired.summary["quarantine"].as_str().expect("a path"));
-    assert!(strays.iter().all(|stray| fs::symlink_metadata(aside.join(stray)).is_ok()));
-    assert!(outside.path().join("secret").exists(), "links are not followed");
-    fsck(root, &[]).clean();
-}
-
-#[tokio::test]
-async fn modes_that_let_others_in_or_us_out_are_told() {
-    let registry = Registry::start().await;
-    registry.push_image("app", "v1", "one").await;
-    let set = |path: &str, mode| {
-        fs::set_permissions(registry.root().join(path), fs::Permissions::from_mode(mode)).expect("a mode");
-    };
-    set("repositories/app", 0o777);
-    set("repositories/app/_manifests/tags/v1", 0o240);
-    let told = fsck(registry.root(), &[]);
-    let kinds: Vec<_> = told.kinds().into_iter().filter(|(kind, _)| *kind == "mode").map(|(_, path)| path).collect();
-    assert_eq!(kinds, ["repositories/app", "repositories/app/_manifests/tags/v1"], "{}", told.told());
-    assert_eq!(told.code, 1);
-    set("repositories/app", 0o750);
-    set("repositories/app/_manifests/tags/v1", 0o640);
-    fsck(registry.root(), &[]).clean();
-}
-
-#[tokio::test]
-async fn what_a_crash_leaves_is_noted_and_does_not_count() {
-    let registry = Registry::start().await;
-    registry.push_image("app", "v1", "one").await;
-    let root = registry.root();
-    let (old, id) = (root.join("state/tmp/old"), uuid::Uuid::new_v4());
-    fs::write(&old, "x").expect("a write");
-    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
-    fs::File::open(&old).and_then(|file| file.set_modified(yesterday)).expect("a time");
-    fs::write(root.join("state/tmp/new"), "x").expect("a write");
-    fs::create_dir(root.join(format!("uploads/{id}"))).expect("a directory");
-    fs::create_dir_all(root.join("repositories/app/_intents")).expect("a directory");
-    fs::write(root.join(format!("repositories/app/_intents/{}", ulid::Ulid::new())), "").expect("a write");
-    let told = fsck(root, &[]).clean();
-    let kinds: Vec<_> = told.findings.iter().map(|finding| finding["kind"].as_str().expect("text")).collect();
-    assert_eq!(kinds, ["intent-garbled", "temporary-left", "upload-incomplete"], "{}", told.told());
-}
-
-#[tokio::test]
-async fn a_manifest_that_lies_about_a_length_is_not_damage() {
-    let registry = Registry::start().await;
-    registry.push_blob("app", "{}").await;
-    registry.push_blob("app", "layer").await;
-    let mut lying = descriptor(LAYER, b"layer");
-    lying["size"] = json!(4);
-    registry.put_manifest("app", "v1", &image(&descriptor(CONFIG, b"{}"), &[lying])).await.is(201);
-    let told = fsck(registry.root(), &[]).clean();
-    assert_eq!(told.findings[0]["kind"], "length-disagrees");
-    // A blob that lost its end is.
-    let path = blob(&registry, &sha256(b"{}"));
-    fs::write(&path, "{").expect("a write");
-    assert_eq!(fsck(registry.root(), &[]).kinds()[0].0, "blob-damaged");
-    registry.push_blob("app", "{}").await;
-    fsck(registry.root(), &["--read-data"]).clean();
-}
-
-#[tokio::test]
-async fn what_a_client_deleted_is_not_brought_back_by_an_older_copy_in_the_graveyard() {
+async fn deleted_content_is_not_restored_from_an_older_copy_in_the_graveyard() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "one").await;
     let layer = sha256(b"layer of one");
@@ -353,44 +270,4 @@ async fn what_a_client_deleted_is_not_brought_back_by_an_older_copy_in_the_grave
     registry.get(format!("/v2/app/blobs/{layer}")).await.is(404);
     registry.put_manifest("app", "v2", &manifest).await.refused(400, "MANIFEST_BLOB_UNKNOWN");
     registry.head(format!("/v2/app/blobs/{layer}")).await.is(404);
-}
-
-#[tokio::test]
-async fn people_are_told_in_lines_where_what_and_what_to_do() {
-    let registry = Registry::start().await;
-    registry.push_image("app", "v1", "one").await;
-    fs::write(registry.root().join("evil\x1b[2Jname"), "x").expect("a write");
-    let run = |args: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_wharfinger"))
-            .arg("fsck")
-            .args(args)
-            .env("REGISTRY_STORAGE_PATH", registry.root())
-            .output()
-            .expect("fsck runs");
-        assert_eq!(output.status.code(), Some(1));
-        assert!(output.stderr.is_empty(), "no progress where nobody sees it");
-        String::from_utf8(output.stdout).expect("text")
-    };
-    let told = run(&[]);
-    let lines: Vec<_> = told.lines().collect();
-    assert_eq!(
-        lines[0],
-        "warning: evil\\u{1b}[2Jname: is a file that does not belong in a storage directory; move it away (it is not served)"
-    );
-    assert!(lines[1].starts_with("1 repositories, 1 manifests, 1 tags, 3 blobs (0 read in full, 0 B) in "), "{told}");
-    assert_eq!(lines[2..], ["0 damaged, 1 warnings, 0 notes"]);
-    let repaired = run(&["--repair"]);
-    assert!(repaired.contains("; repaired: moved to quarantine/"), "{repaired}");
-}
-
-#[tokio::test]
-async fn a_store_that_is_not_there_is_said_to_be_so() {
-    let empty = tempfile::tempdir().expect("a directory");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_wharfinger"))
-        .args(["fsck"])
-        .env("REGISTRY_STORAGE_PATH", empty.path())
-        .output()
-        .expect("fsck runs");
-    assert_eq!(output.status.code(), Some(78));
-    assert_eq!(fs::read_dir(empty.path()).expect("a listing").count(), 0);
 }

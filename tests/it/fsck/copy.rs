@@ -1,11 +1,12 @@
-//! Copies of a store that is in full use, made by the tools everybody has.
+//! Copies of a store in full use, made with standard tools.
 
 use super::{fsck, live::Load};
-use crate::registry::{Registry, Setup};
 use std::{path::Path, process::Command, sync::Arc, time::Duration};
-use wharfinger::registry::{CollectionOptions, Settings};
+use testing::registry::{Registry, Setup};
+use wharfinger::registry::Settings;
+use wharfinger::upkeep::CollectionOptions;
 
-/// The copy as docs/operations.md has it.
+/// The copy script in docs/operations.md.
 fn script(with: &str) -> String {
     let document = include_str!("../../../docs/operations.md");
     let (_, rest) = document.split_once(&format!("<!-- backup: {with} -->")).expect("the page has it");
@@ -15,14 +16,14 @@ fn script(with: &str) -> String {
 
 async fn registry() -> Registry {
     let mut settings = Settings::default();
-    // Everything at once, but the graveyard outlives the copy.
+    // No delays, but the graveyard outlives the copy.
     (settings.collection.lease, settings.collection.settle) = (Duration::ZERO, Duration::ZERO);
     settings.collection.retention = Duration::from_secs(3600);
     Registry::with(|setup| setup.settings = settings).await
 }
 
-/// Copies a store under load by a shell script, and checks that all is in the copy that was there
-/// before; what the copy itself holds of what happened meanwhile is `judged`.
+/// Copies a store under load with a shell script and checks that the copy has everything that was there before;
+/// `judged` checks what it has of later changes.
 async fn copied(script: String, judged: impl FnOnce(&Path)) {
     let registry = registry().await;
     let force = CollectionOptions { force: true, ..CollectionOptions::default() };
@@ -31,17 +32,24 @@ async fn copied(script: String, judged: impl FnOnce(&Path)) {
     let before = load.acknowledged.lock().expect("a lock").clone();
     let copy = tempfile::tempdir().expect("a directory");
     let (from, to) = (registry.root().to_owned(), copy.path().to_owned());
+    let run =
+        move || Command::new("sh").args(["-c", &script]).env("S", &from).env("D", &to).env("LC_ALL", "C").output();
     let done = tokio::task::spawn_blocking(move || {
-        Command::new("sh").args(["-c", &script]).env("S", from).env("D", to).env("LC_ALL", "C").output()
+        let done = run()?;
+        // As documented. cp skips a tag that a push replaces at that moment.
+        match String::from_utf8_lossy(&done.stderr).contains("replaced while being copied") {
+            true => run(),
+            false => Ok(done),
+        }
     });
     let done = done.await.expect("a thread").expect("a shell");
     let acknowledged = load.acknowledged.clone();
     let pushed = load.stop().await;
     assert!(pushed > 20, "{pushed}");
-    // Files that vanish while they are copied are told; nothing else may be.
-    let told = String::from_utf8_lossy(&done.stderr).into_owned();
-    for line in told.lines() {
-        assert!(line.contains("No such file") || line.contains("vanished") || line.contains("error 23"), "{told}");
+    // Files that vanish while they are copied are reported; nothing else may be.
+    let printed = String::from_utf8_lossy(&done.stderr).into_owned();
+    for line in printed.lines() {
+        assert!(line.contains("No such file") || line.contains("vanished") || line.contains("error 23"), "{printed}");
     }
     judged(copy.path());
     let after = acknowledged.lock().expect("a lock").clone();
@@ -53,30 +61,34 @@ async fn copied(script: String, judged: impl FnOnce(&Path)) {
         for part in [&manifest["config"], &manifest["layers"][0]] {
             let digest = part["digest"].as_str().expect("text");
             let body = restored.read(format!("/v2/{name}/blobs/{digest}")).await.body;
-            assert_eq!(crate::session::sha256(&body), digest);
+            assert_eq!(testing::session::sha256(&body), digest);
         }
     }
-    // An image that was pushed meanwhile may be there without its layers, and only a push helps.
+    // An image that was pushed meanwhile may be there without its layers; only a push repairs that.
     let checked = fsck(restored.root(), &["--read-data"]);
-    assert!(checked.kinds().iter().all(|(kind, _)| *kind == "blob-missing"), "{}", checked.told());
-    // And it goes on.
+    assert!(checked.kinds().iter().all(|(kind, _)| *kind == "blob-missing"), "{}", checked.lines());
+    // And it is usable. Collections wait until what is incomplete was pushed again or deleted.
     restored.push_image("load/r0", "new", "new").await;
+    for (_, path) in checked.kinds() {
+        let (name, digest) = path["repositories/".len()..].split_once("/_manifests/revisions/").expect("a manifest");
+        restored.delete(format!("/v2/{name}/manifests/{}", digest.replacen('/', ":", 1))).await.is(202);
+    }
     restored.inner().collect(force, &()).await.expect("a collection");
 }
 
-/// In the right order nothing in the copy lacks what it refers to, but for what was deleted.
+/// In the right order, nothing in the copy lacks what it refers to, except for what was deleted.
 fn has_no_damage(copy: &Path) {
     let checked = fsck(copy, &["--read-data", "--repair"]);
-    assert_eq!(checked.summary["damage"], 0, "{}", checked.told());
+    assert_eq!(checked.summary["damage"], 0, "{}", checked.lines());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_copy_by_cp_in_the_order_of_the_manual_is_whole() {
+async fn a_copy_by_cp_in_the_documented_order_is_complete() {
     copied(script("cp"), has_no_damage).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_copy_by_rsync_in_the_order_of_the_manual_is_whole() {
+async fn a_copy_by_rsync_in_the_documented_order_is_complete() {
     if Command::new("rsync").arg("--version").output().is_err() {
         eprintln!("no rsync here");
         return;
@@ -85,9 +97,9 @@ async fn a_copy_by_rsync_in_the_order_of_the_manual_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_copy_in_no_order_at_all_has_everything_that_was_there_before() {
+async fn a_copy_in_any_order_has_everything_from_before_it_began() {
     copied("cp -a \"$S/.\" \"$D\"".into(), |copy| {
-        // What was pushed meanwhile may be there in part; a repair takes it aside.
+        // What was pushed meanwhile may be incomplete; a repair removes it.
         fsck(copy, &["--read-data", "--repair"]);
     })
     .await;

@@ -1,10 +1,6 @@
-//! Checking while clients push, move tags and delete, and a collection follows the other.
+//! Checks while clients push, move tags and delete, and collections run one after another.
 
 use super::fsck;
-use crate::{
-    registry::Registry,
-    session::{CONFIG, Client, LAYER, descriptor, image, sha256},
-};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -14,13 +10,17 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use testing::{
+    registry::Registry,
+    session::{CONFIG, Client, LAYER, descriptor, image, sha256},
+};
 use tokio::task::JoinSet;
-use wharfinger::registry::CollectionOptions;
+use wharfinger::upkeep::CollectionOptions;
 
 /// What was acknowledged and not deleted since: manifests by repository and digest.
 pub type Acknowledged = Arc<Mutex<BTreeMap<(String, String), Value>>>;
 
-/// Clients at work until they are told to stop.
+/// Clients that work until they are stopped.
 pub struct Load {
     pub acknowledged: Acknowledged,
     stop: Arc<AtomicBool>,
@@ -28,7 +28,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// `pushers` clients, which share their layers, and collections in a loop if there are to be any.
+    /// `pushers` clients, which share their layers, and collections in a loop if there are `options`.
     pub fn start(registry: &Registry, pushers: usize, options: Option<CollectionOptions>) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Acknowledged::default());
         let mut clients = JoinSet::new();
@@ -56,7 +56,7 @@ impl Load {
         Self { acknowledged, stop, clients }
     }
 
-    /// How many pushes there were.
+    /// Stops them; returns the number of pushes.
     pub async fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.clients.join_all().await.into_iter().sum()
@@ -92,7 +92,7 @@ async fn work(client: &Client, n: u64, pushed: u64, acknowledged: &Acknowledged)
     if reply.status == 201 {
         acknowledged.lock().expect("a lock").insert((name.clone(), digest), manifest);
     } else {
-        // A collection without any lease took what was just pushed; a client pushes it again.
+        // A collection without a lease took what was just pushed; a client pushes it again.
         assert!(reply.status == 400 || reply.status == 503, "{reply:?}");
     }
     if pushed % 3 == 2
@@ -103,7 +103,7 @@ async fn work(client: &Client, n: u64, pushed: u64, acknowledged: &Acknowledged)
     }
 }
 
-/// A manifest is about to be deleted: nothing is promised of it any more, nor of what is removed after it.
+/// A manifest is about to be deleted: neither it nor anything removed after it is guaranteed any more.
 fn forget(acknowledged: &mut BTreeMap<(String, String), Value>, name: &str, digest: &str) {
     acknowledged.remove(&(name.to_owned(), digest.to_owned()));
     let refers =
@@ -113,7 +113,7 @@ fn forget(acknowledged: &mut BTreeMap<(String, String), Value>, name: &str, dige
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_found_wrong_in_a_store_that_is_in_full_use() {
+async fn a_check_of_a_busy_store_finds_nothing_wrong() {
     let registry = Registry::start().await;
     let now = CollectionOptions { now: true, force: true, ..CollectionOptions::default() };
     let load = Load::start(&registry, 6, Some(now));
@@ -136,9 +136,9 @@ async fn nothing_is_found_wrong_in_a_store_that_is_in_full_use() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_repair_beside_pushes_and_deletions_takes_nothing_that_is_right() {
+async fn a_repair_beside_pushes_and_deletions_removes_nothing_valid() {
     let registry = Registry::start().await;
-    // No collection: it refuses to run over what cannot be read.
+    // No collections: they refuse to run over unreadable files.
     let load = Load::start(&registry, 4, None);
     for n in 0..3 {
         let (digest, _) = registry.push_image("other/app", "v1", &format!("image {n}")).await;
@@ -150,7 +150,7 @@ async fn a_repair_beside_pushes_and_deletions_takes_nothing_that_is_right() {
             .expect("a write");
         let repaired = tokio::task::spawn_blocking(move || fsck(&root, &["--read-data", "--repair"])).await;
         let repaired = repaired.expect("a check");
-        assert_eq!(repaired.wrong().len(), 2, "{}", repaired.told());
+        assert_eq!(repaired.wrong().len(), 2, "{}", repaired.lines());
         assert_eq!(repaired.summary["repaired"], 2);
         registry.read("/v2/other/app/manifests/v1").await;
     }

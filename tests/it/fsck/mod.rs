@@ -1,14 +1,20 @@
-//! Checking a store by the real program, beside a registry that serves it.
+//! Checks a store with the real program, beside a registry that serves it.
 
 mod cases;
 mod copy;
 mod live;
+mod reports;
 mod rot;
 
+use crate::PROGRAM;
 use serde_json::Value;
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+use testing::registry::Registry;
 
-/// What a check said.
+/// The result of a check.
 pub struct Checked {
     pub code: i32,
     pub findings: Vec<Value>,
@@ -17,7 +23,7 @@ pub struct Checked {
 
 /// Checks a store.
 pub fn fsck(root: &Path, args: &[&str]) -> Checked {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+    let mut command = Command::new(PROGRAM);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
         command.env_remove(name);
     }
@@ -37,13 +43,29 @@ pub fn fsck(root: &Path, args: &[&str]) -> Checked {
     Checked { code: output.status.code().expect("an exit code"), findings, summary: end["summary"].clone() }
 }
 
+/// Where a blob is stored.
+fn blob(registry: &Registry, digest: &str) -> PathBuf {
+    let hex = hex(digest);
+    registry.root().join(format!("blobs/sha256/{}/{hex}", &hex[..2]))
+}
+
+fn hex(digest: &str) -> &str {
+    digest.strip_prefix("sha256:").expect("sha256")
+}
+
+#[track_caller]
+fn finds(checked: &Checked, code: i32, wrong: &[(&str, &str)]) {
+    assert_eq!(checked.kinds(), wrong, "{}", checked.lines());
+    assert_eq!(checked.code, code);
+}
+
 impl Checked {
-    /// The findings that count.
+    /// The findings that count as damage.
     pub fn wrong(&self) -> Vec<&Value> {
         self.findings.iter().filter(|finding| finding["severity"] != "note").collect()
     }
 
-    /// Kinds and paths of what counts.
+    /// Kinds and paths of the damage.
     pub fn kinds(&self) -> Vec<(&str, &str)> {
         self.wrong()
             .into_iter()
@@ -51,14 +73,14 @@ impl Checked {
             .collect()
     }
 
-    /// The findings, a line each.
-    pub fn told(&self) -> String {
+    /// The findings, one per line.
+    pub fn lines(&self) -> String {
         self.findings.iter().map(|finding| format!("{finding}\n")).collect()
     }
 
     #[track_caller]
     pub fn clean(self) -> Self {
-        assert!(self.code == 0 && self.wrong().is_empty(), "{} {}", self.code, self.told());
+        assert!(self.code == 0 && self.wrong().is_empty(), "{} {}", self.code, self.lines());
         self
     }
 }

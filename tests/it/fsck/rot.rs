@@ -1,15 +1,15 @@
-//! Bit rot: one bit of every kind of file there is, a hundred times over.
+//! Bit rot: one bit of every kind of file, a hundred times over.
 
 use super::fsck;
-use crate::{
-    registry::Registry,
-    session::{image, noise, sha256},
-};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+};
+use testing::{
+    registry::Registry,
+    session::{image, noise, sha256},
 };
 
 /// Every file below a directory.
@@ -23,7 +23,7 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Which bit to flip: never one of the time in a revision, about which nothing else tells.
+/// Flips a bit, but never one of the time in a revision, which nothing else records.
 fn spoil(path: &Path, random: u64) {
     let mut bytes = fs::read(path).expect("a file");
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -44,7 +44,7 @@ impl Images {
             let (config, layer) = (format!("{{\"seed\":\"{seed}\"}}"), layer(seed));
             for content in [config.into_bytes(), layer] {
                 let digest = sha256(&content);
-                // As clients do: what is there is not brought again.
+                // As clients do: existing blobs are not pushed again.
                 if registry.head(format!("/v2/rot/blobs/{digest}")).await.status == 404 {
                     registry.push_blob("rot", content).await;
                 }
@@ -103,7 +103,7 @@ async fn one_flipped_bit_in_any_of_a_hundred_files_is_found_and_healed() {
         for path in &spoilt {
             let path = path.strip_prefix(registry.root()).expect("below").to_str().expect("text");
             let name = path.rsplit('/').next().expect("a name");
-            // What is kept of a manifest that is damaged too is told by that manifest alone.
+            // Damage to a record of a manifest that is damaged too is reported with that manifest only.
             let by_other = path.contains("/_manifests/re")
                 && spoilt.iter().any(|other| {
                     let other = other.to_string_lossy();
@@ -112,7 +112,7 @@ async fn one_flipped_bit_in_any_of_a_hundred_files_is_found_and_healed() {
             assert!(blobs.contains(path) || by_other, "round {round}: {path} was not found");
         }
         fsck(registry.root(), &["--read-data", "--repair"]);
-        // After a repair the store holds together; what was lost is brought again.
+        // After a repair the store is consistent; what was lost is pushed again.
         images.push(&registry).await;
         let clean = fsck(registry.root(), &["--read-data"]).clean();
         assert!(clean.summary["blobsRead"].as_u64() >= Some(120));

@@ -1,15 +1,15 @@
-//! What one user learns of another: nothing. Neither from what is listed, nor from how a refusal
-//! differs from "there is no such thing", nor from a registry in which the other has never been.
+//! What one user learns about another: nothing. Neither from lists, nor from differences between a refusal and "not
+//! found", nor by comparison with a registry that the other has never used.
 
 mod step;
 
-use crate::{people::htpasswd, registry::Registry, session::*};
 use http::Method;
 use serde_json::json;
-use step::{Step, read, step, told};
-use wharfinger::auth::new_signing_key;
+use step::{Step, read, revealed, step};
+use testing::{people::htpasswd, registry::Registry, session::*};
+use wharfinger::identity::new_signing_key;
 
-/// Two users with nothing in common but one repository, whose names mingle in the catalog.
+/// Two users with only one repository in common, whose names alternate in the catalog.
 const RULES: &str = r#"{
   "defaultPolicy": "deny",
   "rules": [
@@ -23,10 +23,10 @@ const RULES: &str = r#"{
 
 const COUPLES: [(&str, &str); 2] = [("alice", "bob"), ("bob", "alice")];
 
-/// An id that nobody was given.
+/// An id that was never issued.
 const NO_ID: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
 
-/// With and without a token service, whose key is this.
+/// Without and with a token service, which has this key.
 fn places() -> [Option<String>; 2] {
     [None, Some(new_signing_key().unwrap())]
 }
@@ -40,7 +40,7 @@ async fn registry(key: &Option<String>) -> Registry {
     .await
 }
 
-/// The repositories of a user that are in the catalog, in its order.
+/// The repositories that a user sees in the catalog, in order.
 fn catalog(user: &str) -> [String; 5] {
     let mut names = ["USER/one", "team/USER/app", "team/USER/zoo", "x/USER/y", "x/USER/y/z"].map(of(user));
     names.sort();
@@ -51,8 +51,8 @@ fn of(user: &str) -> impl Fn(&str) -> String {
     move |name| name.replace("USER", user)
 }
 
-/// What a user has: in each repository the same image, which others may have too, and in one a
-/// secret layer, a manifest of it, something that refers to the image, tags and an upload.
+/// What a user has: in each repository the same image, which others may have too, and in one a secret layer, a manifest
+/// of it, a referrer of the image, tags and an upload.
 async fn move_in(registry: &Registry, user: &str) -> String {
     let sure = |step: Step, status: u16| async move { step.by(user, registry).await.is(status) };
     let common = index(&[]).to_string();
@@ -84,7 +84,7 @@ fn secret(user: &str) -> (String, String) {
     (layer, manifest.to_string())
 }
 
-/// The catalog from anywhere, in pages of any size.
+/// The catalog from any start, in pages of any size.
 fn catalog_steps() -> Vec<Step> {
     let mut lasts =
         vec!["".to_owned(), "a".into(), "team".into(), "team/".into(), "x".into(), "x/c".into(), "z".into()];
@@ -96,7 +96,7 @@ fn catalog_steps() -> Vec<Step> {
     sizes.iter().flat_map(|n| lasts.iter().map(move |last| read(format!("/v2/_catalog?{n}last={last}")))).collect()
 }
 
-/// All that one user might try to learn about the other, who has an upload of this id.
+/// Everything one user might try to learn about the other, who has an upload with this id.
 fn curious(me: &str, other: &str, id: &str) -> Vec<Step> {
     let (layer, manifest) = secret(other);
     let (blob, revision) = (sha256(layer.as_bytes()), sha256(manifest.as_bytes()));
@@ -122,7 +122,7 @@ fn curious(me: &str, other: &str, id: &str) -> Vec<Step> {
         steps.push(read(format!("/v2/{own}/referrers/{subject}")));
         steps.push(read(format!("/v2/{own}/referrers/{subject}?artifactType=of/{other}")));
     }
-    // Mounts: an ordinary upload begins, wherever the blob is.
+    // Mounts: an ordinary upload begins, whether or not the blob exists.
     let uploads = format!("/v2/{own}/blobs/uploads/");
     for digest in [&blob, &revision, &sha256(b"nowhere")] {
         for from in
@@ -132,7 +132,7 @@ fn curious(me: &str, other: &str, id: &str) -> Vec<Step> {
         }
         steps.push(step(Method::POST, format!("{uploads}?mount={digest}&from={own}"), ""));
     }
-    // Pushes that would go through if only the other's content counted.
+    // Pushes that would succeed if only the other's content counted.
     let put = |reference: &str, body: &str| step(Method::PUT, format!("/v2/{own}/manifests/{reference}"), body);
     let child = json!({ "mediaType": OCI_MANIFEST, "digest": revision, "size": manifest.len() });
     steps.extend([
@@ -151,13 +151,13 @@ fn curious(me: &str, other: &str, id: &str) -> Vec<Step> {
     for name in ["team/USER/app", "team/USER/none", "x/USER/y"].map(of(other)) {
         steps.push(read(format!("/auth/token?scope=repository:{name}:pull,push,delete&scope=registry:catalog:*")));
     }
-    // Who has the content may push it, and is told what everybody is told.
+    // A caller who has the content may push it, and gets the same response as everybody.
     steps.push(step(Method::POST, format!("{uploads}?digest={blob}"), &layer));
     steps.push(put("brought", &manifest));
     steps
 }
 
-/// Every route of a repository, asked about somebody's content.
+/// Every route of a repository, requested for a user's content.
 fn everything(name: &str, blob: &str, revision: &str, id: &str) -> Vec<Step> {
     let common = index(&[]).to_string();
     let mut steps = Vec::new();
@@ -203,9 +203,9 @@ async fn a_registry_looks_the_same_whether_or_not_another_user_is_there() {
             }
             for step in curious(me, other, &id) {
                 let (with, without) = (step.by(me, &together).await, step.by(me, &alone).await);
-                assert_eq!(told(&with, &together), told(&without, &alone), "{me}: {step:?}");
+                assert_eq!(revealed(&with, &together), revealed(&without, &alone), "{me}: {step:?}");
             }
-            // What was tried has not hurt the other either.
+            // The attempts have not harmed the other either.
             let (layer, _) = secret(other);
             let blob = format!("/v2/team/{other}/app/blobs/{}", sha256(layer.as_bytes()));
             read(blob).by(other, &together).await.is(200);
@@ -216,7 +216,7 @@ async fn a_registry_looks_the_same_whether_or_not_another_user_is_there() {
 }
 
 #[tokio::test]
-async fn what_is_forbidden_answers_as_what_is_absent() {
+async fn forbidden_and_missing_content_get_the_same_response() {
     for key in places() {
         let registry = registry(&key).await;
         let id = move_in(&registry, "bob").await;
@@ -224,14 +224,14 @@ async fn what_is_forbidden_answers_as_what_is_absent() {
         let (blob, revision) = (sha256(layer.as_bytes()), sha256(manifest.as_bytes()));
         let there = "team/bob/app";
         for step in everything(there, &blob, &revision, &id) {
-            // In bob's corner, in nobody's, and where only the shape of a name is like it.
+            // Among bob's names, among nobody's, and with a name that only has a similar form.
             for absent in ["team/bob/nix", "none/at/alls", "x/bob/y/none"] {
                 for user in ["alice", "carol", "-"] {
-                    let forbidden = told(&step.by(user, &registry).await, &registry);
-                    let unknown = told(&step.about(there, absent).by(user, &registry).await, &registry);
+                    let forbidden = revealed(&step.by(user, &registry).await, &registry);
+                    let unknown = revealed(&step.about(there, absent).by(user, &registry).await, &registry);
                     assert_eq!(forbidden.replace(there, "NAME"), unknown.replace(absent, "NAME"), "{user}: {step:?}");
                     let status = if user == "-" { "401" } else { "403" };
-                    // What is not of the grammar, and methods a path lacks, are told to everybody.
+                    // Invalid syntax and unsupported methods are reported to everybody.
                     let refused = [status, "400", "405"].iter().any(|status| forbidden.starts_with(status));
                     assert!(refused, "{user}: {step:?}: {forbidden}");
                 }
@@ -241,7 +241,7 @@ async fn what_is_forbidden_answers_as_what_is_absent() {
 }
 
 #[tokio::test]
-async fn the_session_of_another_is_like_none() {
+async fn the_session_of_another_user_looks_unknown() {
     for key in places() {
         let registry = registry(&key).await;
         let content = "begun by bob";
@@ -267,7 +267,7 @@ async fn the_session_of_another_is_like_none() {
             };
             let (foreign, unknown) =
                 (ask(&upload).by("alice", &registry).await, ask(&none).by("alice", &registry).await);
-            assert_eq!(told(&foreign, &registry), told(&unknown, &registry), "{method} {query} {range}");
+            assert_eq!(revealed(&foreign, &registry), revealed(&unknown, &registry), "{method} {query} {range}");
             assert_eq!(foreign.status, 404, "{method} {query} {range}");
         }
         let finished = step(Method::PUT, format!("{upload}?digest={digest}"), "").by("bob", &registry).await;
@@ -276,7 +276,7 @@ async fn the_session_of_another_is_like_none() {
 }
 
 #[tokio::test]
-async fn each_pages_through_a_catalog_of_his_own() {
+async fn each_user_pages_through_their_own_catalog() {
     for key in places() {
         let registry = registry(&key).await;
         for (user, _) in COUPLES {
@@ -294,7 +294,8 @@ async fn each_pages_through_a_catalog_of_his_own() {
                 }
                 assert_eq!(names, catalog(user));
             }
-            // From within the names of the other: on to the next of one's own, of which the link tells.
+            // From a start among the other's names: the page continues with the caller's own next name, and so does the
+            // link.
             for last in catalog(other) {
                 let page = read(format!("/v2/_catalog?n=1&last={last}")).by(user, &registry).await.is(200);
                 let expected: Vec<_> = catalog(user).into_iter().filter(|name| *name > last).collect();
@@ -313,7 +314,7 @@ async fn each_pages_through_a_catalog_of_his_own() {
 }
 
 #[tokio::test]
-async fn a_mount_from_another_is_an_upload() {
+async fn a_mount_from_a_forbidden_repository_becomes_an_upload() {
     for key in places() {
         let registry = registry(&key).await;
         for (user, _) in COUPLES {
@@ -332,7 +333,7 @@ async fn a_mount_from_another_is_an_upload() {
                 let blob = read(format!("/v2/team/{user}/app/blobs/{digest}")).by(user, &registry).await;
                 blob.refused(404, "BLOB_UNKNOWN");
             }
-            // His own he may mount.
+            // The user may mount their own.
             let digest = sha256(secret(user).0.as_bytes());
             let target = format!("/v2/team/{user}/zoo/blobs/uploads/?mount={digest}&from=team/{user}/app");
             step(Method::POST, target, "").by(user, &registry).await.is(201);

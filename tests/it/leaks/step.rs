@@ -1,8 +1,8 @@
-//! One request by one user, and all that its answer tells.
+//! One request by one user, and everything its response reveals.
 
-use crate::{people::basic, registry::Registry, session::Reply};
 use http::Method;
 use serde_json::json;
+use testing::{people::basic, registry::Registry, session::Reply};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ impl Step {
     }
 }
 
-/// Everything an answer tells, without what is another each time.
-pub fn told(reply: &Reply, registry: &Registry) -> String {
+/// Everything a response reveals, without what differs each time.
+pub fn revealed(reply: &Reply, registry: &Registry) -> String {
     let mut headers = reply.headers.clone();
     let mut body = String::from_utf8_lossy(&reply.body).into_owned();
     if let Ok(mut json) = serde_json::from_slice::<serde_json::Value>(&reply.body)

@@ -1,9 +1,9 @@
-//! Repositories: in byte order of their names, from anywhere, and no ghosts.
+//! Repositories: sorted by the bytes of their names, from any start, and without deleted ones.
 
 use super::all_pages;
-use crate::{registry::Registry, session::*};
+use testing::{registry::Registry, session::*};
 
-/// Names that a walk of directories would bring in another order: `a-b` is before `a/c`.
+/// Names that a directory walk would return in another order: `a-b` is before `a/c`.
 const NAMES: [&str; 12] =
     ["a", "a-b", "a-b/c", "a.b", "a/c", "a/c-d", "a/c/d", "a/c.d/e", "a0", "a_b", "ab", "b/only/deep"];
 
@@ -32,7 +32,7 @@ async fn repositories_are_in_byte_order() {
 }
 
 #[tokio::test]
-async fn a_page_begins_after_any_text_whether_or_not_it_is_a_name() {
+async fn a_page_starts_after_any_text_even_if_it_is_not_a_name() {
     let registry = with_names().await;
     let others = [
         "0",
@@ -87,7 +87,7 @@ async fn pages_of_any_size_make_up_the_whole() {
 }
 
 #[tokio::test]
-async fn none_may_be_asked_for_and_what_is_no_number_may_not() {
+async fn a_page_may_be_empty_and_an_invalid_number_is_refused() {
     let registry = with_names().await;
     let reply = registry.read("/v2/_catalog?n=0").await;
     assert!(reply.strings("repositories").is_empty() && !reply.has("link"));
@@ -123,7 +123,7 @@ async fn an_empty_registry_has_no_repositories() {
 }
 
 #[tokio::test]
-async fn a_repository_is_there_while_it_has_a_manifest() {
+async fn a_repository_is_listed_while_it_has_a_manifest() {
     let registry = Registry::start().await;
     registry.push_blob("org/app", "a blob makes no repository").await;
     registry.begin("org/upload").await;
@@ -134,7 +134,7 @@ async fn a_repository_is_there_while_it_has_a_manifest() {
     assert_eq!(registry.read("/v2/_catalog").await.strings("repositories"), ["org/app", "org/app/below"]);
     registry.delete(format!("/v2/org/app/manifests/{digest}")).await.is(202);
     assert_eq!(registry.read("/v2/_catalog").await.strings("repositories"), ["org/app/below"]);
-    // It counts also where its only manifest is named by sha512.
+    // A repository counts even if its only manifest has a sha512 digest.
     let manifest = index(&[]).to_string();
     registry.put_bytes("org/app", &sha512(manifest.as_bytes()), OCI_INDEX, manifest).await.is(201);
     assert_eq!(registry.read("/v2/_catalog?n=1").await.strings("repositories"), ["org/app"]);

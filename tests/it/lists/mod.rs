@@ -1,12 +1,12 @@
-//! What a registry lists: referrers, tags, repositories; and how lists are paged.
+//! Lists of a registry: referrers, tags, repositories, and their pages.
 
 mod catalog;
 mod referrers;
 mod tags;
 
-use crate::session::*;
+use testing::session::*;
 
-/// All entries of a list, page by page; and how many pages.
+/// All entries of a list, page by page, and the number of pages.
 async fn all_pages(client: &Client, first: &str, key: &str) -> (Vec<String>, usize) {
     let (mut entries, mut pages, mut target) = (Vec::new(), 0, first.to_owned());
     loop {

@@ -1,12 +1,12 @@
-//! What refers to a manifest.
+//! Referrers of a manifest.
 
-use crate::{registry::Registry, session::*};
 use serde_json::{Value, json};
+use testing::{registry::Registry, session::*};
 
 const SIGNATURE: &str = "application/vnd.example.signature";
 const SBOM: &str = "application/vnd.example.sbom+json";
 
-/// An index that refers to a subject; the seed makes it another one.
+/// An index that refers to a subject; each seed gives different content.
 fn about(subject: &Value, artifact_type: &str, seed: &str) -> Value {
     let mut manifest = index(&[]);
     manifest["subject"] = subject.clone();
@@ -27,7 +27,7 @@ async fn push(client: &Client, manifest: &Value) -> String {
     digest(manifest)
 }
 
-/// The referrers listed on one page.
+/// The referrers on one page.
 async fn listed(client: &Client, target: &str) -> Vec<Value> {
     let reply = client.read(target).await;
     assert_eq!(reply.header("content-type"), OCI_INDEX, "clients compare it for equality");
@@ -62,7 +62,7 @@ async fn a_subject_without_referrers_has_an_empty_list_and_is_never_unknown() {
 }
 
 #[tokio::test]
-async fn filters_are_told_and_several_mean_any_of_them() {
+async fn applied_filters_are_reported_and_several_are_alternatives() {
     let registry = Registry::start().await;
     let subject = descriptor(OCI_MANIFEST, b"absent");
     let signature = push(&registry, &about(&subject, SIGNATURE, "a")).await;
@@ -115,7 +115,7 @@ async fn a_referrer_is_described_by_its_own_type_or_that_of_its_config() {
 }
 
 #[tokio::test]
-async fn a_referrer_is_listed_until_it_goes_and_outlives_its_subject() {
+async fn a_referrer_is_listed_until_it_is_deleted_even_without_its_subject() {
     let registry = Registry::start().await;
     let (subject_digest, subject) = registry.push_image("app", "v1", "x").await;
     let subject = descriptor(OCI_MANIFEST, subject.to_string().as_bytes());
@@ -135,7 +135,7 @@ async fn a_referrer_is_listed_until_it_goes_and_outlives_its_subject() {
 }
 
 #[tokio::test]
-async fn a_subject_is_named_as_it_was_written() {
+async fn a_subject_is_returned_as_it_was_written() {
     let registry = Registry::start().await;
     let mut subject = descriptor(OCI_MANIFEST, b"subject");
     let by_sha256 = push(&registry, &about(&subject, SBOM, "1")).await;
@@ -156,7 +156,7 @@ async fn docker_manifests_have_no_subject() {
     assert!(listed(&registry, &format!("/v2/app/referrers/{}", sha256(b"subject"))).await.is_empty());
 }
 
-/// The index that clients of registries without this endpoint keep under the fallback tag.
+/// The index under the fallback tag that clients maintain on registries without this endpoint.
 async fn fallback(registry: &Registry, naming: Naming, entries: &[Value]) -> String {
     let tag: String = naming(b"subject").replace(':', "-").chars().take(7 + 64).collect();
     registry.put_manifest("app", &tag, &index(entries)).await.is(201);
@@ -164,7 +164,7 @@ async fn fallback(registry: &Registry, naming: Naming, entries: &[Value]) -> Str
 }
 
 #[tokio::test]
-async fn what_old_clients_wrote_under_the_fallback_tag_is_listed_too() {
+async fn referrers_under_the_fallback_tag_are_listed_too() {
     for naming in NAMINGS {
         let registry = Registry::start().await;
         let mut subject = descriptor(OCI_MANIFEST, b"subject");
@@ -186,7 +186,7 @@ async fn what_old_clients_wrote_under_the_fallback_tag_is_listed_too() {
         let list = listed(&registry, &path).await;
         assert_eq!(digests(&list), [digest(&ours)], "once; not what is absent or refers to nothing");
         assert_eq!(list[0]["artifactType"], SBOM, "the manifest's own word counts");
-        // The tag is a tag like any other.
+        // It is an ordinary tag.
         assert!(registry.tags("app").await.contains(&tag));
         registry.read(format!("/v2/app/manifests/{tag}")).await;
         registry
@@ -198,7 +198,7 @@ async fn what_old_clients_wrote_under_the_fallback_tag_is_listed_too() {
 }
 
 #[tokio::test]
-async fn many_referrers_are_each_listed_once_also_where_the_fallback_tag_names_them() {
+async fn many_referrers_are_listed_once_even_if_the_fallback_tag_names_them() {
     let registry = Registry::start().await;
     let subject = descriptor(OCI_MANIFEST, b"subject");
     let manifests: Vec<_> = (0..600).map(|i| about(&subject, SBOM, &i.to_string())).collect();
@@ -215,7 +215,35 @@ async fn many_referrers_are_each_listed_once_also_where_the_fallback_tag_names_t
 }
 
 #[tokio::test]
-async fn a_list_past_4_mib_goes_on_by_its_link() {
+async fn the_referrers_read_for_one_page_are_limited() {
+    let registry = Registry::with(|setup| setup.settings.referrers_max = 3).await;
+    let subject = descriptor(OCI_MANIFEST, b"subject");
+    let path = format!("/v2/app/referrers/{}", sha256(b"subject"));
+    let mut pushed = Vec::new();
+    for i in 0..3 {
+        pushed.push(push(&registry, &about(&subject, SBOM, &i.to_string())).await);
+    }
+    pushed.sort();
+    let page = registry.read(&path).await;
+    assert_eq!((digests(page.json()["manifests"].as_array().unwrap()), page.next()), (pushed.clone(), None));
+    pushed.push(push(&registry, &about(&subject, SBOM, "one more")).await);
+    pushed.sort();
+    let filtered = format!("{path}?artifactType=another%2Ftype");
+    for (target, expected) in [(&path, [3, 1]), (&filtered, [0, 0])] {
+        let first = registry.read(target).await;
+        let second = registry.read(first.next().expect("more follow")).await;
+        let found = [&first, &second].map(|page| page.json()["manifests"].as_array().unwrap().clone());
+        assert_eq!((found.each_ref().map(Vec::len), second.next()), (expected, None));
+        let last = format!("last={}", pushed[2].replace(':', "-"));
+        assert!(first.next().unwrap().ends_with(&last), "{first:?}");
+        if expected[0] > 0 {
+            assert_eq!(digests(&found.concat()), pushed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_beyond_4_mib_continues_with_a_link() {
     let registry = Registry::start().await;
     let subject = descriptor(OCI_MANIFEST, b"subject");
     let mut expected = Vec::new();

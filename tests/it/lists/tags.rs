@@ -1,9 +1,9 @@
-//! Tags: in byte order, from anywhere, in pages.
+//! Tags: sorted by bytes, from any start, in pages.
 
 use super::all_pages;
-use crate::{registry::Registry, session::*};
+use testing::{registry::Registry, session::*};
 
-/// Tags of every kind of letter, out of order.
+/// Tags with every kind of character, unsorted.
 const TAGS: [&str; 10] = ["v1", "V1", "_1", "1.0", "a", "a-b", "a.b", "a_b", "Z", "latest"];
 
 async fn with_tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> Registry {
@@ -34,7 +34,7 @@ async fn tags_are_in_byte_order_and_all_on_one_page() {
 }
 
 #[tokio::test]
-async fn a_list_begins_after_any_text_whether_or_not_it_is_a_tag() {
+async fn a_list_starts_after_any_text_even_if_it_is_not_a_tag() {
     let registry = with_tags(TAGS).await;
     for last in
         ["", "0", "1.0", "A", "Z", "a", "a-", "a-b", "a.", "a0", "zzz", "~", "%20", "%C3%A9", "a%2Fb", "..", "%00"]
@@ -65,7 +65,7 @@ async fn pages_of_any_size_make_up_the_whole() {
 }
 
 #[tokio::test]
-async fn none_may_be_asked_for() {
+async fn a_page_may_be_empty() {
     let registry = with_tags(TAGS).await;
     let reply = registry.read("/v2/org/app/tags/list?n=0").await;
     assert!(reply.strings("tags").is_empty());
@@ -74,7 +74,7 @@ async fn none_may_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_none_is_refused() {
+async fn an_invalid_page_size_is_refused() {
     let registry = with_tags(TAGS).await;
     for bad in ["-1", "x", "1.5", "%2B1", "0x10", "1e3"] {
         let reply = registry.get(format!("/v2/org/app/tags/list?n={bad}")).await;
@@ -96,7 +96,7 @@ async fn a_repository_without_tags_has_an_empty_list() {
 }
 
 #[tokio::test]
-async fn five_thousand_tags_are_listed_whole_and_in_pages_of_at_most_the_maximum() {
+async fn five_thousand_tags_are_listed_at_once_and_in_pages() {
     let tags: Vec<String> = (0..5_000).map(|i| format!("build-{i}")).collect();
     let registry = with_tags(tags.iter().map(String::as_str)).await;
     let mut expected = tags.clone();

@@ -1,15 +1,16 @@
-//! Manifests that an index lists, and what becomes of both when one of them is deleted.
+//! Manifests that an index lists, and what happens to both when one is deleted.
 
-use crate::{collection::report, daemon::Daemon, fsck::fsck, registry::Registry, session::*};
+use crate::{PROGRAM, collection::report, fsck::fsck};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
+use testing::{daemon::Daemon, registry::Registry, session::*};
 
 /// The entry of an index for a manifest.
 fn entry(manifest: &Value) -> Value {
     descriptor(manifest["mediaType"].as_str().unwrap(), manifest.to_string().as_bytes())
 }
 
-/// Pushes an image for each of two platforms, and an index of both; the digests of all three.
+/// Pushes an image for each of two platforms, and an index of both; returns the digests of all three.
 async fn push_platforms(client: &Client, name: &str, tag: &str) -> [String; 3] {
     let (amd64, first) = client.push_image(name, "amd64", &format!("{tag} for amd64")).await;
     let (arm64, second) = client.push_image(name, "arm64", &format!("{tag} for arm64")).await;
@@ -19,7 +20,7 @@ async fn push_platforms(client: &Client, name: &str, tag: &str) -> [String; 3] {
 }
 
 #[tokio::test]
-async fn a_child_of_a_tagged_index_may_be_deleted_and_the_index_is_told_to_be_incomplete() {
+async fn a_child_of_a_tagged_index_may_be_deleted_and_fsck_reports_the_index_as_incomplete() {
     let registry = Registry::start().await;
     let [amd64, arm64, all] = push_platforms(&registry, "app", "v1").await;
     registry.delete(format!("/v2/app/manifests/{arm64}")).await.is(202);
@@ -28,8 +29,8 @@ async fn a_child_of_a_tagged_index_may_be_deleted_and_the_index_is_told_to_be_in
     registry.get(format!("/v2/app/manifests/{arm64}")).await.refused(404, "MANIFEST_UNKNOWN");
 
     let is_incomplete = |when: &str| {
-        let told = fsck(registry.root(), &["--repair"]).clean();
-        let [finding] = &told.findings[..] else { panic!("{when}: {}", told.told()) };
+        let output = fsck(registry.root(), &["--repair"]).clean();
+        let [finding] = &output.findings[..] else { panic!("{when}: {}", output.lines()) };
         assert_eq!((&finding["severity"], &finding["kind"]), (&json!("note"), &json!("index-incomplete")), "{when}");
         let what = finding["what"].as_str().unwrap();
         assert!(what.contains(&format!("a client deleted {}", &arm64[..19])), "{what}");
@@ -44,20 +45,20 @@ async fn a_child_of_a_tagged_index_may_be_deleted_and_the_index_is_told_to_be_in
     assert!(record.exists(), "it is kept as long as the index lists what was deleted");
     registry.get(format!("/v2/app/manifests/{arm64}")).await.refused(404, "MANIFEST_UNKNOWN");
 
-    // Pushed again it is whole, and what gets lost from now on is damage.
+    // After another push it is complete, and anything missing from now on is damage.
     registry.push_image("app", "arm64", "v1 for arm64").await;
-    assert_eq!(fsck(registry.root(), &[]).clean().told(), "");
+    assert_eq!(fsck(registry.root(), &[]).clean().lines(), "");
     report(registry.root(), &["--now"]);
     assert!(!record.exists());
     registry.delete("/v2/app/manifests/arm64").await.is(202);
     let revision = format!("repositories/app/_manifests/revisions/sha256/{}", &arm64[7..]);
     fs::remove_file(registry.root().join(revision)).unwrap();
-    let told = fsck(registry.root(), &[]);
-    assert_eq!((told.code, told.kinds()[0].0), (2, "child-missing"), "{}", told.told());
+    let output = fsck(registry.root(), &[]);
+    assert_eq!((output.code, output.kinds()[0].0), (2, "child-missing"), "{}", output.lines());
 }
 
 #[tokio::test]
-async fn the_record_of_a_deleted_child_goes_with_the_last_index_that_lists_it() {
+async fn the_record_of_a_deleted_child_is_removed_with_the_last_index_that_lists_it() {
     let registry = Registry::start().await;
     let [_, arm64, all] = push_platforms(&registry, "app", "v1").await;
     registry.delete(format!("/v2/app/manifests/{arm64}")).await.is(202);
@@ -67,17 +68,17 @@ async fn the_record_of_a_deleted_child_goes_with_the_last_index_that_lists_it() 
     registry.delete(format!("/v2/app/manifests/{all}")).await.is(202);
     report(registry.root(), &["--now"]);
     assert!(!records.join("sha256").join(&arm64[7..]).exists());
-    assert_eq!(fsck(registry.root(), &[]).clean().told(), "");
+    assert_eq!(fsck(registry.root(), &[]).clean().lines(), "");
 }
 
 #[tokio::test]
-async fn a_layer_that_a_client_deleted_is_never_told_to_be_damage() {
+async fn a_layer_that_a_client_deleted_is_never_reported_as_damage() {
     let registry = Registry::start().await;
     registry.push_image("app", "v1", "one").await;
     registry.delete(format!("/v2/app/blobs/{}", sha256(b"layer of one"))).await.is(202);
     for when in ["while the graveyard has it", "after the graveyard was emptied"] {
-        let told = fsck(registry.root(), &["--repair"]);
-        assert_eq!((told.code, told.kinds()[0].0), (1, "deleted"), "{when}: {}", told.told());
+        let output = fsck(registry.root(), &["--repair"]);
+        assert_eq!((output.code, output.kinds()[0].0), (1, "deleted"), "{when}: {}", output.lines());
         report(registry.root(), &["--now"]);
     }
 }
@@ -95,7 +96,7 @@ async fn a_protected_child_is_deleted_only_after_its_index() {
     registry.delete(format!("/v2/other/manifests/{arm64}")).await.is(202);
     registry.delete("/v2/app/manifests/arm64").await.is(202);
     registry.read(format!("/v2/app/manifests/{arm64}")).await;
-    // An index without a tag protects, too: a client may have it by its digest.
+    // An index without a tag protects too: a client may have its digest.
     registry.delete("/v2/app/manifests/v1").await.is(202);
     registry.delete(format!("/v2/app/manifests/{arm64}")).await.refused(403, "DENIED");
     for digest in [all, arm64, amd64] {
@@ -105,7 +106,7 @@ async fn a_protected_child_is_deleted_only_after_its_index() {
 }
 
 #[tokio::test]
-async fn of_many_indexes_a_refusal_names_the_first() {
+async fn a_refusal_names_the_first_of_many_indexes() {
     let registry = Registry::with(|setup| setup.settings.protect_children = true).await;
     let (digest, manifest) = registry.push_image("app", "child", "x").await;
     let put = async |number: usize| {
@@ -127,7 +128,7 @@ async fn of_many_indexes_a_refusal_names_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_index_that_is_pushed_while_its_child_is_deleted_never_loses_it_unawares() {
+async fn pushing_an_index_while_its_child_is_deleted_is_recorded_or_refused() {
     for protect in [true, false] {
         let registry = Registry::with(|setup| setup.settings.protect_children = protect).await;
         let (mut refused, mut deleted) = (0, 0);
@@ -147,23 +148,23 @@ async fn an_index_that_is_pushed_while_its_child_is_deleted_never_loses_it_unawa
             }
             push.await.unwrap();
         }
-        let told = fsck(registry.root(), &[]).clean();
+        let output = fsck(registry.root(), &[]).clean();
         match protect {
-            // What was deleted before was noted as absent by the push, which says nothing of it.
-            true => assert_eq!((told.told().as_str(), refused + deleted), ("", 60)),
+            // The push recorded what had been deleted before as absent, which is not damage.
+            true => assert_eq!((output.lines().as_str(), refused + deleted), ("", 60)),
             false => assert_eq!((refused, deleted), (0, 60)),
         }
     }
 }
 
 #[tokio::test]
-async fn protection_is_switched_while_the_daemon_serves() {
+async fn protection_is_switched_without_a_restart() {
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let (root, settings) = (dir.path().join("data"), dir.path().join("settings.toml"));
     fs::create_dir(&root).unwrap();
     let write = |on: bool| fs::write(&settings, format!("[manifests]\nprotect_children = {on}\n")).unwrap();
     write(true);
-    let daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", settings.to_str().unwrap())]);
+    let daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", settings.to_str().unwrap())]);
     let [_, arm64, _] = push_platforms(&daemon, "app", "v1").await;
     let path = format!("/v2/app/manifests/{arm64}");
     daemon.delete(&path).await.refused(403, "DENIED");

@@ -1,9 +1,9 @@
-//! Tags that are set only if they are as the client last saw them.
+//! Tags that are set only if they have not changed since the client read them.
 
-use crate::{registry::Registry, session::*};
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
+use testing::{registry::Registry, session::*};
 
 fn numbered(i: usize) -> Value {
     let mut manifest = index(&[]);
@@ -21,7 +21,7 @@ async fn put(client: &Client, reference: &str, manifest: &Value, header: &str, t
 }
 
 #[tokio::test]
-async fn a_tag_is_made_only_if_it_is_not_there() {
+async fn a_tag_is_created_only_if_it_does_not_exist() {
     let registry = Registry::start().await;
     put(&registry, "v1", &numbered(1), "if-none-match", "*").await.is(201);
     for manifest in [numbered(1), numbered(2)] {
@@ -34,7 +34,7 @@ async fn a_tag_is_made_only_if_it_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_tag_is_moved_only_from_where_the_client_saw_it() {
+async fn a_tag_is_moved_only_if_it_still_points_to_the_expected_manifest() {
     let registry = Registry::start().await;
     let (one, two) = (digest(&numbered(1)), digest(&numbered(2)));
     put(&registry, "v1", &numbered(1), "if-match", "*").await.refused(412, "DENIED");
@@ -50,7 +50,7 @@ async fn a_tag_is_moved_only_from_where_the_client_saw_it() {
 }
 
 #[tokio::test]
-async fn a_condition_on_a_digest_is_about_that_manifest() {
+async fn a_condition_on_a_digest_applies_to_that_manifest() {
     let registry = Registry::start().await;
     let one = digest(&numbered(1));
     put(&registry, &one, &numbered(1), "if-match", "*").await.refused(412, "DENIED");
@@ -60,7 +60,7 @@ async fn a_condition_on_a_digest_is_about_that_manifest() {
 }
 
 #[tokio::test]
-async fn a_condition_nobody_can_honour_is_refused_rather_than_ignored() {
+async fn an_unsupported_condition_is_refused_and_not_ignored() {
     let registry = Registry::start().await;
     registry.put_manifest("app", "v1", &numbered(1)).await.is(201);
     let other = format!("\"{}\"", sha256(b"x"));
@@ -72,7 +72,7 @@ async fn a_condition_nobody_can_honour_is_refused_rather_than_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_who_make_a_tag_exactly_one_does() {
+async fn exactly_one_of_many_clients_creates_a_tag() {
     let registry = Registry::start().await;
     for round in 0..5 {
         let tag = format!("v{round}");
@@ -81,7 +81,7 @@ async fn of_many_who_make_a_tag_exactly_one_does() {
         let won: Vec<_> = (0..16).filter(|i| replies[*i].status == 201).collect();
         assert_eq!(won.len(), 1);
         for (i, reply) in replies.iter().enumerate() {
-            // Who lost left nothing behind.
+            // A push that lost left nothing behind.
             let head = registry.head(format!("/v2/app/manifests/{}", digest(&manifests[i]))).await;
             assert_eq!(head.status, if won.contains(&i) { 200 } else { 404 });
             assert!(won.contains(&i) || reply.status == 412);
@@ -91,7 +91,7 @@ async fn of_many_who_make_a_tag_exactly_one_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_update_is_lost_between_many_who_add_to_one_index() {
+async fn concurrent_updates_of_one_index_are_not_lost() {
     let registry = Registry::start().await;
     registry.put_manifest("app", "list", &index(&[])).await.is(201);
     let add = async |i: usize| loop {

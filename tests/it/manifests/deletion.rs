@@ -1,6 +1,6 @@
-//! Tags and manifests that go, and what goes with them.
+//! Deleted tags and manifests, and what is deleted with them.
 
-use crate::{registry::Registry, session::*};
+use testing::{registry::Registry, session::*};
 
 #[tokio::test]
 async fn a_deleted_tag_leaves_its_manifest_and_the_other_tags() {
@@ -18,7 +18,7 @@ async fn a_deleted_tag_leaves_its_manifest_and_the_other_tags() {
 }
 
 #[tokio::test]
-async fn a_deleted_manifest_takes_its_tags_and_no_others() {
+async fn deleting_a_manifest_deletes_only_its_tags() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "x").await;
     let (other, _) = registry.push_image("app", "other", "y").await;
@@ -31,13 +31,13 @@ async fn a_deleted_manifest_takes_its_tags_and_no_others() {
     }
     registry.delete(format!("/v2/app/manifests/{digest}")).await.refused(404, "MANIFEST_UNKNOWN");
     registry.read(format!("/v2/app/manifests/{other}")).await;
-    // Its blobs are the repository's, not its own.
+    // Its blobs belong to the repository, not to it.
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();
     registry.read(format!("/v2/app/blobs/{layer}")).await;
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_pushed_again() {
+async fn deleted_content_can_be_pushed_again() {
     let registry = Registry::start().await;
     for _ in 0..3 {
         let (digest, manifest) = registry.push_image("app", "v1", "x").await;
@@ -54,7 +54,7 @@ async fn what_was_deleted_is_pushed_again() {
 }
 
 #[tokio::test]
-async fn a_blob_is_deleted_also_where_a_manifest_needs_it() {
+async fn a_blob_can_be_deleted_even_if_a_manifest_needs_it() {
     let registry = Registry::start().await;
     let (_, manifest) = registry.push_image("app", "v1", "x").await;
     registry.push_image("other", "v1", "x").await;
@@ -66,7 +66,7 @@ async fn a_blob_is_deleted_also_where_a_manifest_needs_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_push_and_a_deletion_at_once_leave_no_tag_that_points_nowhere() {
+async fn a_concurrent_push_and_deletion_leave_no_dangling_tag() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "x").await;
     let path = format!("/v2/app/manifests/{digest}");

@@ -1,9 +1,9 @@
-//! What is accepted comes back as it was sent.
+//! Accepted manifests are returned exactly as they were sent.
 
-use crate::{registry::Registry, session::*};
 use http::Method;
 use serde_json::{Value, json};
 use std::slice::from_ref;
+use testing::{registry::Registry, session::*};
 
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -30,7 +30,7 @@ async fn every_type(client: &Client) -> [(&'static str, Value); 5] {
 }
 
 #[tokio::test]
-async fn every_type_comes_back_as_the_type_it_was_pushed_as() {
+async fn every_manifest_is_returned_with_the_type_it_was_pushed_with() {
     let registry = Registry::start().await;
     for (media_type, manifest) in every_type(&registry).await {
         for said in [media_type.to_owned(), format!("{media_type}; charset=utf-8"), format!(" {media_type} ;q=1")] {
@@ -43,7 +43,7 @@ async fn every_type_comes_back_as_the_type_it_was_pushed_as() {
 }
 
 #[tokio::test]
-async fn the_body_says_its_type_where_the_request_does_not() {
+async fn the_type_is_taken_from_the_body_if_the_request_has_none() {
     let registry = Registry::start().await;
     for (media_type, manifest) in every_type(&registry).await {
         for said in ["", "application/json", "application/octet-stream", "text/plain; charset=utf-8"] {
@@ -51,7 +51,7 @@ async fn the_body_says_its_type_where_the_request_does_not() {
             assert_eq!(registry.head("/v2/app/manifests/v1").await.header("content-type"), media_type, "{said}");
         }
     }
-    // And its shape where not even the body does.
+    // And its structure, if not even the body names the type.
     for (mut manifest, media_type) in [(image(&descriptor(CONFIG, b"{}"), &[]), OCI_MANIFEST), (index(&[]), OCI_INDEX)]
     {
         manifest.as_object_mut().unwrap().remove("mediaType");
@@ -63,7 +63,7 @@ async fn the_body_says_its_type_where_the_request_does_not() {
 }
 
 #[tokio::test]
-async fn odd_spaces_keys_and_letters_are_kept() {
+async fn unusual_spaces_keys_and_characters_are_kept() {
     let registry = Registry::start().await;
     registry.push_blob("app", "{}").await;
     let config = descriptor(CONFIG, b"{}").to_string();
@@ -101,7 +101,7 @@ async fn a_tag_set_through_a_sha512_push_answers_with_that_digest() {
 }
 
 #[tokio::test]
-async fn a_push_of_many_tags_sets_each_and_names_it() {
+async fn a_push_of_many_tags_sets_and_returns_each() {
     let registry = Registry::start().await;
     let manifest = index(&[]).to_string();
     for digest in [sha256(manifest.as_bytes()), sha512(manifest.as_bytes())] {
@@ -124,13 +124,32 @@ async fn a_push_of_many_tags_sets_each_and_names_it() {
 }
 
 #[tokio::test]
-async fn a_moved_tag_leaves_the_old_manifest_to_be_pulled_by_digest() {
+async fn after_a_tag_was_moved_the_old_manifest_can_be_pulled_by_digest() {
     let registry = Registry::start().await;
     let (old, manifest) = registry.push_image("app", "v1", "one").await;
     let (new, _) = registry.push_image("app", "v1", "two").await;
     assert_eq!(registry.head("/v2/app/manifests/v1").await.header("docker-content-digest"), new);
     assert_eq!(registry.read(format!("/v2/app/manifests/{old}")).await.body, manifest.to_string());
-    // Nor is the tag the old one's any more: its deletion leaves it.
+    // Nor does the tag belong to the old one any more: deleting that leaves the tag.
     registry.delete(format!("/v2/app/manifests/{old}")).await.is(202);
     assert_eq!(registry.head("/v2/app/manifests/v1").await.is(200).header("docker-content-digest"), new);
+}
+
+#[tokio::test]
+async fn a_wrong_recorded_length_does_not_truncate_a_manifest() {
+    let registry = Registry::start().await;
+    let (digest, manifest) = registry.push_image("app", "v1", "x").await;
+    let whole = manifest.to_string();
+    let path = registry.root().join(format!("repositories/app/_manifests/revisions/sha256/{}", &digest[7..]));
+    let note = std::fs::read_to_string(&path).unwrap();
+    let size = format!("\"size\":{}", whole.len());
+    assert!(note.contains(&size), "{note}");
+    for wrong in [0, 10, whole.len() + 1] {
+        std::fs::write(&path, note.replace(&size, &format!("\"size\":{wrong}"))).unwrap();
+        for reference in ["v1", &digest] {
+            let target = format!("/v2/app/manifests/{reference}");
+            assert_eq!(registry.read(&target).await.body, whole, "{wrong}");
+            assert_eq!(registry.head(&target).await.is(200).header("content-length"), whole.len().to_string());
+        }
+    }
 }

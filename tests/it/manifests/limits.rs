@@ -1,8 +1,8 @@
-//! How large a manifest may be and how many tags it may bring: at the limit and one past it.
+//! The size limit of manifests and the limit on tags in a push: at the limit and one past it.
 
-use crate::{registry::Registry, session::*};
 use http::Method;
 use serde_json::json;
+use testing::{registry::Registry, session::*};
 
 const MOST: usize = 4 << 20;
 
@@ -37,7 +37,7 @@ async fn a_manifest_of_4_mib_is_accepted_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn as_many_tags_as_the_limit_are_set_and_one_more_is_too_long() {
+async fn as_many_tags_as_the_limit_are_set_and_one_more_is_refused() {
     let registry = Registry::with(|setup| setup.settings.tags_per_push = 10).await;
     let manifest = index(&[]).to_string();
     let target = |n: usize| {
@@ -53,7 +53,7 @@ async fn as_many_tags_as_the_limit_are_set_and_one_more_is_too_long() {
 }
 
 #[tokio::test]
-async fn nesting_and_the_number_of_descriptors_are_bounded() {
+async fn nesting_and_the_number_of_descriptors_are_limited() {
     let registry = Registry::with(|setup| {
         setup.settings.manifest_depth = 8;
         setup.settings.manifest_descriptors = 5;
@@ -72,7 +72,7 @@ async fn nesting_and_the_number_of_descriptors_are_bounded() {
 }
 
 #[tokio::test]
-async fn names_and_tags_of_the_longest_length_are_taken_and_longer_ones_are_not() {
+async fn names_and_tags_of_the_maximum_length_are_accepted_and_longer_ones_refused() {
     let registry = Registry::start().await;
     for (name, tag, error) in [(255, 128, ""), (256, 1, "NAME_INVALID"), (1, 129, "TAG_INVALID")] {
         let reply = registry.put_manifest(&"n".repeat(name), &"t".repeat(tag), &index(&[])).await;

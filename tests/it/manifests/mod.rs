@@ -1,4 +1,4 @@
-//! Manifests: kept byte for byte, refused when they mean two things, tagged, deleted.
+//! Manifests: stored byte for byte, refused when ambiguous, tagged, deleted.
 
 mod children;
 mod conditional;

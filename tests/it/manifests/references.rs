@@ -1,15 +1,15 @@
-//! What a manifest refers to, and what of it may be absent.
+//! What a manifest refers to, and which of it may be absent.
 
-use crate::{registry::Registry, session::*};
 use serde_json::{Value, json};
 use std::slice::from_ref;
+use testing::{registry::Registry, session::*};
 use wharfinger::registry::MissingReferences::{self, Accept, Children, Refuse};
 
 async fn under(missing: MissingReferences) -> Registry {
     Registry::with(|setup| setup.settings.missing_references = missing).await
 }
 
-/// The digests an answer says are missing, one entry each.
+/// The digests a response reports as missing, one entry each.
 fn missing(reply: &Reply) -> Vec<String> {
     reply.refused(400, "MANIFEST_BLOB_UNKNOWN");
     let errors = reply.json()["errors"].as_array().unwrap().clone();
@@ -17,7 +17,7 @@ fn missing(reply: &Reply) -> Vec<String> {
     errors.iter().map(|error| error["detail"]["digest"].as_str().unwrap().to_owned()).collect()
 }
 
-/// An image of which config and two of three layers are absent, one of these twice.
+/// An image without its config and with one of three layers; one of the missing layers is listed twice.
 async fn sparse_image(registry: &Registry) -> Value {
     registry.push_blob("app", "here").await;
     let layers = [b"here".as_slice(), b"absent", b"gone", b"absent"].map(|layer| descriptor(LAYER, layer));
@@ -25,7 +25,7 @@ async fn sparse_image(registry: &Registry) -> Value {
 }
 
 #[tokio::test]
-async fn every_blob_an_image_lacks_is_named_once() {
+async fn every_missing_blob_of_an_image_is_named_once() {
     for policy in [Refuse, Children] {
         let registry = under(policy).await;
         let refused = registry.put_manifest("app", "v1", &sparse_image(&registry).await).await;
@@ -50,7 +50,7 @@ async fn the_children_of_an_index_may_be_absent_unless_that_is_refused() {
 }
 
 #[tokio::test]
-async fn what_another_repository_has_is_absent_here() {
+async fn content_of_another_repository_counts_as_missing() {
     let registry = under(Refuse).await;
     let (digest, manifest) = registry.push_image("org/other", "v1", "x").await;
     assert_eq!(missing(&registry.put_manifest("app", "v1", &manifest).await).len(), 2);
@@ -66,14 +66,14 @@ async fn the_children_of_an_index_may_be_blobs() {
     registry.push_blob("app", "{}").await;
     let cache = index(&[descriptor(LAYER, b"layer"), descriptor("application/vnd.buildkit.cacheconfig.v0", b"{}")]);
     registry.put_manifest("app", "cache", &cache).await.is(201);
-    // But no manifest is a layer.
+    // But a manifest is not a layer.
     let (digest, child) = registry.push_image("app", "v1", "x").await;
     let as_layer = image(&descriptor(CONFIG, b"{}"), &[descriptor(OCI_MANIFEST, child.to_string().as_bytes())]);
     assert_eq!(missing(&registry.put_manifest("app", "v2", &as_layer).await), [digest]);
 }
 
 #[tokio::test]
-async fn nested_indexes_are_taken() {
+async fn nested_indexes_are_accepted() {
     let registry = under(Refuse).await;
     let (_, image) = registry.push_image("app", "v1", "x").await;
     let mut inner = image;
@@ -104,7 +104,7 @@ async fn foreign_layers_and_subjects_may_always_be_absent() {
         manifest["subject"] = descriptor(OCI_MANIFEST, b"nobody pushed this");
         let reply = registry.put_manifest("app", "v1", &manifest).await.is(201);
         assert_eq!(reply.header("oci-subject"), sha256(b"nobody pushed this"));
-        // Urls do not make an ordinary layer a foreign one.
+        // `urls` do not make an ordinary layer a foreign one.
         let mut layer = descriptor(LAYER, b"absent");
         layer["urls"] = json!(["https://store.example.com/layer"]);
         let reply = registry.put_manifest("app", "v2", &image(&descriptor(CONFIG, b"{}"), &[layer])).await;
@@ -113,7 +113,7 @@ async fn foreign_layers_and_subjects_may_always_be_absent() {
 }
 
 #[tokio::test]
-async fn a_digest_of_an_algorithm_nobody_stores_by_is_absent_and_not_an_error() {
+async fn a_reference_with_an_unknown_digest_algorithm_counts_as_missing() {
     let layer = json!({ "mediaType": LAYER, "digest": "blake3:00ff", "size": 1 });
     for (policy, status) in [(Refuse, 400), (Children, 400), (Accept, 201)] {
         let registry = under(policy).await;

@@ -1,7 +1,7 @@
-//! What is not taken, because it is no manifest or would be two.
+//! Refused manifests: invalid ones, and ambiguous ones.
 
-use crate::{registry::Registry, session::*};
 use serde_json::json;
+use testing::{registry::Registry, session::*};
 
 async fn ready() -> Registry {
     let registry = Registry::start().await;
@@ -9,7 +9,7 @@ async fn ready() -> Registry {
     registry
 }
 
-/// It is refused however it is addressed, and nothing of it shows.
+/// Asserts that it is refused by tag and by digest, and that nothing of it is visible.
 async fn is_refused(registry: &Registry, media_type: &str, text: &str) {
     for reference in ["v1".to_owned(), sha256(text.as_bytes()), sha512(text.as_bytes())] {
         let reply = registry.put_bytes("app", &reference, media_type, text.to_owned()).await;
@@ -19,7 +19,7 @@ async fn is_refused(registry: &Registry, media_type: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn docker_schema_1_is_refused_whatever_it_says_it_is() {
+async fn docker_schema_1_is_refused_under_any_media_type() {
     let registry = ready().await;
     let old = json!({ "schemaVersion": 1, "name": "app", "tag": "v1", "fsLayers": [], "history": [] });
     let newer = json!({ "schemaVersion": 2, "config": descriptor(CONFIG, b"{}"), "layers": [], "fsLayers": [] });
@@ -36,7 +36,7 @@ async fn docker_schema_1_is_refused_whatever_it_says_it_is() {
 }
 
 #[tokio::test]
-async fn a_type_that_header_and_body_disagree_about_is_refused() {
+async fn different_types_in_header_and_body_are_refused() {
     let registry = ready().await;
     let image = image(&descriptor(CONFIG, b"{}"), &[]).to_string();
     is_refused(&registry, OCI_INDEX, &image).await;
@@ -49,7 +49,7 @@ async fn a_type_that_header_and_body_disagree_about_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_that_comes_twice_is_refused_at_any_depth() {
+async fn a_repeated_key_is_refused_at_any_depth() {
     let registry = ready().await;
     let config = descriptor(CONFIG, b"{}").to_string();
     for text in [
@@ -64,7 +64,7 @@ async fn a_key_that_comes_twice_is_refused_at_any_depth() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_an_index_as_well_is_refused() {
+async fn a_manifest_that_is_both_image_and_index_is_refused() {
     let registry = ready().await;
     let config = descriptor(CONFIG, b"{}");
     let both = json!({ "schemaVersion": 2, "config": config, "layers": [], "manifests": [] });
@@ -84,7 +84,7 @@ async fn an_image_that_is_an_index_as_well_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_manifest_is_refused() {
+async fn an_invalid_manifest_is_refused() {
     let registry = ready().await;
     let config = descriptor(CONFIG, b"{}");
     let with = |key: &str, value: serde_json::Value| {
@@ -122,7 +122,7 @@ async fn what_is_no_manifest_is_refused() {
 }
 
 #[tokio::test]
-async fn a_digest_that_is_not_the_content_s_is_refused() {
+async fn a_manifest_with_a_wrong_digest_is_refused() {
     let registry = ready().await;
     let manifest = image(&descriptor(CONFIG, b"{}"), &[]);
     registry.put_manifest("app", &sha256(b"another"), &manifest).await.refused(400, "DIGEST_INVALID");

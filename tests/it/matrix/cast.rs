@@ -1,6 +1,6 @@
-//! Under which circumstances, and who: kinds of login, modes, callers and what they show.
+//! The circumstances and the callers: kinds of authentication, modes, callers and their credentials.
 
-/// How callers prove who they are.
+/// How callers authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
     None,
@@ -9,7 +9,7 @@ pub enum Auth {
     Elsewhere,
 }
 
-/// Whether there is an `access-control.json`, and whether it speaks of those who are not logged in.
+/// Whether there is an `access-control.json`, and whether it covers anonymous callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
     Absent,
@@ -17,14 +17,14 @@ pub enum Rules {
     GivenWithGuests,
 }
 
-/// What one registry is started with.
+/// The configuration of one registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Realm {
     pub auth: Auth,
     pub rules: Rules,
 }
 
-/// What the operator has switched off.
+/// What the operator has disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Normal,
@@ -34,29 +34,37 @@ pub enum Mode {
 
 pub const MODES: [Mode; 3] = [Mode::Normal, Mode::ReadOnly, Mode::NoDelete];
 
-/// Who asks. Each has a repository of that name, of which one rule speaks.
+/// The caller. Each has a repository with their name, covered by one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// Not logged in; the rule is about `*`, which is everybody who is.
     Stranger,
     /// Not logged in; the rule lets `anonymous` pull.
     Guest,
-    /// A user, and the rule lists nothing.
+    /// A user whose rule lists no permission.
     Nobody,
     Puller,
     Pusher,
     Deleter,
     /// Of `adminUsers`; no rule.
     Admin,
+    /// An operator of the daemon only: has a role with VIEW:SYSTEM.
+    Monitor,
     /// May push, and uses the upload session of another.
     Foreigner,
-    /// An admin with a token that is good for pulling.
+    /// An admin with a token that is limited to pulling.
     Narrow,
-    /// Shows what nobody gave him. The rule would let `anonymous` do everything.
+    /// Not logged in; the repository is public and not covered by a rule.
+    Visitor,
+    /// Owns the repository, which no rule covers.
+    Proprietor,
+    /// Owns the repository, and the rule allows them to pull.
+    Overruled,
+    /// Presents invalid credentials. The rule would let `anonymous` do everything.
     Impostor,
 }
 
-pub const CALLERS: [Caller; 10] = [
+pub const CALLERS: [Caller; 14] = [
     Caller::Stranger,
     Caller::Guest,
     Caller::Nobody,
@@ -64,19 +72,23 @@ pub const CALLERS: [Caller; 10] = [
     Caller::Pusher,
     Caller::Deleter,
     Caller::Admin,
+    Caller::Monitor,
     Caller::Foreigner,
     Caller::Narrow,
+    Caller::Visitor,
+    Caller::Proprietor,
+    Caller::Overruled,
     Caller::Impostor,
 ];
 
-/// What a caller shows with a request.
+/// The credentials a caller sends with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     Nothing,
     Password,
-    /// A token of our own that was asked for without a scope.
+    /// A token of our own, requested without a scope.
     Identity,
-    /// A token that says what it is good for.
+    /// A token that is limited to scopes.
     Scoped,
     WrongPassword,
     WrongToken,
@@ -91,7 +103,7 @@ pub enum Permission {
 
 pub const EVERY: &[Permission] = &[Permission::Pull, Permission::Push, Permission::Delete];
 
-/// One caller with one proof, in one registry.
+/// One caller with one kind of credentials, in one registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
     pub realm: Realm,
@@ -111,39 +123,55 @@ impl Caller {
             Self::Pusher => "pusher",
             Self::Deleter => "deleter",
             Self::Admin => "admin",
+            Self::Monitor => "monitor",
             Self::Foreigner => "foreigner",
             Self::Narrow => "narrow",
+            Self::Visitor => "visitor",
+            Self::Proprietor => "proprietor",
+            Self::Overruled => "overruled",
             Self::Impostor => "impostor",
         }
     }
 
-    /// Where the requests of this caller go.
+    /// The repository of this caller's requests.
     pub fn repository(self) -> String {
         format!("{}/app", self.name())
     }
 
     /// Has an account.
     pub fn is_user(self) -> bool {
-        !matches!(self, Self::Stranger | Self::Guest | Self::Impostor)
+        !matches!(self, Self::Stranger | Self::Guest | Self::Visitor | Self::Impostor)
     }
 
-    /// The rule about this caller's repositories: for whom, and what it lists.
+    /// The rule for this caller's repositories: its users, and the permissions it lists.
     pub fn rule(self) -> Option<(&'static str, &'static [Permission])> {
         use Permission::{Delete, Pull, Push};
         Some(match self {
             Self::Stranger => ("*", EVERY),
             Self::Guest => ("anonymous", &[Pull]),
             Self::Nobody => ("nobody", &[]),
+            Self::Monitor => ("monitor", &[]),
             Self::Puller => ("puller", &[Pull]),
             Self::Pusher => ("pusher", &[Pull, Push]),
             Self::Deleter => ("deleter", &[Delete]),
             Self::Foreigner => ("foreigner", &[Pull, Push]),
             Self::Impostor => ("anonymous", EVERY),
-            Self::Admin | Self::Narrow => return None,
+            Self::Overruled => ("overruled", &[Pull]),
+            Self::Admin | Self::Narrow | Self::Visitor | Self::Proprietor => return None,
         })
     }
 
-    /// What this caller can show.
+    /// The recorded fact of this caller's repositories: the file and its content.
+    pub fn fact(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Visitor => Some(("visibility", "public\n")),
+            Self::Proprietor => Some(("owner", "proprietor\n")),
+            Self::Overruled => Some(("owner", "overruled\n")),
+            _ => None,
+        }
+    }
+
+    /// The credentials this caller can send.
     pub fn proofs(self, realm: Realm) -> &'static [Proof] {
         use Proof::{Identity, Nothing, Password, Scoped, WrongPassword, WrongToken};
         match (self, realm.auth) {
@@ -151,8 +179,8 @@ impl Caller {
             (Self::Impostor, _) => &[WrongPassword, WrongToken],
             (Self::Narrow, Auth::None | Auth::Basic) => &[],
             (Self::Narrow, Auth::Own | Auth::Elsewhere) => &[Scoped],
-            (Self::Stranger | Self::Guest, Auth::Own) => &[Nothing, Identity, Scoped],
-            (Self::Stranger | Self::Guest, _) | (_, Auth::None) => &[Nothing],
+            (Self::Stranger | Self::Guest | Self::Visitor, Auth::Own) => &[Nothing, Identity, Scoped],
+            (Self::Stranger | Self::Guest | Self::Visitor, _) | (_, Auth::None) => &[Nothing],
             (_, Auth::Basic) => &[Password],
             (_, Auth::Own) => &[Password, Identity, Scoped],
             (_, Auth::Elsewhere) => &[Scoped],
@@ -171,7 +199,7 @@ impl Permission {
 }
 
 impl Realm {
-    /// The rules in force: about which caller's repositories, for whom, and what they list.
+    /// The active rules: the caller whose repositories they cover, their users, and the permissions they list.
     pub fn rules(self) -> Vec<(Caller, &'static str, &'static [Permission])> {
         let all = CALLERS.into_iter().filter_map(|caller| caller.rule().map(|(who, listed)| (caller, who, listed)));
         match (self.rules, self.auth) {
@@ -180,7 +208,7 @@ impl Realm {
                 all.filter(|(_, who, _)| *who != "anonymous").collect()
             }
             (Rules::GivenWithGuests, Auth::Basic | Auth::Own | Auth::Elsewhere) => all.collect(),
-            // There is nobody else.
+            // There are no other callers.
             (_, Auth::None) => {
                 all.map(|(caller, who, listed)| (caller, if who == "*" { "*" } else { "anonymous" }, listed)).collect()
             }

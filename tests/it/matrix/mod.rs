@@ -1,9 +1,9 @@
-//! Every route with every method, by every caller, under every kind of login, in every mode.
+//! Every route with every method, by every caller, with every kind of authentication, in every mode.
 //!
-//! `cast` says who there is, `rows` what there is to ask for (built from `Endpoint` itself), `site`
-//! about what, `oracle` what must come of it by the words of the design, and `world` makes it so.
-//! Each request goes over HTTP and is judged by its answer and by what is stored afterwards. Each is
-//! sent twice, the second time with escapes in its path (`spelling`).
+//! `cast` defines the callers, `rows` the requests (built from `Endpoint` itself), `site` their names and contents,
+//! `oracle` the expected results according to the design, and `world` sets up the registry. Each request is sent over
+//! HTTP, and both its response and what is stored afterwards are checked. Each is sent twice, the second time with
+//! escapes in its path (`spelling`).
 
 mod cast;
 mod oracle;
@@ -12,7 +12,6 @@ mod site;
 mod spelling;
 mod world;
 
-use crate::session::*;
 use cast::{Auth, Cell, MODES, Realm, Rules};
 use http::Method;
 use oracle::{Expected, MESSAGE};
@@ -20,12 +19,13 @@ use rows::{Needs, Row, Sent, row, samples};
 use site::Site;
 use spelling::Spelling;
 use std::{collections::BTreeSet, fmt::Debug};
-use wharfinger::service::{endpoint::Endpoint, error::Error};
+use testing::session::*;
+use wharfinger::service::{endpoint::Endpoint, error::ServiceError};
 use world::World;
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
-/// What was wrong, and how many cells were looked at.
+/// The failures, and the number of cells checked.
 #[derive(Default)]
 struct Tally {
     cells: usize,
@@ -41,67 +41,67 @@ async fn all_of(auth: Auth, rules: Rules, at_least: usize) {
         }
     }
     println!("{auth:?}, {rules:?}: {} cells", tally.cells);
-    assert!(tally.wrong.is_empty(), "{} of {} are wrong:\n{}", tally.wrong.len(), tally.cells, tally.told());
+    assert!(tally.wrong.is_empty(), "{} of {} are wrong:\n{}", tally.wrong.len(), tally.cells, tally.report());
     assert!(tally.cells >= at_least, "only {} cells", tally.cells);
 }
 
 #[tokio::test]
-async fn everybody_without_a_login() {
+async fn every_caller_without_authentication() {
     all_of(Auth::None, Rules::Absent, 6400).await;
 }
 
 #[tokio::test]
-async fn everybody_without_a_login_by_rules() {
+async fn every_caller_without_authentication_with_rules() {
     all_of(Auth::None, Rules::GivenWithGuests, 6400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_password() {
+async fn every_caller_with_passwords() {
     all_of(Auth::Basic, Rules::Absent, 6400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_password_and_rules() {
+async fn every_caller_with_passwords_and_rules() {
     all_of(Auth::Basic, Rules::Given, 6400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_password_and_rules_about_guests() {
+async fn every_caller_with_passwords_and_anonymous_rules() {
     all_of(Auth::Basic, Rules::GivenWithGuests, 6400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_our_tokens() {
+async fn every_caller_with_built_in_tokens() {
     all_of(Auth::Own, Rules::Absent, 17_400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_our_tokens_and_rules() {
+async fn every_caller_with_built_in_tokens_and_rules() {
     all_of(Auth::Own, Rules::Given, 17_400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_our_tokens_and_rules_about_guests() {
+async fn every_caller_with_built_in_tokens_and_anonymous_rules() {
     all_of(Auth::Own, Rules::GivenWithGuests, 17_400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_tokens_of_a_service_elsewhere() {
+async fn every_caller_with_external_tokens() {
     all_of(Auth::Elsewhere, Rules::Absent, 6400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_tokens_of_a_service_elsewhere_and_rules() {
+async fn every_caller_with_external_tokens_and_rules() {
     all_of(Auth::Elsewhere, Rules::Given, 6400).await;
 }
 
 #[tokio::test]
-async fn everybody_by_tokens_of_a_service_elsewhere_and_rules_about_guests() {
+async fn every_caller_with_external_tokens_and_anonymous_rules() {
     all_of(Auth::Elsewhere, Rules::GivenWithGuests, 6400).await;
 }
 
 impl Tally {
-    /// Every request of one caller.
+    /// All requests of one caller.
     async fn of_cell(&mut self, world: &mut World, cell: Cell) {
         let authorization = world.authorization(cell).await;
         let authorization = authorization.as_deref();
@@ -135,7 +135,7 @@ impl Tally {
             world.freshen(cell, &mut site, planned.fresh).await;
             let row = plan(&site, sample);
             let sent = &spelled(&row.sent[nth], &site, spelling);
-            // A challenge that comes once does not come again for the same request with escapes.
+            // A challenge that is sent once is not repeated for the same request with escapes.
             let asked_before = nth + if spelling == Spelling::Plain { 0 } else { row.sent.len() };
             let expected = oracle::expect(cell, &row, sent, asked_before, world.registry.address());
             let open = world.open();
@@ -156,7 +156,7 @@ impl Tally {
         }
     }
 
-    /// The methods a route does not have.
+    /// The methods that a route does not have.
     async fn of_other_methods(
         &mut self,
         world: &mut World,
@@ -201,14 +201,14 @@ impl Tally {
         }
     }
 
-    /// HEAD tells what GET told.
+    /// HEAD has the same status and headers as GET.
     fn compare(&mut self, place: &str, row: &Row, get: Option<&Reply>, head: &Reply) {
         let headers = |reply: &Reply| {
             let mut headers = reply.headers.clone();
             for name in ["date", "x-request-id", "docker-upload-uuid", "location"] {
                 headers.remove(name);
             }
-            // A token is another each time; readiness and counters change by themselves.
+            // Tokens differ each time; readiness and counters change by themselves.
             if matches!(row.needs, Needs::Account | Needs::Inside) {
                 headers.remove("content-length");
             }
@@ -219,7 +219,7 @@ impl Tally {
         }
     }
 
-    /// What a served caller reads.
+    /// The content of a successful response.
     fn read(&mut self, place: &str, cell: Cell, row: &Row, sent: &Sent, reply: &Reply) {
         match row.needs {
             Needs::List => {
@@ -250,17 +250,17 @@ impl Tally {
         self.wrong.push(format!("{place}\n  expected {expected:?}\n  got {got}"));
     }
 
-    fn told(&self) -> String {
+    fn report(&self) -> String {
         self.wrong.iter().take(20).map(|wrong| format!("{wrong}\n")).collect()
     }
 }
 
-/// A request in one of the spellings, other characters escaped each time.
+/// A request in one of the spellings, with other characters escaped each time.
 fn spelled(sent: &Sent, site: &Site, spelling: Spelling) -> Sent {
     spelling.of(sent, site.repository.as_str(), usize::try_from(site.n).unwrap())
 }
 
-/// The requests of one sample; they are what they are taken for.
+/// The requests of one sample; asserts that they parse as its endpoint.
 fn plan(site: &Site, sample: usize) -> Row {
     let endpoint = &samples(site)[sample];
     let row = row(endpoint, site);
@@ -274,20 +274,20 @@ fn plan(site: &Site, sample: usize) -> Row {
 }
 
 #[test]
-fn every_route_has_the_methods_it_is_said_to_have() {
+fn every_route_has_its_documented_methods() {
     let site = Site {
         repository: "a/b".parse().unwrap(),
         own_source: "a/c".parse().unwrap(),
         hidden_source: "d".parse().unwrap(),
         n: 1,
-        session: wharfinger::oci::UploadId::random(),
+        session: oci::UploadId::random(),
     };
     for sample in 0..samples(&site).len() {
         let row = plan(&site, sample);
         for method in METHODS {
             let path = row.sent[0].target.split('?').next().unwrap();
             let parsed = Endpoint::parse(&method.parse().unwrap(), path, "");
-            let lacks = matches!(parsed, Err(Error::MethodNotAllowed(_)));
+            let lacks = matches!(parsed, Err(ServiceError::MethodNotAllowed(_)));
             assert_eq!(lacks, !row.route.methods.contains(&method), "{method} {path}");
         }
     }

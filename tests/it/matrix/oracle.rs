@@ -1,45 +1,45 @@
-//! What must come of a request, from the words of the design: who may do what (section 4), how he
-//! shows it (5) and what the operator has switched off (7). Nothing of the registry's code decides here.
+//! The expected result of a request, according to the design: permissions (section 4), credentials (5) and what the
+//! operator has disabled (7). It uses none of the registry's code to decide.
 
 use super::{
     cast::{Auth, CALLERS, Caller, Cell, EVERY, Mode, Permission, Proof, Realm, Rules},
     rows::{Does, Needs, Route, Row, Sent},
     site::Source,
 };
-use crate::people::{ELSEWHERE, SERVICE};
 use std::net::SocketAddr;
+use testing::people::{ELSEWHERE, SERVICE};
 
 /// The owner of the sessions that a foreigner uses.
 pub const OWNER: &str = "owner";
 
-/// The repository that no rule speaks of.
+/// The repository that no rule covers.
 pub const HIDDEN: &str = "hidden/app";
 
-/// What the operator says about a switch.
+/// The operator's message about what is disabled.
 pub const MESSAGE: &str = "we are moving";
 
-/// An answer, as far as it is foretold.
+/// The expected part of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Expected {
     pub status: u16,
-    /// Of a refusal.
+    /// The error code of a refusal.
     pub code: Option<&'static str>,
-    /// The whole challenge.
+    /// The complete challenge.
     pub challenge: Option<String>,
-    /// The methods that go on, sorted.
+    /// The methods that are still allowed, sorted.
     pub allow: Option<Vec<&'static str>>,
-    /// What a refusal's message says.
+    /// Text in the message of a refusal.
     pub says: &'static str,
 }
 
-/// Why somebody is asked to log in, in the words of a challenge.
+/// Why a login is required, as the challenge names it.
 const ABSENT: &str = "";
 const INVALID: &str = ",error=\"invalid_token\"";
 const INSUFFICIENT: &str = ",error=\"insufficient_scope\"";
 
-/// What must come of it.
+/// The expected result.
 pub fn expect(cell: Cell, row: &Row, sent: &Sent, asked_before: usize, address: SocketAddr) -> Expected {
-    // There is a token service only where there are tokens of our own.
+    // There is a token service only with tokens of our own.
     if row.needs == Needs::Account && cell.realm.auth != Auth::Own {
         return refusal(404, "UNSUPPORTED");
     }
@@ -53,22 +53,22 @@ pub fn expect(cell: Cell, row: &Row, sent: &Sent, asked_before: usize, address: 
         (Mode::NoDelete, Does::Deletes) => return switched_off(row.route, |method| method != "DELETE", "disabled"),
         _ => {}
     }
-    // The form of somebody without a name is incomplete.
+    // The form is incomplete without a user name.
     if row.needs == Needs::Account && sent.method == "POST" && !has_name(cell) {
         return refusal(400, "UNSUPPORTED");
     }
-    // A session belongs to its subject; to others it does not exist.
+    // A session belongs to its subject; for others it does not exist.
     if row.in_session && cell.caller == Caller::Foreigner && cell.realm.auth != Auth::None {
         return refusal(404, "BLOB_UPLOAD_UNKNOWN");
     }
-    // Mount needs pull on the source; without it an ordinary upload begins.
+    // A mount requires pull on the source; without it an ordinary upload begins.
     match &row.mount {
         Some((_, source)) if !may_mount(cell, *source) => served(202),
         _ => served(sent.status),
     }
 }
 
-/// A method the route does not have: said to everybody, before anything else.
+/// A method that the route does not have: reported to everybody, before anything else.
 pub fn wrong_method(cell: Cell, row: &Row) -> Expected {
     match row.needs == Needs::Account && cell.realm.auth != Auth::Own {
         true => refusal(404, "UNSUPPORTED"),
@@ -76,14 +76,15 @@ pub fn wrong_method(cell: Cell, row: &Row) -> Expected {
     }
 }
 
-/// Whether what the answer tells of the inside is for this caller.
+/// Whether this caller sees the daemon's internals in the response.
 pub fn sees_inside(cell: Cell) -> bool {
-    // Open to admins, and where there is nothing to log in to. A token that says what it is good
-    // for says nothing of this.
-    cell.realm.auth == Auth::None || (is_admin(cell) && cell.proof != Proof::Scoped)
+    // Open to admins, to those with a role for it, and to everybody without authentication. A token with scopes does
+    // not include it.
+    let monitors = cell.caller == Caller::Monitor && cell.is_logged_in() && cell.realm.rules != Rules::Absent;
+    cell.realm.auth == Auth::None || ((is_admin(cell) || monitors) && cell.proof != Proof::Scoped)
 }
 
-/// The repositories of the catalog.
+/// The repositories in the catalog.
 pub fn catalog(cell: Cell) -> Vec<String> {
     let mut names: Vec<_> = callers(cell.realm)
         .filter(|about| lists_everything(cell) || may(cell, Some(*about), Permission::Pull))
@@ -101,7 +102,7 @@ pub fn callers(realm: Realm) -> impl Iterator<Item = Caller> {
     CALLERS.into_iter().filter(move |caller| !caller.proofs(realm).is_empty())
 }
 
-/// What of everything in his own repository a user gets a token for.
+/// The scopes a user's token grants, of everything in their own repository.
 pub fn granted_scope(cell: Cell) -> String {
     let listed: Vec<_> =
         EVERY.iter().filter(|p| may(cell, Some(cell.caller), **p)).map(|permission| permission.word()).collect();
@@ -111,17 +112,17 @@ pub fn granted_scope(cell: Cell) -> String {
     }
 }
 
-/// Who is asked to log in, or turned away.
+/// Callers who are asked to log in.
 fn unauthorized(cell: Cell, row: &Row, sent: &Sent, asked_before: usize, address: SocketAddr) -> Option<Expected> {
     let challenge = |fault| Some(challenged(cell, row, fault, address));
-    // What is not believed is never taken for anonymous, except where nobody looks at it.
+    // Invalid credentials are never treated as anonymous, except where they are not examined.
     if cell.caller == Caller::Impostor && cell.realm.auth != Auth::None && row.needs != Needs::Nothing {
         let fault = if cell.proof == Proof::WrongToken { INVALID } else { ABSENT };
         return challenge(fault);
     }
     let allowed = match row.needs {
         Needs::Nothing | Needs::Ready => true,
-        // A token is had for a name and a password, not for another token.
+        // A token is issued for a user name and password, not for another token.
         Needs::Account if sent.method != "POST" && cell.is_by_token() => return challenge(ABSENT),
         Needs::Account => true,
         Needs::Entry => is_somebody(cell),
@@ -140,23 +141,24 @@ fn unauthorized(cell: Cell, row: &Row, sent: &Sent, asked_before: usize, address
             Proof::Password | Proof::WrongPassword | Proof::WrongToken => Some(refusal(403, "DENIED")),
         };
     }
-    // Of a service elsewhere there may be a token that covers the source: asked for once.
+    // A token that includes the source too is asked for once, if it would suffice.
     match &row.mount {
-        Some((Some(_), Source::Hidden)) if cell.realm.auth == Auth::Elsewhere && asked_before == 0 => {
+        Some((Some(_), source)) if asked_before == 0 && !may_mount(cell, *source) && could_mount(cell, *source) => {
             challenge(INSUFFICIENT)
         }
         _ => None,
     }
 }
 
-/// The user's own rights, whatever he shows: the first rule that is about him, admins, and what
-/// holds without rules. `None` is the repository that no rule speaks of.
+/// The user's own rights, whatever their credentials: the first rule about them, admins, and the default without rules.
+/// `None` is the repository that no rule covers.
 fn may(cell: Cell, about: Option<Caller>, permission: Permission) -> bool {
     match (cell.realm.rules, cell.realm.auth) {
         (Rules::Absent, Auth::None) => true,
-        (Rules::Absent, Auth::Basic | Auth::Own) => cell.is_logged_in(),
-        // An external token exactly its `access`.
-        (Rules::Absent, Auth::Elsewhere) => cell.is_by_token() && says(cell, about, permission),
+        (Rules::Absent, Auth::Basic | Auth::Own) => cell.is_logged_in() || by_facts(cell, about, permission),
+        // An external token grants exactly its `access`.
+        (Rules::Absent, Auth::Elsewhere) if cell.is_by_token() => says(cell, about, permission),
+        (Rules::Absent, Auth::Elsewhere) => by_facts(cell, about, permission),
         (Rules::Given | Rules::GivenWithGuests, _) => {
             let rules = cell.realm.rules();
             let rule = rules.iter().find(|(of, who, _)| {
@@ -167,13 +169,24 @@ fn may(cell: Cell, about: Option<Caller>, permission: Permission) -> bool {
                         user => cell.is_logged_in() && user == cell.caller.name(),
                     }
             });
-            is_admin(cell) || rule.is_some_and(|(.., listed)| listed.contains(&permission))
+            // A rule is final: recorded facts do not change its result.
+            let by_rule = rule.map(|(.., listed)| listed.contains(&permission));
+            is_admin(cell) || by_rule.unwrap_or_else(|| by_facts(cell, about, permission))
         }
     }
 }
 
-/// What a token says it is good for; anything else may do all that its bearer may. Tokens of the
-/// matrix are about the caller's own repositories.
+/// Recorded facts: everybody may pull what is public, and owners may do everything.
+fn by_facts(cell: Cell, about: Option<Caller>, permission: Permission) -> bool {
+    match about {
+        Some(Caller::Visitor) => permission == Permission::Pull,
+        Some(owner @ (Caller::Proprietor | Caller::Overruled)) => cell.is_logged_in() && cell.caller == owner,
+        _ => false,
+    }
+}
+
+/// Whether the credentials include a permission; credentials other than tokens with scopes include everything. The
+/// tokens of the matrix are about the caller's own repositories.
 pub fn says(cell: Cell, about: Option<Caller>, permission: Permission) -> bool {
     if cell.proof != Proof::Scoped {
         return true;
@@ -181,7 +194,7 @@ pub fn says(cell: Cell, about: Option<Caller>, permission: Permission) -> bool {
     about == Some(cell.caller) && token_says(cell).contains(&permission)
 }
 
-/// What the token is asked for, or says.
+/// The permissions that the token is requested for, or that it lists.
 pub fn token_says(cell: Cell) -> &'static [Permission] {
     match (cell.caller, cell.realm.auth, cell.realm.rules) {
         (Caller::Narrow, ..) => &[Permission::Pull],
@@ -191,13 +204,13 @@ pub fn token_says(cell: Cell) -> &'static [Permission] {
     }
 }
 
-/// Whether the token says that repositories may be listed.
+/// Whether the token permits listing repositories.
 pub fn token_lists(cell: Cell) -> bool {
     match (cell.caller, cell.realm.auth, cell.realm.rules) {
         (Caller::Narrow, ..) => false,
         (caller, Auth::Elsewhere, Rules::Absent) => caller == Caller::Admin,
-        // Our own service gives it to those whom it can show something.
-        (Caller::Stranger | Caller::Guest, Auth::Own, rules) => rules == Rules::GivenWithGuests,
+        // Our own service grants it to those who have something to see.
+        (Caller::Stranger | Caller::Guest | Caller::Visitor, Auth::Own, rules) => rules == Rules::GivenWithGuests,
         _ => true,
     }
 }
@@ -214,13 +227,23 @@ fn lists_everything(cell: Cell) -> bool {
 }
 
 fn may_mount(cell: Cell, source: Source) -> bool {
-    let about = match source {
-        Source::Own => Some(cell.caller),
-        Source::Hidden => None,
-    };
-    // Of our own tokens the user's rights count: one is asked for before the source is known.
-    let said = cell.realm.auth != Auth::Elsewhere || says(cell, about, Permission::Pull);
-    may(cell, about, Permission::Pull) && said
+    may(cell, source.about(cell), Permission::Pull) && says(cell, source.about(cell), Permission::Pull)
+}
+
+/// Whether another token would let the caller mount.
+fn could_mount(cell: Cell, source: Source) -> bool {
+    let any_token_counts = cell.realm.auth == Auth::Elsewhere && cell.realm.rules == Rules::Absent;
+    cell.is_by_token() && (any_token_counts || may(cell, source.about(cell), Permission::Pull))
+}
+
+impl Source {
+    /// The caller whose rule covers the source.
+    fn about(self, cell: Cell) -> Option<Caller> {
+        match self {
+            Self::Own => Some(cell.caller),
+            Self::Hidden => None,
+        }
+    }
 }
 
 fn is_admin(cell: Cell) -> bool {
@@ -228,17 +251,17 @@ fn is_admin(cell: Cell) -> bool {
     named && cell.is_logged_in() && cell.realm.rules != Rules::Absent
 }
 
-/// Logged in, or with a token that the registry believes; without a login everybody is somebody.
+/// Logged in, or with a valid token; without authentication this is everybody.
 fn is_somebody(cell: Cell) -> bool {
     cell.realm.auth == Auth::None || cell.is_logged_in() || cell.is_by_token()
 }
 
-/// Has a name to write into a form.
+/// Has a user name for a form.
 pub fn has_name(cell: Cell) -> bool {
-    !matches!(cell.caller, Caller::Stranger | Caller::Guest)
+    !matches!(cell.caller, Caller::Stranger | Caller::Guest | Caller::Visitor)
 }
 
-/// Exactly one challenge, of the kind that was decided at boot.
+/// Exactly one challenge, of the kind that was chosen at startup.
 fn challenged(cell: Cell, row: &Row, fault: &str, address: SocketAddr) -> Expected {
     let scope = match scopes(cell, row).join(" ") {
         scopes if scopes.is_empty() => String::new(),
@@ -253,7 +276,7 @@ fn challenged(cell: Cell, row: &Row, fault: &str, address: SocketAddr) -> Expect
     Expected { challenge: Some(challenge), ..refusal(401, "UNAUTHORIZED") }
 }
 
-/// What the token must say.
+/// The scopes that the token needs.
 fn scopes(cell: Cell, row: &Row) -> Vec<String> {
     let repository = cell.caller.repository();
     let own = match row.needs {

@@ -1,23 +1,22 @@
-//! What there is to ask for: every [`Endpoint`] with its requests, what they need and what they do.
+//! Every [`Endpoint`] with its requests, the permissions they need and their effects.
 //!
-//! An endpoint without a row does not compile: the table is a `match` without `_`, and each of its
-//! arms brings the samples that are asked for.
+//! An endpoint without a row does not compile: the table is a `match` without `_`, and each arm defines its samples.
 
 use super::{
     cast::Permission,
     site::{Site, Source},
 };
-use crate::session::OCI_INDEX;
 use bytes::Bytes;
-use wharfinger::{
-    oci::{Algorithm, Digest, Reference, RepositoryName, Tag},
-    service::{endpoint::Endpoint, query::Pagination},
+use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
+use testing::session::OCI_INDEX;
+use wharfinger::service::{
+    DistributionEndpoint as Distribution, OpsEndpoint as Ops, TokenEndpoint, endpoint::Endpoint, query::Pagination,
 };
 
-/// How the token service is told who asks.
+/// The media type of token requests by `POST`.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A path and the methods it has.
+/// A path and its methods.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
     pub path: &'static str,
@@ -41,35 +40,35 @@ static HEALTH: Route = route("/health", &["GET", "HEAD"]);
 static READY: Route = route("/health/ready", &["GET", "HEAD"]);
 static METRICS: Route = route("/metrics", &["GET", "HEAD"]);
 
-/// What a caller must be to be served.
+/// What the caller needs to be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Anybody.
     Nothing,
-    /// Anybody; who is more reads more.
+    /// Anybody; some callers see more.
     Ready,
-    /// Anybody with a name and a password, or without either.
+    /// A user name and password, or neither.
     Account,
-    /// Somebody.
+    /// Access to the registry.
     Entry,
-    /// Somebody who may list.
+    /// A caller who may list.
     List,
-    /// May do this in the repository.
+    /// This permission in the repository.
     Permission(Permission),
-    /// May look inside.
+    /// Permission to see the daemon's internals.
     Inside,
 }
 
-/// What a request does to what is stored.
+/// The effect of a request on what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Does {
     Reads,
     Writes,
-    /// Takes a manifest, a tag or a blob away.
+    /// Removes a manifest, a tag or a blob.
     Deletes,
 }
 
-/// What must be there anew for each request, as it may be used up.
+/// What must be created for each request, because it may be used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fresh {
     Nothing,
@@ -81,15 +80,15 @@ pub enum Fresh {
     Sources,
 }
 
-/// What is otherwise once a request has succeeded, and only then.
+/// What changes if a request succeeds, and only then.
 #[derive(Clone, Debug)]
 pub enum Effect {
     Nothing,
-    /// A manifest is there, or is not.
+    /// The manifest exists, or does not.
     Manifest(Reference, bool),
-    /// A blob is there, or is not.
+    /// The blob exists, or does not.
     Blob(Digest, bool),
-    /// The session has so many bytes, or is not there.
+    /// The session has this many bytes, or does not exist.
     Session(Option<u64>),
     /// One more session is open.
     Begun,
@@ -102,7 +101,7 @@ pub struct Sent {
     pub target: String,
     pub content_type: Option<&'static str>,
     pub body: Bytes,
-    /// The status it has when nothing speaks against it.
+    /// The status if nothing prevents success.
     pub status: u16,
 }
 
@@ -114,9 +113,9 @@ pub struct Row {
     pub fresh: Fresh,
     pub effect: Effect,
     pub sent: Vec<Sent>,
-    /// A mount's source: by name or to be found, and whose.
+    /// A mount's source: given by name or to be found, and whose it is.
     pub mount: Option<(Option<RepositoryName>, Source)>,
-    /// Only for whose session it is.
+    /// Only for the owner of the session.
     pub in_session: bool,
 }
 
@@ -162,62 +161,82 @@ impl Row {
         self
     }
 
-    /// A GET, and the HEAD that belongs to it.
+    /// Adds a GET and the corresponding HEAD.
     fn get(self, target: impl Into<String>, status: u16) -> Self {
         let target = target.into();
         self.send("GET", target.clone(), Bytes::new(), status).send("HEAD", target, Bytes::new(), status)
     }
 }
 
-macro_rules! rows {
-    (|$site:ident| $($pattern:pat => [$($sample:expr),+ $(,)?] $row:expr;)+) => {
-        /// At least one of every endpoint.
-        pub fn samples($site: &Site) -> Vec<Endpoint> {
-            vec![$($($sample),+),+]
-        }
+/// At least one sample of every endpoint.
+pub fn samples(site: &Site) -> Vec<Endpoint> {
+    [distribution::samples(site), token::samples(site), ops::samples(site)].concat()
+}
 
-        /// An endpoint's requests.
-        pub fn row(endpoint: &Endpoint, $site: &Site) -> Row {
-            match endpoint {
-                $($pattern => $row),+
+/// An endpoint's requests.
+pub fn row(endpoint: &Endpoint, site: &Site) -> Row {
+    match endpoint {
+        Endpoint::Distribution(endpoint) => distribution::row(endpoint, site),
+        Endpoint::Token(endpoint) => token::row(endpoint, site),
+        Endpoint::Ops(endpoint) => ops::row(endpoint, site),
+        Endpoint::Manage(endpoint) => unreachable!("{endpoint:?} is in the matrix of tests/it/manage"),
+        Endpoint::Pages(endpoint) => unreachable!("{endpoint:?} is in tests/it/pages"),
+    }
+}
+
+/// The rows of one family of endpoints.
+macro_rules! rows {
+    ($family:ident: $endpoint:ty, |$site:ident| $($pattern:pat => [$($sample:expr),+ $(,)?] $row:expr;)+) => {
+        mod $family {
+            use super::*;
+
+            pub(super) fn samples($site: &Site) -> Vec<Endpoint> {
+                let _ = $site;
+                vec![$($($sample.into()),+),+]
+            }
+
+            pub(super) fn row(endpoint: &$endpoint, $site: &Site) -> Row {
+                match endpoint {
+                    $($pattern => $row),+
+                }
             }
         }
     };
 }
 
-rows! { |site|
-    Endpoint::Ping => [Endpoint::Ping]
+rows! { distribution: Distribution, |site|
+    Distribution::Ping => [Distribution::Ping]
         Row::reads(&PING, Needs::Entry).get("/v2/", 200).get("/v2", 200);
 
-    Endpoint::Catalog(page) => [
-        Endpoint::Catalog(Pagination::default()),
-        Endpoint::Catalog(Pagination { n: Some(2), last: Some("guest/".to_owned()) }),
+    Distribution::Catalog(page) => [
+        Distribution::Catalog(Pagination::default()),
+        Distribution::Catalog(Pagination { n: Some(2), last: Some("guest/".to_owned()) }),
     ]
         Row::reads(&CATALOG, Needs::List).get(format!("/v2/_catalog{}", paged(page)), 200);
 
-    Endpoint::Tags(name, page) => [Endpoint::Tags(site.repository.clone(), Pagination::default())]
+    Distribution::Tags(name, page) => [Distribution::Tags(site.repository.clone(), Pagination::default())]
         Row::pulls(&TAGS).get(format!("/v2/{name}/tags/list{}", paged(page)), 200);
 
-    Endpoint::Referrers { repository, subject, types, .. } => [
-        Endpoint::Referrers {
+    Distribution::Referrers { repository, subject, types, .. } => [
+        Distribution::Referrers {
             repository: site.repository.clone(), subject: site.image_digest(), types: Vec::new(), last: None,
         },
-        Endpoint::Referrers {
+        Distribution::Referrers {
             repository: site.repository.clone(), subject: site.blob_digest(), types: vec!["a/b".to_owned()], last: None,
         },
     ]
         Row::pulls(&REFERRERS).get(format!("/v2/{repository}/referrers/{subject}{}", filtered(types)), 200);
 
-    Endpoint::ManifestRead(name, reference) => [
-        Endpoint::ManifestRead(site.repository.clone(), Reference::Tag("v1".parse().unwrap())),
-        Endpoint::ManifestRead(site.repository.clone(), Reference::Digest(site.image_digest())),
+    Distribution::ManifestRead(name, reference) => [
+        Distribution::ManifestRead(site.repository.clone(), Reference::Tag("v1".parse().unwrap())),
+        Distribution::ManifestRead(site.repository.clone(), Reference::Digest(site.image_digest())),
     ]
         Row::pulls(&MANIFESTS).get(format!("/v2/{name}/manifests/{}", shown(reference)), 200);
 
-    Endpoint::ManifestPush(name, reference, tags) => [
-        Endpoint::ManifestPush(site.repository.clone(), Reference::Tag(site.tag()), Vec::new()),
-        Endpoint::ManifestPush(site.repository.clone(), Reference::Digest(site.manifest_digest()), Vec::new()),
-        Endpoint::ManifestPush(
+    Distribution::ManifestPush(name, reference, tags) => [
+        Distribution::ManifestPush(site.repository.clone(), Reference::Tag(site.tag()), Vec::new()),
+        Distribution::ManifestPush(site.repository.clone(), Reference::Digest(site.manifest_digest()), Vec::new()),
+        Distribution::ManifestPush(
             site.repository.clone(), Reference::Digest(site.manifest_digest()), vec![site.tag(), site.other_tag()],
         ),
     ]
@@ -225,29 +244,29 @@ rows! { |site|
             .send("PUT", format!("/v2/{name}/manifests/{}{}", shown(reference), tagged(tags)), site.manifest(), 201)
             .of_type(OCI_INDEX);
 
-    Endpoint::ManifestDelete(name, reference) => [
-        Endpoint::ManifestDelete(site.repository.clone(), Reference::Tag(site.tag())),
-        Endpoint::ManifestDelete(site.repository.clone(), Reference::Digest(site.manifest_digest())),
+    Distribution::ManifestDelete(name, reference) => [
+        Distribution::ManifestDelete(site.repository.clone(), Reference::Tag(site.tag())),
+        Distribution::ManifestDelete(site.repository.clone(), Reference::Digest(site.manifest_digest())),
     ]
         Row::deletes(&MANIFESTS, Fresh::Manifest, Effect::Manifest(reference.clone(), false))
             .send("DELETE", format!("/v2/{name}/manifests/{}", shown(reference)), Bytes::new(), 202);
 
-    Endpoint::BlobRead(name, digest) => [Endpoint::BlobRead(site.repository.clone(), site.blob_digest())]
+    Distribution::BlobRead(name, digest) => [Distribution::BlobRead(site.repository.clone(), site.blob_digest())]
         Row::pulls(&BLOBS).get(format!("/v2/{name}/blobs/{digest}"), 200);
 
-    Endpoint::BlobDelete(name, digest) => [Endpoint::BlobDelete(site.repository.clone(), site.digest())]
+    Distribution::BlobDelete(name, digest) => [Distribution::BlobDelete(site.repository.clone(), site.digest())]
         Row::deletes(&BLOBS, Fresh::Blob, Effect::Blob(digest.clone(), false))
             .send("DELETE", format!("/v2/{name}/blobs/{digest}"), Bytes::new(), 202);
 
-    Endpoint::UploadBegin(name, algorithm) => [
-        Endpoint::UploadBegin(site.repository.clone(), Algorithm::Sha256),
-        Endpoint::UploadBegin(site.repository.clone(), Algorithm::Sha512),
+    Distribution::UploadBegin(name, algorithm) => [
+        Distribution::UploadBegin(site.repository.clone(), Algorithm::Sha256),
+        Distribution::UploadBegin(site.repository.clone(), Algorithm::Sha512),
     ]
         match algorithm {
             Algorithm::Sha256 => Row::pushes(&UPLOADS, Effect::Begun)
                 .send("POST", format!("/v2/{name}/blobs/uploads/"), Bytes::new(), 202)
                 .send("POST", format!("/v2/{name}/blobs/uploads"), Bytes::new(), 202)
-                // No repository is called like that, so there is nothing to mount.
+                // No repository has this name, so there is nothing to mount.
                 .send(
                     "POST", format!("/v2/{name}/blobs/uploads/?mount={}&from=NO", site.blob_digest()), Bytes::new(), 202,
                 ),
@@ -255,11 +274,11 @@ rows! { |site|
                 .send("POST", format!("/v2/{name}/blobs/uploads/?digest-algorithm={algorithm}"), Bytes::new(), 202),
         };
 
-    Endpoint::BlobPush(name, digest) => [Endpoint::BlobPush(site.repository.clone(), site.digest())]
+    Distribution::BlobPush(name, digest) => [Distribution::BlobPush(site.repository.clone(), site.digest())]
         Row::pushes(&UPLOADS, Effect::Blob(digest.clone(), true))
             .send("POST", format!("/v2/{name}/blobs/uploads/?digest={digest}"), site.content(), 201);
 
-    Endpoint::BlobMount { repository, digest, from } => [
+    Distribution::BlobMount { repository, digest, from } => [
         mount(site, Source::Own, Some(&site.own_source)),
         mount(site, Source::Own, None),
         mount(site, Source::Hidden, Some(&site.hidden_source)),
@@ -268,56 +287,62 @@ rows! { |site|
         let source = if *digest == site.source_digest(Source::Own) { Source::Own } else { Source::Hidden };
         let from_query = from.as_ref().map(|from| format!("&from={from}")).unwrap_or_default();
         let target = format!("/v2/{repository}/blobs/uploads/?mount={digest}{from_query}");
-        // Twice: to whom a token could be given that covers the source is told so once.
+        // Twice: a caller who could get a token for the source is challenged once.
         Row::pushes(&UPLOADS, Effect::Blob(digest.clone(), true))
             .mounts(from.as_ref(), source)
             .send("POST", target.clone(), Bytes::new(), 201)
             .send("POST", target, Bytes::new(), 201)
     };
 
-    Endpoint::UploadAppend(name, place) => [Endpoint::UploadAppend(site.repository.clone(), site.place())]
+    Distribution::UploadAppend(name, place) => [Distribution::UploadAppend(site.repository.clone(), site.place())]
         Row::pushes(&UPLOAD, Effect::Session(Some(site.content().len() as u64)))
             .in_session()
             .send("PATCH", format!("/v2/{name}/blobs/uploads/{place}"), site.content(), 202);
 
-    Endpoint::UploadFinish(name, place, digest) => [
-        Endpoint::UploadFinish(site.repository.clone(), site.place(), site.digest()),
+    Distribution::UploadFinish(name, place, digest) => [
+        Distribution::UploadFinish(site.repository.clone(), site.place(), site.digest()),
     ]
         Row::pushes(&UPLOAD, Effect::Blob(digest.clone(), true))
             .in_session()
             .send("PUT", format!("/v2/{name}/blobs/uploads/{place}?digest={digest}"), site.content(), 201);
 
-    Endpoint::UploadStatus(name, place) => [Endpoint::UploadStatus(site.repository.clone(), site.place())]
+    Distribution::UploadStatus(name, place) => [Distribution::UploadStatus(site.repository.clone(), site.place())]
         Row::reads(&UPLOAD, Needs::Permission(Permission::Push))
             .in_session()
             .get(format!("/v2/{name}/blobs/uploads/{place}"), 204);
 
-    Endpoint::UploadCancel(name, place) => [Endpoint::UploadCancel(site.repository.clone(), site.place())]
+    Distribution::UploadCancel(name, place) => [Distribution::UploadCancel(site.repository.clone(), site.place())]
         Row::pushes(&UPLOAD, Effect::Session(None))
             .in_session()
             .send("DELETE", format!("/v2/{name}/blobs/uploads/{place}"), Bytes::new(), 204);
 
-    Endpoint::Token => [Endpoint::Token]
+}
+
+rows! { token: TokenEndpoint, |site|
+    TokenEndpoint::Issue => [TokenEndpoint::Issue]
         Row::reads(&TOKEN, Needs::Account)
             .get("/auth/token", 200)
             .get(format!("/auth/token?scope=repository:{}:delete,pull,push", site.repository), 200)
-            // The form says who asks: `world` fills it in.
+            // `world` adds the caller to the form.
             .send("POST", "/auth/token", Bytes::new(), 200)
             .of_type(FORM);
 
-    Endpoint::Health => [Endpoint::Health]
+}
+
+rows! { ops: Ops, |_site|
+    Ops::Health => [Ops::Health]
         Row::reads(&HEALTH, Needs::Nothing).get("/health", 200);
 
-    Endpoint::Ready => [Endpoint::Ready]
+    Ops::Ready => [Ops::Ready]
         Row::reads(&READY, Needs::Ready).get("/health/ready", 200);
 
-    Endpoint::Metrics => [Endpoint::Metrics]
+    Ops::Metrics => [Ops::Metrics]
         Row::reads(&METRICS, Needs::Inside).get("/metrics", 200);
 }
 
-fn mount(site: &Site, source: Source, from: Option<&RepositoryName>) -> Endpoint {
+fn mount(site: &Site, source: Source, from: Option<&RepositoryName>) -> Distribution {
     let (repository, digest) = (site.repository.clone(), site.source_digest(source));
-    Endpoint::BlobMount { repository, digest, from: from.cloned() }
+    Distribution::BlobMount { repository, digest, from: from.cloned() }
 }
 
 fn shown(reference: &Reference) -> &str {
@@ -327,7 +352,7 @@ fn shown(reference: &Reference) -> &str {
     }
 }
 
-/// What a list's request says of the page it wants.
+/// The query of a list's page.
 fn paged(page: &Pagination) -> String {
     let n = page.n.map(|n| format!("n={n}"));
     let last = page.last.as_ref().map(|last| format!("last={last}"));

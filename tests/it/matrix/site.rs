@@ -1,24 +1,24 @@
-//! Names and contents of which a request speaks.
+//! The names and contents that requests refer to.
 
-use crate::session::{OCI_INDEX, index};
 use bytes::Bytes;
+use oci::{Algorithm, Digest, Hasher, RepositoryName, Tag, UploadId, UploadPlace};
 use serde_json::json;
-use wharfinger::oci::{Algorithm, Digest, Hasher, RepositoryName, Tag, UploadId, UploadPlace};
+use testing::session::{OCI_INDEX, index};
 
-/// Where a mount comes from.
+/// The source of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Another repository of the caller's.
     Own,
-    /// One that no rule speaks of.
+    /// One that no rule covers.
     Hidden,
 }
 
-/// Names and contents of one caller's repository, some of them new with each request.
+/// Names and contents of one caller's repository, some of them new for each request.
 #[derive(Clone)]
 pub struct Site {
     pub repository: RepositoryName,
-    /// Where mounts come from.
+    /// The sources of mounts.
     pub own_source: RepositoryName,
     pub hidden_source: RepositoryName,
     /// Counts requests.
@@ -28,12 +28,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// Where the session to be used stands, as its owner was told.
+    /// The offset of the session to be used, as reported to its owner.
     pub fn place(&self) -> UploadPlace {
         UploadPlace { id: self.session, offset: Some(0) }
     }
 
-    /// What is there all the time.
+    /// Always present.
     pub fn image(&self) -> Bytes {
         index(&[]).to_string().into()
     }
@@ -50,7 +50,7 @@ impl Site {
         sha256(&self.blob())
     }
 
-    /// What is there for one request, or comes to be by it.
+    /// Exists for one request, or is created by it.
     pub fn manifest(&self) -> Bytes {
         let annotations = json!({ "n": self.n.to_string() });
         let manifest = json!({
@@ -79,7 +79,7 @@ impl Site {
         sha256(&self.content())
     }
 
-    /// What only that source has.
+    /// Content that only that source has.
     pub fn source_content(&self, source: Source) -> Bytes {
         format!("{source:?} content {}", self.n).into()
     }

@@ -1,4 +1,4 @@
-//! The ways to write one path: plainly, and with escapes (RFC 9110 §4.2.3). Nothing may hang on which.
+//! Spellings of a path: plain, and with escapes (RFC 9110 §4.2.3). They must not make a difference.
 
 use super::rows::Sent;
 

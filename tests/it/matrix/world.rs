@@ -1,4 +1,4 @@
-//! One registry of the matrix: its rules, its people, and what each request finds there.
+//! One registry of the matrix: its rules, its users, and what each request finds there.
 
 use super::{
     cast::{Auth, Caller, Cell, Mode, Permission, Proof, Realm, Rules},
@@ -6,24 +6,25 @@ use super::{
     rows::{Effect, FORM, Fresh, Sent},
     site::{Site, Source},
 };
-use crate::{
+use crate::facts::record;
+use bytes::Bytes;
+use futures_util::stream;
+use http::Method;
+use oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, UploadId};
+use serde_json::{Value, json};
+use testing::{
     people::{Service, access, basic, catalog_access, htpasswd, password},
     registry::Registry,
     session::*,
 };
-use bytes::Bytes;
-use futures_util::stream;
-use http::Method;
-use serde_json::{Value, json};
 use wharfinger::{
-    auth::new_signing_key,
     config::Operator,
-    oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, UploadId},
-    registry::{Chunk, Condition},
+    identity::new_signing_key,
+    registry::{Chunk, Condition, Repository},
     who::Subject,
 };
 
-/// Somewhere else: this machine sees everything of the inside.
+/// Another host: callers on this machine see all of the daemon's internals.
 const FROM: &str = "203.0.113.9";
 
 pub struct World {
@@ -55,6 +56,13 @@ impl World {
         })
         .await;
         let world = Self { registry, realm, mode, service, stranger, n: 0 };
+        for caller in oracle::callers(realm) {
+            for repository in ["app", "source"].map(|last| format!("{}/{last}", caller.name())) {
+                if let Some((fact, value)) = caller.fact() {
+                    record(world.registry.root(), &repository, fact, value);
+                }
+            }
+        }
         let mut repositories: Vec<_> = oracle::callers(realm).map(Caller::repository).collect();
         repositories.push(HIDDEN.to_owned());
         for repository in repositories {
@@ -65,7 +73,7 @@ impl World {
         world
     }
 
-    /// Every caller with everything he can show.
+    /// Every caller with each of their credentials.
     pub fn cells(&self) -> Vec<Cell> {
         let (realm, mode) = (self.realm, self.mode);
         let cell =
@@ -73,7 +81,7 @@ impl World {
         oracle::callers(realm).flat_map(cell).collect()
     }
 
-    /// What a request by this caller is about, before it is there.
+    /// The names and contents of a request by this caller, before they are created.
     pub fn site(&mut self, caller: Caller) -> Site {
         self.n += 1;
         Site {
@@ -85,42 +93,45 @@ impl World {
         }
     }
 
-    /// Makes what the next request may use up.
+    /// Creates what the next request may use up.
     pub async fn freshen(&self, cell: Cell, site: &mut Site, fresh: Fresh) {
         match fresh {
             Fresh::Nothing => {}
             Fresh::Manifest => self.put_manifest(&site.repository, site.tag().as_str(), site.manifest()).await,
             Fresh::Blob => self.put_blob(&Subject::Anonymous, &site.repository, site.content()).await,
             Fresh::Sources => {
-                // A mount without a source is tried where its caller met the blob, whoever that is taken for.
+                // A mount without a source is tried where its caller has seen the blob, whatever identity that was
+                // with.
                 for met_by in [Subject::Anonymous, Subject::User(cell.caller.name().into())] {
                     self.put_blob(&met_by, &site.own_source, site.source_content(Source::Own)).await;
                     self.put_blob(&met_by, &site.hidden_source, site.source_content(Source::Hidden)).await;
                 }
             }
             Fresh::Session => {
-                let owner = owner(cell);
-                let begun = self.registry.inner().begin_upload(&site.repository, &owner, Algorithm::Sha256).await;
-                site.session = begun.unwrap().id;
+                let repository = self.repository(&owner(cell), &site.repository);
+                site.session = repository.begin_upload(Algorithm::Sha256).await.unwrap().id;
             }
         }
     }
 
     async fn put_manifest(&self, repository: &RepositoryName, tag: &str, bytes: Bytes) {
         let reference = Reference::Tag(tag.parse().unwrap());
-        let put =
-            self.registry.inner().put_manifest(repository, &reference, &[], Some(OCI_INDEX), bytes, Condition::None);
-        put.await.unwrap();
+        let repository = self.repository(&Subject::Anonymous, repository);
+        repository.put_manifest(&reference, &[], Some(OCI_INDEX), bytes, Condition::None).await.unwrap();
     }
 
     async fn put_blob(&self, by: &Subject, repository: &RepositoryName, bytes: Bytes) {
         let digest = Hasher::digest(Algorithm::Sha256, &bytes);
         let (chunk, incoming) = (Chunk::default(), stream::iter([Ok(bytes)]));
-        let inner = self.registry.inner().asked_by(by.clone());
-        inner.push_blob(repository, by, &digest, chunk, incoming).await.unwrap();
+        self.repository(by, repository).push_blob(&digest, chunk, incoming).await.unwrap();
     }
 
-    /// What the caller shows, as a header.
+    /// A repository as somebody meets it.
+    fn repository(&self, by: &Subject, name: &RepositoryName) -> Repository {
+        self.registry.inner().asked_by(by.clone()).repository(name)
+    }
+
+    /// The caller's credentials, as a header.
     pub async fn authorization(&self, cell: Cell) -> Option<String> {
         let name = cell.caller.name();
         match (cell.proof, cell.realm.auth) {
@@ -136,7 +147,9 @@ impl World {
             (Proof::Scoped, _) => {
                 let catalog = if cell.caller == Caller::Narrow { "" } else { "&scope=registry:catalog:*" };
                 let words = words(oracle::token_says(cell)).join(",");
-                let query = format!("?scope=repository:{}:{words}{catalog}", cell.caller.repository());
+                let name = cell.caller.name();
+                let own = ["app", "source"].map(|last| format!("scope=repository:{name}/{last}:{words}")).join("&");
+                let query = format!("?{own}{catalog}");
                 Some(self.own_token(cell, &query).await)
             }
         }
@@ -163,22 +176,20 @@ impl World {
         ask.body(body).send().await
     }
 
-    /// Sessions that are open.
+    /// Number of open sessions.
     pub fn open(&self) -> usize {
         self.registry.inner().open_uploads()
     }
 
-    /// Whether what is stored is as after the request, or as before.
+    /// Whether the state is as after the request (`done`), or as before.
     pub async fn has(&self, cell: Cell, site: &Site, effect: &Effect, done: bool, open_before: usize) -> bool {
-        let inner = self.registry.inner();
+        let repository = self.repository(&owner(cell), &site.repository);
         match effect {
             Effect::Nothing => true,
-            Effect::Manifest(reference, there) => {
-                inner.manifest(&site.repository, reference).await.is_ok() == (*there == done)
-            }
+            Effect::Manifest(reference, there) => repository.manifest(reference).await.is_ok() == (*there == done),
             Effect::Blob(digest, there) => self.has_blob(site, digest).await == (*there == done),
             Effect::Session(len) => {
-                let found = inner.upload(&site.repository, &owner(cell), &site.session).await;
+                let found = repository.upload(&site.session).await;
                 found.map(|upload| upload.len).ok() == if done { *len } else { Some(0) }
             }
             Effect::Begun => self.open() == open_before + usize::from(done),
@@ -186,11 +197,11 @@ impl World {
     }
 
     async fn has_blob(&self, site: &Site, digest: &Digest) -> bool {
-        self.registry.inner().blob(&site.repository, digest).await.is_ok()
+        self.repository(&Subject::Anonymous, &site.repository).blob(digest).await.is_ok()
     }
 }
 
-/// Whose the sessions are that a caller uses.
+/// The owner of the sessions that a caller uses.
 fn owner(cell: Cell) -> Subject {
     match (cell.caller, cell.is_logged_in()) {
         (_, false) => Subject::Anonymous,
@@ -199,7 +210,7 @@ fn owner(cell: Cell) -> Subject {
     }
 }
 
-/// What a token of a service elsewhere says.
+/// The claims of an external service's token.
 fn said(cell: Cell) -> Value {
     let words = words(oracle::token_says(cell));
     let own = ["app", "source"].map(|name| access(&format!("{}/{name}", cell.caller.name()), &words));
@@ -211,7 +222,7 @@ fn words(permissions: &[Permission]) -> Vec<&'static str> {
     permissions.iter().map(|permission| permission.word()).collect()
 }
 
-/// The form by which a caller asks for a token.
+/// The form by which a caller requests a token.
 fn form(cell: Cell) -> String {
     let name = cell.caller.name();
     match cell.proof {
@@ -229,5 +240,10 @@ fn rules(realm: Realm) -> String {
         json!({ "repository": repository, "users": [who], "permissions": words(listed) })
     };
     let rules: Vec<_> = realm.rules().iter().map(rule).collect();
-    json!({ "defaultPolicy": "deny", "adminUsers": ["admin", "narrow"], "rules": rules }).to_string()
+    json!({
+        "defaultPolicy": "deny", "adminUsers": ["admin", "narrow"], "rules": rules,
+        "groups": { "operations": { "members": ["monitor"], "roles": ["monitoring"] } },
+        "roles": { "monitoring": { "permissions": ["VIEW:SYSTEM"] } },
+    })
+    .to_string()
 }

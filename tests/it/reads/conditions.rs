@@ -1,10 +1,10 @@
-//! Reads of what the client may have already, and what never changes an answer.
+//! Reads of what the client may have already, and of what never changes.
 
-use crate::{registry::Registry, session::*};
 use http::Method;
+use testing::{registry::Registry, session::*};
 
 #[tokio::test]
-async fn who_has_it_already_is_told_so_without_a_body() {
+async fn a_matching_etag_returns_304_without_a_body() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "x").await;
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();
@@ -41,7 +41,7 @@ async fn who_has_it_already_is_told_so_without_a_body() {
 }
 
 #[tokio::test]
-async fn a_moved_tag_is_another_content() {
+async fn a_moved_tag_has_another_etag() {
     let registry = Registry::start().await;
     let (first, _) = registry.push_image("app", "v1", "one").await;
     let ask = || registry.ask(Method::GET, "/v2/app/manifests/v1").header("if-none-match", format!("\"{first}\""));
@@ -52,7 +52,7 @@ async fn a_moved_tag_is_another_content() {
 }
 
 #[tokio::test]
-async fn a_range_of_another_content_brings_the_whole() {
+async fn if_range_with_another_etag_returns_the_whole_blob() {
     let registry = Registry::start().await;
     let content = noise(1000, 1);
     let digest = registry.push_blob("app", content.clone()).await;
@@ -63,7 +63,7 @@ async fn a_range_of_another_content_brings_the_whole() {
     for tag in [format!("\"{digest}\""), digest.clone()] {
         assert_eq!(ask(&tag).await.is(206).body, content[10..20], "{tag}");
     }
-    // A weak tag and a date are no promise that bytes are the same (RFC 9110 §13.1.5).
+    // A weak tag and a date do not guarantee the same bytes (RFC 9110 §13.1.5).
     for tag in [format!("\"{}\"", sha256(b"x")), format!("W/\"{digest}\""), "Sat, 01 Jan 2028 00:00:00 GMT".into()] {
         assert_eq!(ask(&tag).await.is(200).body, content, "{tag}");
     }
@@ -91,7 +91,7 @@ async fn content_is_never_compressed() {
 }
 
 #[tokio::test]
-async fn a_digest_may_be_escaped_and_parameters_nobody_knows_are_ignored() {
+async fn a_digest_may_be_escaped_and_unknown_parameters_are_ignored() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("app", "v1", "x").await;
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();
@@ -111,7 +111,7 @@ async fn a_digest_may_be_escaped_and_parameters_nobody_knows_are_ignored() {
 }
 
 #[tokio::test]
-async fn another_repository_does_not_have_it() {
+async fn content_of_other_repositories_is_not_found() {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("org/app", "v1", "x").await;
     let layer = manifest["layers"][0]["digest"].as_str().unwrap();

@@ -1,10 +1,10 @@
 //! `HEAD` is answered wherever `GET` is, with the same headers and no body.
 
-use crate::{raw, registry::Registry, session::*};
 use http::Method;
 use serde_json::Value;
+use testing::{registry::Registry, session::*, wire::exchange};
 
-/// The headers of an answer that are the same each time it is given.
+/// The headers of a response that are the same each time.
 fn lasting(reply: &Reply) -> Vec<(String, String)> {
     let names = reply.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "date" | "x-request-id"));
     let mut headers: Vec<_> =
@@ -13,7 +13,7 @@ fn lasting(reply: &Reply) -> Vec<(String, String)> {
     headers
 }
 
-/// A registry with something at every address; those addresses.
+/// A registry with content at every address, and those addresses.
 async fn furnished() -> (Registry, Vec<String>) {
     let registry = Registry::start().await;
     let (digest, manifest) = registry.push_image("org/app", "v1", "x").await;
@@ -94,9 +94,9 @@ async fn a_refused_head_has_no_body() {
             assert_eq!(head.header("content-length"), get.body.len().to_string(), "{address}");
         }
     }
-    // A byte too many would be taken for the next answer.
+    // An extra byte would be taken for the next response.
     let request = format!("HEAD /v2/app/blobs/{absent} HTTP/1.1\r\nHost: r\r\nConnection: close\r\n\r\n");
-    let answer = raw::exchange(registry.address(), &request).await;
+    let answer = exchange(registry.address(), &request).await;
     assert!(answer.ends_with(b"\r\n\r\n"), "{answer:?}");
 }
 

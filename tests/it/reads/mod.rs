@@ -1,5 +1,6 @@
-//! How content goes out: whole, in ranges, only if it is another one, and as `HEAD`.
+//! How content is sent: whole, in ranges, conditionally, and as `HEAD`.
 
 mod conditions;
 mod heads;
 mod ranges;
+mod verify;

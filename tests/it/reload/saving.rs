@@ -1,18 +1,19 @@
-//! How soon each way of saving a file is in force, and what is logged of it.
+//! How soon each way of saving a file takes effect, and what is logged.
 
 use super::*;
+use crate::PROGRAM;
 
-/// Settings that say a number.
+/// Settings that contain a number.
 fn numbered(n: usize) -> String {
     format!("[operator]\nmessage = \"{n}\"\n")
 }
 
 impl Place {
-    /// The median time of ten saves until the daemon goes by what was saved.
+    /// The median time of ten saves until the daemon uses what was saved.
     async fn median(&self, what: &str, save: impl Fn(usize)) -> Duration {
         let mut times = Vec::new();
         for n in 0..10 {
-            // As if the saves had nothing to do with each other.
+            // So that the saves are independent.
             tokio::time::sleep(Duration::from_millis(130)).await;
             let generation = self.config().await["generation"].clone();
             save(n);
@@ -30,9 +31,9 @@ impl Place {
     }
 }
 
-/// The goal is 120 ms, and `docs/performance.md` has what was measured. Looks alone would take a second.
+/// The goal is 120 ms, and `docs/performance.md` has the measurements. Periodic checks alone would take a second.
 #[tokio::test]
-async fn each_way_of_saving_is_in_force_at_once() {
+async fn each_way_of_saving_takes_effect_at_once() {
     let most = Duration::from_millis(500);
     let place = Place::start(true);
     let settings = place.conf.join("settings.toml");
@@ -77,7 +78,7 @@ async fn each_way_of_saving_is_in_force_at_once() {
 async fn a_file_is_not_read_while_somebody_still_writes_to_it() {
     use std::io::Write as _;
     let place = Place::start(false);
-    // From the first reload on changes are reported.
+    // Changes are reported from the first reload on.
     place.write("settings.toml", &numbered(1));
     place.daemon.until(SOON, "the first", async || place.config().await["generation"] == 1).await;
     let mut file = std::fs::File::create(place.conf.join("settings.toml")).unwrap();
@@ -89,9 +90,9 @@ async fn a_file_is_not_read_while_somebody_still_writes_to_it() {
     assert_eq!(place.config().await["generation"], 2, "the half was never in force: {}", place.daemon.log());
 }
 
-/// In a user namespace of its own, where the system gives no watchers.
+/// In a user namespace of its own, where the system provides no watchers.
 #[tokio::test]
-async fn where_changes_are_not_reported_files_are_looked_at_twice_a_second() {
+async fn without_change_notifications_files_are_polled_twice_a_second() {
     let shell = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\"";
     let unshare = |then: &[&str]| {
         let mut command = std::process::Command::new("unshare");
@@ -106,12 +107,12 @@ async fn where_changes_are_not_reported_files_are_looked_at_twice_a_second() {
     let settings = dir.path().join("settings.toml");
     std::fs::write(&settings, "# nothing\n").unwrap();
     let shown = settings.display().to_string();
-    let program = unshare(&[shell, env!("CARGO_BIN_EXE_wharfinger")]);
+    let program = unshare(&[shell, PROGRAM]);
     let daemon = Daemon::from_command(program, &dir.path().join("data"), &[("REGISTRY_SETTINGS", shown.as_str())]);
     let generation = async || daemon.get("/health/ready").await.json()["config"]["generation"].as_u64().unwrap();
     for n in 1..4 {
         std::fs::write(&settings, numbered(n)).unwrap();
-        // Twice a second, and what a busy machine takes.
+        // Twice a second, plus the delay of a busy machine.
         daemon.until(Duration::from_millis(1500), "seen", async || generation().await == n as u64).await;
     }
     let log = daemon.log();

@@ -1,4 +1,4 @@
-//! Rules about tags: what never changes, what goes by itself, and what `plan` tells of it.
+//! Rules about tags: which never change, which are deleted automatically, and what `plan` reports.
 
 mod immutable;
 mod plan;

@@ -1,6 +1,6 @@
-//! `wharfinger plan` beside a running daemon, and what was pulled.
+//! `wharfinger plan` beside a running daemon, and recent pulls.
 
-use crate::daemon::Daemon;
+use crate::PROGRAM;
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tempfile::TempDir;
+use testing::daemon::Daemon;
 
 const RULES: &str = r#"
 [[retention]]
@@ -22,7 +23,7 @@ repositories = ["team/**"]
 tags = "release"
 "#;
 
-/// A directory with settings, and the place of a store in it.
+/// A directory with settings, and the path of a store in it.
 fn site() -> (TempDir, PathBuf, String) {
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let settings = dir.path().join("settings.toml");
@@ -33,7 +34,7 @@ fn site() -> (TempDir, PathBuf, String) {
 }
 
 fn plan(root: &Path, settings: &str, args: &[&str]) -> Output {
-    let out = Command::new(env!("CARGO_BIN_EXE_wharfinger"))
+    let out = Command::new(PROGRAM)
         .arg("plan")
         .args(args)
         .env_clear()
@@ -50,13 +51,13 @@ fn lines(root: &Path, settings: &str) -> Vec<Value> {
     String::from_utf8(out.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Makes a file look so many days old.
+/// Makes a file look this many days old.
 fn age(path: &Path, days: u32) {
     let file = std::fs::File::options().write(true).open(path).unwrap();
     file.set_modified(SystemTime::now() - days * Duration::from_secs(86_400)).unwrap();
 }
 
-/// Everything below a directory with its time, to see whether something was written.
+/// Every path below a directory with its time, to see whether something was written.
 fn tree(dir: &Path) -> Vec<(PathBuf, SystemTime)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -73,7 +74,7 @@ fn tree(dir: &Path) -> Vec<(PathBuf, SystemTime)> {
 #[tokio::test]
 async fn the_plan_names_the_rule_for_each_tag_while_the_daemon_serves() {
     let (_dir, root, settings) = site();
-    let daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", &settings)]);
+    let daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", &settings)]);
     let mut digests = Vec::new();
     for tag in ["dev-1", "dev-2", "release", "v1", "newest"] {
         digests.push(daemon.push_image("team/app", tag, tag).await.0);
@@ -86,15 +87,15 @@ async fn the_plan_names_the_rule_for_each_tag_while_the_daemon_serves() {
         age(&manifests.join("tags").join(tag), days);
     }
     age(&manifests.join("revisions/sha256").join(&moved_away[7..]), 8);
-    // As if the pushes and the daemon's start had been long ago.
+    // As if the pushes and the daemon's start were long ago.
     std::fs::remove_dir_all(root.join("repositories/team/app/_intents")).unwrap();
     daemon.until(Duration::from_secs(5), "pull times begin", async || root.join("state/pulls/since").exists()).await;
     std::fs::write(root.join("state/pulls/since"), "2020-01-01T00:00:00Z\n").unwrap();
 
     let before = tree(&root);
-    let told = lines(&root, &settings);
+    let printed = lines(&root, &settings);
     assert_eq!(tree(&root), before, "nothing was written");
-    let said: Vec<String> = told
+    let said: Vec<String> = printed
         .iter()
         .map(|line| {
             let what = line["tag"].as_str().unwrap_or(line["digest"].as_str().unwrap());
@@ -116,23 +117,24 @@ async fn the_plan_names_the_rule_for_each_tag_while_the_daemon_serves() {
             untagged.as_str(),
         ]
     );
-    assert_eq!((&told[1]["rule"], &told[0]["rule"]), (&Value::from(0), &Value::Null));
+    assert_eq!((&printed[1]["rule"], &printed[0]["rule"]), (&Value::from(0), &Value::Null));
     let people = plan(&root, &settings, &["team/**"]);
     let table = String::from_utf8(people.stdout).unwrap();
     assert!(table.starts_with("team/app\n  delete  dev-1"), "{table}");
     assert!(table.contains("keep    release"), "{table}");
     let sums = "repositories: 1; tags: 3 to keep, 3 to delete; manifests without a tag: 0 to keep, 1 to delete\n";
     assert!(table.ends_with(sums), "{table}");
-    // What was planned was not done, and a manifest is pulled by its digest after its tag moved.
+    // The plan was not carried out, and a manifest is pulled by its digest after its tag moved.
     for reference in ["dev-1", "v1", &moved_away, &digests[1]] {
         daemon.read(format!("/v2/team/app/manifests/{reference}")).await;
     }
 }
 
 #[tokio::test]
-async fn a_pull_keeps_a_tag_and_is_written_by_the_daemon_later() {
+async fn a_pull_keeps_a_tag_and_is_saved_later() {
     let (_dir, root, settings) = site();
-    let mut daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", &settings), ("REGISTRY_LOG_LEVEL", "debug")]);
+    let mut daemon =
+        Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", &settings), ("REGISTRY_LOG_LEVEL", "debug")]);
     let mut digests = Vec::new();
     for tag in ["looked-at", "pulled", "by-digest", "new"] {
         digests.push(daemon.push_image("team/app", tag, tag).await.0);
@@ -165,12 +167,12 @@ async fn a_pull_keeps_a_tag_and_is_written_by_the_daemon_later() {
 #[tokio::test]
 async fn a_registry_that_is_read_only_writes_no_pull_times() {
     let (_dir, root, settings) = site();
-    let daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", &settings)]);
+    let daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", &settings)]);
     daemon.push_image("team/app", "v1", "x").await;
     drop(daemon);
     std::fs::remove_dir_all(root.join("state/pulls")).ok();
     std::fs::write(&settings, format!("[operator]\nread_only = true\n{RULES}")).unwrap();
-    let mut daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", &settings)]);
+    let mut daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", &settings)]);
     daemon.read("/v2/team/app/manifests/v1").await;
     daemon.signal("INT");
     assert!(daemon.wait(Duration::from_secs(20)).success());
@@ -180,21 +182,21 @@ async fn a_registry_that_is_read_only_writes_no_pull_times() {
 #[test]
 fn a_plan_without_a_store_or_with_wrong_rules_is_refused() {
     let (_dir, root, settings) = site();
-    let told = |out: &Output| String::from_utf8_lossy(&out.stderr).into_owned();
+    let printed = |out: &Output| String::from_utf8_lossy(&out.stderr).into_owned();
     let empty = plan(&root, &settings, &[]);
     assert_eq!(empty.status.code(), Some(78));
-    assert!(told(&empty).contains("there is no store to look at"), "{}", told(&empty));
+    assert!(printed(&empty).contains("there is no store to look at"), "{}", printed(&empty));
     assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0, "and none was made");
     std::fs::write(&settings, RULES.replace("keep_last", "keep_lst")).unwrap();
     let wrong = plan(&root, &settings, &[]);
     assert_eq!(wrong.status.code(), Some(78));
-    assert!(told(&wrong).contains("retention[0].keep_lst: is not a setting; did you mean keep_last?"));
+    assert!(printed(&wrong).contains("retention[0].keep_lst: is not a setting; did you mean keep_last?"));
     assert_eq!(plan(&root, &settings, &["a**"]).status.code(), Some(2), "not a pattern");
 }
 
-/// What `gc` reports under these rules.
+/// The report of `gc` with these rules.
 fn gc(root: &Path, settings: &str, args: &[&str]) -> String {
-    let out = Command::new(env!("CARGO_BIN_EXE_wharfinger"))
+    let out = Command::new(PROGRAM)
         .arg("gc")
         .args(args)
         .env_clear()
@@ -207,9 +209,9 @@ fn gc(root: &Path, settings: &str, args: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn gc_reports_what_the_plan_announced_and_its_sums_are_those_of_its_parts() {
+async fn gc_does_what_the_plan_announced_and_its_totals_add_up() {
     let (_dir, root, settings) = site();
-    let daemon = Daemon::start(&root, &[("REGISTRY_SETTINGS", &settings)]);
+    let daemon = Daemon::start(PROGRAM, &root, &[("REGISTRY_SETTINGS", &settings)]);
     for name in ["team/app", "team/web"] {
         for tag in ["dev-1", "dev-2", "newest"] {
             daemon.push_image(name, tag, tag).await;

@@ -1,11 +1,11 @@
-//! Blobs pushed in chunks: with and without a `Content-Range`, in order and out of it.
+//! Blobs pushed in chunks: with and without `Content-Range`, in and out of order.
 
 use super::held;
-use crate::{registry::Registry, session::*};
 use http::Method;
+use testing::{registry::Registry, session::*};
 
 #[tokio::test]
-async fn chunks_without_a_range_go_on_where_the_session_stands() {
+async fn chunks_without_a_range_are_appended() {
     let registry = Registry::start().await;
     let content = noise(900_000, 1);
     let location = registry.begin("app").await;
@@ -26,7 +26,7 @@ async fn chunks_without_a_range_go_on_where_the_session_stands() {
 }
 
 #[tokio::test]
-async fn the_status_of_a_session_is_told_from_its_first_moment() {
+async fn a_session_has_a_status_from_the_beginning() {
     let registry = Registry::start().await;
     let location = registry.begin("app").await;
     for (chunk, range, len) in [("", "0-0", 0), ("x", "0-0", 1), ("yz", "0-2", 3)] {
@@ -102,7 +102,7 @@ async fn a_chunk_that_is_not_as_long_as_its_range_is_refused() {
         assert_eq!(held(&registry, &location), b"", "{range}");
         registry.patch_at(&location, 0, "four").await.is(202);
     }
-    // Where only the end shows that bytes are missing, the session tells what it has.
+    // If only the end of the body shows that bytes are missing, the session reports what it has.
     let location = registry.begin("app").await;
     let ask = registry.ask(Method::PATCH, &location).header("content-range", "0-9").stream(vec!["four".into()]);
     ask.send().await.refused(400, "SIZE_INVALID");

@@ -1,16 +1,16 @@
-//! Connections that end in the middle, and answers that never arrive.
+//! Connections that end in the middle, and responses that never arrive.
 
 use super::{held, until_held};
-use crate::{raw::Raw, registry::Registry, session::*};
+use testing::{registry::Registry, session::*, wire::Wire};
 
 #[tokio::test]
-async fn a_push_goes_on_where_its_connection_was_cut() {
+async fn a_push_resumes_where_its_connection_was_cut() {
     let registry = Registry::start().await;
     for len in [1_000, 3_000_000] {
         let content = noise(len, 1);
         let location = registry.begin("app").await;
         let sent = len / 3 * 2;
-        Raw::begin(registry.address(), "PATCH", &location, len, &content[..sent]).await.cut().await;
+        Wire::begin(registry.address(), "PATCH", &location, len, &content[..sent]).await.cut().await;
         let at = until_held(&registry, &location, sent).await;
         assert_eq!(at, sent, "every byte that arrived counts");
         assert_eq!(held(&registry, &location), content[..sent]);
@@ -20,12 +20,12 @@ async fn a_push_goes_on_where_its_connection_was_cut() {
 }
 
 #[tokio::test]
-async fn a_closing_put_that_was_cut_leaves_the_session_to_be_finished() {
+async fn an_interrupted_closing_put_leaves_a_session_that_can_be_finished() {
     let registry = Registry::start().await;
     let content = noise(10_000, 2);
     let location = registry.begin("app").await;
     let target = format!("{location}?digest={}", sha256(&content));
-    Raw::begin(registry.address(), "PUT", &target, 10_000, &content[..4_000]).await.cut().await;
+    Wire::begin(registry.address(), "PUT", &target, 10_000, &content[..4_000]).await.cut().await;
     let at = until_held(&registry, &location, 4_000).await;
     assert_eq!(at, 4_000);
     registry.put(&target, content.slice(at..)).await.is(201);
@@ -33,11 +33,11 @@ async fn a_closing_put_that_was_cut_leaves_the_session_to_be_finished() {
 }
 
 #[tokio::test]
-async fn a_single_post_that_was_cut_leaves_nothing() {
+async fn an_interrupted_single_post_leaves_nothing() {
     let registry = Registry::start().await;
     let content = noise(400_000, 3);
     let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(&content));
-    let post = Raw::begin(registry.address(), "POST", &target, content.len(), &content[..300_000]).await;
+    let post = Wire::begin(registry.address(), "POST", &target, content.len(), &content[..300_000]).await;
     let uploads = || std::fs::read_dir(registry.root().join("uploads")).map_or(0, Iterator::count);
     while uploads() == 0 {
         tokio::task::yield_now().await;
@@ -51,7 +51,7 @@ async fn a_single_post_that_was_cut_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_closing_put_is_repeated_after_its_answer_was_lost() {
+async fn a_closing_put_can_be_repeated_after_its_response_was_lost() {
     let registry = Registry::start().await;
     let content = noise(5_000, 4);
     for digest in [sha256(&content), sha512(&content)] {
@@ -63,7 +63,7 @@ async fn a_closing_put_is_repeated_after_its_answer_was_lost() {
             assert_eq!(reply.header("location"), format!("/v2/app/blobs/{digest}"));
             assert_eq!(reply.header("docker-content-digest"), digest);
         }
-        // Neither another digest nor another repository has it thereby.
+        // It does not become available under another digest or in another repository.
         registry.put(format!("{location}?digest={}", sha256(b"x")), "").await.refused(404, "BLOB_UPLOAD_UNKNOWN");
         let other = target.replace("/v2/app/", "/v2/other/");
         registry.put(other, "").await.refused(404, "BLOB_UPLOAD_UNKNOWN");
@@ -75,7 +75,7 @@ async fn a_closing_put_is_repeated_after_its_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn who_is_refused_before_all_was_read_is_told_that_the_connection_ends() {
+async fn a_refusal_before_the_end_of_the_body_announces_the_end_of_the_connection() {
     let registry = Registry::start().await;
     let location = registry.begin("app").await;
     registry.patch(&location, "some").await.is(202);
@@ -83,20 +83,20 @@ async fn who_is_refused_before_all_was_read_is_told_that_the_connection_ends() {
     for (method, target) in
         [("PUT", wrong.as_str()), ("PATCH", "/v2/app/blobs/uploads/nobodys"), ("PUT", "/v2/UPPER/x")]
     {
-        let mut refused = Raw::begin(registry.address(), method, target, 100_000, b"the beginning").await;
+        let mut refused = Wire::begin(registry.address(), method, target, 100_000, b"the beginning").await;
         let head = refused.head().await.expect("an answer");
         assert!(head.contains("\r\nconnection: close"), "{head}");
-        // What is still on its way is thrown away, and not met by a reset.
-        refused.send(&[b'x'; 50_000]).await;
+        // What is still in transit is discarded, without a reset.
+        refused.send_in_vain(&[b'x'; 50_000]).await;
     }
-    // Also where nothing more is needed: the blob is there.
+    // Even if nothing more is needed because the blob exists.
     let content = noise(100_000, 5);
     let closing = format!("{location}?digest={}", registry.push_blob("app", content.clone()).await);
     registry.delete(&location).await.is(204);
-    let mut again = Raw::begin(registry.address(), "PUT", &closing, content.len(), &content[..10]).await;
+    let mut again = Wire::begin(registry.address(), "PUT", &closing, content.len(), &content[..10]).await;
     let head = again.head().await.expect("an answer");
     assert!(head.starts_with("http/1.1 201") && head.contains("\r\nconnection: close"), "{head}");
-    // Who has sent all keeps the connection.
-    let mut refused = Raw::begin(registry.address(), "PUT", &wrong, 0, b"").await;
+    // A client that has sent everything keeps the connection.
+    let mut refused = Wire::begin(registry.address(), "PUT", &wrong, 0, b"").await;
     assert!(!refused.head().await.expect("an answer").contains("connection: close"));
 }

@@ -1,4 +1,4 @@
-//! How blobs come in: every way of a push, and every way it goes wrong.
+//! Pushes of blobs: every way to push one, and every way it fails.
 
 mod chunks;
 mod interrupted;
@@ -8,23 +8,23 @@ mod sessions;
 mod whole;
 mod writers;
 
-use crate::{registry::Registry, session::*};
+use testing::{registry::Registry, session::*};
 
-/// The bytes a session has on disk.
+/// The bytes of a session on disk.
 fn held(registry: &Registry, location: &str) -> Vec<u8> {
     let place = location.rsplit('/').next().unwrap();
     let id = place.split('.').next().unwrap();
     std::fs::read(registry.root().join("uploads").join(id).join("data")).unwrap()
 }
 
-/// Waits until a session has so many bytes on disk, without asking: then its client would know of them.
+/// Waits until a session has this many bytes on disk, without a request, by which its client would learn of them.
 async fn until_arrived(registry: &Registry, location: &str, len: usize) {
     while held(registry, location).len() != len {
         tokio::task::yield_now().await;
     }
 }
 
-/// Asks where a session stands until it has at least `least` bytes; how many it has then.
+/// Requests a session's state until it has at least `least` bytes; returns how many it has.
 async fn until_held(client: &Client, location: &str, least: usize) -> usize {
     loop {
         let status = client.get(location).await.is(204);

@@ -1,6 +1,6 @@
-//! Mounts: a blob that another repository has need not be sent again.
+//! Mounts: a blob of another repository need not be sent again.
 
-use crate::{registry::Registry, session::*};
+use testing::{registry::Registry, session::*};
 
 fn mount(to: &str, digest: &str, from: &str) -> String {
     let from = if from.is_empty() { String::new() } else { format!("&from={from}") };
@@ -8,7 +8,7 @@ fn mount(to: &str, digest: &str, from: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_blob_the_source_has_is_there_at_once() {
+async fn a_mounted_blob_exists_at_once() {
     let registry = Registry::start().await;
     for content in ["layer", ""] {
         let digest = registry.push_blob("org/base", content).await;
@@ -19,14 +19,14 @@ async fn a_blob_the_source_has_is_there_at_once() {
             assert_eq!(reply.header("docker-content-digest"), digest);
             assert_eq!(registry.read(reply.header("location")).await.body, content);
         }
-        // Each repository has it for itself.
+        // Each repository has its own right to it.
         registry.delete(format!("/v2/org/base/blobs/{digest}")).await.is(202);
         assert_eq!(registry.read(format!("/v2/org/app/blobs/{digest}")).await.body, content);
     }
 }
 
 #[tokio::test]
-async fn a_miss_of_any_kind_begins_an_upload_that_can_be_finished() {
+async fn a_failed_mount_starts_an_upload_that_can_be_finished() {
     let registry = Registry::start().await;
     let (here, absent) = (registry.push_blob("org/base", "layer").await, sha256(b"absent"));
     let deleted = registry.push_blob("org/base", "deleted").await;
@@ -53,11 +53,11 @@ async fn a_miss_of_any_kind_begins_an_upload_that_can_be_finished() {
 }
 
 #[tokio::test]
-async fn a_hint_is_verified_and_not_believed() {
+async fn a_hint_for_a_mount_is_verified() {
     let registry = Registry::start().await;
     let digest = registry.push_blob("first", "layer").await;
     registry.post(mount("second", &digest, "first"), "").await.is(201);
-    // The last place it was seen at has it no more, the one before has.
+    // The repository it was seen in last no longer has it, the one before does.
     registry.delete(format!("/v2/second/blobs/{digest}")).await.is(202);
     registry.post(mount("third", &digest, ""), "").await.is(201);
     for name in ["first", "third"] {
@@ -68,7 +68,7 @@ async fn a_hint_is_verified_and_not_believed() {
 }
 
 #[tokio::test]
-async fn what_is_no_digest_is_not_mounted() {
+async fn an_invalid_digest_is_not_mounted() {
     let registry = Registry::start().await;
     for bad in ["", "sha256:x", "blake3:00", "latest"] {
         registry.post(mount("app", bad, "base"), "").await.refused(400, "DIGEST_INVALID");

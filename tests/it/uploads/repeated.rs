@@ -1,10 +1,10 @@
-//! A request that is sent again after it was interrupted, to the `Location` it was sent to before.
+//! A request that is repeated after an interruption, at the `Location` it was sent to before.
 
 use super::{held, until_arrived};
-use crate::{raw::Raw, registry::Registry, session::*};
 use bytes::Bytes;
 use http::Method;
 use std::time::Duration;
+use testing::{registry::Registry, session::*, wire::Wire};
 
 const WHOLE: usize = 1 << 20;
 const PART: usize = 300_000;
@@ -14,14 +14,14 @@ fn closing(location: &str, content: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_put_that_was_cut_is_sent_again_and_taken() {
+async fn an_interrupted_put_can_be_repeated() {
     let registry = Registry::start().await;
     for naming in NAMINGS {
         let content = noise(WHOLE, 1);
         let location = registry.locate("app").await;
         let digest = naming(&content);
         let target = format!("{location}?digest={digest}");
-        Raw::begin(registry.address(), "PUT", &target, WHOLE, &content[..PART]).await.cut().await;
+        Wire::begin(registry.address(), "PUT", &target, WHOLE, &content[..PART]).await.cut().await;
         until_arrived(&registry, &location, PART).await;
         registry.put(&target, content.clone()).await.is(201);
         assert_eq!(registry.read(format!("/v2/app/blobs/{digest}")).await.body, content);
@@ -32,16 +32,16 @@ async fn a_put_that_was_cut_is_sent_again_and_taken() {
 }
 
 #[tokio::test]
-async fn a_patch_that_was_cut_is_sent_again_and_is_as_long_as_it_is() {
+async fn an_interrupted_patch_can_be_repeated() {
     let registry = Registry::start().await;
     let content = noise(WHOLE, 2);
     let (mut location, mut at) = (registry.locate("app").await, 0);
     for end in [400_000, 400_002, 900_000] {
         let piece = content.slice(at..end);
-        // Each gets further than the one before, so that it is seen to have come.
+        // Each gets further than the one before, so that its arrival is visible.
         for cut in [piece.len() / 2, piece.len()] {
             let piece = [&piece[..cut], b"?"].concat();
-            Raw::begin(registry.address(), "PATCH", &location, piece.len(), &piece[..cut]).await.cut().await;
+            Wire::begin(registry.address(), "PATCH", &location, piece.len(), &piece[..cut]).await.cut().await;
             until_arrived(&registry, &location, at + cut).await;
         }
         let patched = registry.patch(&location, piece).await.is(202);
@@ -53,13 +53,13 @@ async fn a_patch_that_was_cut_is_sent_again_and_is_as_long_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_was_cut_off_may_have_been_other_bytes() {
+async fn a_repeated_request_may_send_other_bytes() {
     let registry = Registry::start().await;
     let (first, other, content) = (noise(1000, 3), noise(WHOLE, 4), noise(WHOLE, 5));
     let begun = registry.locate("app").await;
     let location = registry.patch(&begun, first.clone()).await.is(202).header("location").to_owned();
-    // Their hash is noted with the session, and must not be taken for that of what comes in their place.
-    Raw::begin(registry.address(), "PATCH", &location, WHOLE, &other[..PART]).await.cut().await;
+    // Their hash is stored with the session, and must not be used for the bytes that replace them.
+    Wire::begin(registry.address(), "PATCH", &location, WHOLE, &other[..PART]).await.cut().await;
     until_arrived(&registry, &location, 1000 + PART).await;
     let whole: Bytes = [first, content.clone()].concat().into();
     registry.put(closing(&location, &whole), content).await.is(201);
@@ -67,7 +67,7 @@ async fn what_was_cut_off_may_have_been_other_bytes() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_not_cut_off_and_the_session_lives() {
+async fn acknowledged_bytes_are_not_truncated_by_a_repeated_request() {
     let registry = Registry::start().await;
     let content = noise(3000, 6);
     let first = registry.locate("app").await;
@@ -92,12 +92,12 @@ async fn what_was_acknowledged_is_not_cut_off_and_the_session_lives() {
 }
 
 #[tokio::test]
-async fn what_a_client_asked_for_is_told_and_stays() {
+async fn bytes_reported_to_a_client_are_not_truncated() {
     let registry = Registry::start().await;
     for method in [Method::GET, Method::HEAD] {
         let content = noise(WHOLE, 7);
         let begun = registry.locate("app").await;
-        Raw::begin(registry.address(), "PATCH", &begun, WHOLE, &content[..PART]).await.cut().await;
+        Wire::begin(registry.address(), "PATCH", &begun, WHOLE, &content[..PART]).await.cut().await;
         until_arrived(&registry, &begun, PART).await;
         let status = registry.ask(method, &begun).send().await.is(204);
         assert_eq!(status.header("range"), format!("0-{}", PART - 1));
@@ -108,12 +108,12 @@ async fn what_a_client_asked_for_is_told_and_stays() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_known_after_a_restart_and_so_is_what_was_not() {
+async fn acknowledged_offsets_survive_a_restart() {
     let registry = Registry::start().await;
     let content = noise(WHOLE, 8);
     let first = registry.locate("app").await;
     let second = registry.patch(&first, content.slice(..1000)).await.is(202).header("location").to_owned();
-    Raw::begin(registry.address(), "PATCH", &second, WHOLE - 1000, &content[1000..PART]).await.cut().await;
+    Wire::begin(registry.address(), "PATCH", &second, WHOLE - 1000, &content[1000..PART]).await.cut().await;
     until_arrived(&registry, &first, PART).await;
     let registry = registry.restart(Default::default()).await;
     assert_eq!(held(&registry, &first).len(), PART);
@@ -126,38 +126,38 @@ async fn what_was_acknowledged_is_known_after_a_restart_and_so_is_what_was_not()
 
 /// As containerd does after a 408: the same request, with all its bytes, over a new connection.
 #[tokio::test]
-async fn a_put_that_stalled_is_sent_again_and_taken() {
+async fn a_stalled_put_can_be_repeated() {
     let registry = Registry::with(|setup| setup.limits.upload_stall = Duration::from_millis(200)).await;
     let content = noise(WHOLE, 9);
     let location = registry.locate("app").await;
     let target = closing(&location, &content);
-    let mut stalled = Raw::begin(registry.address(), "PUT", &target, WHOLE, &content[..PART]).await;
+    let mut stalled = Wire::begin(registry.address(), "PUT", &target, WHOLE, &content[..PART]).await;
     assert_eq!(stalled.status().await, Some(408));
     registry.put(&target, content.clone()).await.is(201);
     assert_eq!(registry.read(format!("/v2/app/blobs/{}", sha256(&content))).await.body, content);
 }
 
 #[tokio::test]
-async fn a_put_is_sent_again_while_its_connection_hangs() {
+async fn a_put_can_be_repeated_while_its_first_connection_hangs() {
     let registry = Registry::start().await;
-    // Less than is written at once, so that it may come to the disk when the other request is under way; and more.
+    // Less than is written at once, so it may reach the disk while the other request runs; and more.
     for len in [2_000, 2 * WHOLE] {
         let content = noise(len, 10);
         let location = registry.locate("app").await;
         let target = closing(&location, &content);
-        let mut hung = Raw::begin(registry.address(), "PUT", &target, len, &content[..len / 2]).await;
+        let mut hung = Wire::begin(registry.address(), "PUT", &target, len, &content[..len / 2]).await;
         if len > WHOLE {
             while held(&registry, &location).is_empty() {
                 tokio::task::yield_now().await;
             }
         }
-        // The one that hangs may have been slow to come, and have taken the session over; then it is sent once more.
+        // The hanging request may have arrived late and taken over the session; then the other is sent once more.
         let mut put = registry.put(&target, content.clone()).await;
         while put.status == 416 && put.header("location") == location {
             put = registry.put(&target, content.clone()).await;
         }
         put.is(201);
-        hung.send(&content[len / 2..]).await;
+        hung.send_in_vain(&content[len / 2..]).await;
         assert!(matches!(hung.status().await, Some(201 | 404 | 416)), "it came too late");
         assert_eq!(registry.read(format!("/v2/app/blobs/{}", sha256(&content))).await.body, content);
         assert_eq!(registry.inner().open_uploads(), 0);
@@ -165,7 +165,7 @@ async fn a_put_is_sent_again_while_its_connection_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_who_send_to_one_place_the_last_is_taken_and_nothing_is_mixed() {
+async fn of_two_requests_at_one_offset_the_later_wins_and_nothing_is_mixed() {
     let registry = Registry::start().await;
     for round in 0..15 {
         let len = 700_000;
@@ -189,7 +189,7 @@ async fn of_two_who_send_to_one_place_the_last_is_taken_and_nothing_is_mixed() {
 }
 
 #[tokio::test]
-async fn a_content_range_says_the_place_and_the_location_does_not() {
+async fn content_range_takes_precedence_over_the_location() {
     let registry = Registry::start().await;
     let content = noise(3000, 11);
     let begun = registry.locate("app").await;
@@ -200,28 +200,47 @@ async fn a_content_range_says_the_place_and_the_location_does_not() {
     range("2000-2999").body(content.slice(2000..)).send().await.is(201);
 }
 
-/// Whoever brings nothing cannot bring it to the wrong place.
+/// Clients that send `Content-Range` repeat a chunk with the same range, and some give up at a 416.
+#[tokio::test]
+async fn a_chunk_with_a_range_can_be_repeated_at_its_location() {
+    let registry = Registry::start().await;
+    let content = noise(WHOLE, 12);
+    let begun = registry.locate("app").await;
+    let answer = registry.patch_at(&begun, 0, content.slice(..1000)).await.is(202).header("location").to_owned();
+    Wire::begin(registry.address(), "PATCH", &answer, WHOLE, &content[1000..PART]).await.cut().await;
+    until_arrived(&registry, &begun, PART).await;
+    let answer =
+        registry.patch_at(&answer, 1000, content.slice(1000..2000)).await.is(202).header("location").to_owned();
+    Wire::begin(registry.address(), "PATCH", &answer, WHOLE, &content[2000..PART]).await.cut().await;
+    until_arrived(&registry, &begun, PART).await;
+    let range = format!("2000-{}", WHOLE - 1);
+    let last = registry.ask(Method::PUT, closing(&answer, &content)).header("content-range", range);
+    last.body(content.slice(2000..)).send().await.is(201);
+    assert_eq!(registry.read(format!("/v2/app/blobs/{}", sha256(&content))).await.body, content);
+}
+
+/// A request without bytes cannot bring them to the wrong place.
 #[tokio::test]
 async fn a_session_is_closed_by_its_first_location_too() {
     let registry = Registry::start().await;
     let begun = registry.locate("app").await;
     registry.patch(&begun, "all of it").await.is(202);
     registry.put(closing(&begun, b"all of it"), "").await.is(201);
-    // What nobody was told of does not belong to it either way.
+    // Bytes that were not reported to a client are not part of the blob in any case.
     let begun = registry.locate("app").await;
-    let told = registry.patch(&begun, "told").await.is(202).header("location").to_owned();
-    Raw::begin(registry.address(), "PATCH", &told, 100, b" and more").await.cut().await;
+    let answer = registry.patch(&begun, "kept").await.is(202).header("location").to_owned();
+    Wire::begin(registry.address(), "PATCH", &answer, 100, b" and more").await.cut().await;
     until_arrived(&registry, &begun, 13).await;
-    registry.put(closing(&begun, b"told"), "").await.is(201);
+    registry.put(closing(&begun, b"kept"), "").await.is(201);
 }
 
 #[tokio::test]
-async fn a_location_is_followed_whatever_is_added_to_it() {
+async fn a_location_works_with_an_added_query() {
     let registry = Registry::start().await;
     for query in ["?digest=DIGEST", "?x=1&digest=DIGEST", "?digest=DIGEST&_state=5", "?&digest=DIGEST"] {
         let begun = registry.locate("app").await;
-        let told = registry.patch(&begun, "some ").await.is(202).header("location").to_owned();
-        let target = format!("{told}{}", query.replace("DIGEST", &sha256(b"some bytes")));
+        let answer = registry.patch(&begun, "some ").await.is(202).header("location").to_owned();
+        let target = format!("{answer}{}", query.replace("DIGEST", &sha256(b"some bytes")));
         registry.put(target, "bytes").await.is(201);
     }
     let begun = registry.locate("app").await;

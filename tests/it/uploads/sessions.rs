@@ -1,8 +1,12 @@
 //! Whose a session is, and how it ends.
 
-use crate::{registry::Registry, session::*};
 use http::Method;
 use std::time::Duration;
+use testing::{
+    people::{basic, htpasswd},
+    registry::Registry,
+    session::*,
+};
 
 #[tokio::test]
 async fn a_session_is_cancelled_and_its_bytes_are_gone() {
@@ -37,7 +41,7 @@ async fn a_session_belongs_to_its_repository() {
 }
 
 #[tokio::test]
-async fn an_id_nobody_was_given_is_unknown() {
+async fn an_invented_session_id_is_unknown() {
     let registry = Registry::start().await;
     let ids = ["00000000-0000-4000-8000-000000000000", "nonsense", "..", "%2e%2e", "a%00b", "%ff"];
     for id in ids {
@@ -45,6 +49,39 @@ async fn an_id_nobody_was_given_is_unknown() {
         registry.get(&target).await.refused(404, "BLOB_UPLOAD_UNKNOWN");
         registry.patch(&target, "x").await.refused(404, "BLOB_UPLOAD_UNKNOWN");
     }
+}
+
+/// Repeating the end of a session tells a caller who may pull that the first one succeeded. To others it would reveal
+/// which blobs exist.
+#[tokio::test]
+async fn an_unknown_session_reveals_existing_blobs_only_to_callers_who_may_pull() {
+    let registry = Registry::with(|setup| {
+        setup.htpasswd = Some(htpasswd(&["ci", "dev"]));
+        let rules = r#"{"rules": [
+            {"repository": "app", "users": ["ci"], "permissions": ["push"]},
+            {"repository": "app", "users": ["dev"], "permissions": ["pull", "push"]}
+        ]}"#;
+        setup.rules = Some(rules.into());
+    })
+    .await;
+    let send = async |user: &str, method: Method, target: &str, body: &'static str| {
+        registry.ask(method, target).header("authorization", basic(user)).body(body).send().await
+    };
+    let (here, absent) = (sha256(b"here"), sha256(b"absent"));
+    let begun = send("dev", Method::POST, "/v2/app/blobs/uploads/", "").await.is(202);
+    let ours = begun.header("location").to_owned();
+    send("dev", Method::PUT, &format!("{ours}?digest={here}"), "here").await.is(201);
+    send("dev", Method::PUT, &format!("{ours}?digest={here}"), "here").await.is(201);
+    for session in [ours.as_str(), "/v2/app/blobs/uploads/00000000-0000-4000-8000-000000000000"] {
+        for (digest, body) in [(&here, ""), (&here, "here"), (&here, "other"), (&absent, ""), (&absent, "absent")] {
+            let end = format!("{session}?digest={digest}");
+            send("ci", Method::PUT, &end, body).await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+        }
+        send("dev", Method::PUT, &format!("{session}?digest={absent}"), "").await.refused(404, "BLOB_UPLOAD_UNKNOWN");
+    }
+    // The caller's own session ends as usual.
+    let begun = send("ci", Method::POST, "/v2/app/blobs/uploads/", "").await.is(202);
+    send("ci", Method::PUT, &format!("{}?digest={here}", begun.header("location")), "here").await.is(201);
 }
 
 #[tokio::test]
@@ -66,7 +103,7 @@ async fn a_session_expires_counted_from_its_last_byte() {
 }
 
 #[tokio::test]
-async fn as_many_sessions_as_the_limit_are_open_and_one_more_is_told_to_come_back() {
+async fn as_many_sessions_as_the_limit_are_open_and_one_more_gets_retry_after() {
     let registry = Registry::with(|setup| setup.settings.open_uploads_per_user = 3).await;
     let mut open = Vec::new();
     for _ in 0..3 {
@@ -82,7 +119,7 @@ async fn as_many_sessions_as_the_limit_are_open_and_one_more_is_told_to_come_bac
 }
 
 #[tokio::test]
-async fn a_session_goes_on_after_a_restart() {
+async fn a_session_continues_after_a_restart() {
     let registry = Registry::start().await;
     let content = noise(600_000, 4);
     let location = registry.begin("app").await;

@@ -1,7 +1,8 @@
-//! Blobs pushed in one go, and digests that do not fit.
+//! Blobs pushed in one request, and wrong digests.
 
-use crate::{daemon::Daemon, registry::Registry, session::*};
+use crate::PROGRAM;
 use http::Method;
+use testing::{daemon::Daemon, registry::Registry, session::*};
 
 #[tokio::test]
 async fn a_session_is_finished_by_one_put_with_the_whole_blob() {
@@ -26,7 +27,7 @@ async fn a_session_is_finished_by_one_put_with_the_whole_blob() {
 }
 
 #[tokio::test]
-async fn a_single_post_is_told_by_its_digest_and_not_by_its_length() {
+async fn a_single_post_is_recognised_by_its_digest_parameter() {
     let registry = Registry::start().await;
     for content in [noise(300_000, 2), "".into()] {
         let digest = sha256(&content);
@@ -43,7 +44,7 @@ async fn a_single_post_is_told_by_its_digest_and_not_by_its_length() {
 }
 
 #[tokio::test]
-async fn a_type_of_content_is_nobodys_business() {
+async fn the_content_type_of_an_upload_is_ignored() {
     let registry = Registry::start().await;
     for media_type in ["application/json", "application/octet-stream", "image/png", "nonsense"] {
         let ask = registry.ask(Method::POST, "/v2/app/blobs/uploads/").header("content-type", media_type);
@@ -52,7 +53,7 @@ async fn a_type_of_content_is_nobodys_business() {
 }
 
 #[tokio::test]
-async fn a_session_may_be_told_its_algorithm_and_need_not() {
+async fn the_algorithm_of_a_session_is_optional() {
     let registry = Registry::start().await;
     let content = noise(300_000, 3);
     for (query, digest) in [
@@ -106,7 +107,7 @@ async fn a_wrong_digest_leaves_the_blob_of_that_digest_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_digest_we_cannot_check_is_refused_before_a_byte_is_taken() {
+async fn an_unsupported_digest_is_refused_before_any_byte_is_read() {
     let registry = Registry::start().await;
     let location = registry.begin("app").await;
     registry.patch(&location, "half").await.is(202);
@@ -122,7 +123,7 @@ async fn a_digest_we_cannot_check_is_refused_before_a_byte_is_taken() {
 }
 
 #[tokio::test]
-async fn a_blob_of_the_largest_size_is_taken_and_one_byte_more_is_not() {
+async fn a_blob_of_the_maximum_size_is_accepted_and_one_byte_more_refused() {
     let registry = Registry::with(|setup| setup.settings.blob_bytes = 1000).await;
     let (most, more) = (noise(1000, 1), noise(1001, 1));
     for stream in [false, true] {
@@ -142,14 +143,14 @@ async fn a_blob_of_the_largest_size_is_taken_and_one_byte_more_is_not() {
     }
 }
 
-/// glibc's way to keep what is freed; where there is another allocator there is nothing to hold.
+/// Makes glibc keep freed memory; other allocators have no such setting.
 #[cfg(target_env = "gnu")]
 #[tokio::test]
-async fn a_push_gets_its_memory_once() {
+async fn the_memory_of_a_push_is_allocated_once() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("data");
     std::fs::create_dir(&root).unwrap();
-    let daemon = Daemon::start(&root, &[]);
+    let daemon = Daemon::start(PROGRAM, &root, &[]);
     let faults = || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
         let fields = stat.rsplit_once(')').unwrap().1;
@@ -159,6 +160,6 @@ async fn a_push_gets_its_memory_once() {
     let before = faults();
     daemon.push_blob("app", noise(32 << 20, 2)).await;
     let pages = faults() - before;
-    // One for each page would be eight thousand.
+    // One fault per page would be eight thousand.
     assert!(pages < 600, "{pages} page faults");
 }

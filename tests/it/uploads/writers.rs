@@ -1,16 +1,16 @@
-//! Two who write to one session: one wins, and what is there is what one of them sent.
+//! Two writers on one session: one wins, and the content is what one of them sent.
 
 use super::{held, until_held};
-use crate::{raw::Raw, registry::Registry, session::*};
 use bytes::Bytes;
 use http::Method;
+use testing::{registry::Registry, session::*, wire::Wire};
 
 fn pieces(content: &Bytes, len: usize) -> Vec<Bytes> {
     (0..content.len()).step_by(len).map(|at| content.slice(at..content.len().min(at + len))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_chunks_for_one_place_exactly_one_is_taken() {
+async fn exactly_one_of_two_chunks_at_one_offset_is_accepted() {
     let registry = Registry::start().await;
     for round in 0..20 {
         let len = 1 << (10 + round % 10);
@@ -43,19 +43,19 @@ async fn streams_into_one_session_never_mix() {
         let taken = [&first, &second].into_iter().filter(|reply| reply.status == 202).count();
         assert!(taken >= 1, "{first:?} {second:?}");
         let held = held(&registry, &location);
-        // Without a place of its own, one who comes later goes on where the other stands; then
-        // the other has lost. So there is at most one seam, and behind it one whole stream.
+        // Without an offset, the later one continues where the other stopped; then the other has lost. So there is at
+        // most one seam, and after it one complete stream.
         let seam = held.iter().position(|byte| *byte != held[0]).unwrap_or(held.len());
         assert!(held[seam..].iter().all(|byte| *byte != held[0]), "round {round}: they mix");
         assert!(held.len() - seam == len || seam == len, "round {round}: {seam} of {}", held.len());
-        let told = registry.get(&location).await;
-        assert_eq!(told.header("range"), format!("0-{}", held.len() - 1));
+        let answer = registry.get(&location).await;
+        assert_eq!(answer.header("range"), format!("0-{}", held.len() - 1));
         registry.put(format!("{location}?digest={}", sha256(&held)), "").await.is(201);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chunk_that_says_its_place_lands_there_or_nowhere() {
+async fn a_chunk_with_a_range_is_written_there_or_refused() {
     let registry = Registry::start().await;
     let theirs = Bytes::from(vec![b'a'; 1 << 20]);
     let ours = Bytes::from(vec![b'b'; 1_000]);
@@ -64,7 +64,7 @@ async fn a_chunk_that_says_its_place_lands_there_or_nowhere() {
         let stream = registry.ask(Method::PATCH, &location).stream(pieces(&theirs, 5_000)).send();
         let butt_in = async {
             loop {
-                // At every place where the session is seen to stand, until it is taken there.
+                // At each offset at which the session is seen, until one is accepted.
                 let at = until_held(&registry, &location, 1).await;
                 if registry.patch_at(&location, at, ours.clone()).await.status == 202 {
                     return at;
@@ -80,18 +80,18 @@ async fn a_chunk_that_says_its_place_lands_there_or_nowhere() {
 }
 
 #[tokio::test]
-async fn a_half_dead_connection_does_not_keep_a_session() {
+async fn a_hanging_connection_does_not_block_its_session() {
     let registry = Registry::start().await;
-    // As much as waits in memory, and more than is written at once.
+    // As much as is held in memory, and more than is written at once.
     for len in [1_000, 2_000_000] {
         let content = noise(len, 3);
         let location = registry.begin("app").await;
         let half = &content[..len / 2];
-        let mut dead = Raw::begin(registry.address(), "PATCH", &location, len, half).await;
+        let mut dead = Wire::begin(registry.address(), "PATCH", &location, len, half).await;
         let least = if half.len() > 300_000 { 1_000 } else { 0 };
         let at = until_held(&registry, &location, least).await;
         let at = if least == 0 { 0 } else { at };
-        // What hangs may still be taken in; whoever goes on from where it stands wins.
+        // The hanging request may still be accepted; the one that continues at the current offset wins.
         let mut reply = registry.patch_at(&location, at, content.slice(at..)).await;
         while reply.status == 416 {
             let (_, last) = reply.header("range").split_once('-').expect("where it stands");
@@ -99,7 +99,7 @@ async fn a_half_dead_connection_does_not_keep_a_session() {
             reply = registry.patch_at(&location, at, content.slice(at..)).await;
         }
         assert_eq!(reply.status, 202);
-        dead.send(&content[len / 2..]).await;
+        dead.send_in_vain(&content[len / 2..]).await;
         assert!(matches!(dead.status().await, Some(416 | 404) | None), "the first lost");
         registry.put(format!("{location}?digest={}", sha256(&content)), "").await.is(201);
         assert_eq!(registry.read(format!("/v2/app/blobs/{}", sha256(&content))).await.body, content);
@@ -107,37 +107,37 @@ async fn a_half_dead_connection_does_not_keep_a_session() {
 }
 
 #[tokio::test]
-async fn a_half_dead_connection_is_forgotten_by_a_restart() {
+async fn a_hanging_connection_is_forgotten_by_a_restart() {
     let registry = Registry::start().await;
     let content = noise(2_000_000, 6);
     let location = registry.begin("app").await;
-    let mut dead = Raw::begin(registry.address(), "PATCH", &location, content.len(), &content[..1_500_000]).await;
+    let mut dead = Wire::begin(registry.address(), "PATCH", &location, content.len(), &content[..1_500_000]).await;
     until_held(&registry, &location, 1_000_000).await;
     let registry = registry.restart(Default::default()).await;
     let at = until_held(&registry, &location, 1_000_000).await;
     assert!(held(&registry, &location) == content[..at]);
-    dead.send(&content[1_500_000..]).await;
+    dead.send_in_vain(&content[1_500_000..]).await;
     assert_eq!(dead.status().await, None);
     registry.patch_at(&location, at, content.slice(at..)).await.is(202);
     registry.put(format!("{location}?digest={}", sha256(&content)), "").await.is(201);
 }
 
 #[tokio::test]
-async fn a_half_dead_connection_does_not_come_back_into_a_finished_session() {
+async fn a_hanging_connection_cannot_write_into_a_finished_session() {
     let registry = Registry::start().await;
     let content = noise(5_000, 4);
     let (location, digest) = (registry.begin("app").await, sha256(&content));
     let target = format!("{location}?digest={digest}");
-    let mut dead = Raw::begin(registry.address(), "PUT", &target, content.len(), &content[..2_000]).await;
+    let mut dead = Wire::begin(registry.address(), "PUT", &target, content.len(), &content[..2_000]).await;
     registry.put(&target, content.clone()).await.is(201);
-    dead.send(&content[2_000..]).await;
-    // It brought the same bytes, or was too late: either is true, and the blob is whole.
+    dead.send_in_vain(&content[2_000..]).await;
+    // It brought the same bytes or was too late: both are possible, and the blob is complete.
     assert!(matches!(dead.status().await, Some(201 | 404 | 416)));
     assert_eq!(registry.read(format!("/v2/app/blobs/{digest}")).await.body, content);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_blob_pushed_by_many_at_once_is_there_once() {
+async fn a_blob_pushed_by_many_clients_at_once_is_stored_once() {
     let registry = Registry::start().await;
     let content = noise(400_000, 5);
     let target = format!("/v2/app/blobs/uploads/?digest={}", sha256(&content));

@@ -1,24 +1,24 @@
-//! The head of a response, as far as a load program needs it.
+//! The head of a response, as far as a benchmark needs it.
 
 use crate::Result;
 
-/// What a response's first lines said.
+/// The parsed head of a response.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Head {
+pub struct ResponseHead {
     /// 200, 404, …
     pub status: u16,
-    /// `Content-Length`, if it was sent.
+    /// `Content-Length`, if present.
     pub length: Option<u64>,
     /// `Transfer-Encoding: chunked`.
     pub chunked: bool,
     /// Whether the server closes the connection after this.
     pub close: bool,
-    /// `Location`, as it was sent.
+    /// `Location`, as sent.
     pub location: Option<String>,
 }
 
-impl Head {
-    /// Whether a body follows the head of an answer to this method.
+impl ResponseHead {
+    /// Whether a body follows the head of a response to this method.
     pub fn has_body(&self, method: &str) -> bool {
         method != "HEAD" && self.status >= 200 && self.status != 204 && self.status != 304
     }
@@ -50,7 +50,7 @@ impl Head {
     }
 }
 
-/// Where the head ends in `bytes`: the offset behind its empty line.
+/// The offset after the empty line that ends the head.
 pub fn end(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
 }
@@ -60,33 +60,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_tells_status_length_and_location_in_any_case() {
-        let head =
-            Head::parse("HTTP/1.1 202 Accepted\r\nLOCATION: /v2/a/blobs/uploads/1\r\ncontent-length: 0").unwrap();
+    fn a_head_is_parsed_whatever_the_case_of_its_names() {
+        let head = ResponseHead::parse("HTTP/1.1 202 Accepted\r\nLOCATION: /v2/a/blobs/uploads/1\r\ncontent-length: 0")
+            .unwrap();
         assert_eq!(
             head,
-            Head { status: 202, length: Some(0), location: Some("/v2/a/blobs/uploads/1".into()), ..Head::default() }
+            ResponseHead {
+                status: 202,
+                length: Some(0),
+                location: Some("/v2/a/blobs/uploads/1".into()),
+                ..ResponseHead::default()
+            }
         );
-        assert!(Head::parse("HTTP/1.1 200 OK\r\nConnection: Close").unwrap().close);
-        assert!(Head::parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked").unwrap().chunked);
+        assert!(ResponseHead::parse("HTTP/1.1 200 OK\r\nConnection: Close").unwrap().close);
+        assert!(ResponseHead::parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked").unwrap().chunked);
     }
 
     #[test]
-    fn what_is_no_head_is_refused() {
+    fn an_invalid_head_is_refused() {
         for text in ["", "SSH-2.0", "HTTP/1.1", "HTTP/1.1 abc", "HTTP/1.1 200 OK\r\nlost"] {
-            assert!(Head::parse(text).is_err(), "{text:?}");
+            assert!(ResponseHead::parse(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
-    fn a_head_ends_behind_its_empty_line() {
+    fn a_head_ends_after_its_empty_line() {
         assert_eq!(end(b"HTTP/1.1 200 OK\r\n\r\nbody"), Some(19));
         assert_eq!(end(b"HTTP/1.1 200 OK\r\n"), None);
     }
 
     #[test]
-    fn answers_to_head_have_no_body() {
-        let head = Head { status: 200, length: Some(5), ..Head::default() };
+    fn responses_to_head_have_no_body() {
+        let head = ResponseHead { status: 200, length: Some(5), ..ResponseHead::default() };
         assert!(head.has_body("GET") && !head.has_body("HEAD"));
     }
 }

@@ -1,5 +1,5 @@
-//! A lean HTTP/1.1 client over blocking sockets: it shares the machine with the server it measures, so bodies are
-//! thrown away without being copied where the kernel can do that.
+//! A lean HTTP/1.1 client over blocking sockets: it shares the machine with the server it measures, so where the kernel
+//! can, bodies are discarded without a copy.
 
 pub mod head;
 mod stream;
@@ -9,24 +9,25 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::Result;
-use crate::content::Blob;
-pub use head::Head;
-use stream::Stream;
-pub use stream::Trust;
+use crate::content::BenchBlob;
+pub use head::ResponseHead;
+use stream::HttpStream;
+pub use stream::TrustedCertificates;
 pub use url::Url;
 
 /// The bytes of a request.
 #[derive(Clone, Copy)]
 pub enum Body<'a> {
-    /// None, and no length either.
+    /// No body, and no length either.
     None,
     /// These.
     Bytes(&'a [u8]),
-    /// A blob from one offset up to another.
-    Part(&'a Blob, u64, u64),
+    /// A range of a blob.
+    Part(&'a BenchBlob, u64, u64),
 }
 
 impl Body<'_> {
@@ -39,49 +40,52 @@ impl Body<'_> {
     }
 }
 
-/// What becomes of a response's body.
+/// What happens to the body of a response.
 pub enum Sink<'a> {
-    /// Counted and thrown away.
+    /// It is counted and discarded.
     Discard,
-    /// Kept; meant for what is small.
+    /// It is kept; for small bodies.
     Keep(&'a mut Vec<u8>),
-    /// Hashed, for a pass that verifies.
-    Hash(&'a mut Sha256),
 }
 
-/// How to reach a server: where, with which trust, and as whom.
+/// How to reach a server: address, trusted certificates and credentials.
 #[derive(Clone)]
 pub struct Dial {
     /// Where it is.
     pub url: Url,
-    /// What certificates are believed, if it speaks TLS.
-    pub trust: Option<Arc<Trust>>,
-    /// The value of `Authorization`.
-    pub authorization: Option<String>,
+    /// The trusted certificates, for TLS.
+    pub trust: Option<Arc<TrustedCertificates>>,
+    /// Name and password.
+    pub credentials: Option<(String, String)>,
 }
 
-/// One keep-alive connection, made anew when it was lost.
-pub struct Conn {
+/// One keep-alive connection, reopened when it is lost.
+pub struct HttpConnection {
     dial: Dial,
-    stream: Option<Stream>,
+    /// The value of `Authorization`.
+    authorization: Option<String>,
+    stream: Option<HttpStream>,
     /// Bytes that were read and not used yet: `buffer[from..to]`.
     buffer: Box<[u8]>,
     from: usize,
     to: usize,
-    /// What the kernel throws bytes away into; never touched.
+    /// Where the kernel discards bytes; never read.
     scratch: Box<[u8]>,
 }
 
 const BUFFER: usize = 64 * 1024;
 const SCRATCH: usize = 256 * 1024;
-/// The longest a server may take to send or take anything: no load hangs forever.
+/// The longest time a server may take to send or accept anything: no load hangs forever.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-impl Conn {
-    /// A connection that is made by the first request.
+impl HttpConnection {
+    /// A connection that is opened by the first request.
     pub fn new(dial: &Dial) -> Self {
+        let basic =
+            |(name, password): &(String, String)| format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
         Self {
             dial: dial.clone(),
+            authorization: dial.credentials.as_ref().map(basic),
             stream: None,
             buffer: vec![0; BUFFER].into_boxed_slice(),
             from: 0,
@@ -93,16 +97,16 @@ impl Conn {
     /// Connects now, without a request.
     pub fn connect(&mut self) -> Result<()> {
         if self.stream.is_none() {
-            self.stream = Some(Stream::connect(&self.dial.url, self.dial.trust.as_deref(), PATIENCE)?);
+            self.stream = Some(HttpStream::connect(&self.dial.url, self.dial.trust.as_deref(), PATIENCE)?);
             (self.from, self.to) = (0, 0);
         }
         Ok(())
     }
 
-    /// One request and its answer; `path` may be an absolute URL as a `Location` may. Returns the head and the
-    /// length of the body.
+    /// Sends one request and reads the response; `path` may be an absolute URL, as in a `Location`. Returns the head
+    /// and the length of the body.
     ///
-    /// An error leaves the connection closed. A status is no error.
+    /// After an error the connection is closed. An error status is not an error here.
     pub fn send(
         &mut self,
         method: &str,
@@ -110,7 +114,7 @@ impl Conn {
         headers: &[(&str, &str)],
         body: Body<'_>,
         sink: Sink<'_>,
-    ) -> Result<(Head, u64)> {
+    ) -> Result<(ResponseHead, u64)> {
         let done = self.connect().and_then(|()| {
             let text = self.request(method, path, headers, &body);
             self.write(text.into_bytes(), body)?;
@@ -122,10 +126,10 @@ impl Conn {
         done.map_err(|error| format!("{method} {path}: {error}").into())
     }
 
-    /// The head of a request.
+    /// Formats the head of a request.
     fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Body<'_>) -> String {
         let mut text = format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", url::path(path), self.dial.url.host_port());
-        if let Some(value) = &self.dial.authorization {
+        if let Some(value) = &self.authorization {
             text.push_str(&format!("Authorization: {value}\r\n"));
         }
         for (name, value) in headers {
@@ -138,8 +142,8 @@ impl Conn {
         text
     }
 
-    /// The head of the answer, and the length of its body, which went into the sink.
-    fn answer(&mut self, method: &str, sink: Sink<'_>) -> Result<(Head, u64)> {
+    /// Reads the response, with the body into the sink. Returns the head and the length of the body.
+    fn answer(&mut self, method: &str, sink: Sink<'_>) -> Result<(ResponseHead, u64)> {
         let head = self.head()?;
         let length = if !head.has_body(method) {
             0
@@ -153,13 +157,13 @@ impl Conn {
         Ok((head, length))
     }
 
-    fn stream(&mut self) -> Result<&mut Stream> {
+    fn stream(&mut self) -> Result<&mut HttpStream> {
         self.stream.as_mut().ok_or_else(|| "not connected".into())
     }
 
     fn write(&mut self, mut head: Vec<u8>, body: Body<'_>) -> Result<()> {
         match body {
-            // One segment for what is small.
+            // A small body goes into the same packet.
             Body::Bytes(bytes) => head.extend_from_slice(bytes),
             Body::Part(blob, from, to) if to - from <= 16 * 1024 => {
                 blob.each(from, to, |piece| {
@@ -180,7 +184,7 @@ impl Conn {
         Ok(stream.flush()?)
     }
 
-    /// Reads more into the buffer, behind what is in it.
+    /// Reads more bytes into the buffer.
     fn fill(&mut self) -> Result<()> {
         if self.from > 0 {
             self.buffer.copy_within(self.from..self.to, 0);
@@ -199,12 +203,12 @@ impl Conn {
         }
     }
 
-    fn head(&mut self) -> Result<Head> {
+    fn head(&mut self) -> Result<ResponseHead> {
         loop {
             if let Some(end) = head::end(&self.buffer[self.from..self.to]) {
-                let head = Head::parse(std::str::from_utf8(&self.buffer[self.from..self.from + end - 4])?)?;
+                let head = ResponseHead::parse(std::str::from_utf8(&self.buffer[self.from..self.from + end - 4])?)?;
                 self.from += end;
-                // 1xx announces the real one.
+                // A 1xx response announces the real one.
                 if head.status >= 200 {
                     return Ok(head);
                 }
@@ -223,7 +227,6 @@ impl Conn {
                 match &mut sink {
                     Sink::Discard => {}
                     Sink::Keep(kept) => kept.extend_from_slice(bytes),
-                    Sink::Hash(hash) => hash.update(bytes),
                 }
                 self.from += piece;
                 left -= piece as u64;
@@ -252,7 +255,6 @@ impl Conn {
             let again = match &mut sink {
                 Sink::Discard => Sink::Discard,
                 Sink::Keep(kept) => Sink::Keep(kept),
-                Sink::Hash(hash) => Sink::Hash(hash),
             };
             self.body(size, again)?;
             all += size;

@@ -1,4 +1,4 @@
-//! A socket, in clear or under TLS.
+//! A socket, with or without TLS.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -13,33 +13,41 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use super::Url;
 use crate::Result;
 
-/// The certificates that are believed.
-pub struct Trust(Arc<ClientConfig>);
+/// The trusted certificates.
+pub struct TrustedCertificates {
+    pem: String,
+    config: Arc<ClientConfig>,
+}
 
-impl Trust {
-    /// Believes the certificates of a PEM text, and no others.
+impl TrustedCertificates {
+    /// Trusts the certificates of a PEM text, and no others.
     pub fn in_pem(pem: &str) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
             roots.add(certificate?)?;
         }
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(Self(Arc::new(config)))
+        Ok(Self { pem: pem.to_owned(), config: Arc::new(config) })
+    }
+
+    /// The certificates as a PEM text.
+    pub fn pem(&self) -> &str {
+        &self.pem
     }
 }
 
 /// Either kind of connection.
-pub enum Stream {
+pub enum HttpStream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
-impl Stream {
-    pub fn connect(url: &Url, trust: Option<&Trust>, patience: Duration) -> Result<Self> {
+impl HttpStream {
+    pub fn connect(url: &Url, trust: Option<&TrustedCertificates>, patience: Duration) -> Result<Self> {
         let socket = TcpStream::connect_timeout(&url.address()?, patience)?;
         socket.set_nodelay(true)?;
         if socket.peer_addr()?.ip().is_loopback() {
-            // BBR, where it is the default, would take timers for each packet from the cores the server runs on.
+            // BBR, where it is the default, would use timers for each packet on the cores of the server.
             let _ = rustix::net::sockopt::set_tcp_congestion(&socket, "reno");
         }
         socket.set_read_timeout(Some(patience))?;
@@ -48,7 +56,7 @@ impl Stream {
             return Ok(Self::Plain(socket));
         }
         let trust = trust.ok_or("https needs a file of certificates to believe")?;
-        let session = ClientConnection::new(trust.0.clone(), ServerName::try_from(url.host.clone())?)?;
+        let session = ClientConnection::new(trust.config.clone(), ServerName::try_from(url.host.clone())?)?;
         let mut stream = StreamOwned::new(session, socket);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
@@ -56,9 +64,9 @@ impl Stream {
         Ok(Self::Tls(Box::new(stream)))
     }
 
-    /// Throws away what arrived, at most the length of `scratch`; 0 at the end.
+    /// Discards bytes that have arrived, at most the length of `scratch`; 0 at the end.
     ///
-    /// In clear the kernel does it without a copy, so `scratch` keeps what it had.
+    /// Without TLS the kernel does it without a copy, and `scratch` is not written to.
     pub fn discard(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => loop {
@@ -73,7 +81,7 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl Read for HttpStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(into),
@@ -82,7 +90,7 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl Write for HttpStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.write(bytes),

@@ -3,7 +3,7 @@ use std::net::TcpListener;
 
 use super::*;
 
-/// A server that answers each request on one connection with the next of these, byte by byte if `slowly`.
+/// A server that answers the requests of one connection with these responses, byte by byte if `slowly`.
 fn answering(answers: &'static [&'static str], slowly: bool) -> Dial {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -26,10 +26,10 @@ fn answering(answers: &'static [&'static str], slowly: bool) -> Dial {
             }
         }
     });
-    Dial { url, trust: None, authorization: None }
+    Dial { url, trust: None, credentials: None }
 }
 
-fn get(conn: &mut Conn) -> Result<(u16, String)> {
+fn get(conn: &mut HttpConnection) -> Result<(u16, String)> {
     let mut kept = Vec::new();
     let (head, length) = conn.send("GET", "/", &[], Body::None, Sink::Keep(&mut kept))?;
     assert_eq!(kept.len() as u64, length);
@@ -44,7 +44,7 @@ fn bodies_by_length_and_in_chunks_follow_each_other_on_one_connection() {
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
     ];
     for slowly in [false, true] {
-        let mut conn = Conn::new(&answering(ANSWERS, slowly));
+        let mut conn = HttpConnection::new(&answering(ANSWERS, slowly));
         assert_eq!(get(&mut conn).unwrap(), (200, "hello".into()));
         assert_eq!(get(&mut conn).unwrap(), (200, "wharf".into()));
         assert_eq!(get(&mut conn).unwrap(), (404, String::new()));
@@ -52,11 +52,11 @@ fn bodies_by_length_and_in_chunks_follow_each_other_on_one_connection() {
 }
 
 #[test]
-fn what_is_thrown_away_is_counted_and_what_follows_stays_in_place() {
+fn discarded_bytes_are_counted_and_the_next_response_is_intact() {
     const ANSWERS: &[&str] =
         &["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwharf"];
     for slowly in [false, true] {
-        let mut conn = Conn::new(&answering(ANSWERS, slowly));
+        let mut conn = HttpConnection::new(&answering(ANSWERS, slowly));
         let (head, length) = conn.send("GET", "/", &[], Body::None, Sink::Discard).unwrap();
         assert_eq!((head.status, length), (200, 5));
         assert_eq!(get(&mut conn).unwrap(), (200, "wharf".into()));
@@ -66,13 +66,13 @@ fn what_is_thrown_away_is_counted_and_what_follows_stays_in_place() {
 #[test]
 fn a_body_that_ends_early_is_an_error() {
     let dial = answering(&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"], false);
-    let error = Conn::new(&dial).send("GET", "/", &[], Body::None, Sink::Discard).unwrap_err().to_string();
+    let error = HttpConnection::new(&dial).send("GET", "/", &[], Body::None, Sink::Discard).unwrap_err().to_string();
     assert!(error.contains("early"), "{error}");
 }
 
 #[test]
-fn an_answer_to_head_has_a_length_and_no_body() {
-    let mut conn = Conn::new(&answering(&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"], false));
+fn a_response_to_head_has_a_length_and_no_body() {
+    let mut conn = HttpConnection::new(&answering(&["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"], false));
     let (head, length) = conn.send("HEAD", "/", &[], Body::None, Sink::Discard).unwrap();
     assert_eq!((head.length, length), (Some(5), 0));
 }

@@ -11,12 +11,12 @@ pub struct Url {
     pub tls: bool,
     /// Name or address, without brackets.
     pub host: String,
-    /// 80 and 443 unless it was named.
+    /// 80 or 443 by default.
     pub port: u16,
 }
 
 impl Url {
-    /// Reads `http://host:port`, with or without a slash behind it.
+    /// Parses `http://host:port`, with or without a final slash.
     pub fn parse(text: &str) -> Result<Self> {
         let (tls, rest) = match text.split_once("://") {
             Some(("http", rest)) => (false, rest),
@@ -35,7 +35,7 @@ impl Url {
         Ok(Self { tls, host: host.trim_matches(['[', ']']).to_owned(), port })
     }
 
-    /// What `Host` says.
+    /// The value of `Host`.
     pub fn host_port(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -57,7 +57,7 @@ impl std::fmt::Display for Url {
     }
 }
 
-/// Path and query of what may be an absolute URL.
+/// Path and query of a URL that may be absolute.
 pub fn path(location: &str) -> &str {
     match location.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_host_and_port_alone() {
+    fn a_url_has_only_a_host_and_a_port() {
         let url = Url::parse("http://127.0.0.1:15000/").unwrap();
         assert_eq!((url.tls, url.host.as_str(), url.port), (false, "127.0.0.1", 15000));
         assert_eq!(Url::parse("https://[::1]:5000").unwrap().host_port(), "[::1]:5000");

@@ -1,16 +1,16 @@
-//! What each peer is told: its fairest configuration with a log of requests into a file.
+//! The configuration of each peer: the fairest one, with a request log in a file.
 
 use serde_json::json;
 
-use super::{Peer, Place};
+use super::{Peer, PeerPlace};
 use crate::Result;
 use crate::target::{ADMIN, ONE, ONES};
 
 /// Arguments and environment of a program.
 type Given = (Vec<String>, Vec<(String, String)>);
 
-/// Writes the configuration of a peer into its home; returns how it is started with it.
-pub fn write(place: &Place<'_>) -> Result<Given> {
+/// Writes the configuration of a peer into its directory; returns how to start it.
+pub fn write(place: &PeerPlace<'_>) -> Result<Given> {
     match place.side.peer {
         Peer::Wharfinger => wharfinger(place),
         Peer::Nginx => nginx(place),
@@ -24,8 +24,8 @@ fn text(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 
-fn wharfinger(place: &Place<'_>) -> Result<Given> {
-    // Rules are on: the access check is part of what is measured.
+fn wharfinger(place: &PeerPlace<'_>) -> Result<Given> {
+    // With rules: the access check is part of what is measured.
     let rules = if place.side.basic {
         json!([{"repository": ONES, "users": [ONE.0], "permissions": ["pull"]}])
     } else {
@@ -55,7 +55,7 @@ fn wharfinger(place: &Place<'_>) -> Result<Given> {
     Ok((Vec::new(), environment))
 }
 
-fn nginx(place: &Place<'_>) -> Result<Given> {
+fn nginx(place: &PeerPlace<'_>) -> Result<Given> {
     let home = text(place.home);
     let tls = if place.side.tls {
         format!("ssl_certificate {home}/cert.pem; ssl_certificate_key {home}/key.pem; ssl_session_cache off;")
@@ -64,7 +64,7 @@ fn nginx(place: &Place<'_>) -> Result<Given> {
     };
     let cache = if place.side.cache { "open_file_cache max=10000 inactive=60s;" } else { "" };
     let listen = if place.side.tls { " ssl" } else { "" };
-    // nginx falls back to another user for its workers only when it is started by root.
+    // nginx switches its workers to another user only when started by root.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let conf = format!(
         "{user}
@@ -95,7 +95,7 @@ http {{
     Ok((vec!["-c".into(), format!("{home}/nginx.conf"), "-p".into(), home], Vec::new()))
 }
 
-fn distribution(place: &Place<'_>) -> Result<Given> {
+fn distribution(place: &PeerPlace<'_>) -> Result<Given> {
     let home = text(place.home);
     let tls = if place.side.tls {
         format!("  tls:\n    certificate: {home}/cert.pem\n    key: {home}/key.pem\n")
@@ -107,7 +107,7 @@ fn distribution(place: &Place<'_>) -> Result<Given> {
     } else {
         String::new()
     };
-    // The access log stays on; the lines about each step of a request, which nobody else writes, do not.
+    // The access log stays on; the lines about each step of a request, which no other peer writes, do not.
     let conf = format!(
         "version: 0.1
 log:
@@ -127,12 +127,12 @@ http:
         port = place.port,
     );
     std::fs::write(place.home.join("config.yml"), conf)?;
-    // Version 3 sends traces to nobody unless it is told not to.
+    // Version 3 tries to export traces unless this turns it off.
     let quiet = vec![("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned())];
     Ok((vec!["serve".into(), format!("{home}/config.yml")], quiet))
 }
 
-fn zot(place: &Place<'_>) -> Result<Given> {
+fn zot(place: &PeerPlace<'_>) -> Result<Given> {
     let home = text(place.home);
     let mut http = json!({"address": "127.0.0.1", "port": place.port.to_string()});
     if place.side.tls {

@@ -1,6 +1,6 @@
-//! The floor of pushing: a server that receives, hashes and writes, with nothing of a registry.
+//! The lower bound for pushing: a server that receives, hashes and writes, and does nothing else of a registry.
 //!
-//! Each connection has a thread; what it is sent goes through one buffer into SHA-256 and a file.
+//! Each connection has a thread; the body goes through one buffer into SHA-256 and a file.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -15,13 +15,13 @@ use crate::http::head;
 
 const BUFFER: usize = 256 * 1024;
 
-/// Serves on a port of 127.0.0.1 and writes into a directory, until it is ended.
+/// Serves on a port of 127.0.0.1 and writes into a directory, until it is killed.
 pub fn serve(port: u16, directory: &Path) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     for socket in listener.incoming() {
         let (socket, directory) = (socket?, directory.to_owned());
         std::thread::spawn(move || {
-            // A client that leaves ends its connection, and nothing else.
+            // A client error ends its connection, and nothing else.
             let _ = connection(socket, directory);
         });
     }

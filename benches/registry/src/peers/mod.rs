@@ -1,4 +1,4 @@
-//! The servers that are compared: which there are, how each is started for a workload.
+//! The servers that are compared, and how each is started for a workload.
 
 mod config;
 pub mod floor;
@@ -11,23 +11,23 @@ use std::sync::{Arc, Mutex, OnceLock};
 use clap::Args;
 
 use crate::Result;
-use crate::http::{Dial, Trust, Url};
-use crate::target::{ADMIN, ONE, Target, basic};
+use crate::http::{Dial, TrustedCertificates, Url};
+use crate::target::{ADMIN, ONE, Target};
 use server::{Launch, Server};
 
 /// A server program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
     Wharfinger,
-    /// Serves files with sendfile: as little as reading can cost.
+    /// Serves files with sendfile: the lower bound for reading.
     Nginx,
-    /// Debian's package of Distribution 2.
+    /// Distribution 2, as packaged by Debian.
     DockerRegistry,
-    /// Distribution 3, if its program is named.
+    /// Distribution 3, if its program is given.
     Distribution,
-    /// If its program is named.
+    /// zot, if its program is given.
     Zot,
-    /// This program: receives, hashes and writes, and nothing else: as little as pushing can cost.
+    /// This program, which only receives, hashes and writes: the lower bound for pushing.
     Floor,
 }
 
@@ -46,7 +46,7 @@ impl Peer {
         }
     }
 
-    /// Whether it is a registry that takes pushes.
+    /// Whether it is a registry that accepts pushes.
     pub fn is_registry(self) -> bool {
         !matches!(self, Self::Nginx | Self::Floor)
     }
@@ -62,14 +62,14 @@ pub struct Side {
     pub basic: bool,
     /// nginx: open_file_cache.
     pub cache: bool,
-    /// Wharfinger: it does not read its blobs in the background by itself.
+    /// Wharfinger: does not scrub its blobs in the background.
     pub rest: bool,
-    /// Wharfinger: garbage collection and a check of the store all the time.
+    /// Wharfinger: runs garbage collection and a check of the store all the time.
     pub upkeep: bool,
 }
 
 impl Side {
-    /// Reads a label.
+    /// Parses a label.
     pub fn parse(label: &str) -> Result<Self> {
         let mut words = label.split('+');
         let name = words.next().unwrap_or_default();
@@ -106,7 +106,7 @@ impl std::fmt::Display for Side {
     }
 }
 
-/// Where the programs are; those that are not given are looked for.
+/// The paths of the programs; the others are searched for.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Programs {
     /// The daemon (found beside this program unless named)
@@ -140,7 +140,7 @@ impl Programs {
         named.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())).or(found)
     }
 
-    /// What each program says its version is.
+    /// The version that each program reports.
     pub fn version(&self, peer: Peer) -> Option<String> {
         let program = self.of(peer)?;
         let argument = match peer {
@@ -159,7 +159,7 @@ fn beside(name: &str) -> Option<PathBuf> {
     Some(std::env::current_exe().ok()?.parent()?.join(name)).filter(|path| path.is_file())
 }
 
-/// A program that is installed.
+/// An installed program.
 pub fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
@@ -186,8 +186,8 @@ fn htpasswd() -> Result<&'static str> {
     made.as_deref().map_err(|error| error.clone().into())
 }
 
-/// Where a peer is to listen and to keep its things.
-struct Place<'a> {
+/// Where a peer listens and keeps its files.
+struct PeerPlace<'a> {
     side: &'a Side,
     port: u16,
     /// For configuration, logs and certificates.
@@ -208,13 +208,13 @@ pub fn start(side: &Side, programs: &Programs, home: &Path) -> Result<Target> {
         std::fs::write(home.join("htpasswd"), htpasswd()?)?;
     }
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let place = Place { side, port, home, data };
+    let place = PeerPlace { side, port, home, data };
     let (arguments, environment) = config::write(&place)?;
     let launch = Launch { program, arguments, environment, directory: home.to_owned() };
     let dial = Dial {
         url: Url { tls: side.tls, host: "127.0.0.1".into(), port },
-        trust: if side.tls { Some(Arc::new(Trust::in_pem(certificate)?)) } else { None },
-        authorization: side.basic.then(|| basic(ADMIN)),
+        trust: if side.tls { Some(Arc::new(TrustedCertificates::in_pem(certificate)?)) } else { None },
+        credentials: side.basic.then(|| (ADMIN.0.to_owned(), ADMIN.1.to_owned())),
     };
     let upkeep = if side.upkeep { upkeep(&launch) } else { Vec::new() };
     Ok(Target {
@@ -228,7 +228,7 @@ pub fn start(side: &Side, programs: &Programs, home: &Path) -> Result<Target> {
     })
 }
 
-/// The commands that tidy a store of Wharfinger; builds without a check of the store only collect.
+/// The commands for the upkeep of a store of Wharfinger; builds without `fsck` only collect.
 fn upkeep(serve: &Launch) -> Vec<Launch> {
     let has =
         |word: &str| Command::new(&serve.program).args([word, "--help"]).output().is_ok_and(|out| out.status.success());
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_side_is_a_peer_and_what_it_is_started_with() {
+    fn a_side_is_named_by_its_peer_and_options() {
         for label in ["wharfinger", "nginx+tls", "nginx+tls+cache", "docker-registry+basic", "wharfinger+rest+upkeep"] {
             assert_eq!(Side::parse(label).unwrap().to_string(), label);
         }

@@ -1,4 +1,4 @@
-//! A server that was started here: it ends when this program does, however that ends.
+//! A server that this program started: it ends when this program does, however that ends.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
 use crate::Result;
-use crate::http::{Body, Conn, Dial, Sink};
+use crate::http::{Body, Dial, HttpConnection, Sink};
 
 /// How to start a program.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct Launch {
     pub program: PathBuf,
     pub arguments: Vec<String>,
     pub environment: Vec<(String, String)>,
-    /// Where it runs; both its outputs go to `log` there.
+    /// Its working directory; both outputs go to `log` there.
     pub directory: PathBuf,
 }
 
@@ -26,14 +26,14 @@ pub const HOLD: &str = "hold";
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(8);
 
-/// Becomes the program named by these arguments, which gets SIGTERM when the one who started it dies.
+/// Becomes the program named by these arguments, which gets SIGTERM when its parent dies.
 pub fn hold(arguments: &[String]) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::TERM))?;
     let (program, rest) = arguments.split_first().ok_or("nothing to start")?;
     Err(Command::new(program).args(rest).exec().into())
 }
 
-/// A command that runs what `launch` says, held.
+/// A command that runs `launch` through [`hold`].
 pub fn command(launch: &Launch) -> Result<Command> {
     let log = File::options().create(true).append(true).open(launch.directory.join("log"))?;
     let mut command = Command::new(std::env::current_exe()?);
@@ -56,7 +56,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it and waits for its first answer.
+    /// Starts the server and waits for its first answer.
     pub fn start(launch: Launch, dial: &Dial) -> Result<Self> {
         let child = command(&launch)?.spawn()?;
         let mut server = Self { launch, dial: dial.clone(), child };
@@ -64,12 +64,12 @@ impl Server {
         Ok(server)
     }
 
-    /// The process; its children are part of the server.
+    /// The process id; child processes are part of the server.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Ends it and starts it again; returns how long it took from the start to its first answer.
+    /// Stops and restarts the server; returns the time from the start to its first answer.
     pub fn restart(&mut self, between: impl FnOnce() -> Result<()>) -> Result<Duration> {
         self.stop();
         between()?;
@@ -82,7 +82,7 @@ impl Server {
     fn wait_until_ready(&mut self) -> Result<()> {
         let start = Instant::now();
         loop {
-            let answer = Conn::new(&self.dial).send("GET", "/v2/", &[], Body::None, Sink::Discard);
+            let answer = HttpConnection::new(&self.dial).send("GET", "/v2/", &[], Body::None, Sink::Discard);
             if answer.is_ok() {
                 return Ok(());
             }
@@ -101,7 +101,7 @@ impl Server {
     }
 
     fn stop(&mut self) {
-        // It may have ended by itself; waiting tells.
+        // It may have ended by itself; the wait shows it.
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }

@@ -1,4 +1,4 @@
-//! Everything that was measured, for other programs.
+//! All measurements as JSON.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! What a run has to tell: as text, as JSON, as plots.
+//! The results of a run as text, JSON and plots.
 
 mod json;
 mod svg;
@@ -8,7 +8,7 @@ pub use json::json;
 pub use svg::{bars, lines};
 pub use table::{bounds, figures, rows};
 
-/// A number with three digits that count.
+/// A number with three significant digits.
 pub fn short(value: f64) -> String {
     match value.abs() {
         v if !v.is_finite() => "–".to_owned(),
@@ -25,7 +25,7 @@ mod tests {
     use super::short;
 
     #[test]
-    fn numbers_have_the_digits_that_count() {
+    fn numbers_are_printed_with_three_significant_digits() {
         let shown = [12345.6, 12.34, 1.234, 0.0, 0.5678, 0.01234, f64::INFINITY].map(short);
         assert_eq!(shown, ["12346", "12.3", "1.23", "0.00", "0.568", "0.0123", "–"]);
     }

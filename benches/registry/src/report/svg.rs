@@ -27,7 +27,7 @@ fn document(height: f64, inside: &str) -> String {
     )
 }
 
-/// Bars with the medians, and a line from the least to the most, for each metric a workload plots.
+/// Bars for the medians, with a line from least to greatest, for each metric that a workload plots.
 pub fn bars(comparison: &Comparison) -> String {
     let workload = comparison.workload;
     let title = format!("{} ({} clients): {}", workload.name, comparison.clients, workload.what);
@@ -64,7 +64,7 @@ pub fn bars(comparison: &Comparison) -> String {
     document(y + 8.0, &inside)
 }
 
-/// One metric of the same workload over the number of clients, evenly spaced; a line for each side.
+/// One metric of a workload over the number of clients, evenly spaced; a line for each side.
 pub fn lines(comparisons: &[&Comparison], metric: Metric) -> String {
     const HEIGHT: f64 = 300.0;
     const TOP: f64 = 50.0;

@@ -5,7 +5,7 @@ use crate::compare::Comparison;
 use crate::figures::{Metric, Runs};
 use crate::work::Limit;
 
-/// A table of these rows, the first being its heading.
+/// A table of these rows; the first one is the heading.
 pub fn rows(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -16,7 +16,7 @@ pub fn rows(rows: &[Vec<String>]) -> String {
         for (column, width) in widths.iter().enumerate() {
             let cell = row.get(column).map_or("", String::as_str);
             let gap = " ".repeat(width - cell.chars().count());
-            // Numbers stand under each other's end.
+            // Numbers are aligned to the right.
             if column == 0 { text += &format!(" {cell}{gap} |") } else { text += &format!(" {gap}{cell} |") }
         }
         text.push('\n');
@@ -32,12 +32,12 @@ pub fn rows(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Medians with least and most of every metric, a row for each side.
+/// Median, least and greatest value of every metric, with a row for each side.
 pub fn figures(sides: &[(String, Runs)]) -> String {
     let mut metrics: Vec<Metric> = sides.iter().flat_map(|(_, runs)| runs.metrics()).collect();
     metrics.sort_unstable();
     metrics.dedup();
-    // No errors need no column.
+    // A column of zero errors is left out.
     metrics.retain(|metric| {
         *metric != Metric::Errors || sides.iter().any(|(_, runs)| runs.all(*metric).iter().any(|errors| *errors > 0.0))
     });
@@ -54,7 +54,7 @@ pub fn figures(sides: &[(String, Runs)]) -> String {
     rows(&table)
 }
 
-/// Every bound with what was measured.
+/// Every bound with the measured value.
 pub fn bounds(comparisons: &[Comparison]) -> String {
     let heading = ["workload", "clients", "figure", "bound", "aim", "measured", "kept"];
     let mut table = vec![heading.map(str::to_owned).to_vec()];

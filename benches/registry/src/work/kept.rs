@@ -1,5 +1,5 @@
-//! Content that stays in memory. A machine may give back pages that nobody has touched for a minute, even where memory
-//! is free; then what is meant to be warm comes from the disk again, and that is what is measured.
+//! Content that stays in memory. A machine may reclaim pages that nobody has touched for a minute, even if memory is
+//! free; then content that should be warm comes from the disk again, and that is what is measured.
 
 use std::path::Path;
 use std::process::Child;
@@ -10,15 +10,15 @@ use crate::peers::in_path;
 use crate::peers::server::{Launch, command};
 use crate::procs::memory;
 
-/// How often it is looked how much is held.
+/// How often to check how much is held.
 const LOOK: Duration = Duration::from_millis(300);
-/// After so long with nothing held it is given up.
+/// Gives up if nothing is held after this time.
 const MOST: Duration = Duration::from_secs(10);
 
-/// The files of a directory, held in memory by `vmtouch` for as long as this lives.
-pub struct Kept(Child);
+/// The files of a directory, held in memory by `vmtouch` until this is dropped.
+pub struct ResidentFiles(Child);
 
-impl Kept {
+impl ResidentFiles {
     /// Holds the files that are below the directory now.
     pub fn below(directory: &Path) -> Result<Self> {
         let launch = Launch {
@@ -46,9 +46,9 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for ResidentFiles {
     fn drop(&mut self) {
-        // It may have ended by itself; waiting tells.
+        // It may have ended by itself; the wait shows it.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

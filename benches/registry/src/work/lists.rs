@@ -3,42 +3,39 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::{Round, Setup};
+use super::{Setup, WorkloadRound};
 use crate::Result;
-use crate::client::{Client, Image};
-use crate::content::{Blob, Maker};
+use crate::content::{BenchBlob, Maker};
 use crate::figures::Metric;
-use crate::http::{Dial, Sink};
-use crate::load::{Until, closed};
+use crate::http::Sink;
+use crate::loader::{Image, Loader};
+use crate::placer::Placer;
 use crate::target::{ADMIN, ONE, ONES};
 
 const MANY: u64 = 100_000;
-/// How many clients fill a store.
+/// How many threads fill a store.
 const FILLERS: usize = 8;
-/// As many organisations, with `MANY / ORGS` repositories each.
+/// Number of organisations, with `MANY / ORGS` repositories each.
 const ORGS: u64 = 1000;
 
-/// Calls `place` for the numbers below `count`, from several clients at once.
-fn fill(dial: &Dial, count: u64, place: impl Fn(&mut Client, u64) -> Result<()> + Sync) -> Result<()> {
+/// Calls `place` for the numbers below `count`, in several threads at once.
+fn fill(count: u64, place: impl Fn(u64) -> Result<()> + Sync) -> Result<()> {
     let next = AtomicU64::new(0);
-    let operation = |client: &mut Client| match next.fetch_add(1, Ordering::Relaxed) {
-        k if k < count => place(client, k),
-        _ => Ok(()),
+    let filler = || {
+        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        numbers.take_while(|k| *k < count).try_for_each(&place)
     };
-    let done = closed(dial, FILLERS, Until::Times(count.div_ceil(FILLERS as u64) + 1), &operation);
-    // Clients that are quicker do more; those that find nothing left end at once.
-    match done.first_error {
-        None if next.into_inner() >= count => Ok(()),
-        None => Err("not all was placed".into()),
-        Some(error) => Err(error.into()),
-    }
+    std::thread::scope(|scope| {
+        let fillers: Vec<_> = (0..FILLERS).map(|_| scope.spawn(filler)).collect();
+        fillers.into_iter().try_for_each(|filler| filler.join().map_err(|_| "a thread failed")?)
+    })
 }
 
 fn tiny() -> Result<Image> {
-    Ok(Image::with_config(Blob::of(b"{}".to_vec()), vec![Maker::random(64)?.make()]))
+    Ok(Image::with_config(BenchBlob::of(b"{}".to_vec()), vec![Maker::random(64)?.make()]))
 }
 
-/// Which repositories a catalog has.
+/// The names of the repositories in a catalog.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Names {
     /// `org123/app045`
@@ -59,47 +56,49 @@ impl Names {
     }
 }
 
-/// Pages of 100 anywhere in a catalog of 100,000 repositories, for an administrator or for who may see one of them.
-pub fn catalog(setup: Setup<'_>, names: Names, administrator: bool) -> Result<Round<'_>> {
+/// Pages of 100 anywhere in a catalog of 100,000 repositories, for an administrator or a user who may see one of them.
+pub fn catalog(setup: Setup<'_>, names: Names, administrator: bool) -> Result<WorkloadRound<'_>> {
     let target = setup.target;
     let (image, count) = (tiny()?, setup.count(MANY));
     // With passwords only the administrator may push.
-    let with_passwords = target.dial.authorization.is_some();
+    let with_passwords = target.dial.credentials.is_some();
     let dial = if with_passwords { target.dial_as(ADMIN) } else { target.dial.clone() };
-    fill(&dial, count, |client, k| {
+    let placer = Placer::new(&dial)?;
+    fill(count, |k| {
         let name = if k == 0 { ONES.to_owned() } else { names.name(k, count) };
-        client.push_image(&name, "1", &image, false)
+        placer.push_image(&name, "1", &image)
     })?;
     let reader = if administrator || !with_passwords { dial } else { target.dial_as(ONE) };
     Ok(Box::new(move || {
-        let page = |client: &mut Client| {
+        let page = |client: &mut Loader| {
             let last = names.name(client.random.below(count), count);
             let path =
                 if administrator { format!("/v2/_catalog?n=100&last={last}") } else { "/v2/_catalog?n=100".into() };
             client.get(&path, Sink::Discard).map(|_| ())
         };
-        let mut first = Client::new(&reader, 0);
-        // Passwords are checked once, before it counts.
+        let mut first = Loader::new(&reader, 0);
+        // Passwords are checked once, before the measurement.
         page(&mut first)?;
         setup.measure_both(&reader, &page)
     }))
 }
 
-/// Pages of 100 anywhere in a list of 100,000 tags; the first one after a start is told apart.
-pub fn tags(setup: Setup<'_>) -> Result<Round<'_>> {
+/// Pages of 100 anywhere in a list of 100,000 tags; the first one after a start is reported separately.
+pub fn tags(setup: Setup<'_>) -> Result<WorkloadRound<'_>> {
     let target = setup.target;
     let (image, count) = (tiny()?, setup.count(MANY));
-    Client::new(&target.dial, 0).push_image("bench/tags", "first", &image, false)?;
-    fill(&target.dial, count, |client, k| client.push_manifest("bench/tags", &format!("v{k:06}"), &image.manifest))?;
+    let placer = Placer::new(&target.dial)?;
+    placer.push_image("bench/tags", "first", &image)?;
+    fill(count, |k| placer.push_manifest("bench/tags", &format!("v{k:06}"), &image.manifest))?;
     Ok(Box::new(move || {
-        let page = |client: &mut Client| {
+        let page = |client: &mut Loader| {
             let last = client.random.below(count);
             client.get(&format!("/v2/bench/tags/tags/list?n=100&last=v{last:06}"), Sink::Discard).map(|_| ())
         };
         let mut first = None;
         if target.server.is_some() {
             target.restart(|| Ok(()))?;
-            let mut client = Client::new(&target.dial, 0);
+            let mut client = Loader::new(&target.dial, 0);
             client.conn.connect()?;
             let start = Instant::now();
             page(&mut client)?;

@@ -1,4 +1,4 @@
-//! The workloads: what each brings to a target, what it does there, and which bounds its figures have.
+//! The workloads: the content each puts on a target, its operations, and the bounds of its figures.
 
 mod beside;
 mod kept;
@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use crate::Result;
 use crate::figures::{Figures, Metric};
 use crate::http::Dial;
-use crate::load::{Operation, Until, closed, open};
+use crate::load::{LoadOperation, Until, closed, open};
 use crate::target::Target;
 pub use table::WORKLOADS;
 
@@ -22,28 +22,28 @@ pub use table::WORKLOADS;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Where a workload's content has to lie.
+/// Where the content of a workload has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// In memory, for what is written: the disk's mood is not what is measured.
+    /// In memory, for writes: the speed of the disk is not what is measured.
     Tmpfs,
-    /// On a disk: for syncs and cold pages, and for what is read often, from the page cache as in real life. A tmpfs
-    /// does not know RWF_NOWAIT, so whoever asks whether a page is in memory treats all of it as cold.
+    /// On a disk: for syncs and cold pages, and for frequent reads, which come from the page cache as in production. A
+    /// tmpfs does not support RWF_NOWAIT, so a server that checks whether a page is in memory treats all of it as cold.
     Disk,
 }
 
-/// A promise: this metric of this side, over that of another in the same run, is at most or at least so much.
+/// A promise: the ratio of this metric to that of another side in the same run is at most or at least this much.
 pub struct Bound {
     pub metric: Metric,
     pub side: &'static str,
-    /// Without another side the figure itself is bounded.
+    /// `None` limits the figure itself.
     pub to: Option<&'static str>,
     pub limit: Limit,
-    /// What is hoped for.
+    /// The goal, in words.
     pub aim: &'static str,
 }
 
-/// Which way is good.
+/// Whether less or more is better, and the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {
     AtMost(f64),
@@ -51,10 +51,10 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Nothing is promised; there is only an aim.
+    /// No promise, only a goal.
     pub const NONE: Self = Self::AtMost(f64::INFINITY);
 
-    /// Whether a value keeps it.
+    /// Whether a value is within the limit.
     pub fn keeps(self, value: f64) -> bool {
         match self {
             Self::AtMost(most) => value <= most,
@@ -73,7 +73,7 @@ impl std::fmt::Display for Limit {
     }
 }
 
-/// A load by its name.
+/// A named load.
 pub struct Workload {
     pub name: &'static str,
     pub what: &'static str,
@@ -81,42 +81,42 @@ pub struct Workload {
     pub place: Place,
     /// The sides of the comparison, as [`crate::peers::Side`] reads them.
     pub sides: &'static [&'static str],
-    /// What its plot shows, the first being the one that counts.
+    /// The metrics that are plotted, the most important one first.
     pub plots: &'static [Metric],
     pub bounds: &'static [Bound],
-    /// Brings what is needed to the target, and returns what measures one round.
-    pub prepare: for<'a> fn(Setup<'a>) -> Result<Round<'a>>,
+    /// Puts the content on the target, and returns the function that measures one round.
+    pub prepare: for<'a> fn(Setup<'a>) -> Result<WorkloadRound<'a>>,
 }
 
 /// Measures once.
-pub type Round<'a> = Box<dyn FnMut() -> Result<Figures> + 'a>;
+pub type WorkloadRound<'a> = Box<dyn FnMut() -> Result<Figures> + 'a>;
 
-/// For whom and how much.
+/// The target and the amount of work.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     pub target: &'a Target,
     pub clients: usize,
-    /// How long a load that has no end of its own takes.
+    /// Duration of a load that has no end of its own.
     pub seconds: f64,
-    /// Everything as small as it can be: to see that it works, not to measure.
+    /// As small as possible: to see that it works, not to measure.
     pub quick: bool,
-    /// Operations per second of an open loop that are the same for all sides: the first to know sets them.
+    /// The rate of an open loop in operations per second, the same for all sides: the first side sets it.
     pub rate: &'a OnceLock<f64>,
 }
 
 impl<'a> Setup<'a> {
-    /// A size, or a small one.
+    /// This size, or a small one if `quick`.
     fn size(&self, bytes: u64) -> u64 {
         if self.quick { (bytes / 256).clamp(4 * KIB, MIB).min(bytes) } else { bytes }
     }
 
-    /// A number of things, or a few.
+    /// This number, or a small one if `quick`.
     fn count(&self, things: u64) -> u64 {
         if self.quick { (things / 1000).clamp(4, 100).min(things) } else { things }
     }
 
-    /// How much the target can do, and then its latencies at a quarter of that.
-    fn measure_both(&self, dial: &Dial, operation: &Operation<'_>) -> Result<Figures> {
+    /// Measures how much the target can do, and then its latencies at a quarter of that.
+    fn measure_both(&self, dial: &Dial, operation: &LoadOperation<'_>) -> Result<Figures> {
         let Setup { target, clients, seconds, .. } = *self;
         let mut figures = target.measure(|| Ok(closed(dial, clients, Until::Seconds(seconds), operation)))?;
         let rate = figures.get(&Metric::OperationsPerS).copied().unwrap_or(1.0) / 4.0;
@@ -128,10 +128,10 @@ impl<'a> Setup<'a> {
         Ok(figures)
     }
 
-    /// Latencies at this rate of operations.
-    fn measure_open(&self, dial: &Dial, rate: f64, operation: &Operation<'_>) -> Result<Figures> {
+    /// Measures latencies at this rate of operations.
+    fn measure_open(&self, dial: &Dial, rate: f64, operation: &LoadOperation<'_>) -> Result<Figures> {
         let Setup { target, clients, seconds, .. } = *self;
-        // What is slow has some answers too, within a minute.
+        // A slow operation gets more time, up to a minute, for some more answers.
         let seconds = if self.quick { seconds } else { seconds.max((20.0 / rate).min(60.0)) };
         let never = AtomicBool::new(false);
         target.measure_open(rate, || open(dial, clients, (rate, seconds), &never, operation))
@@ -146,7 +146,7 @@ mod tests {
     use crate::peers::Side;
 
     #[test]
-    fn every_workload_has_a_name_of_its_own_and_sides_that_exist() {
+    fn every_workload_has_a_unique_name_and_sides_that_exist() {
         let names: BTreeSet<&str> = WORKLOADS.iter().map(|workload| workload.name).collect();
         assert_eq!(names.len(), WORKLOADS.len());
         for workload in WORKLOADS {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bound_speaks_of_sides_of_its_workload() {
+    fn every_bound_compares_sides_of_its_workload() {
         for workload in WORKLOADS {
             for bound in workload.bounds {
                 for side in std::iter::once(bound.side).chain(bound.to) {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_kept_at_the_limit() {
+    fn a_value_at_the_limit_is_within_the_limit() {
         assert!(Limit::AtMost(1.4).keeps(1.4) && !Limit::AtMost(1.4).keeps(1.41));
         assert!(Limit::AtLeast(2.0).keeps(2.0) && !Limit::AtLeast(2.0).keeps(1.99));
     }

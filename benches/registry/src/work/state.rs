@@ -1,17 +1,17 @@
-//! A server that does nothing, or has just been started, or has many idle connections; and the size of its program.
+//! A server that is idle, was just started, or has many idle connections; and the size of its program.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Round, Setup};
+use super::{Setup, WorkloadRound};
 use crate::Result;
-use crate::client::Client;
 use crate::content::{Random, digest, unique};
 use crate::figures::{Figures, Metric};
+use crate::loader::Loader;
 use crate::procs::memory;
 
 /// Memory a while after a start and one request.
-pub fn idle(setup: Setup<'_>) -> Result<Round<'_>> {
+pub fn idle(setup: Setup<'_>) -> Result<WorkloadRound<'_>> {
     Ok(Box::new(move || {
         let target = setup.target;
         if target.server.is_some() {
@@ -28,11 +28,11 @@ pub fn idle(setup: Setup<'_>) -> Result<Round<'_>> {
     }))
 }
 
-/// Memory with so many connections that have asked for something once and now wait.
-pub fn idle_connections(setup: Setup<'_>) -> Result<Round<'_>> {
+/// Memory with many connections that have made one request and are idle now.
+pub fn idle_connections(setup: Setup<'_>) -> Result<WorkloadRound<'_>> {
     Ok(Box::new(move || {
         let target = setup.target;
-        let mut clients: Vec<Client> = (0..setup.clients).map(|index| Client::new(&target.dial, index)).collect();
+        let mut clients: Vec<Loader> = (0..setup.clients).map(|index| Loader::new(&target.dial, index)).collect();
         for client in &mut clients {
             client.get("/v2/", crate::http::Sink::Discard)?;
         }
@@ -43,9 +43,9 @@ pub fn idle_connections(setup: Setup<'_>) -> Result<Round<'_>> {
 }
 
 /// From the start to the first answer, with 1,000,000 blobs in a store of Wharfinger's layout (docs/layout.md).
-pub fn ready(setup: Setup<'_>) -> Result<Round<'_>> {
+pub fn ready(setup: Setup<'_>) -> Result<WorkloadRound<'_>> {
     let target = setup.target;
-    // Nobody else's store is written into.
+    // Only into a store of our own.
     let (Some(storage), Some(_)) = (&target.storage, &target.server) else {
         return Err("only a server that was started here can be started again".into());
     };
@@ -57,7 +57,7 @@ pub fn ready(setup: Setup<'_>) -> Result<Round<'_>> {
     }))
 }
 
-/// Blobs of eight bytes in the pool, each linked in one of a thousand repositories.
+/// Writes blobs of eight bytes into the pool, each linked in one of a thousand repositories.
 fn lay_down(storage: &Path, count: u64) -> Result<()> {
     let pool = storage.join("blobs/sha256");
     for k in 0..256 {
@@ -68,16 +68,16 @@ fn lay_down(storage: &Path, count: u64) -> Result<()> {
     for k in 0..repositories {
         std::fs::create_dir_all(links(k))?;
     }
-    let (mut random, mut told) = (Random::new(unique()), Instant::now());
+    let (mut random, mut reported) = (Random::new(unique()), Instant::now());
     for k in 0..count {
         let bytes = random.next().to_le_bytes();
         let name = digest(&bytes);
         let hex = name.trim_start_matches("sha256:");
         std::fs::write(pool.join(&hex[..2]).join(hex), bytes)?;
         std::fs::write(links(k).join(hex), b"")?;
-        if told.elapsed() > Duration::from_secs(10) {
+        if reported.elapsed() > Duration::from_secs(10) {
             eprintln!("{k} of {count} blobs laid down");
-            told = Instant::now();
+            reported = Instant::now();
         }
     }
     Ok(())

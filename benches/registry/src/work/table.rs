@@ -1,17 +1,17 @@
-//! The workloads by name, with the bounds that Wharfinger is held to.
+//! The workloads by name, with the bounds for Wharfinger.
 
 use super::lists::Names;
 use super::{Bound, Limit, MIB, Place, Workload, beside, lists, small, state, transfer};
-use crate::client::Upload;
 use crate::figures::Metric;
+use crate::loader::Upload;
 use Limit::{AtLeast, AtMost};
 
-/// Ours over another's.
+/// Limits the ratio of our figure to that of another side.
 const fn over(metric: Metric, to: &'static str, limit: Limit, aim: &'static str) -> Bound {
     Bound { metric, side: "wharfinger", to: Some(to), limit, aim }
 }
 
-/// Ours by itself.
+/// Limits our figure itself.
 const fn alone(metric: Metric, limit: Limit, aim: &'static str) -> Bound {
     Bound { metric, side: "wharfinger", to: None, limit, aim }
 }
@@ -28,11 +28,11 @@ const MANIFEST: &[Bound] = &[
     alone(Metric::CpuPerRequest, Limit::NONE, "≤ 10"),
 ];
 
-/// A page of the catalog, whoever asks.
+/// A page of the catalog, for any user.
 const CATALOG: &[Bound] =
     &[Bound { metric: Metric::P50, side: "wharfinger+basic", to: None, limit: AtMost(5.0), aim: "flat in position" }];
 
-/// All of them; those with bounds first.
+/// All workloads; those with bounds first.
 pub const WORKLOADS: &[Workload] = &[
     Workload {
         name: "pull-256m",

@@ -3,6 +3,7 @@ use serde_json::Value;
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::{Duration, UNIX_EPOCH},
 };
 use tracing::subscriber::with_default;
 use tracing_subscriber::{
@@ -11,7 +12,7 @@ use tracing_subscriber::{
     registry,
 };
 
-/// Keeps what is logged.
+/// Collects what is logged.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
 
@@ -56,16 +57,16 @@ fn tell_everything() {
 }
 
 #[test]
-fn lines_read_as_they_do_by_default() {
+fn lines_equal_those_of_the_default_format() {
     let (ours, theirs) = (Kept::default(), Kept::default());
     let plain = layer().with_ansi(false).with_target(false);
     with_default(
-        registry().with(plain.event_format(Plain { has_colours: false }).with_writer(ours.clone())),
+        registry().with(plain.event_format(PlainFormat { has_colours: false }).with_writer(ours.clone())),
         tell_everything,
     );
     let plain = layer().with_ansi(false).with_target(false).with_writer(theirs.clone());
     with_default(registry().with(plain), tell_everything);
-    // What follows the time.
+    // The rest of the line after the time.
     let rest = |kept: Kept| -> Vec<_> { kept.lines().iter().map(|line| line[27..].to_owned()).collect() };
     let ours = rest(ours);
     assert!(ours[0].contains(r#"  INFO request id="a-b_c.1" client=10.0.0.1 status=200 bytes="#), "{ours:?}");
@@ -73,9 +74,9 @@ fn lines_read_as_they_do_by_default() {
 }
 
 #[test]
-fn lines_have_the_colours_they_have_by_default() {
+fn colours_equal_those_of_the_default_format() {
     let (ours, theirs) = (Kept::default(), Kept::default());
-    let plain = layer().with_target(false).event_format(Plain { has_colours: true });
+    let plain = layer().with_target(false).event_format(PlainFormat { has_colours: true });
     with_default(registry().with(plain.with_writer(ours.clone())), tell_everything);
     let plain = layer().with_ansi(true).with_target(false).with_writer(theirs.clone());
     with_default(registry().with(plain), tell_everything);
@@ -88,13 +89,13 @@ fn lines_have_the_colours_they_have_by_default() {
 }
 
 #[test]
-fn nothing_deceives_a_reader_in_either_form() {
+fn control_characters_are_escaped_in_both_formats() {
     let hostile = "a\u{202e}b\u{2028}c\u{200b}d\u{feff}e\x1b[31mf\u{7f}g\u{85}h\u{e0041}i\r\nFORGED";
     for has_colours in [false, true] {
         let kept = Kept::default();
-        let plain = layer().event_format(Plain { has_colours }).with_writer(kept.clone());
+        let plain = layer().event_format(PlainFormat { has_colours }).with_writer(kept.clone());
         with_default(registry().with(plain), || tracing::info!(agent = hostile, error = %hostile, "said {hostile}"));
-        // The message alone may have several lines; the field `message` is never a client's.
+        // Only the message may have several lines; clients cannot set the field `message`.
         let text = kept
             .lines()
             .join("\n")
@@ -118,7 +119,7 @@ fn nothing_deceives_a_reader_in_either_form() {
 }
 
 #[test]
-fn objects_read_as_they_do_by_default() {
+fn json_lines_equal_those_of_the_default_format() {
     let (ours, theirs) = (Kept::default(), Kept::default());
     with_default(registry().with(layer().event_format(Json).with_writer(ours.clone())), tell_everything);
     let json = layer().json().flatten_event(true).with_writer(theirs.clone());
@@ -135,9 +136,9 @@ fn objects_read_as_they_do_by_default() {
 }
 
 #[test]
-fn what_a_fault_says_is_one_line_without_commands_to_a_terminal() {
+fn a_panic_message_is_one_line_without_control_characters() {
     let kept = Kept::default();
-    let plain = layer().event_format(Plain { has_colours: false }).with_writer(kept.clone());
+    let plain = layer().event_format(PlainFormat { has_colours: false }).with_writer(kept.clone());
     with_default(registry().with(plain), || tracing::error!(error = %"a\nFORGED \x1b[31m", "said"));
     let lines = kept.lines();
     assert!(lines.len() == 1 && lines[0].ends_with(r"ERROR said error=a\nFORGED \x1b[31m"), "{lines:?}");
@@ -147,7 +148,7 @@ fn what_a_fault_says_is_one_line_without_commands_to_a_terminal() {
 fn a_time_is_rfc_3339_with_all_its_microseconds() {
     for micros in [0, 1, 999_999, 1_000_000, 1_795_349_605_000_020, 1_795_349_605_900_000, 1_795_349_606_000_000] {
         let mut text = String::new();
-        let time = UNIX_EPOCH + std::time::Duration::from_micros(micros);
+        let time = UNIX_EPOCH + Duration::from_micros(micros);
         write_time(&mut Writer::new(&mut text), time).unwrap();
         assert_eq!(text.len(), "2026-11-22T12:33:25.284410Z".len());
         assert_eq!(text.parse::<Timestamp>().unwrap().as_microsecond(), micros as i64);

@@ -2,8 +2,8 @@ use super::*;
 use std::sync::mpsc;
 
 #[test]
-fn lines_wait_for_each_other_but_not_for_long_and_not_those_that_matter() {
-    let (mut held, calls) = (Held::default(), RefCell::new(Vec::new()));
+fn lines_are_written_in_batches_soon_and_urgent_ones_at_once() {
+    let (mut held, calls) = (HeldLines::default(), RefCell::new(Vec::new()));
     let put = |text: &[u8], lines| calls.borrow_mut().push((text.to_vec(), lines));
     held.take_in(b"a\n", false, put);
     held.take_in(b"b\n", false, put);
@@ -20,7 +20,7 @@ fn lines_wait_for_each_other_but_not_for_long_and_not_those_that_matter() {
     assert_eq!(calls.borrow()[2], (b"late\n".to_vec(), 1));
 }
 
-/// Writes only as long as somebody lets it.
+/// A writer that blocks until the test lets it continue.
 struct Reader {
     leave: mpsc::Receiver<()>,
     read: mpsc::Sender<Vec<u8>>,
@@ -39,8 +39,8 @@ impl Write for Reader {
 }
 
 #[test]
-fn nobody_waits_for_a_log_that_is_not_read_and_what_was_dropped_is_counted() {
-    static STUCK: Queue = Queue::new();
+fn a_log_that_is_not_read_blocks_nobody_and_dropped_lines_are_counted() {
+    static STUCK: LineQueue = LineQueue::new();
     STUCK.most_bytes.store(100, Ordering::Relaxed);
     let (leave, left) = mpsc::channel();
     let (read, lines) = mpsc::channel();
@@ -52,7 +52,7 @@ fn nobody_waits_for_a_log_that_is_not_read_and_what_was_dropped_is_counted() {
     });
     let ten = |byte: u8| [&[byte; 9][..], b"\n"].concat();
     STUCK.push(&ten(b'a'), 1);
-    // The writer has taken the first line, and is stuck with it.
+    // The writer has taken the first line, and is blocked on it.
     while STUCK.lock().taken == 0 {
         thread::yield_now();
     }

@@ -1,9 +1,9 @@
-//! Collections, with rules of retention in them: faults at every call, and ends at every await.
+//! Collections with retention rules: faults at every call, and cancellation at every await.
 
 use super::*;
 use crate::{
-    registry::{CollectionStep, Follow},
     storage::faulty::{Fault, Faulty},
+    upkeep::{CollectionStep, Follow},
 };
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +17,8 @@ async fn system_calls(step: usize) {
     let calls = at_every_call(original.path(), step, work, async |outcome| {
         let Outcome { dir, returned, failed_sync, when } = outcome;
         if failed_sync {
-            let told = returned.as_ref().map_or(true, |report| report.as_ref().is_some_and(|r| !r.errors.is_empty()));
-            assert!(told, "{when}: {returned:?}");
+            let output = returned.as_ref().map_or(true, |report| report.as_ref().is_some_and(|r| !r.errors.is_empty()));
+            assert!(output, "{when}: {returned:?}");
         }
         assert_eq!(collected(dir, when).await, left, "{when}");
     });
@@ -26,7 +26,7 @@ async fn system_calls(step: usize) {
 }
 
 #[tokio::test]
-async fn a_system_call_that_fails_during_a_collection_loses_nothing_and_the_next_one_does_it_all() {
+async fn a_system_call_that_fails_during_a_collection_loses_nothing_and_the_next_collection_completes() {
     system_calls(16).await;
 }
 
@@ -82,14 +82,14 @@ async fn a_collection_that_is_dropped_at_any_call_of_the_store_loses_nothing() {
 /// Never lets a collection go on from where it tells somebody the n-th time how far it is.
 struct Stop {
     at: usize,
-    told: AtomicUsize,
+    output: AtomicUsize,
     reached: Notify,
 }
 
 #[async_trait]
 impl Follow for Stop {
     async fn at(&self, _: CollectionStep, _: u64) {
-        if self.told.fetch_add(1, Ordering::SeqCst) == self.at {
+        if self.output.fetch_add(1, Ordering::SeqCst) == self.at {
             self.reached.notify_one();
             std::future::pending().await
         }
@@ -102,9 +102,9 @@ async fn a_collection_that_is_dropped_between_two_steps_loses_nothing() {
     for at in 0.. {
         let dir = directory();
         copy(original.path(), dir.path());
-        let stop = Stop { at, told: AtomicUsize::new(0), reached: Notify::new() };
+        let stop = Stop { at, output: AtomicUsize::new(0), reached: Notify::new() };
         let ended = ended(over(open(dir.path())), NOW, &stop, &stop.reached).await;
-        let when = format!("dropped when it told the {at}th time");
+        let when = format!("dropped at its {at}th report");
         assert_eq!(collected(dir.path(), &when).await, left, "{when}");
         if !ended {
             assert!(at > 6, "it tells of every step: {at}");

@@ -1,9 +1,9 @@
-//! A repair over a disk that fails: what is sound stays, and the next repair ends what this one began.
+//! A repair on a failing disk: intact files stay, and the next repair completes what this one began.
 
 use super::*;
 use crate::{
     files::Sys,
-    registry::fsck::{self, Finding, Part, Summary, Watch},
+    upkeep::fsck::{self, Finding, PoolPart, Summary, Watch},
 };
 
 struct Quiet;
@@ -14,8 +14,12 @@ impl Watch for Quiet {
 }
 
 fn repair<S: Sys>(store: &Fs<S>) -> Summary {
-    let options =
-        fsck::Options { read: Some(Part::WHOLE), repair: true, patience: Duration::ZERO, ..fsck::Options::default() };
+    let options = fsck::FsckOptions {
+        read: Some(PoolPart::WHOLE),
+        repair: true,
+        patience: Duration::ZERO,
+        ..fsck::FsckOptions::default()
+    };
     fsck::check(&store.survey(), &options, &mut Quiet)
 }
 
@@ -23,13 +27,13 @@ fn repair<S: Sys>(store: &Fs<S>) -> Summary {
 fn damage(dir: &Path) {
     let orphan = dir.join(Item::Blob(sha256(b"orphan")).path());
     std::fs::write(orphan, b"orpham").unwrap();
-    std::fs::write(dir.join(Key::Tag(name(), "cut".parse().unwrap()).path()), "sha256:12").unwrap();
+    std::fs::write(dir.join(FactKey::Tag(name(), "cut".parse().unwrap()).path()), "sha256:12").unwrap();
     std::fs::remove_file(note(dir)).unwrap();
 }
 
 /// The note that leads from a manifest to its tag.
 fn note(dir: &Path) -> std::path::PathBuf {
-    dir.join(Key::Tagged(name(), sha256(&manifest("kept", None)), "v1".parse().unwrap()).path())
+    dir.join(FactKey::Tagged(name(), sha256(&manifest("kept", None)), "v1".parse().unwrap()).path())
 }
 
 #[tokio::test]
@@ -40,8 +44,8 @@ async fn a_system_call_that_fails_during_a_repair_damages_nothing_more() {
         for at in (0..).step_by(7) {
             let dir = directory();
             copy(original.path(), dir.path());
-            let plan = Plan::of(at, errno, trouble);
-            let store = Fs::new(Files::new(FaultySys::new(Real::open_root(dir.path()).unwrap(), plan.clone())));
+            let plan = FaultPlan::of(at, errno, trouble);
+            let store = Fs::new(AtomicFiles::new(FaultySys::new(Real::open_root(dir.path()).unwrap(), plan.clone())));
             repair(&store);
             let was_reached = plan.was_reached();
             let when = format!("{errno}, {trouble:?}, at call {at}");
@@ -60,7 +64,7 @@ async fn a_system_call_that_fails_during_a_repair_damages_nothing_more() {
 }
 
 #[derive(Default)]
-struct Told(Vec<(String, fsck::Kind)>);
+struct Told(Vec<(String, fsck::FindingKind)>);
 
 impl Watch for Told {
     fn at(&mut self, _: &Summary) {}
@@ -70,30 +74,34 @@ impl Watch for Told {
 }
 
 #[tokio::test]
-async fn a_system_call_that_fails_during_a_check_hides_nothing_but_what_it_asked_for() {
+async fn a_system_call_that_fails_during_a_check_hides_only_its_own_result() {
     let (dir, _) = prepared().await;
     damage(dir.path());
-    let check = |plan: &Arc<Plan>| {
-        let store = Fs::new(Files::new(FaultySys::new(Real::open_root(dir.path()).unwrap(), plan.clone())));
-        let options = fsck::Options { read: Some(Part::WHOLE), patience: Duration::ZERO, ..fsck::Options::default() };
-        let mut told = Told::default();
-        fsck::check(&store.survey(), &options, &mut told);
-        told.0
+    let check = |plan: &Arc<FaultPlan>| {
+        let store = Fs::new(AtomicFiles::new(FaultySys::new(Real::open_root(dir.path()).unwrap(), plan.clone())));
+        let options =
+            fsck::FsckOptions { read: Some(PoolPart::WHOLE), patience: Duration::ZERO, ..fsck::FsckOptions::default() };
+        let mut output = Told::default();
+        fsck::check(&store.survey(), &options, &mut output);
+        output.0
     };
     let (errno, trouble) = TROUBLES[0];
-    let all = check(&Plan::of(usize::MAX, errno, trouble));
+    let all = check(&FaultPlan::of(usize::MAX, errno, trouble));
     assert_eq!(all.len(), 3, "{all:?}");
     for at in (0..).step_by(23) {
-        let plan = Plan::of(at, errno, trouble);
-        let told = check(&plan);
-        // A directory that cannot be listed, or a path that cannot be looked at, is told of in place of what is there.
-        let unreadable: Vec<&str> =
-            told.iter().filter(|(_, kind)| *kind == fsck::Kind::Unreadable).map(|(path, _)| path.as_str()).collect();
-        assert!(unreadable.len() <= 1, "at call {at}: {told:?}");
+        let plan = FaultPlan::of(at, errno, trouble);
+        let output = check(&plan);
+        // A directory that cannot be listed, or a path that cannot be examined, is reported instead of its content.
+        let unreadable: Vec<&str> = output
+            .iter()
+            .filter(|(_, kind)| *kind == fsck::FindingKind::Unreadable)
+            .map(|(path, _)| path.as_str())
+            .collect();
+        assert!(unreadable.len() <= 1, "at call {at}: {output:?}");
         for found in &all {
             let is_told =
-                told.contains(found) || unreadable.iter().any(|path| *path == "." || found.0.starts_with(path));
-            assert!(is_told, "at call {at}: {found:?} is not among {told:?}");
+                output.contains(found) || unreadable.iter().any(|path| *path == "." || found.0.starts_with(path));
+            assert!(is_told, "at call {at}: {found:?} is not among {output:?}");
         }
         if !plan.was_reached() {
             assert!(at > 100, "a check makes calls: {at}");

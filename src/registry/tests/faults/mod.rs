@@ -1,5 +1,5 @@
-//! A registry over a disk that fails: whatever call goes wrong, nothing that is needed is lost, nothing
-//! that was deleted comes back, and once the disk works again all gets done.
+//! A registry on a failing disk: whatever call fails, nothing that is needed is lost, nothing that was deleted comes
+//! back, and once the disk works again everything completes.
 
 mod collection;
 mod fsck;
@@ -7,19 +7,17 @@ mod requests;
 
 use super::{directory, manifest, name, once, sha256};
 use crate::{
-    files::{Files, Real},
-    oci::{Reference, RepositoryName, Span, media_type},
-    registry::{
-        Chunk, CollectionOptions, Condition, Error, Registry, Settings, StoredManifest, settings::RetentionRule,
-    },
+    files::{AtomicFiles, Real},
+    registry::{Chunk, Condition, Registry, RegistryError, Settings, StoredManifest, settings::RetentionRule},
     storage::{
-        Condemned, Dir, Durability, Item, ItemKind, Key, PushId, Put, RunId, Storage, Why,
-        faulty::{FaultySys, Plan, Trouble},
+        Condemned, Dir, Durability, FactKey, Item, ItemKind, PushId, Put, RunId, Storage, Why,
+        faulty::{FaultPlan, FaultySys, Trouble},
         fs::{Fs, Init},
     },
-    who::Subject,
+    upkeep::CollectionOptions,
 };
 use bytes::Bytes;
+use oci::{Reference, RepositoryName, Span, media_type};
 use rustix::io::Errno;
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -47,32 +45,30 @@ fn settings() -> Arc<Settings> {
 /// The store in a directory, without its lock: a collection that was dropped may hold that for a
 /// while.
 fn open(dir: &Path) -> Arc<dyn Storage> {
-    Arc::new(Fs::new(Files::new(Real::open_root(dir).unwrap())))
+    Arc::new(Fs::new(AtomicFiles::new(Real::open_root(dir).unwrap())))
 }
 
 fn over(store: Arc<dyn Storage>) -> Registry {
     Registry::new(store, settings())
 }
 
-/// A registry of which the system calls go wrong as planned.
-fn failing(dir: &Path, plan: &Arc<Plan>) -> Registry {
-    over(Arc::new(Fs::new(Files::new(FaultySys::new(Real::open_root(dir).unwrap(), plan.clone())))))
+/// A registry whose system calls fail as planned.
+fn failing(dir: &Path, plan: &Arc<FaultPlan>) -> Registry {
+    over(Arc::new(Fs::new(AtomicFiles::new(FaultySys::new(Real::open_root(dir).unwrap(), plan.clone())))))
 }
 
 async fn put(registry: &Registry, repository: &RepositoryName, to: &str, bytes: &Bytes) {
     let reference: Reference = to.parse().unwrap();
-    registry.put_manifest(repository, &reference, &[], None, bytes.clone(), Condition::None).await.unwrap();
+    registry.repository(repository).put_manifest(&reference, &[], None, bytes.clone(), Condition::None).await.unwrap();
 }
 
 async fn push(registry: &Registry, repository: &RepositoryName, content: &'static [u8]) {
-    let nobody = Subject::Anonymous;
-    registry.push_blob(repository, &nobody, &sha256(content), Chunk::default(), once(content)).await.unwrap();
+    registry.repository(repository).push_blob(&sha256(content), Chunk::default(), once(content)).await.unwrap();
 }
 
-/// A store in which a collection meets one of each: what is needed, live or by mistake in the
-/// graveyard; what nobody needs, live or condemned; what was deleted; tags and manifests that the
-/// rules let go, one with a subject; a manifest that only an index needs; intents of every age; an
-/// upload that nobody goes on with.
+/// A store in which a collection meets one of each: what is needed, live or by mistake in the graveyard; what nobody
+/// needs, live or condemned; what was deleted; tags and manifests that the rules delete, one with a subject; a
+/// manifest that only an index needs; intents of every age; an abandoned upload.
 async fn prepare(dir: &Path) {
     drop(Fs::open(dir, Init::EmptyDirectory).unwrap());
     let store = open(dir);
@@ -96,12 +92,11 @@ async fn prepare(dir: &Path) {
     put(&registry, &name(), "doomed1", &doomed).await;
     put(&registry, &name(), "doomed2", &doomed).await;
     let gone = Reference::Digest(sha256(&manifest("gone", None)));
-    registry.delete_manifest(&name(), &gone).await.unwrap();
-    let nobody = Subject::Anonymous;
-    let upload = registry.begin_upload(&name(), &nobody, crate::oci::Algorithm::Sha256).await.unwrap();
-    registry.append_upload(&name(), &nobody, &upload.id, Chunk::default(), once(b"half")).await.unwrap();
+    registry.repository(&name()).delete_manifest(&gone).await.unwrap();
+    let upload = registry.repository(&name()).begin_upload(oci::Algorithm::Sha256).await.unwrap();
+    registry.repository(&name()).append_upload(&upload.id, Chunk::default(), once(b"half")).await.unwrap();
     let intent = serde_json::json!({"manifest": sha256(b"never pushed"), "refers": [sha256(b"orphan")]});
-    let keys = [Key::Intent(name(), PushId::fresh()), Key::ExpiredIntent(name(), PushId::fresh())];
+    let keys = [FactKey::Intent(name(), PushId::fresh()), FactKey::ExpiredIntent(name(), PushId::fresh())];
     let puts = keys.map(|key| Put::any(key, serde_json::to_vec(&intent).unwrap()));
     store.put(puts.to_vec(), Durability::Process).await.unwrap();
     for content in [b"layer".as_ref(), b"condemned"] {
@@ -128,25 +123,25 @@ fn index() -> Bytes {
     serde_json::json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [child]}).to_string().into()
 }
 
-/// What must hold at every moment: all that is needed can be pulled, and what was deleted cannot.
+/// What must hold at every moment: everything that is needed can be pulled, and what was deleted cannot.
 async fn nothing_is_lost(registry: &Registry, when: &str) {
     for (repository, tag, bytes) in
         [(name(), "v1", manifest("kept", None)), (name(), "index", index()), (ruled(), "new", manifest("new", None))]
     {
-        let stored = registry.manifest(&repository, &tag.parse().unwrap()).await;
+        let stored = registry.repository(&repository).manifest(&tag.parse().unwrap()).await;
         let stored: StoredManifest = stored.unwrap_or_else(|e| panic!("{when}: {repository}:{tag}: {e}"));
         assert_eq!(registry.manifest_bytes(&stored.digest).await.unwrap(), bytes, "{when}");
         for content in [b"{}".as_ref(), b"layer"] {
-            let blob = registry.blob(&repository, &sha256(content)).await;
+            let blob = registry.repository(&repository).blob(&sha256(content)).await;
             let blob = blob.unwrap_or_else(|e| panic!("{when}: {repository}: {e}"));
             assert_eq!(blob.read(Span::whole(blob.len())).await.unwrap(), content, "{when}");
         }
     }
-    let child = registry.manifest(&name(), &Reference::Digest(sha256(&child()))).await;
+    let child = registry.repository(&name()).manifest(&Reference::Digest(sha256(&child()))).await;
     child.unwrap_or_else(|e| panic!("{when}: the child of an index: {e}"));
     for gone in [Reference::Digest(sha256(&manifest("gone", None))), "gone".parse().unwrap()] {
-        let found = registry.manifest(&name(), &gone).await;
-        assert!(matches!(found, Err(Error::ManifestUnknown(_))), "{when}: what was deleted is back: {found:?}");
+        let found = registry.repository(&name()).manifest(&gone).await;
+        assert!(matches!(found, Err(RegistryError::ManifestUnknown(_))), "{when}: what was deleted is back: {found:?}");
     }
 }
 
@@ -163,7 +158,7 @@ async fn everything(store: &Arc<dyn Storage>) -> Vec<String> {
         let referrers = Dir::Referrers(name.clone(), sha256(&manifest("old", None)));
         for dir in [Dir::Tags(name.clone()), Dir::Intents(name), referrers] {
             let page = store.children(&dir, None, 100).await.unwrap();
-            all.extend(page.entries.iter().map(|child| format!("{}/{}", dir.path(), child.name)));
+            all.extend(page.entries.iter().map(|name| format!("{}/{name}", dir.path())));
         }
     }
     let graves = store.condemned(None, 100).await.unwrap();
@@ -187,7 +182,7 @@ async fn collected(dir: &Path, when: &str) -> Vec<String> {
     everything(&store).await
 }
 
-/// Copies a store without its empty directories: there are hundreds, and it is as good without them.
+/// Copies a store without its empty directories: there are hundreds, and they are not needed.
 fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
         let to = to.join(entry.file_name());
@@ -235,9 +230,8 @@ struct Outcome<'a, T> {
     when: &'a str,
 }
 
-/// Does `work` with every kind of trouble at one call after the other, of which every `step`th is
-/// tried, each time over a copy of `original`; then, the disk being well again, `after`. Returns how
-/// many calls there are.
+/// Runs `work` with every kind of fault at one call after the other, trying every `step`th, each time on a copy of
+/// `original`; then, once the disk works again, `after`. Returns the number of calls.
 async fn at_every_call<T>(
     original: &Path,
     step: usize,
@@ -250,7 +244,7 @@ async fn at_every_call<T>(
         loop {
             let dir = directory();
             copy(original, dir.path());
-            let plan = Plan::of(at, errno, trouble);
+            let plan = FaultPlan::of(at, errno, trouble);
             let registry = failing(dir.path(), &plan);
             let when = format!("{errno}, {trouble:?}, at call {at}");
             let returned = work(&registry).await;

@@ -1,36 +1,36 @@
-//! What clients ask for: deletions are done or told to have failed, and what cannot be read is no absence.
+//! Requests of clients: deletions complete or report a failure, and what cannot be read does not count as absent.
 
 use super::*;
 use crate::registry::Everything;
 
 async fn is_gone(registry: &Registry, when: &str) {
     for reference in ["doomed1", "doomed2", sha256(&doomed()).as_str()] {
-        let found = registry.manifest(&name(), &reference.parse().unwrap()).await;
-        assert!(matches!(found, Err(Error::ManifestUnknown(_))), "{when}: {reference}: {found:?}");
+        let found = registry.repository(&name()).manifest(&reference.parse().unwrap()).await;
+        assert!(matches!(found, Err(RegistryError::ManifestUnknown(_))), "{when}: {reference}: {found:?}");
     }
-    let found = registry.blob(&name(), &sha256(b"doomed")).await.map(drop);
-    assert!(matches!(found, Err(Error::BlobUnknown(_))), "{when}: {found:?}");
-    let referrers = registry.referrers(&name(), &sha256(b"anything"), &[], None).await.unwrap();
+    let found = registry.repository(&name()).blob(&sha256(b"doomed")).await.map(drop);
+    assert!(matches!(found, Err(RegistryError::BlobUnknown(_))), "{when}: {found:?}");
+    let referrers = registry.repository(&name()).referrers(&sha256(b"anything"), &[], None).await.unwrap();
     assert!(referrers.descriptors.is_empty(), "{when}");
 }
 
-/// Deletes a tag, its manifest with the other tag, and a blob; what each was answered.
-async fn delete(registry: &Registry) -> [Result<(), Error>; 3] {
+/// Deletes a tag, its manifest with the other tag, and a blob; returns the result of each.
+async fn delete(registry: &Registry) -> [Result<(), RegistryError>; 3] {
     [
-        registry.delete_manifest(&name(), &"doomed1".parse().unwrap()).await,
-        registry.delete_manifest(&name(), &Reference::Digest(sha256(&doomed()))).await,
-        registry.delete_blob(&name(), &sha256(b"doomed")).await,
+        registry.repository(&name()).delete_manifest(&"doomed1".parse().unwrap()).await,
+        registry.repository(&name()).delete_manifest(&Reference::Digest(sha256(&doomed()))).await,
+        registry.repository(&name()).delete_blob(&sha256(b"doomed")).await,
     ]
 }
 
 #[tokio::test]
-async fn a_system_call_that_fails_during_a_deletion_leaves_it_done_or_to_be_done_again() {
+async fn a_deletion_with_a_failing_system_call_is_done_or_can_be_repeated() {
     deletions(5).await;
 }
 
 #[tokio::test]
 #[ignore = "takes a minute: the same as its neighbour, at every call"]
-async fn any_system_call_that_fails_during_a_deletion_leaves_it_done_or_to_be_done_again() {
+async fn a_deletion_with_any_failing_system_call_is_done_or_can_be_repeated() {
     deletions(1).await;
 }
 
@@ -41,7 +41,7 @@ async fn deletions(step: usize) {
         let registry = over(open(dir));
         let again = delete(&registry).await;
         for (first, again) in returned.iter().zip(&again) {
-            let unknown = matches!(again, Err(Error::ManifestUnknown(_) | Error::BlobUnknown(_)));
+            let unknown = matches!(again, Err(RegistryError::ManifestUnknown(_) | RegistryError::BlobUnknown(_)));
             assert!(unknown || (again.is_ok() && first.is_err()), "{when}: {first:?}, then {again:?}");
         }
         is_gone(&registry, when).await;
@@ -53,31 +53,41 @@ async fn deletions(step: usize) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_an_error_and_never_an_absence() {
+async fn unreadable_content_is_an_error_and_never_missing() {
     let (original, _) = prepared().await;
     for (errno, trouble) in [(Errno::IO, Trouble::Once), (Errno::IO, Trouble::Lasting), (Errno::MFILE, Trouble::Once)] {
         for at in 0.. {
-            let plan = Plan::of(at, errno, trouble);
+            let plan = FaultPlan::of(at, errno, trouble);
             let registry = failing(original.path(), &plan);
             let when = format!("{errno}, {trouble:?}, at call {at}");
-            let as_it_is = |read: Result<bool, Error>| {
-                let is_right = matches!(&read, Ok(true) | Err(Error::Storage(_)));
+            let as_it_is = |read: Result<bool, RegistryError>| {
+                let is_right = matches!(&read, Ok(true) | Err(RegistryError::Storage(_)));
                 assert!(is_right, "{when}: {read:?}");
             };
             let kept = sha256(&manifest("kept", None));
-            as_it_is(registry.manifest(&name(), &"v1".parse().unwrap()).await.map(|found| found.digest == kept));
+            as_it_is(
+                registry.repository(&name()).manifest(&"v1".parse().unwrap()).await.map(|found| found.digest == kept),
+            );
             as_it_is(registry.manifest_bytes(&kept).await.map(|bytes| bytes == manifest("kept", None)));
             let child = Reference::Digest(sha256(&child()));
-            as_it_is(registry.manifest(&name(), &child).await.map(|_| true));
+            as_it_is(registry.repository(&name()).manifest(&child).await.map(|_| true));
             for content in [b"{}".as_ref(), b"layer"] {
-                as_it_is(registry.blob(&name(), &sha256(content)).await.map(|blob| blob.len() == content.len() as u64));
+                as_it_is(
+                    registry
+                        .repository(&name())
+                        .blob(&sha256(content))
+                        .await
+                        .map(|blob| blob.len() == content.len() as u64),
+                );
             }
-            let tags = registry.tags(&name(), None, None).await;
-            as_it_is(tags.map(|page| page.entries == ["doomed1", "doomed2", "index", "v1"]));
-            let referrers = registry.referrers(&name(), &sha256(b"anything"), &[], None).await;
+            let tags = registry.repository(&name()).tags(None, None).await;
+            as_it_is(
+                tags.map(|page| page.entries == ["doomed1", "doomed2", "index", "v1"].map(|tag| tag.parse().unwrap())),
+            );
+            let referrers = registry.repository(&name()).referrers(&sha256(b"anything"), &[], None).await;
             as_it_is(referrers.map(|found| found.descriptors.len() == 1));
             let catalog = registry.catalog(None, None, &Everything).await;
-            as_it_is(catalog.map(|page| page.entries == ["org/app", "org/ruled"]));
+            as_it_is(catalog.map(|page| page.entries == [name(), ruled()]));
             if !plan.was_reached() {
                 assert!(at > 30, "reads make calls: {at}");
                 break;

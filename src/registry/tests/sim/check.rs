@@ -1,4 +1,4 @@
-//! What must hold of a store that was mounted after a crash, and then of the registry over it.
+//! What must hold for a store that was mounted after a crash, and then for the registry on top of it.
 
 use super::{
     client::{Missing, Shared, pull, pull_blob},
@@ -6,16 +6,16 @@ use super::{
     history::Op,
 };
 use crate::{
-    oci::{Digest, Hasher, Reference, RepositoryName},
-    registry::{Chunk, CollectionOptions, Condition, Error, Registry},
-    storage::Key,
-    who::Subject,
+    registry::{Chunk, Condition, Registry, RegistryError},
+    storage::FactKey,
+    upkeep::CollectionOptions,
 };
 use bytes::Bytes;
+use oci::{Digest, Hasher, Reference, RepositoryName};
 
 type Sound = Result<(), String>;
 
-fn told(missing: Missing) -> String {
+fn describe(missing: Missing) -> String {
     match missing {
         Missing::It(what) => what,
         Missing::Unknown(error) => format!("nothing failed, yet: {error}"),
@@ -43,7 +43,7 @@ pub(super) async fn goes_on(shared: &Shared, registry: &Registry) -> Sound {
         let report = registry.collect(options, &()).await.map_err(ours)?.ok_or("the lock of a collection is left")?;
         shared.history.lock().unwrap().answered(number);
         if let Some(error) = report.errors.first() {
-            return Err(format!("nothing failed, yet a collection told: {error}"));
+            return Err(format!("nothing failed, but a collection reported: {error}"));
         }
         is_sound(shared, registry).await?;
     }
@@ -55,32 +55,32 @@ async fn answered(shared: &Shared, registry: &Registry) -> Sound {
     needed(shared, registry).await?;
     let pushed = shared.history.lock().unwrap().pushed();
     for (repository, blob) in pushed {
-        pull_blob(registry, repository, blob).await.map_err(told)?;
+        pull_blob(registry, repository, blob).await.map_err(describe)?;
     }
     for (r, name) in c.repositories.iter().enumerate() {
         for image in 0..c.images.len() {
             if shared.history.lock().unwrap().is_gone(r, image) && pull(registry, r, image).await.is_ok() {
-                return Err(format!("image {image} of repository {r} was deleted, and is there"));
+                return Err(format!("image {image} of repository {r} was deleted, and still exists"));
             }
             if shared.history.lock().unwrap().is_gone(r, image)
                 && let Some(subject) = c.images[image].subject
             {
                 let (subject, referrer) = (c.images[subject].digest.clone(), c.images[image].digest.clone());
-                let entry = Key::Referrer { repository: name.clone(), subject, referrer };
+                let entry = FactKey::Referrer { repository: name.clone(), subject, referrer };
                 if registry.core.store.get(&entry).await.map_err(ours)?.is_some() {
-                    return Err(format!("image {image} of repository {r} was deleted, and its entry is there"));
+                    return Err(format!("image {image} of repository {r} was deleted, and its entry still exists"));
                 }
             }
         }
         for blob in 0..c.blobs.len() {
             if shared.history.lock().unwrap().is_blob_gone(r, blob) && pull_blob(registry, r, blob).await.is_ok() {
-                return Err(format!("blob {blob} of repository {r} was deleted, and is there"));
+                return Err(format!("blob {blob} of repository {r} was deleted, and still exists"));
             }
         }
         for (t, tag) in c.tags.iter().enumerate() {
-            let value = match registry.manifest(name, &Reference::Tag(tag.clone())).await {
-                Ok(stored) => Some(c.image_of(&stored.digest).ok_or("a tag points to what nobody pushed")?),
-                Err(Error::ManifestUnknown(_)) => None,
+            let value = match registry.repository(name).manifest(&Reference::Tag(tag.clone())).await {
+                Ok(stored) => Some(c.image_of(&stored.digest).ok_or("a tag points to a manifest that nobody pushed")?),
+                Err(RegistryError::ManifestUnknown(_)) => None,
                 Err(error) => return Err(ours(error)),
             };
             if !shared.history.lock().unwrap().tag_may_be(r, t, value) {
@@ -91,21 +91,21 @@ async fn answered(shared: &Shared, registry: &Registry) -> Sound {
     Ok(())
 }
 
-/// What was answered as pushed and not deleted since is there with all it needs.
+/// What was acknowledged as pushed and not deleted since exists, with everything it needs.
 async fn needed(shared: &Shared, registry: &Registry) -> Sound {
     let needed = shared.history.lock().unwrap().needed();
     for (repository, image, blobs, children) in needed {
-        pull(registry, repository, image).await.map_err(told)?;
+        pull(registry, repository, image).await.map_err(describe)?;
         if let Some(subject) = content().images[image].subject
             && !lists(registry, repository, subject, image).await?
         {
             return Err(format!("image {subject} of repository {repository} does not list image {image}"));
         }
         for blob in blobs {
-            pull_blob(registry, repository, blob).await.map_err(told)?;
+            pull_blob(registry, repository, blob).await.map_err(describe)?;
         }
         for child in children {
-            pull(registry, repository, child).await.map_err(told)?;
+            pull(registry, repository, child).await.map_err(describe)?;
         }
     }
     Ok(())
@@ -115,16 +115,16 @@ async fn needed(shared: &Shared, registry: &Registry) -> Sound {
 async fn lists(registry: &Registry, repository: usize, subject: usize, image: usize) -> Result<bool, String> {
     let c = content();
     let (name, subject) = (&c.repositories[repository], &c.images[subject].digest);
-    let referrers = registry.referrers(name, subject, &[], None).await.map_err(ours)?;
+    let referrers = registry.repository(name).referrers(subject, &[], None).await.map_err(ours)?;
     Ok(referrers.descriptors.iter().any(|listed| listed.get().contains(c.images[image].digest.as_str())))
 }
 
-/// Whatever has a name leads somewhere, answered or not.
+/// Whatever has a name leads somewhere, acknowledged or not.
 async fn nothing_dangles(shared: &Shared, registry: &Registry) -> Sound {
     let c = content();
     for (r, name) in c.repositories.iter().enumerate() {
         for tag in tags(registry, name).await? {
-            let found = registry.manifest(name, &tag.parse().map_err(ours)?).await;
+            let found = registry.repository(name).manifest(&tag.parse().map_err(ours)?).await;
             found.map_err(|error| format!("tag {tag} of repository {r} points nowhere: {error}"))?;
         }
         for (i, image) in c.images.iter().enumerate() {
@@ -135,8 +135,8 @@ async fn nothing_dangles(shared: &Shared, registry: &Registry) -> Sound {
                 return Err(format!("image {subject} of repository {r} lists image {i}, which is not there"));
             }
             if pull(registry, r, i).await.is_err() {
-                match registry.manifest(name, &c.by_digest(i)).await {
-                    Err(Error::ManifestUnknown(_)) => continue,
+                match registry.repository(name).manifest(&c.by_digest(i)).await {
+                    Err(RegistryError::ManifestUnknown(_)) => continue,
                     _ => return Err(format!("image {i} of repository {r} has no bytes")),
                 }
             }
@@ -144,13 +144,13 @@ async fn nothing_dangles(shared: &Shared, registry: &Registry) -> Sound {
             for blob in &image.blobs {
                 if !may_go(Op::DeleteBlob(r, *blob)) && shared.history.lock().unwrap().is_whole(*blob) {
                     let found = pull_blob(registry, r, *blob).await;
-                    found.map_err(|missing| format!("image {i} needs it: {}", told(missing)))?;
+                    found.map_err(|missing| format!("image {i} needs it: {}", describe(missing)))?;
                 }
             }
             for child in &image.children {
                 if !may_go(Op::DeleteImage(r, *child)) {
                     let found = pull(registry, r, *child).await;
-                    found.map_err(|missing| format!("index {i} needs it: {}", told(missing)))?;
+                    found.map_err(|missing| format!("index {i} needs it: {}", describe(missing)))?;
                 }
             }
         }
@@ -159,14 +159,14 @@ async fn nothing_dangles(shared: &Shared, registry: &Registry) -> Sound {
 }
 
 async fn tags(registry: &Registry, name: &RepositoryName) -> Result<Vec<String>, String> {
-    match registry.tags(name, None, None).await {
-        Ok(page) => Ok(page.entries),
-        Err(Error::NameUnknown(_)) => Ok(Vec::new()),
+    match registry.repository(name).tags(None, None).await {
+        Ok(page) => Ok(page.entries.iter().map(ToString::to_string).collect()),
+        Err(RegistryError::NameUnknown(_)) => Ok(Vec::new()),
         Err(error) => Err(ours(error)),
     }
 }
 
-/// Every blob there is has the digest that is its name.
+/// Every blob matches its digest.
 fn bytes_are_right(shared: &Shared) -> Sound {
     let c = content();
     for (path, bytes) in shared.sim.files("blobs") {
@@ -187,20 +187,20 @@ async fn as_good_as_new(registry: &Registry) -> Sound {
     let (c, name) = (content(), "as/good/as/new".parse::<RepositoryName>().map_err(ours)?);
     for blob in &c.images[0].blobs {
         let (digest, bytes) = (&c.blobs[*blob].digest, futures_util::stream::iter([Ok(c.blobs[*blob].bytes.clone())]));
-        registry.push_blob(&name, &Subject::Anonymous, digest, Chunk::default(), bytes).await.map_err(ours)?;
+        registry.repository(&name).push_blob(digest, Chunk::default(), bytes).await.map_err(ours)?;
     }
     let (tag, bytes): (Reference, Bytes) = (c.tags[0].as_str().parse().map_err(ours)?, c.images[0].bytes.clone());
-    registry.put_manifest(&name, &tag, &[], None, bytes, Condition::None).await.map_err(ours)?;
-    registry.manifest(&name, &tag).await.map_err(ours).map(drop)
+    registry.repository(&name).put_manifest(&tag, &[], None, bytes, Condition::None).await.map_err(ours)?;
+    registry.repository(&name).manifest(&tag).await.map_err(ours).map(drop)
 }
 
-/// Deleting a manifest takes its tags along: none is left that points nowhere.
+/// Deleting a manifest deletes its tags: none is left that points nowhere.
 async fn deleting_leaves_no_tag(registry: &Registry) -> Sound {
     let c = content();
     for (r, name) in c.repositories.iter().enumerate() {
         for image in 0..c.images.len() {
-            match registry.delete_manifest(name, &c.by_digest(image)).await {
-                Ok(()) | Err(Error::ManifestUnknown(_)) => {}
+            match registry.repository(name).delete_manifest(&c.by_digest(image)).await {
+                Ok(()) | Err(RegistryError::ManifestUnknown(_)) => {}
                 Err(error) => return Err(ours(error)),
             }
         }

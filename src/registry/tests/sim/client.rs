@@ -1,4 +1,4 @@
-//! A client: some operations in a row, chosen by chance, each entered in the history.
+//! A client: a random series of operations, each recorded in the history.
 
 use super::{
     content::{Content, content},
@@ -6,15 +6,15 @@ use super::{
 };
 use crate::{
     files::sim::{Chance, Sim, block_on},
-    oci::{Span, UploadId},
-    registry::{CollectionOptions, Condition, Error, Registry, Result},
-    storage::{Item, fs::Fs},
-    who::Subject,
+    registry::{Condition, Everything, Registry, RegistryError, Result},
+    storage::{Item, SIGNING_KEY, fs::Fs},
+    upkeep::CollectionOptions,
 };
 use bytes::Bytes;
+use oci::{Span, UploadId};
 use std::sync::{Arc, Mutex};
 
-/// What clients of a run may do, by chance of its seed.
+/// What clients of a run may do, chosen by its seed.
 #[derive(Clone, Debug)]
 pub(super) struct Habits {
     pub(super) deletes: bool,
@@ -28,9 +28,9 @@ pub(super) struct Habits {
 pub(super) struct Shared {
     pub(super) sim: Sim,
     pub(super) history: Mutex<History>,
-    /// Upload sessions under way: repository, id, blob.
+    /// Open upload sessions: repository, id, blob.
     pub(super) sessions: Mutex<Vec<(usize, UploadId, usize)>>,
-    /// The first thing found that must not be.
+    /// The first violation found.
     pub(super) wrong: Mutex<Option<String>>,
     /// Calls may fail, or find damage, without the end of the machine.
     pub(super) may_fail: bool,
@@ -38,12 +38,12 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn is_wrong(&self, what: impl FnOnce() -> String) {
-        self.wrong.lock().unwrap().get_or_insert_with(|| format!("while others went on: {}", what()));
+        self.wrong.lock().unwrap().get_or_insert_with(|| format!("while other clients ran: {}", what()));
     }
 
     /// An error of the storage is wrong where nothing fails.
-    fn judge(&self, error: &Error) {
-        if matches!(error, Error::Storage(_)) && !self.may_fail && !self.sim.has_crashed() {
+    fn judge(&self, error: &RegistryError) {
+        if matches!(error, RegistryError::Storage(_)) && !self.may_fail && !self.sim.has_crashed() {
             self.is_wrong(|| format!("nothing failed, yet: {error}"));
         }
     }
@@ -58,14 +58,12 @@ pub(super) struct Client {
 }
 
 /// Bytes as they come over a connection.
-pub(super) fn once(bytes: Bytes) -> impl crate::registry::Incoming {
+pub(super) fn once(bytes: Bytes) -> impl crate::registry::IncomingBytes {
     futures_util::stream::iter([Ok(bytes)])
 }
 
 /// The signing key, as the first who makes one makes it.
 pub(super) const KEY: &[u8] = b"a key";
-
-pub(super) const NOBODY: Subject = Subject::Anonymous;
 
 impl Client {
     pub(super) fn run(mut self) {
@@ -103,7 +101,7 @@ impl Client {
         }
     }
 
-    /// Enters what came of an operation.
+    /// Records the result of an operation.
     pub(super) fn enter<T>(&self, number: usize, result: Result<T>) -> Option<T> {
         let mut history = self.shared.history.lock().unwrap();
         match result {
@@ -123,24 +121,24 @@ impl Client {
         self.shared.history.lock().unwrap().begin(op)
     }
 
-    /// Pushes an image as real clients do: only what is not there, and again what had gone.
+    /// Pushes an image as real clients do: only what does not exist, and again what was lost.
     fn push(&mut self, repository: usize, image: usize, tag: usize) {
         let c = content();
         for child in &c.images[image].children {
-            if block_on(self.registry.manifest(&c.repositories[repository], &c.by_digest(*child))).is_err() {
+            if block_on(self.registry.repository(&c.repositories[repository]).manifest(&c.by_digest(*child))).is_err() {
                 self.push_untagged(repository, *child);
             }
         }
         for _ in 0..3 {
             for blob in &c.images[image].blobs {
                 let digest = &c.blobs[*blob].digest;
-                if block_on(self.registry.blob(&c.repositories[repository], digest)).is_err() {
+                if block_on(self.registry.repository(&c.repositories[repository]).blob(digest)).is_err() {
                     self.push_blob(repository, *blob);
                 }
             }
             let tags = if self.chance.once_in(4) { (0..c.tags.len()).collect() } else { vec![tag] };
             match self.put(repository, image, tags) {
-                Err(Error::MissingReferences(_)) if !self.shared.sim.has_crashed() => {}
+                Err(RegistryError::MissingReferences(_)) if !self.shared.sim.has_crashed() => {}
                 _ => return,
             }
         }
@@ -149,7 +147,7 @@ impl Client {
     fn push_untagged(&mut self, repository: usize, image: usize) {
         let c = content();
         for blob in &c.images[image].blobs {
-            if block_on(self.registry.blob(&c.repositories[repository], &c.blobs[*blob].digest)).is_err() {
+            if block_on(self.registry.repository(&c.repositories[repository]).blob(&c.blobs[*blob].digest)).is_err() {
                 self.push_blob(repository, *blob);
             }
         }
@@ -160,8 +158,7 @@ impl Client {
         let c = content();
         let number = self.begin(Op::Put(repository, image, tags.clone()));
         let names: Vec<_> = tags.iter().map(|tag| c.tags[*tag].clone()).collect();
-        let put = block_on(self.registry.put_manifest(
-            &c.repositories[repository],
+        let put = block_on(self.registry.repository(&c.repositories[repository]).put_manifest(
             &c.by_digest(image),
             &names,
             None,
@@ -169,7 +166,7 @@ impl Client {
             Condition::None,
         ));
         match put {
-            Err(Error::MissingReferences(missing)) => {
+            Err(RegistryError::MissingReferences(missing)) => {
                 let mut history = self.shared.history.lock().unwrap();
                 let needed = history.needed_since(repository, number);
                 history.refused(number);
@@ -180,7 +177,7 @@ impl Client {
                             .is_wrong(|| format!("blob {blob} of repository {repository} is said to be missing"));
                     }
                 }
-                Err(Error::MissingReferences(missing))
+                Err(RegistryError::MissingReferences(missing))
             }
             Err(e) => {
                 self.shared.history.lock().unwrap().failed(number);
@@ -200,7 +197,7 @@ impl Client {
         if self.chance.once_in(4) {
             let other = &c.repositories[1 - repository];
             let number = self.begin(Op::Mount(repository, blob));
-            match block_on(registry.mount(name, &content.digest, Some(other), |_| true)) {
+            match block_on(registry.repository(name).mount(&content.digest, Some(other), &Everything)) {
                 Ok(false) => self.shared.history.lock().unwrap().refused(number),
                 mounted => {
                     self.enter(number, mounted);
@@ -220,17 +217,14 @@ impl Client {
     fn delete(&mut self, op: Op) {
         let c = content();
         let number = self.begin(op.clone());
+        let repository = |number: &usize| self.registry.repository(&c.repositories[*number]);
         let deleted = match &op {
-            Op::DeleteTag(repository, tag) => {
-                let reference = crate::oci::Reference::Tag(c.tags[*tag].clone());
-                block_on(self.registry.delete_manifest(&c.repositories[*repository], &reference))
+            Op::DeleteTag(number, tag) => {
+                let reference = oci::Reference::Tag(c.tags[*tag].clone());
+                block_on(repository(number).delete_manifest(&reference))
             }
-            Op::DeleteImage(repository, image) => {
-                block_on(self.registry.delete_manifest(&c.repositories[*repository], &c.by_digest(*image)))
-            }
-            Op::DeleteBlob(repository, blob) => {
-                block_on(self.registry.delete_blob(&c.repositories[*repository], &c.blobs[*blob].digest))
-            }
+            Op::DeleteImage(number, image) => block_on(repository(number).delete_manifest(&c.by_digest(*image))),
+            Op::DeleteBlob(number, blob) => block_on(repository(number).delete_blob(&c.blobs[*blob].digest)),
             _ => Ok(()),
         };
         self.enter(number, deleted);
@@ -238,13 +232,13 @@ impl Client {
 
     fn signing_key(&self) {
         let number = self.begin(Op::SigningKey);
-        match block_on(self.store.ensure_signing_key(Bytes::from_static(KEY))) {
+        match block_on(self.store.ensure_signing_key(SIGNING_KEY, Bytes::from_static(KEY))) {
             Ok(_) => self.shared.history.lock().unwrap().answered(number),
             Err(_) => self.shared.history.lock().unwrap().failed(number),
         }
     }
 
-    /// Something eats half of a blob.
+    /// Truncates a blob to half its length.
     fn damage(&self, blob: usize) {
         let number = self.begin(Op::Damage(blob));
         self.shared.sim.damage(&Item::Blob(content().blobs[blob].digest.clone()).path());
@@ -264,7 +258,7 @@ impl Client {
         self.shared.history.lock().unwrap().failed(number);
     }
 
-    /// Pulls something that must be there, whatever else goes on.
+    /// Pulls something that must exist, whatever else happens.
     fn pull(&mut self) {
         let (needed, damages) = {
             let history = self.shared.history.lock().unwrap();
@@ -297,16 +291,18 @@ impl Client {
 pub(super) enum Missing {
     /// It is not there, or not what it should be.
     It(String),
-    /// It could not be found out.
-    Unknown(Error),
+    /// It could not be determined.
+    Unknown(RegistryError),
 }
 
 fn judge<T>(what: impl FnOnce() -> String, result: Result<T>) -> Result<T, Missing> {
     result.map_err(|error| match error {
-        Error::BlobUnknown(_) | Error::ManifestUnknown(_) | Error::NameUnknown(_) => {
+        RegistryError::BlobUnknown(_) | RegistryError::ManifestUnknown(_) | RegistryError::NameUnknown(_) => {
             Missing::It(format!("{}: {error}", what()))
         }
-        Error::Storage(crate::storage::Error::Damaged { .. }) => Missing::It(format!("{}: {error}", what())),
+        RegistryError::Storage(crate::storage::StorageError::Damaged { .. }) => {
+            Missing::It(format!("{}: {error}", what()))
+        }
         error => Missing::Unknown(error),
     })
 }
@@ -315,17 +311,17 @@ fn judge<T>(what: impl FnOnce() -> String, result: Result<T>) -> Result<T, Missi
 pub(super) async fn pull(registry: &Registry, repository: usize, image: usize) -> Result<(), Missing> {
     let c: &Content = content();
     let what = || format!("image {image} of repository {repository}");
-    let found = registry.manifest(&c.repositories[repository], &c.by_digest(image)).await;
+    let found = registry.repository(&c.repositories[repository]).manifest(&c.by_digest(image)).await;
     let found = judge(what, found)?;
     judge(what, registry.manifest_bytes(&found.digest).await).map(drop)
 }
 
-/// Pulls a blob and holds it against its digest.
+/// Pulls a blob and verifies it.
 pub(super) async fn pull_blob(registry: &Registry, repository: usize, blob: usize) -> Result<(), Missing> {
     let (c, expected) = (content(), &content().blobs[blob]);
     let what = || format!("blob {blob} of repository {repository}");
-    let found = judge(what, registry.blob(&c.repositories[repository], &expected.digest).await)?;
-    let bytes = found.read(Span::whole(found.len())).await.map_err(Error::from);
+    let found = judge(what, registry.repository(&c.repositories[repository]).blob(&expected.digest).await)?;
+    let bytes = found.read(Span::whole(found.len())).await.map_err(RegistryError::from);
     let bytes = judge(what, bytes)?;
     match bytes == expected.bytes {
         true => Ok(()),

@@ -1,7 +1,7 @@
 //! What the clients of a simulation push: the same few things for every seed, so that they meet.
 
-use crate::oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag, media_type};
 use bytes::Bytes;
+use oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag, media_type};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 

@@ -1,8 +1,7 @@
-//! What was asked and answered, and what must hold because of it.
+//! What was requested and acknowledged, and what must hold because of it.
 //!
-//! Each operation has a beginning and an end. One that was not answered may have had its effect at
-//! any moment between them, or not; one that was answered has had it. Two that overlap may have
-//! happened in either order.
+//! Each operation has a start and an end. One that was not acknowledged may have taken effect at any moment between
+//! them, or not; one that was acknowledged has taken effect. Two that overlap may have happened in either order.
 
 use super::content::content;
 
@@ -34,7 +33,7 @@ struct Event {
 }
 
 impl Event {
-    /// Whether this one was over before `other` began.
+    /// Whether this one ended before `other` started.
     fn is_before(&self, other: &Self) -> bool {
         self.ended.is_some_and(|ended| ended < other.begun)
     }
@@ -54,7 +53,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// An operation begins; its number.
+    /// An operation starts; returns its number.
     pub(super) fn begin(&mut self, op: Op) -> usize {
         self.now += 1;
         self.events.push(Some(Event { op, begun: self.now, ended: None, answered: false }));
@@ -76,7 +75,7 @@ impl History {
         self.events[number] = None;
     }
 
-    /// Everybody has come to his end.
+    /// All clients have ended.
     pub(super) fn round_is_over(&mut self) {
         self.now += 1;
         for event in self.events.iter_mut().flatten() {
@@ -236,7 +235,7 @@ impl History {
         }
     }
 
-    /// Whether somebody was told that there is a signing key.
+    /// Whether a client learned that there is a signing key.
     pub(super) fn has_key(&self) -> bool {
         self.any(|event| event.answered && event.op == Op::SigningKey)
     }

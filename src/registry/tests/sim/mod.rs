@@ -1,8 +1,8 @@
 //! The registry on a simulated machine: clients, collections, crashes, power failures and failing
 //! calls by seed, the real code above [`Sim`] unchanged.
 //!
-//! One seed is one run, the same each time. `SEEDS=1000000 cargo test --release --lib sim -- --ignored`
-//! runs many; a failing one is told, and kept in [`KEPT`].
+//! One seed is one run, the same each time. `SEEDS=1000000 cargo test --release --lib sim -- --ignored` runs many;
+//! failing seeds are reported, and kept in [`KEPT`].
 
 mod check;
 mod client;
@@ -14,7 +14,7 @@ mod uploads;
 
 use super::super::{Collection, MissingReferences, Registry, Settings};
 use crate::{
-    files::sim::{Chance, Disk, Plan, Sim, block_on, run},
+    files::sim::{Chance, Disk, Sim, SimPlan, block_on, run},
     storage::{SIGNING_KEY, fs::Fs},
 };
 use client::{Client, Habits, Shared};
@@ -27,7 +27,7 @@ use std::{
 /// How a round ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// All clients come to their end.
+    /// All clients complete.
     Quiet,
     /// The process is killed.
     Kill,
@@ -126,7 +126,7 @@ fn run_seed(seed: u64, without: Option<&'static str>) -> Result<Seen, String> {
     shared.history.lock().unwrap().has_jumps = scenario.jumps;
     let mut seen = Seen::default();
     let outcome = rounds(&scenario, &shared, &mut chance, without, &mut seen);
-    seen.met = sim.met();
+    seen.met = sim.requested_syncs();
     outcome.map(|()| seen).map_err(|why| {
         let history = shared.history.lock().unwrap().tell();
         format!("seed {seed}: {why}\n{scenario:?}\n{history}")
@@ -141,7 +141,7 @@ fn rounds(
     seen: &mut Seen,
 ) -> Result<(), String> {
     let sim = &shared.sim;
-    let whole = Plan { without, ..Plan::default() };
+    let whole = SimPlan { without, ..SimPlan::default() };
     let making = empty_store().1;
     for (i, (end, is_early)) in scenario.rounds.iter().enumerate() {
         let is_last = i + 1 == scenario.rounds.len();
@@ -181,7 +181,7 @@ fn rounds(
     Ok(())
 }
 
-/// Runs the clients of a round to their end.
+/// Runs the clients of a round until they end.
 fn round(scenario: &Scenario, shared: &Arc<Shared>, chance: &mut Chance) -> Result<(), String> {
     let sim = &shared.sim;
     let mounted = Fs::mount(sim.clone(), "a simulation");
@@ -208,7 +208,7 @@ fn round(scenario: &Scenario, shared: &Arc<Shared>, chance: &mut Chance) -> Resu
     shared.wrong.lock().unwrap().take().map_or(Ok(()), Err)
 }
 
-/// Mounts what is left and looks at all of it.
+/// Mounts what is left and checks all of it.
 fn checked(scenario: &Scenario, shared: &Arc<Shared>, is_last: bool) -> Result<(), String> {
     let (store, _) = Fs::mount(shared.sim.clone(), "a simulation").map_err(|e| format!("it cannot be opened: {e}"))?;
     let registry = Registry::new(Arc::new(store), scenario.settings.clone());
@@ -266,7 +266,7 @@ fn run_many(seeds: std::ops::Range<u64>) -> (Vec<String>, Seen) {
 }
 
 #[test]
-fn nothing_that_was_answered_is_lost_by_many_seeds() {
+fn no_acknowledged_write_is_lost_with_many_seeds() {
     for seed in KEPT {
         run_seed(*seed, None).unwrap();
     }
@@ -276,7 +276,7 @@ fn nothing_that_was_answered_is_lost_by_many_seeds() {
 
 #[test]
 #[ignore = "as many seeds as SEEDS says"]
-fn nothing_that_was_answered_is_lost_by_very_many_seeds() {
+fn no_acknowledged_write_is_lost_with_very_many_seeds() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let (first, seeds) = (number("FIRST").unwrap_or(0), number("SEEDS").unwrap_or(100_000));
     let began = std::time::Instant::now();

@@ -1,24 +1,24 @@
-//! The ways in which a client brings a blob: at once, in chunks, again after it was interrupted, and to the session of
-//! another.
+//! The ways in which a client pushes a blob: at once, in chunks, again after an interruption, and to another client's
+//! session.
 
 use super::{
-    client::{Client, NOBODY, once},
+    client::{Client, once},
     content::content,
     history::Op,
 };
 use crate::{
     files::sim::block_on,
-    oci::UploadId,
-    registry::{Chunk, Error, Incoming, Interruption, Result},
+    registry::{Chunk, IncomingBytes, Interruption, RegistryError, Result, tests::finish},
 };
 use bytes::Bytes;
+use oci::UploadId;
 
 /// Bytes after which the connection is cut.
-fn cut_off(bytes: Bytes) -> impl Incoming {
+fn cut_off(bytes: Bytes) -> impl IncomingBytes {
     futures_util::stream::iter([Ok(bytes), Err(Interruption::Cut)])
 }
 
-/// A request that comes back to where its client was told that the session stands.
+/// A request that returns to an offset that was reported to its client.
 fn at(place: usize) -> Chunk {
     Chunk { offset: Some(place as u64), ..Chunk::default() }
 }
@@ -27,18 +27,22 @@ impl Client {
     pub(super) fn in_one_go(&self, repository: usize, blob: usize) -> Result<()> {
         let (c, content) = (content(), &content().blobs[blob]);
         let name = &c.repositories[repository];
-        block_on(self.registry.push_blob(name, &NOBODY, &content.digest, Chunk::default(), once(content.bytes.clone())))
+        block_on(self.registry.repository(name).push_blob(
+            &content.digest,
+            Chunk::default(),
+            once(content.bytes.clone()),
+        ))
     }
 
     pub(super) fn in_chunks(&mut self, repository: usize, blob: usize) -> Result<()> {
         let (c, content) = (content(), &content().blobs[blob]);
         let name = &c.repositories[repository];
-        let upload = block_on(self.registry.begin_upload(name, &NOBODY, content.digest.algorithm()))?;
+        let upload = block_on(self.registry.repository(name).begin_upload(content.digest.algorithm()))?;
         let cut = self.chance.below(content.bytes.len() + 1);
         let first = once(content.bytes.slice(..cut));
-        block_on(self.registry.append_upload(name, &NOBODY, &upload.id, Chunk::default(), first))?;
+        block_on(self.registry.repository(name).append_upload(&upload.id, Chunk::default(), first))?;
         let rest = content.bytes.slice(cut..);
-        block_on(self.registry.append_upload(name, &NOBODY, &upload.id, Chunk::default(), once(rest)))?;
+        block_on(self.registry.repository(name).append_upload(&upload.id, Chunk::default(), once(rest)))?;
         self.shared.sessions.lock().unwrap().push((repository, upload.id, blob));
         self.finish(repository, &upload.id, blob)
     }
@@ -47,7 +51,7 @@ impl Client {
         let (c, content) = (content(), &content().blobs[blob]);
         let name = &c.repositories[repository];
         let nothing = once(Bytes::new());
-        block_on(self.registry.finish_upload(name, &NOBODY, id, &content.digest, Chunk::default(), nothing))
+        block_on(finish(&self.registry, name, id, &content.digest, Chunk::default(), nothing))
     }
 
     /// Finishes a session again, as one does whose answer was lost; or one of before a crash.
@@ -59,12 +63,13 @@ impl Client {
         self.enter(number, finished);
     }
 
-    /// Brings a blob in up to three requests of which each may be interrupted, with other bytes than it has when it is
-    /// sent again. What was acknowledged stays, and what was not is replaced.
+    /// Pushes a blob in up to three requests, each of which may be interrupted, and sends other bytes when it is
+    /// repeated. What was acknowledged stays, and what was not is replaced.
     pub(super) fn again_and_again(&mut self, repository: usize, blob: usize) -> Result<()> {
         let (c, content) = (content(), &content().blobs[blob]);
         let name = &c.repositories[repository];
-        let upload = block_on(self.registry.begin_upload(name, &NOBODY, content.digest.algorithm()))?;
+        let handle = self.registry.repository(name);
+        let upload = block_on(handle.begin_upload(content.digest.algorithm()))?;
         // Others may come in between from now on, or not.
         let is_shared = self.chance.once_in(2);
         if is_shared {
@@ -76,10 +81,10 @@ impl Client {
             let piece = content.bytes.slice(place..end);
             while self.chance.once_in(2) {
                 let other = self.mistaken(&piece);
-                let cut = block_on(self.registry.append_upload(name, &NOBODY, &upload.id, at(place), cut_off(other)));
+                let cut = block_on(handle.append_upload(&upload.id, at(place), cut_off(other)));
                 self.is_undisturbed(is_shared, "was cut", cut.map(drop))?;
             }
-            let repeated = self.registry.append_upload(name, &NOBODY, &upload.id, at(place), once(piece.clone()));
+            let repeated = handle.append_upload(&upload.id, at(place), once(piece.clone()));
             let stands = block_on(repeated);
             if let Ok(stands) = &stands
                 && stands.len != end as u64
@@ -88,7 +93,7 @@ impl Client {
             }
             self.is_undisturbed(is_shared, "was sent again", stands.map(drop))?;
             if self.chance.once_in(4) && !piece.is_empty() {
-                let late = self.registry.append_upload(name, &NOBODY, &upload.id, at(place), once(piece));
+                let late = handle.append_upload(&upload.id, at(place), once(piece));
                 if block_on(late).is_ok() {
                     self.shared.is_wrong(|| format!("what was acknowledged after {place} is replaced"));
                 }
@@ -98,11 +103,11 @@ impl Client {
         let piece = content.bytes.slice(place..);
         while self.chance.once_in(2) {
             let other = cut_off(self.mistaken(&piece));
-            let cut = self.registry.finish_upload(name, &NOBODY, &upload.id, &content.digest, at(place), other);
+            let cut = finish(&self.registry, name, &upload.id, &content.digest, at(place), other);
             let cut = block_on(cut);
             self.is_undisturbed(is_shared, "was cut", cut)?;
         }
-        let end = self.registry.finish_upload(name, &NOBODY, &upload.id, &content.digest, at(place), once(piece));
+        let end = finish(&self.registry, name, &upload.id, &content.digest, at(place), once(piece));
         let end = block_on(end);
         self.is_undisturbed(is_shared, "was sent again", end)
     }
@@ -120,7 +125,7 @@ impl Client {
     /// have brought about.
     fn is_undisturbed(&self, is_shared: bool, what: &str, result: Result<()>) -> Result<()> {
         match result {
-            Ok(()) | Err(Error::Interrupted(_)) => Ok(()),
+            Ok(()) | Err(RegistryError::Interrupted(_)) => Ok(()),
             Err(error) => {
                 let shared = &self.shared;
                 if !is_shared && !shared.may_fail && !shared.sim.has_crashed() {
@@ -131,14 +136,14 @@ impl Client {
         }
     }
 
-    /// Brings one's own blob to the session of another, from its beginning.
+    /// Pushes a client's own blob to another client's session, from its start.
     pub(super) fn meddle(&mut self, blob: usize) {
         let Some((repository, id, _)) = self.anothers() else { return };
         let (c, content) = (content(), &content().blobs[blob]);
         let (name, bytes) = (&c.repositories[repository], once(content.bytes.clone()));
         // If the session was finished before, no bytes are brought.
         let number = self.begin(Op::Mount(repository, blob));
-        let finished = self.registry.finish_upload(name, &NOBODY, &id, &content.digest, at(0), bytes);
+        let finished = finish(&self.registry, name, &id, &content.digest, at(0), bytes);
         let finished = block_on(finished);
         self.enter(number, finished);
     }

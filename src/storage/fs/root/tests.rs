@@ -15,7 +15,7 @@ fn an_empty_directory_becomes_a_store_once() {
 }
 
 #[test]
-fn an_absent_directory_is_made_with_its_parents_unless_that_is_forbidden() {
+fn a_missing_directory_is_created_with_its_parents_unless_that_is_forbidden() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("srv/registry/data");
     assert!(matches!(open(&path, Init::EmptyDirectory), Err(OpenError::Absent(_))));
@@ -28,7 +28,7 @@ fn an_absent_directory_is_made_with_its_parents_unless_that_is_forbidden() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_told_with_who_tried() {
+fn a_directory_that_cannot_be_created_is_reported_with_the_user() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
     let looked = inspect(&dir.path().join("file/data"), Init::CreateDirectory).unwrap_err();
@@ -49,7 +49,7 @@ fn an_unmounted_volume_does_not_look_like_an_empty_registry() {
 }
 
 #[test]
-fn somebody_elses_files_are_not_touched() {
+fn foreign_files_are_not_touched() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("thesis.tex"), "x").unwrap();
     let refused = open(dir.path(), Init::CreateDirectory).unwrap_err();
@@ -77,7 +77,7 @@ fn a_newer_format_and_garbage_are_refused() {
 }
 
 #[test]
-fn a_store_is_opened_beside_its_daemon_and_never_made() {
+fn opening_a_store_beside_its_daemon_never_creates_one() {
     let dir = tempfile::tempdir().unwrap();
     let beside = |path: &Path| Fs::open_beside(path).map(|_| ());
     assert!(matches!(beside(&dir.path().join("absent")), Err(OpenError::Absent(_))));
@@ -91,7 +91,7 @@ fn a_store_is_opened_beside_its_daemon_and_never_made() {
 }
 
 #[test]
-fn one_daemon_at_a_time() {
+fn only_one_daemon_can_serve_a_store() {
     let dir = tempfile::tempdir().unwrap();
     let (first, _) = Fs::open(dir.path(), Init::EmptyDirectory).unwrap();
     let path = dir.path().to_owned();

@@ -1,0 +1,394 @@
+//! Changes of the operator's files: one at a time, checked against the rights of whoever makes them, and recorded.
+
+use super::{guard, guard::Affected, refusal::EditRefusal, text_tag};
+use crate::{
+    access::{Ceiling, Policy, Rights},
+    config::{ConfigEditor, EditFault, EditableFile, Env, Live},
+    files::replace::Replaced,
+    identity::HtpasswdText,
+    storage::fs::{Fs, LinePlace},
+    who::Subject,
+};
+use api::audit::{AuditEntry, AuditFile};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use jiff::Timestamp;
+use oci::json;
+use std::{cell::RefCell, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, task::JoinError};
+
+/// When an old file is looked at again: an editor that was writing to it has saved by then.
+const LATE: Duration = Duration::from_secs(5);
+
+/// Changes the operator's files for callers.
+#[derive(Clone)]
+pub struct Manage {
+    editor: ConfigEditor,
+    live: Arc<ArcSwap<Live>>,
+    store: Arc<Fs>,
+    /// One change at a time, in the order in which they came.
+    turn: Arc<Semaphore>,
+}
+
+/// Who makes a change.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// The caller.
+    pub subject: Subject,
+    /// What their credentials allow at most.
+    pub ceiling: Ceiling,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+    /// The request's ID.
+    pub request: Option<String>,
+    /// Whether they have the files in their hands anyway, so that no rights are compared.
+    pub is_operator: bool,
+}
+
+/// A change that was made.
+#[derive(Clone, Debug)]
+pub struct Changed<T> {
+    /// What to answer.
+    pub value: T,
+    /// The version of the configuration that is active now.
+    pub generation: Arc<str>,
+    /// The files that were edited.
+    files: Vec<AuditFile>,
+}
+
+/// The edits of one change. Blocks.
+pub struct Edits {
+    editor: ConfigEditor,
+    live: Arc<ArcSwap<Live>>,
+    author: Author,
+    done: RefCell<Vec<(AuditFile, Replaced)>>,
+    /// Set while edits are only tried: what each would have made of its file.
+    rehearsal: RefCell<Option<Vec<Rehearsed>>>,
+}
+
+/// An edit that was tried and would succeed.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    /// The text that the file has.
+    pub before: String,
+    /// The text that it would have.
+    pub after: String,
+}
+
+/// Why an edit ended.
+enum EditStopped {
+    Refused(EditRefusal),
+    Rehearsed(Rehearsed),
+}
+
+/// The text that a file gets, and whose rights that may change.
+pub struct FileEdit {
+    /// The whole text.
+    pub text: String,
+    /// The users whose rights or logins change.
+    pub affects: Affected,
+}
+
+impl<T> Changed<T> {
+    /// The entity tag of a file's text after the change, if the change edited it.
+    pub fn file_tag(&self, file: EditableFile) -> Option<&str> {
+        let edited = self.files.iter().rev().find(|edited| edited.file == file.to_string());
+        edited.map(|edited| edited.after.as_str())
+    }
+}
+
+/// Makes a change for whoever has the files in their hands. It is not recorded, as the audit log belongs to the daemon.
+/// Blocks.
+///
+/// # Errors
+/// What `work` refuses. If it made several edits, those before the refusal stay.
+pub fn change_as_operator<T>(
+    editor: ConfigEditor,
+    live: Arc<ArcSwap<Live>>,
+    work: impl FnOnce(&Edits) -> Result<T, EditRefusal>,
+) -> Result<T, EditRefusal> {
+    let author =
+        Author { subject: Subject::Anonymous, ceiling: Ceiling::None, address: None, request: None, is_operator: true };
+    editor.reload();
+    work(&Edits { editor, live, author, done: RefCell::default(), rehearsal: RefCell::default() })
+}
+
+impl Manage {
+    /// Changes the files of this editor, whose active generation is `live`, and records that in the store.
+    pub fn new(editor: ConfigEditor, live: Arc<ArcSwap<Live>>, store: Arc<Fs>) -> Self {
+        Self { editor, live, store, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// The editor, to read and check files. It blocks.
+    pub fn editor(&self) -> &ConfigEditor {
+        &self.editor
+    }
+
+    /// Makes a change, off the reactor. It completes even if the caller disconnects. `action` and `target` are for the
+    /// audit log.
+    ///
+    /// # Errors
+    /// What `work` refuses. If it made several edits, those before the refusal stay.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        author: Author,
+        action: &'static str,
+        target: impl Into<String>,
+        work: impl FnOnce(&Edits) -> Result<T, EditRefusal> + Send + 'static,
+    ) -> Result<Changed<T>, EditRefusal> {
+        let (manage, target) = (self.clone(), target.into());
+        let change = tokio::spawn(async move {
+            // Never closed.
+            let _turn = manage.turn.clone().acquire_owned().await;
+            let (editor, live, by) = (manage.editor.clone(), manage.live.clone(), author.clone());
+            let work = tokio::task::spawn_blocking(move || {
+                // What somebody has just edited by hand counts.
+                editor.reload();
+                let edits = Edits { editor, live, author: by, done: RefCell::default(), rehearsal: RefCell::default() };
+                let result = work(&edits);
+                let generation = edits.live.load().version.clone();
+                let done = edits.done.into_inner();
+                let files = done.iter().map(|(file, _)| file.clone()).collect();
+                (result.map(|value| Changed { value, generation, files }), done)
+            });
+            let (result, done) = work.await.map_err(ended)?;
+            let mut files = Vec::new();
+            for (file, replaced) in done {
+                files.push(file);
+                tokio::spawn(save_late_writes(replaced));
+            }
+            // A change of no file is recorded if it succeeded: others keep it elsewhere.
+            if result.is_ok() || !files.is_empty() {
+                manage.record(&author, action, target, files).await;
+            }
+            result
+        });
+        change.await.map_err(ended)?
+    }
+
+    /// Tries a change, off the reactor, and writes nothing.
+    ///
+    /// # Errors
+    /// What `work` refuses.
+    pub async fn rehearse<T: Send + 'static>(
+        &self,
+        author: Author,
+        work: impl FnOnce(&Edits) -> Result<T, EditRefusal> + Send + 'static,
+    ) -> Result<T, EditRefusal> {
+        let (editor, live) = (self.editor.clone(), self.live.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            editor.reload();
+            let edits = Edits { editor, live, author, done: RefCell::default(), rehearsal: RefCell::default() };
+            edits.rehearsal.replace(Some(Vec::new()));
+            work(&edits)
+        });
+        work.await.map_err(ended)?
+    }
+
+    /// Records a change in the audit log and in the log. A change that cannot be recorded was made all the same.
+    pub async fn record(&self, author: &Author, action: &'static str, target: String, files: Vec<AuditFile>) {
+        let entry = AuditEntry {
+            time: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            actor: author.subject.to_string(),
+            address: author.address.map(|address| address.to_string()),
+            request_id: author.request.clone(),
+            action: action.to_owned(),
+            target,
+            files,
+        };
+        let changed: Vec<_> = entry.files.iter().map(|file| file.file.as_str()).collect();
+        tracing::info!(
+            actor = entry.actor,
+            address = entry.address,
+            request_id = entry.request_id,
+            action,
+            target = entry.target,
+            files = changed.join(","),
+            "changed through the API"
+        );
+        let line = serde_json::to_vec(&entry).map(Bytes::from).map_err(io::Error::from);
+        let appended = match line {
+            Ok(line) => self.store.append_audit(line).await.map_err(io::Error::other),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = appended {
+            tracing::error!(%error, action, target = entry.target, "cannot write the audit log");
+        }
+    }
+
+    /// The last changes before a place, newest first, each with its place.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub async fn recorded(
+        &self,
+        before: Option<LinePlace>,
+        most: usize,
+    ) -> crate::storage::Result<Vec<(LinePlace, AuditEntry)>> {
+        let lines = self.store.read_audit(before, most).await?;
+        // What a crash left of a line is no entry.
+        Ok(lines.into_iter().filter_map(|(place, line)| Some((place, json::from_slice(&line).ok()?))).collect())
+    }
+}
+
+impl Edits {
+    /// The active generation.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Who makes the change.
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// Edits a file. Refused if it would leave no administrator, or if the author may do less than a user whom it
+    /// affects.
+    ///
+    /// # Errors
+    /// What `edit` refuses, and those of [`ConfigEditor::edit`].
+    pub fn edit(
+        &self,
+        file: EditableFile,
+        mut edit: impl FnMut(&str, &Live) -> Result<FileEdit, EditRefusal>,
+    ) -> Result<(), EditRefusal> {
+        let made = RefCell::new(None);
+        let edited = self.editor.edit(
+            file,
+            |text, live| {
+                let edit = edit(text, live)?;
+                let rehearsed = Rehearsed { before: text.to_owned(), after: edit.text.clone() };
+                made.replace(Some((edit.affects, rehearsed)));
+                Ok::<_, EditStopped>(edit.text)
+            },
+            |old, new| {
+                let Some((affects, rehearsed)) = made.take() else { return Ok(()) };
+                guard::check(&self.author, old, new, &affects)?;
+                match self.rehearsal.borrow().is_some() {
+                    true => Err(EditStopped::Rehearsed(rehearsed)),
+                    false => Ok(()),
+                }
+            },
+        );
+        let edited = match edited {
+            Ok(edited) => edited,
+            Err(EditStopped::Refused(refusal)) => return Err(refusal.unless_unset(file)),
+            Err(EditStopped::Rehearsed(rehearsed)) => {
+                self.rehearsal.borrow_mut().get_or_insert_default().push(rehearsed);
+                return Ok(());
+            }
+        };
+        if edited.replaced.has_changed() {
+            let (before, after) = (text_tag(&edited.before), text_tag(&edited.after));
+            self.done.borrow_mut().push((AuditFile { file: file.to_string(), before, after }, edited.replaced));
+        }
+        Ok(())
+    }
+
+    /// Tries edits without writing anything, so that a change of several files is refused before its first one. Each is
+    /// tried with the files as they are, without those before it.
+    ///
+    /// # Errors
+    /// What the edits refuse.
+    pub fn rehearse(
+        &self,
+        edits: impl FnOnce(&Self) -> Result<(), EditRefusal>,
+    ) -> Result<Vec<Rehearsed>, EditRefusal> {
+        let outer = self.rehearsal.replace(Some(Vec::new()));
+        let result = edits(self);
+        let rehearsed = self.rehearsal.replace(outer).unwrap_or_default();
+        result.map(|()| rehearsed)
+    }
+
+    /// Edits the users.
+    ///
+    /// # Errors
+    /// As for [`edit`](Self::edit).
+    pub fn edit_users(
+        &self,
+        affects: &Affected,
+        mut edit: impl FnMut(&HtpasswdText<'_>, &Live) -> Result<String, EditRefusal>,
+    ) -> Result<(), EditRefusal> {
+        let path = self.path(EditableFile::Htpasswd)?;
+        self.edit(EditableFile::Htpasswd, |text, live| {
+            let users = HtpasswdText::parse(text);
+            let users = users.map_err(|wrong| {
+                EditRefusal::broken(&path, wrong.into_iter().map(|line| (line.line, String::new(), line.message)))
+            })?;
+            Ok(FileEdit { text: edit(&users, live)?, affects: affects.clone() })
+        })
+    }
+
+    /// Edits groups, roles and rules; `edit` is given the text and what it means.
+    ///
+    /// # Errors
+    /// As for [`edit`](Self::edit).
+    pub fn edit_access(
+        &self,
+        mut edit: impl FnMut(&str, &Policy) -> Result<FileEdit, EditRefusal>,
+    ) -> Result<(), EditRefusal> {
+        let path = self.path(EditableFile::AccessControl)?;
+        self.edit(EditableFile::AccessControl, |text, live| {
+            let policy = parse_policy(&path, text, live)?;
+            edit(text, &policy)
+        })
+    }
+
+    /// The editor, to read files.
+    pub fn editor(&self) -> &ConfigEditor {
+        &self.editor
+    }
+
+    /// The startup settings.
+    pub(super) fn env(&self) -> Env {
+        self.editor.env()
+    }
+
+    /// The path of a file.
+    pub(super) fn path(&self, file: EditableFile) -> Result<std::path::PathBuf, EditRefusal> {
+        self.editor.path(file).map_err(|fault| EditRefusal::from(fault).unless_unset(file))
+    }
+}
+
+impl From<EditRefusal> for EditStopped {
+    fn from(refusal: EditRefusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<EditFault> for EditStopped {
+    fn from(fault: EditFault) -> Self {
+        Self::Refused(fault.into())
+    }
+}
+
+/// What a text of access rules means. It need not be compiled if it is the active one.
+pub(super) fn parse_policy(path: &Path, text: &str, live: &Live) -> Result<Policy, EditRefusal> {
+    let last = match &*live.rights {
+        Rights::Rules { policy, .. } => Some(policy),
+        Rights::Open | Rights::Users | Rights::Tokens => None,
+    };
+    let wrong = |problems: Vec<crate::access::RulesProblem>| {
+        EditRefusal::broken(path, problems.into_iter().map(|problem| (problem.line, problem.key, problem.message)))
+    };
+    Policy::parse_after(text, last).map(|(policy, _)| policy).map_err(wrong)
+}
+
+/// Reports what an editor writes to a file after it was replaced.
+async fn save_late_writes(replaced: Replaced) {
+    tokio::time::sleep(LATE).await;
+    match tokio::task::spawn_blocking(move || replaced.save_late_writes()).await {
+        Ok(Ok(None)) | Err(_) => {}
+        Ok(Ok(Some(path))) => tracing::error!(
+            path = %path.display(),
+            "somebody wrote to the previous version of a configuration file after it was replaced; compare it with what \
+             is saved here"
+        ),
+        Ok(Err(error)) => tracing::error!(%error, "cannot check the previous version of a configuration file"),
+    }
+}
+
+/// A change whose thread panicked.
+fn ended(error: JoinError) -> EditRefusal {
+    EditFault::Failed { path: std::path::PathBuf::new(), error: io::Error::other(error) }.into()
+}

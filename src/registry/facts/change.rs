@@ -1,0 +1,92 @@
+//! Changes of recorded facts. Each fact is one small file with one value, so two changes of different facts never
+//! meet, and of two changes of one fact the last wins.
+
+use super::{
+    PAGE,
+    values::{Description, OwnerName},
+};
+use crate::{
+    access::Visibility,
+    registry::{Registry, RegistryError, Repository, Result},
+    storage::{DirOf, Durability, Expect, FactKey, Put, Version},
+};
+use oci::{Expression, RepositoryName};
+use tokio::sync::MutexGuard;
+
+impl Repository {
+    /// Held by whoever compares the facts with what a client knows of them before a change.
+    pub async fn lock_facts(&self) -> MutexGuard<'_, ()> {
+        self.registry.core.locks.lock_facts(&self.name).await
+    }
+
+    /// Sets who may pull where no rule decides.
+    ///
+    /// # Errors
+    /// [`RegistryError::NameUnknown`], [`RegistryError::RepositoryLeaving`].
+    pub async fn set_visibility(&self, visibility: Visibility) -> Result<()> {
+        self.record(FactKey::Visibility, Some(visibility.to_bytes())).await
+    }
+
+    /// Sets the owner; `None` for nobody.
+    ///
+    /// # Errors
+    /// Those of [`Repository::set_visibility`].
+    pub async fn set_owner(&self, owner: Option<&OwnerName>) -> Result<()> {
+        self.record(FactKey::Owner, owner.map(OwnerName::to_bytes)).await
+    }
+
+    /// Sets the description; `None` for no text.
+    ///
+    /// # Errors
+    /// Those of [`Repository::set_visibility`].
+    pub async fn set_description(&self, description: Option<&Description>) -> Result<()> {
+        self.record(FactKey::Description, description.map(Description::to_bytes)).await
+    }
+
+    /// Sets which tags are immutable besides those of the operator's rules; `None` for no others.
+    ///
+    /// # Errors
+    /// Those of [`Repository::set_visibility`].
+    pub async fn set_own_immutable(&self, tags: Option<&Expression>) -> Result<()> {
+        self.record(FactKey::OwnImmutable, tags.map(|tags| format!("{tags}\n").into())).await
+    }
+
+    /// Writes a fact, or removes it.
+    async fn record(&self, key: fn(RepositoryName) -> FactKey, value: Option<Vec<u8>>) -> Result<()> {
+        let repository = self.clone();
+        self.registry
+            .shielded(async move {
+                let _staying = repository.staying().await?;
+                if !repository.exists().await? {
+                    return Err(RegistryError::NameUnknown(repository.name.clone()));
+                }
+                let (store, key) = (repository.store(), key(repository.name.clone()));
+                let Some(value) = value else {
+                    store.delete(&key, Expect::Any).await?;
+                    return Ok(());
+                };
+                let mut puts = vec![Put::any(key, value)];
+                if matches!(puts[0].key, FactKey::Visibility(_) | FactKey::Owner(_)) {
+                    puts.push(Put::any(FactKey::Recorded(repository.name.clone()), ""));
+                }
+                store.put(puts, Durability::Durable).await?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+impl Registry {
+    /// Removes a user from the repositories they own, which then have no owner. Returns how many there were.
+    ///
+    /// # Errors
+    /// Only the store's; repositories before the failure have no owner any more.
+    pub async fn disown(&self, user: &OwnerName) -> Result<u64> {
+        let (mut disowned, owned) = (0, Expect::Is(Version::of(&user.to_bytes())));
+        let mut recorded = self.core.store.names(DirOf::recorded(), PAGE);
+        while let Some(name) = recorded.next().await? {
+            disowned += u64::from(self.core.store.delete(&FactKey::Owner(name), owned.clone()).await?);
+        }
+        Ok(disowned)
+    }
+}

@@ -1,0 +1,156 @@
+//! Free space, and the upload sessions that have not ended.
+
+use super::super::{
+    answer::{self, Answering},
+    endpoint::{Effect, Family, Methods, Need, RequestLine},
+    error::{ApiError, ServiceError},
+    gate::Granted,
+};
+use super::{
+    operation::{AnswerShape, Operation},
+    reply::{self, rfc3339},
+};
+use crate::{
+    registry::{UsageTotals, settings::Quota},
+    who::Permission,
+    wire::ResponseBody,
+};
+use api::{
+    Page,
+    tasks::{QuotaUsage, StorageUsage, UploadSummary},
+};
+use http::{Method, Response, StatusCode};
+use oci::UploadId;
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get::<StorageUsage>("/storage", "show_storage", "Show how much room is left."),
+    Operation::list::<QuotaUsage>("/quotas", "list_quotas", "List the quotas, and what is used of them."),
+    Operation::list::<UploadSummary>("/uploads", "list_uploads", "List the uploads that have not ended."),
+    Operation::of(
+        "DELETE",
+        "/uploads/{upload}",
+        "cancel_any_upload",
+        "End an upload and delete its bytes.",
+        AnswerShape::Nothing,
+        204,
+    ),
+];
+
+/// A request about the storage as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageEndpoint {
+    /// `GET /storage`.
+    Usage,
+    /// `GET /quotas`.
+    Quotas,
+    /// `GET /uploads`.
+    Uploads,
+    /// `DELETE /uploads/{id}`.
+    CancelUpload(UploadId),
+}
+
+const CANCEL: Methods = Methods(&[("DELETE", Effect::Writes)]);
+
+impl StorageEndpoint {
+    pub(super) fn parse(line: &RequestLine<'_>) -> Result<Self, ServiceError> {
+        match line.segments {
+            ["storage"] if line.is_read() => Ok(Self::Usage),
+            ["quotas"] if line.is_read() => Ok(Self::Quotas),
+            ["uploads"] if line.is_read() => Ok(Self::Uploads),
+            ["storage"] | ["quotas"] | ["uploads"] => Err(ServiceError::MethodNotAllowed(Methods::READ)),
+            ["uploads", id] if *line.method == Method::DELETE => {
+                id.parse().map(Self::CancelUpload).map_err(|_| ApiError::NotFound.into())
+            }
+            ["uploads", _] => Err(ServiceError::MethodNotAllowed(CANCEL)),
+            _ => Err(ApiError::NotFound.into()),
+        }
+    }
+}
+
+impl Family for StorageEndpoint {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Usage => "show_storage",
+            Self::Quotas => "list_quotas",
+            Self::Uploads => "list_uploads",
+            Self::CancelUpload(_) => "cancel_any_upload",
+        }
+    }
+
+    fn needs(&self) -> Need<'_> {
+        match self {
+            Self::Usage | Self::Quotas => Need::Operate,
+            Self::Uploads | Self::CancelUpload(_) => Need::May(Permission::ADMIN),
+        }
+    }
+
+    fn methods(&self) -> Methods {
+        match self {
+            Self::Usage | Self::Quotas | Self::Uploads => Methods::READ,
+            Self::CancelUpload(_) => CANCEL,
+        }
+    }
+
+    fn serve(self, granted: Granted) -> Answering {
+        Box::pin(async move {
+            match self {
+                Self::Usage => usage(&granted).await,
+                Self::Quotas => quotas(&granted).await,
+                Self::Uploads => uploads(&granted).await,
+                Self::CancelUpload(id) => cancel(&granted, id).await,
+            }
+        })
+    }
+}
+
+async fn usage(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+    granted.resource(&storage_usage(granted).await?.ok_or(ApiError::NotFound)?)
+}
+
+/// The room that is left, if the storage knows it.
+pub(super) async fn storage_usage(granted: &Granted) -> Result<Option<StorageUsage>, ServiceError> {
+    let Some(room) = granted.registry().room().await? else { return Ok(None) };
+    let used = room.total_bytes.saturating_sub(room.free_bytes);
+    Ok(Some(StorageUsage {
+        used,
+        free: room.free_bytes,
+        total: room.total_bytes,
+        percent: used.saturating_mul(100).checked_div(room.total_bytes).unwrap_or_default() as u8,
+        source: "statvfs".to_owned(),
+        reserve: room.reserve_bytes,
+    }))
+}
+
+async fn quotas(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+    let usage = |(quota, held): (Quota, UsageTotals)| QuotaUsage {
+        repositories: quota.repositories.as_slice().iter().map(ToString::to_string).collect(),
+        max_bytes: quota.bytes,
+        max_tags: quota.tags,
+        max_repositories: quota.number,
+        used_bytes: held.bytes,
+        used_tags: held.tags,
+        used_repositories: held.repositories,
+    };
+    let items: Vec<_> = granted.registry().quotas().await?.into_iter().map(usage).collect();
+    let total = Some(items.len() as u64);
+    granted.list(&Page { items, next: None, total })
+}
+
+async fn uploads(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+    let page = granted.page_query()?;
+    let after = page.last.as_deref().and_then(|last| last.parse::<UploadId>().ok());
+    let found = granted.registry().uploads(after.as_ref(), page.n.saturating_add(1)).await?;
+    let upload = |(id, size, written): (UploadId, u64, _)| UploadSummary {
+        id: id.to_string(),
+        size,
+        last_write_at: rfc3339(written),
+    };
+    granted.list(&reply::first_of(found.into_iter().map(upload), page.n, |upload| upload.id.clone()))
+}
+
+async fn cancel(granted: &Granted, id: UploadId) -> Result<Response<ResponseBody>, ServiceError> {
+    match granted.registry().abandon_upload(&id).await? {
+        true => Ok(answer::empty(StatusCode::NO_CONTENT)),
+        false => Err(ApiError::NotFound.into()),
+    }
+}

@@ -1,0 +1,223 @@
+//! What forms do. Each asks the API, and then shows the page where the result can be seen.
+
+use super::{
+    super::{
+        error::ServiceError,
+        gate::Granted,
+        manage::{AuthEndpoint, KeyEndpoint, ManageEndpoint, RepositoryEndpoint, TaskEndpoint},
+    },
+    endpoint::WebForm,
+    form::PageForm,
+    login, markup, people_acts,
+    profile::{self, KeyOutcome},
+    repositories::{self, NewRepositoryForm},
+    rules, settings,
+    shell::{Shell, Theme, go_to, own_path, page},
+};
+use crate::wire::ResponseBody;
+use api::{
+    keys::{ApiKeyCreated, NewApiKey},
+    repositories::{
+        DeletedTags, NewRepositoryRequest, RepositoryChange, RepositoryVisibility, TagDeletion, TagTarget,
+        VisibilityChange,
+    },
+    tasks::{CheckRequest, CollectionRequest},
+};
+use askama::Template;
+use http::{Method, Response, StatusCode, header};
+use oci::{RepositoryName, Tag};
+
+/// A request without a body.
+pub(super) const NO_BODY: Option<&()> = None;
+
+/// How long a browser keeps the chosen theme, in seconds.
+const THEME_LIFE: u64 = 365 * 86_400;
+
+pub(super) async fn perform(mut granted: Granted, form: WebForm) -> Result<Response<ResponseBody>, ServiceError> {
+    let fields = granted.read_form().await?;
+    match form {
+        WebForm::LogIn => login::log_in(&granted, &fields).await,
+        WebForm::LogOut => login::log_out(&granted, false).await,
+        WebForm::LogOutEverywhere => login::log_out(&granted, true).await,
+        WebForm::Theme => Ok(theme(&fields)),
+        WebForm::CreateRepository => create_repository(&granted, &fields).await,
+        WebForm::DeleteTags(name) => delete_tags(&granted, &name, &fields).await,
+        WebForm::SetTag(name) => set_tag(&granted, &name, &fields).await,
+        WebForm::SaveSettings(name) => save_settings(&granted, &name, &fields).await,
+        WebForm::DeleteRepository(name) => delete_repository(&granted, &name, &fields).await,
+        WebForm::CreateKey => create_key(&granted, &fields).await,
+        WebForm::DeleteKey(id) => {
+            let delete = ManageEndpoint::Key(KeyEndpoint::Delete(id));
+            granted.act(delete, Method::DELETE, &[], None, NO_BODY).await?;
+            Ok(go_to("/profile?done=key-deleted#keys"))
+        }
+        WebForm::EndSession(id) => {
+            let end = ManageEndpoint::Auth(AuthEndpoint::EndSession(id));
+            granted.act(end, Method::DELETE, &[], None, NO_BODY).await?;
+            Ok(go_to("/profile?done=session-ended#sessions"))
+        }
+        WebForm::Collect => {
+            let asked = CollectionRequest { dry_run: fields.checked("dry_run"), ..Default::default() };
+            let collect = ManageEndpoint::Task(TaskEndpoint::Collect);
+            granted.act(collect, Method::POST, &[], None, Some(&asked)).await?;
+            Ok(go_to("/system?done=started#tasks"))
+        }
+        WebForm::CreateUser => people_acts::create_user(&granted, &fields).await,
+        WebForm::UpdateUser(name) => people_acts::update_user(&granted, &name, &fields).await,
+        WebForm::DeleteUser(name) => people_acts::delete_user(&granted, &name, &fields).await,
+        WebForm::CreateGroup => people_acts::create_group(&granted, &fields).await,
+        WebForm::UpdateGroup(name) => people_acts::update_group(&granted, &name, &fields).await,
+        WebForm::DeleteGroup(name) => people_acts::delete_group(&granted, &name, &fields).await,
+        WebForm::CreateRole => people_acts::create_role(&granted, &fields).await,
+        WebForm::PutRole(name) => people_acts::put_role(&granted, &name, &fields).await,
+        WebForm::DeleteRole(name) => people_acts::delete_role(&granted, &name).await,
+        WebForm::InsertRule => rules::insert(&granted, &fields).await,
+        WebForm::ReplaceRule(index) => rules::replace(&granted, index, &fields).await,
+        WebForm::DeleteRule(index) => rules::delete(&granted, index, &fields).await,
+        WebForm::SaveSection(name) => settings::save(&granted, &name, &fields).await,
+        WebForm::ResetSection(name) => settings::reset(&granted, &name, &fields).await,
+        WebForm::Check => {
+            let check = ManageEndpoint::Task(TaskEndpoint::Check);
+            granted.act(check, Method::POST, &[], None, Some(&CheckRequest::default())).await?;
+            Ok(go_to("/system?done=started#tasks"))
+        }
+    }
+}
+
+/// Remembers a theme in the browser. It is no secret, and the pages' script sets it too.
+fn theme(fields: &PageForm) -> Response<ResponseBody> {
+    let theme = Theme::parse(fields.text("theme")).as_str();
+    let mut response = go_to(own_path(fields.text("back")));
+    let cookie = format!("theme={theme}; Path=/; Max-Age={THEME_LIFE}; SameSite=Lax");
+    response.headers_mut().insert(header::SET_COOKIE, super::super::headers::value(cookie));
+    response
+}
+
+async fn create_repository(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
+    let (name, is_public) = (fields.text("name").trim().to_owned(), fields.text("visibility") == "public");
+    let asked = NewRepositoryRequest {
+        name: name.clone(),
+        visibility: Some(if is_public { RepositoryVisibility::Public } else { RepositoryVisibility::Private }),
+        description: fields.owned("description"),
+        owner: None,
+    };
+    let create = ManageEndpoint::Repository(RepositoryEndpoint::Create);
+    match granted.act(create, Method::POST, &[], None, Some(&asked)).await {
+        Ok(_) => Ok(go_to(&format!("/repositories/{name}?done=repository-created"))),
+        Err(error) if error.row().status.is_client_error() && error.row().status != StatusCode::UNAUTHORIZED => {
+            let description = fields.text("description").to_owned();
+            let form = NewRepositoryForm { name, description, is_public, error: error.message() };
+            repositories::show_new(granted, Some(form), error.row().status)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "delete_tags.html")]
+struct DeleteTagsTemplate {
+    shell: Shell,
+    name: String,
+    plan: DeletedTags,
+}
+
+/// Shows what a deletion of tags would do; once it is confirmed, does it.
+async fn delete_tags(
+    granted: &Granted,
+    name: &RepositoryName,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let tags = fields.all("tag");
+    let is_confirmed = fields.text("confirm") == "yes";
+    let asked = TagDeletion { tags, dry_run: !is_confirmed };
+    let delete = ManageEndpoint::Repository(RepositoryEndpoint::DeleteTags(name.clone()));
+    let done: DeletedTags = granted.act_for(delete, Method::POST, &asked).await?;
+    if is_confirmed {
+        let number = done.deleted.len();
+        return Ok(go_to(&format!("/repositories/{name}?done=tags-deleted&n_done={number}")));
+    }
+    let shell = Shell::of(granted, "repositories");
+    page(StatusCode::OK, &DeleteTagsTemplate { shell, name: name.to_string(), plan: done })
+}
+
+/// Sets a tag to a manifest that is there.
+async fn set_tag(
+    granted: &Granted,
+    name: &RepositoryName,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let tag: Tag = fields.text("tag").trim().parse()?;
+    let asked = TagTarget { digest: fields.text("digest").to_owned() };
+    let set = ManageEndpoint::Repository(RepositoryEndpoint::SetTag(name.clone(), tag.clone()));
+    granted.act(set, Method::PUT, &[], None, Some(&asked)).await?;
+    Ok(go_to(&format!("/repositories/{name}/-/manifests/{tag}?done=tag-set")))
+}
+
+/// Saves what is recorded of a repository. The visibility first: the change of an owner may end the right to do it.
+async fn save_settings(
+    granted: &Granted,
+    name: &RepositoryName,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let etag = fields.text("etag");
+    let visibility = match fields.text("visibility") {
+        "public" => RepositoryVisibility::Public,
+        _ => RepositoryVisibility::Private,
+    };
+    let asked = RepositoryChange {
+        description: Some(fields.owned("description")),
+        owner: Some(fields.owned("owner")),
+        immutable_tags: Some(fields.owned("immutable_tags")),
+    };
+    let has_changed = fields.text("was") != fields.text("visibility");
+    let change = ManageEndpoint::Repository(RepositoryEndpoint::Change(name.clone()));
+    if has_changed {
+        // Refuses what somebody else has changed meanwhile, before anything is written.
+        let nothing = RepositoryChange::default();
+        granted.act(change.clone(), Method::PATCH, &[], Some(etag), Some(&nothing)).await?;
+        let set = ManageEndpoint::Repository(RepositoryEndpoint::SetVisibility(name.clone()));
+        granted.act(set, Method::PUT, &[], None, Some(&VisibilityChange { visibility })).await?;
+    }
+    let condition = Some(etag).filter(|_| !has_changed);
+    granted.act(change, Method::PATCH, &[], condition, Some(&asked)).await?;
+    Ok(go_to(&format!("/repositories/{name}/-/settings?done=saved")))
+}
+
+async fn delete_repository(
+    granted: &Granted,
+    name: &RepositoryName,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let confirmed = fields.text("confirm").trim();
+    // An empty parameter would count as absent.
+    let confirmed = if confirmed.is_empty() { "-" } else { confirmed };
+    let delete = ManageEndpoint::Repository(RepositoryEndpoint::Delete(name.clone()));
+    granted.act(delete, Method::DELETE, &[("confirm", confirmed)], None, NO_BODY).await?;
+    Ok(go_to("/repositories?done=repository-deleted"))
+}
+
+async fn create_key(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
+    let days = fields.text("days").parse::<u64>().ok().filter(|days| *days > 0);
+    let asked = NewApiKey {
+        name: fields.text("name").trim().to_owned(),
+        scopes: fields
+            .text("scopes")
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        expires_in: days.map(|days| days.saturating_mul(86_400)),
+        owner: None,
+    };
+    let create = ManageEndpoint::Key(KeyEndpoint::Create);
+    let outcome = match granted.act_for::<ApiKeyCreated>(create, Method::POST, &asked).await {
+        Ok(created) => KeyOutcome::Created(Box::new(created)),
+        Err(error) if error.row().status == StatusCode::BAD_REQUEST => {
+            let (name, scopes) = (asked.name, fields.text("scopes").to_owned());
+            KeyOutcome::Refused { error: error.message(), name, scopes }
+        }
+        Err(error) => return Err(error),
+    };
+    profile::show(granted, Some(outcome)).await
+}

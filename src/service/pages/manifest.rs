@@ -1,0 +1,244 @@
+//! One manifest: what it consists of, how it was built, and what refers to it.
+
+use super::{
+    super::{
+        error::ServiceError,
+        gate::Granted,
+        manage::{ManageEndpoint, RepositoryEndpoint},
+    },
+    commands::{ToolCommand, pull},
+    markup::{self, Markup},
+    repository::RepositoryHead,
+    shell::{Shell, page},
+};
+use crate::wire::ResponseBody;
+use api::repositories::{ManifestPart, ManifestView};
+use askama::Template;
+use http::{Response, StatusCode};
+use oci::{Reference, RepositoryName};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Tags of the same manifest that are shown.
+const MOST_ALIASES: usize = 12;
+
+/// A line of the table of layers: a step of the build, with the layer that it made.
+struct LayerRow {
+    /// Its number, for layers.
+    number: Option<usize>,
+    made_by: String,
+    note: String,
+    layer: Option<ManifestPart>,
+}
+
+impl LayerRow {
+    fn share(&self, total: &u64) -> String {
+        let tenths = self.layer.as_ref().map_or(0, |layer| u128::from(layer.size) * 1000 / u128::from((*total).max(1)));
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
+}
+
+/// Something that refers to the manifest.
+struct ReferrerRow {
+    title: &'static str,
+    icon: &'static str,
+    kind: String,
+    digest: String,
+    size: u64,
+    annotations: Vec<(String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "manifest.html")]
+struct ManifestTemplate {
+    shell: Shell,
+    head: RepositoryHead,
+    view: ManifestView,
+    reference: String,
+    is_tag: bool,
+    aliases: Vec<String>,
+    more_aliases: usize,
+    commands: Vec<ToolCommand>,
+    by_digest: String,
+    rows: Vec<LayerRow>,
+    layers: Markup,
+    layer_bytes: u64,
+    own_bytes: u64,
+    largest: u64,
+    facts: Vec<(&'static str, String)>,
+    environment: Vec<(String, String)>,
+    labels: Vec<(String, String)>,
+    annotations: Vec<(String, String)>,
+    config_text: String,
+    created: Option<String>,
+    referrers: Vec<ReferrerRow>,
+    raw: String,
+}
+
+impl ManifestTemplate {
+    /// What it contains, where its kind does not say so.
+    fn artifact_type(&self) -> Option<&str> {
+        self.view.artifact_type.as_deref().filter(|_| !matches!(self.view.kind.as_str(), "image" | "index"))
+    }
+
+    fn path(&self, digest: &str) -> String {
+        self.head.manifest(digest)
+    }
+}
+
+pub(super) async fn show(
+    granted: &Granted,
+    name: &RepositoryName,
+    reference: &Reference,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let head = RepositoryHead::of(granted, name, "tags").await?;
+    let endpoint = ManageEndpoint::Repository(RepositoryEndpoint::Manifest(name.clone(), reference.clone()));
+    let view: ManifestView = granted.ask(endpoint, &[]).await?;
+    let shell = Shell::of(granted, "repositories");
+    let reference_text = reference.to_string();
+    let is_tag = matches!(reference, Reference::Tag(_));
+    let mut aliases: Vec<_> = view.tags.iter().filter(|tag| **tag != reference_text).cloned().collect();
+    let more_aliases = aliases.len().saturating_sub(MOST_ALIASES);
+    aliases.truncate(MOST_ALIASES);
+    let commands = pull(&shell.host, &head.item.name, &reference_text, &view.kind);
+    let by_digest = pull(&shell.host, &head.item.name, &view.digest, &view.kind);
+    let config = view.config_content.as_ref();
+    let inner = config.and_then(|config| config.get("config"));
+    let is_shared = |layer: &ManifestPart| layer.shared_by.is_some_and(|others| others > 0);
+    let own_bytes = view.layers.iter().filter(|layer| !is_shared(layer)).map(|layer| layer.size).sum();
+    let sizes: Vec<_> = view.layers.iter().map(|layer| (layer.size, is_shared(layer))).collect();
+    page(
+        StatusCode::OK,
+        &ManifestTemplate {
+            is_tag,
+            more_aliases,
+            by_digest: by_digest.into_iter().next().map(|command| command.text).unwrap_or_default(),
+            rows: rows(&view),
+            layers: markup::strip(&sizes),
+            layer_bytes: view.layers.iter().map(|layer| layer.size).sum(),
+            own_bytes,
+            largest: view.layers.iter().map(|layer| layer.size).max().unwrap_or_default(),
+            facts: inner.map(facts).unwrap_or_default(),
+            environment: inner.map(environment).unwrap_or_default(),
+            labels: pairs(inner.and_then(|inner| inner.get("Labels"))),
+            annotations: pairs(Some(&view.annotations)),
+            config_text: config.and_then(|config| serde_json::to_string_pretty(config).ok()).unwrap_or_default(),
+            created: config.and_then(|config| Some(config.get("created")?.as_str()?.to_owned())),
+            referrers: view.referrers.iter().map(referrer).collect(),
+            raw: raw(&view),
+            reference: reference_text,
+            shell,
+            head,
+            view,
+            aliases,
+            commands,
+        },
+    )
+}
+
+/// The steps of the build with their layers, or the layers alone if no history is known.
+fn rows(view: &ManifestView) -> Vec<LayerRow> {
+    let by_digest: BTreeMap<&str, (usize, &ManifestPart)> =
+        view.layers.iter().enumerate().map(|(i, layer)| (layer.digest.as_str(), (i, layer))).collect();
+    let title = |layer: &ManifestPart| {
+        let annotated = layer.annotations.get("org.opencontainers.image.title").and_then(Value::as_str);
+        annotated.unwrap_or(&layer.media_type).to_owned()
+    };
+    if view.history.is_empty() {
+        let row = |(i, layer): (usize, &ManifestPart)| LayerRow {
+            number: Some(i + 1),
+            made_by: title(layer),
+            note: if title(layer) == layer.media_type { String::new() } else { layer.media_type.clone() },
+            layer: Some(layer.clone()),
+        };
+        return view.layers.iter().enumerate().map(row).collect();
+    }
+    let step = |step: &api::repositories::BuildStep| {
+        let made = step.layer.as_deref().and_then(|digest| by_digest.get(digest));
+        LayerRow {
+            number: made.map(|(i, _)| i + 1),
+            made_by: built_by(step.created_by.as_deref().unwrap_or_default()),
+            note: step.comment.clone().filter(|comment| comment != "buildkit.dockerfile.v0").unwrap_or_default(),
+            layer: made.map(|(_, layer)| (*layer).clone()),
+        }
+    };
+    view.history.iter().map(step).collect()
+}
+
+/// A step as it was written in a Dockerfile, without what builders put around it.
+fn built_by(command: &str) -> String {
+    let command = command.strip_prefix("/bin/sh -c #(nop)").unwrap_or(command).trim();
+    match command.strip_prefix("/bin/sh -c ") {
+        Some(run) => format!("RUN {run}"),
+        None => command.trim_end_matches("# buildkit").trim().to_owned(),
+    }
+}
+
+/// What the configuration of an image says about running it.
+fn facts(config: &Value) -> Vec<(&'static str, String)> {
+    let text = |key: &str| match config.get(key)? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Array(list) if !list.is_empty() => serde_json::to_string(list).ok(),
+        Value::Object(keys) if !keys.is_empty() => Some(keys.keys().cloned().collect::<Vec<_>>().join(", ")),
+        _ => None,
+    };
+    let named = [
+        ("Entrypoint", "Entrypoint"),
+        ("Command", "Cmd"),
+        ("User", "User"),
+        ("Working directory", "WorkingDir"),
+        ("Ports", "ExposedPorts"),
+        ("Volumes", "Volumes"),
+        ("Stop signal", "StopSignal"),
+        ("Shell", "Shell"),
+    ];
+    named.into_iter().filter_map(|(title, key)| Some((title, text(key)?))).collect()
+}
+
+fn environment(config: &Value) -> Vec<(String, String)> {
+    let split = |line: &str| {
+        let (name, value) = line.split_once('=').unwrap_or((line, ""));
+        (name.to_owned(), value.to_owned())
+    };
+    config.get("Env").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(split).collect()
+}
+
+/// The texts of an object, as of labels.
+fn pairs(object: Option<&Value>) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let object = object.and_then(Value::as_object);
+    object.into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+fn referrer(descriptor: &Value) -> ReferrerRow {
+    let text = |key: &str| descriptor.get(key).and_then(Value::as_str).unwrap_or_default();
+    let kind = if text("artifactType").is_empty() { text("mediaType") } else { text("artifactType") };
+    let (title, icon) = match kind.to_ascii_lowercase() {
+        kind if kind.contains("cosign") || kind.contains("signature") || kind.contains("sigstore") => {
+            ("Signature", "seal")
+        }
+        kind if kind.contains("spdx") || kind.contains("cyclonedx") || kind.contains("sbom") => ("SBOM", "list"),
+        kind if kind.contains("in-toto") || kind.contains("provenance") || kind.contains("slsa") => {
+            ("Provenance", "file")
+        }
+        _ => ("Attachment", "file"),
+    };
+    ReferrerRow {
+        title,
+        icon,
+        kind: kind.to_owned(),
+        digest: text("digest").to_owned(),
+        size: descriptor.get("size").and_then(Value::as_u64).unwrap_or_default(),
+        annotations: pairs(descriptor.get("annotations")),
+    }
+}
+
+/// The manifest as it was pushed; if it is written in one line, with line breaks.
+fn raw(view: &ManifestView) -> String {
+    let raw = view.raw.clone().unwrap_or_default();
+    if raw.trim_end().contains('\n') {
+        return raw;
+    }
+    let parsed: Result<Value, _> = oci::json::from_slice(raw.as_bytes());
+    parsed.ok().and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or(raw)
+}

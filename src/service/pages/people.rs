@@ -1,0 +1,175 @@
+//! Users, groups and roles.
+
+use super::{
+    super::{
+        error::ServiceError,
+        gate::Granted,
+        manage::{GroupEndpoint, ManageEndpoint, RoleEndpoint, SystemEndpoint, UserEndpoint},
+    },
+    ask::Answered,
+    markup,
+    shell::{Shell, page, segment},
+};
+use crate::wire::ResponseBody;
+use api::{
+    Page,
+    groups::GroupInfo,
+    roles::RoleInfo,
+    system::PermissionVocabulary,
+    users::{UserAccess, UserInfo},
+};
+use askama::Template;
+use http::{Response, StatusCode};
+
+/// Users, groups or roles on a page.
+const ON_A_PAGE: &str = "100";
+
+/// What is offered to choose from.
+const OFFERED: &str = "500";
+
+/// What was wrong with a form for a new user, and what it contained.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NewUserForm {
+    pub(super) name: String,
+    pub(super) groups: String,
+    pub(super) error: String,
+}
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct UsersTemplate {
+    shell: Shell,
+    q: String,
+    group: String,
+    users: Vec<UserInfo>,
+    groups: Vec<GroupInfo>,
+    form: NewUserForm,
+    next: Option<String>,
+}
+
+pub(super) async fn users(
+    granted: &Granted,
+    form: Option<NewUserForm>,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let parameters = granted.parameters();
+    let given = |name: &str| parameters.first(name).unwrap_or_default().to_owned();
+    let (q, group, last) = (given("q"), given("group"), given("last"));
+    let query = [("q", q.as_str()), ("group", &group), ("last", &last), ("n", ON_A_PAGE)];
+    let found: Page<UserInfo> = granted.ask(ManageEndpoint::User(UserEndpoint::List), &query).await?;
+    let next = found.next.map(|next| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("q", &q).append_pair("group", &group).append_pair("last", &next);
+        format!("/users?{}", query.finish())
+    });
+    let status = form.as_ref().map_or(StatusCode::OK, |_| StatusCode::BAD_REQUEST);
+    let groups = offered_groups(granted).await?;
+    let (shell, form) = (Shell::of(granted, "users"), form.unwrap_or_default());
+    page(status, &UsersTemplate { shell, q, group, users: found.items, groups, form, next })
+}
+
+/// The groups that the caller may see.
+async fn offered_groups(granted: &Granted) -> Result<Vec<GroupInfo>, ServiceError> {
+    let list = ManageEndpoint::Group(GroupEndpoint::List);
+    let found: Option<Page<GroupInfo>> = granted.ask_if_allowed(list, &[("n", OFFERED)]).await?;
+    Ok(found.map(|page| page.items).unwrap_or_default())
+}
+
+#[derive(Template)]
+#[template(path = "user.html")]
+struct UserTemplate {
+    shell: Shell,
+    user: UserInfo,
+    etag: String,
+    path: String,
+    groups: Vec<GroupInfo>,
+    access: Vec<UserAccess>,
+    is_oneself: bool,
+}
+
+pub(super) async fn user(granted: &Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
+    let show = ManageEndpoint::User(UserEndpoint::Show(name.clone()));
+    let Answered { content: user, etag } = granted.ask_tagged::<UserInfo>(show, &[]).await?;
+    let access = ManageEndpoint::User(UserEndpoint::Access(name.clone()));
+    let access: Option<Page<UserAccess>> = granted.ask_if_allowed(access, &[("n", OFFERED)]).await?;
+    page(
+        StatusCode::OK,
+        &UserTemplate {
+            shell: Shell::of(granted, "users"),
+            path: format!("/users/{}", segment(&name)),
+            groups: offered_groups(granted).await?,
+            access: access.map(|page| page.items).unwrap_or_default(),
+            is_oneself: granted.who().subject.name() == Some(&name),
+            user,
+            etag,
+        },
+    )
+}
+
+#[derive(Template)]
+#[template(path = "groups.html")]
+struct GroupsTemplate {
+    shell: Shell,
+    groups: Vec<GroupInfo>,
+    next: Option<String>,
+}
+
+pub(super) async fn groups(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+    let last = granted.parameters().first("last").unwrap_or_default().to_owned();
+    let list = ManageEndpoint::Group(GroupEndpoint::List);
+    let found: Page<GroupInfo> = granted.ask(list, &[("n", ON_A_PAGE), ("last", &last)]).await?;
+    let next = found.next.map(|next| format!("/groups?last={}", super::super::query::encode(&next)));
+    page(StatusCode::OK, &GroupsTemplate { shell: Shell::of(granted, "groups"), groups: found.items, next })
+}
+
+#[derive(Template)]
+#[template(path = "group.html")]
+struct GroupTemplate {
+    shell: Shell,
+    group: GroupInfo,
+    etag: String,
+    path: String,
+}
+
+pub(super) async fn group(granted: &Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
+    let show = ManageEndpoint::Group(GroupEndpoint::Show(name.clone()));
+    let Answered { content: group, etag } = granted.ask_tagged(show, &[]).await?;
+    let path = format!("/groups/{}", segment(&name));
+    page(StatusCode::OK, &GroupTemplate { shell: Shell::of(granted, "groups"), group, etag, path })
+}
+
+#[derive(Template)]
+#[template(path = "roles.html")]
+struct RolesTemplate {
+    shell: Shell,
+    roles: Vec<RoleInfo>,
+}
+
+pub(super) async fn roles(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+    let list = ManageEndpoint::Role(RoleEndpoint::List);
+    let found: Page<RoleInfo> = granted.ask(list, &[("n", OFFERED)]).await?;
+    page(StatusCode::OK, &RolesTemplate { shell: Shell::of(granted, "roles"), roles: found.items })
+}
+
+#[derive(Template)]
+#[template(path = "role.html")]
+struct RoleTemplate {
+    shell: Shell,
+    role: RoleInfo,
+    etag: String,
+    path: String,
+    words: PermissionVocabulary,
+}
+
+impl RoleTemplate {
+    fn has(&self, verb: &str, resource: &str) -> bool {
+        self.role.permissions.iter().any(|permission| permission.split_once(':') == Some((verb, resource)))
+    }
+}
+
+pub(super) async fn role(granted: &Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
+    let show = ManageEndpoint::Role(RoleEndpoint::Show(name.clone()));
+    let Answered { content: role, etag } = granted.ask_tagged(show, &[]).await?;
+    let words = granted.ask(ManageEndpoint::System(SystemEndpoint::Permissions), &[]).await?;
+    let path = format!("/roles/{}", segment(&name));
+    page(StatusCode::OK, &RoleTemplate { shell: Shell::of(granted, "roles"), role, etag, path, words })
+}

@@ -1,0 +1,154 @@
+//! What forms about users, groups and roles do.
+
+use super::{
+    super::{
+        error::{ApiError, FieldProblem, ServiceError},
+        gate::Granted,
+        manage::{GroupEndpoint, ManageEndpoint, RoleEndpoint, UserEndpoint},
+    },
+    acts::NO_BODY,
+    form::PageForm,
+    people::{self, NewUserForm},
+    shell::{go_to, segment},
+};
+use crate::wire::ResponseBody;
+use api::{
+    groups::GroupInfo,
+    roles::{PermissionText, PutRole},
+    users::{CreateUser, UpdateUser},
+};
+use http::{Method, Response, StatusCode};
+
+/// The path of a page after a change of what it shows.
+fn after(kind: &str, name: &str) -> Response<ResponseBody> {
+    go_to(&format!("/{kind}/{}?done=saved", segment(name)))
+}
+
+/// Checks that a form that deletes something names it.
+fn check_confirmed(fields: &PageForm, name: &str) -> Result<(), ServiceError> {
+    match fields.text("confirm").trim() == name {
+        true => Ok(()),
+        false => Err(ApiError::invalid(FieldProblem::new("confirm", format!("this is not {name:?}"))).into()),
+    }
+}
+
+pub(super) async fn create_user(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
+    let (name, robot) = (fields.text("username").trim(), fields.checked("robot"));
+    let asked = CreateUser {
+        username: name.to_owned(),
+        password: Some(fields.text("password").to_owned()).filter(|password| !robot && !password.is_empty()),
+        groups: fields.words("groups"),
+        email: fields.owned("email"),
+        robot,
+    };
+    let create = ManageEndpoint::User(UserEndpoint::Create);
+    match granted.act(create, Method::POST, &[], None, Some(&asked)).await {
+        Ok(_) => Ok(after("users", name)),
+        Err(error) if matches!(error.row().status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT) => {
+            let groups = fields.text("groups").to_owned();
+            let form = NewUserForm { name: name.to_owned(), groups, error: error.message() };
+            people::users(granted, Some(form)).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Changes what the form has changed; the rest may need more rights than the caller has.
+pub(super) async fn update_user(
+    granted: &Granted,
+    name: &str,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let locked = fields.checked("locked");
+    let asked = UpdateUser {
+        password: Some(fields.text("password").to_owned()).filter(|password| !password.is_empty()),
+        email: Some(fields.text("email").trim().to_owned()).filter(|email| email != fields.text("was_email")),
+        locked: Some(locked).filter(|locked| *locked != fields.checked("was_locked")),
+        groups: Some(fields.words("groups")).filter(|groups| *groups != fields.words("was_groups")),
+    };
+    let update = ManageEndpoint::User(UserEndpoint::Update(name.to_owned()));
+    granted.act(update, Method::PATCH, &[], Some(fields.text("etag")), Some(&asked)).await?;
+    Ok(after("users", name))
+}
+
+pub(super) async fn delete_user(
+    granted: &Granted,
+    name: &str,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    check_confirmed(fields, name)?;
+    let delete = ManageEndpoint::User(UserEndpoint::Delete(name.to_owned()));
+    granted.act(delete, Method::DELETE, &[], None, NO_BODY).await?;
+    Ok(go_to("/users?done=deleted"))
+}
+
+fn group_of(fields: &PageForm, name: &str) -> GroupInfo {
+    GroupInfo {
+        name: name.to_owned(),
+        description: fields.text("description").trim().to_owned(),
+        roles: fields.words("roles"),
+        members: fields.words("members"),
+    }
+}
+
+pub(super) async fn create_group(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
+    let name = fields.text("name").trim();
+    let create = ManageEndpoint::Group(GroupEndpoint::Create);
+    granted.act(create, Method::POST, &[], None, Some(&group_of(fields, name))).await?;
+    Ok(after("groups", name))
+}
+
+pub(super) async fn update_group(
+    granted: &Granted,
+    name: &str,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let put = ManageEndpoint::Group(GroupEndpoint::Put(name.to_owned()));
+    let etag = Some(fields.text("etag"));
+    granted.act(put, Method::PUT, &[], etag, Some(&group_of(fields, name))).await?;
+    Ok(after("groups", name))
+}
+
+pub(super) async fn delete_group(
+    granted: &Granted,
+    name: &str,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    check_confirmed(fields, name)?;
+    let delete = ManageEndpoint::Group(GroupEndpoint::Delete(name.to_owned()));
+    granted.act(delete, Method::DELETE, &[], None, NO_BODY).await?;
+    Ok(go_to("/groups?done=deleted"))
+}
+
+fn role_of(fields: &PageForm, name: &str) -> PutRole {
+    PutRole {
+        name: name.to_owned(),
+        description: fields.text("description").trim().to_owned(),
+        permissions: fields.all("permission").into_iter().map(PermissionText::Text).collect(),
+        repositories: fields.words("repositories"),
+    }
+}
+
+pub(super) async fn create_role(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
+    let name = fields.text("name").trim();
+    let create = ManageEndpoint::Role(RoleEndpoint::Create);
+    granted.act(create, Method::POST, &[], None, Some(&role_of(fields, name))).await?;
+    Ok(after("roles", name))
+}
+
+pub(super) async fn put_role(
+    granted: &Granted,
+    name: &str,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let put = ManageEndpoint::Role(RoleEndpoint::Put(name.to_owned()));
+    let etag = Some(fields.text("etag"));
+    granted.act(put, Method::PUT, &[], etag, Some(&role_of(fields, name))).await?;
+    Ok(after("roles", name))
+}
+
+pub(super) async fn delete_role(granted: &Granted, name: &str) -> Result<Response<ResponseBody>, ServiceError> {
+    let delete = ManageEndpoint::Role(RoleEndpoint::Delete(name.to_owned()));
+    granted.act(delete, Method::DELETE, &[], None, NO_BODY).await?;
+    Ok(go_to("/roles?done=deleted"))
+}

@@ -1,0 +1,4 @@
+//! Collections, over storage in memory and on disk.
+
+mod collect;
+mod resume;

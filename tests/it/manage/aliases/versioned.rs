@@ -1,0 +1,158 @@
+//! The paths below `/api/v1` of two other registries, and the login of a third.
+
+use super::{replaced_by, send};
+use crate::PROGRAM;
+use http::Method;
+use serde_json::{Value, json};
+use testing::{managed::Managed, people::basic};
+
+/// A registry with its own token service, whose users own what is below their names.
+fn registry() -> Managed {
+    Managed::start(PROGRAM, |files| {
+        files.vars.push(("REGISTRY_AUTH_TOKEN_SIGNINGKEY", "auto".into()));
+        files.rules = json!({
+            "defaultPolicy": "deny",
+            "adminUsers": ["admin"],
+            "rules": [],
+            "groups": { "developers": { "members": ["alice"], "roles": ["web"] }, "readers": { "members": [], "roles": [] } },
+            "roles": { "web": { "permissions": ["LOGIN:WEBUI", "CREATE:REPO"], "repositories": ["alice/**"] } },
+        })
+        .to_string();
+    })
+}
+
+/// A token as `docker login` asks for it: for nothing in particular.
+async fn token(registry: &Managed, user: &str) -> Value {
+    registry
+        .nobody()
+        .client
+        .ask(Method::GET, "/auth/token")
+        .header("authorization", basic(user))
+        .send()
+        .await
+        .is(200)
+        .json()
+}
+
+#[tokio::test]
+async fn a_token_without_a_scope_changes_the_visibility_of_ones_own_repository() {
+    let registry = registry();
+    let admin = registry.admin();
+    // POST /api/v1/users {username, password} → 201.
+    let user = json!({ "username": "myuser", "password": "my-long-password" });
+    admin.post("/users", &user).await.is(201);
+    let curl = testing::people::password("myuser", "my-long-password");
+    let client = registry.nobody().client;
+    let answer = client.ask(Method::GET, "/auth/token").header("authorization", curl).send().await.is(200).json();
+    assert_eq!(answer["token"], answer["access_token"]);
+    assert!(answer["expires_in"].is_u64() && answer["issued_at"].is_string(), "{answer}");
+
+    let answer = token(&registry, "alice").await;
+    let alice = client.authorized(format!("Bearer {}", answer["token"].as_str().unwrap()));
+    send(&alice, Method::POST, "/api/v1/repositories", &json!({ "name": "alice/repo" })).await.is(201);
+    let path = "/api/v1/alice/repo/visibility";
+    for visibility in ["public", "private"] {
+        let reply = send(&alice, Method::PUT, path, &json!({ "visibility": visibility })).await.is(200);
+        replaced_by(&reply, "/api/v1/repositories/alice/repo/-/visibility");
+        assert_eq!(reply.json()["visibility"], visibility);
+    }
+    send(&alice, Method::PUT, path, &json!({ "visibility": "secret" })).await.refused(400, "INVALID_REQUEST");
+    let bob = registry.user("bob").client;
+    send(&bob, Method::PUT, path, &json!({ "visibility": "public" })).await.refused(404, "NOT_FOUND");
+    send(&client, Method::PUT, path, &json!({ "visibility": "public" })).await.refused(401, "UNAUTHORIZED");
+
+    let listed = alice.get("/api/v1/repo").await.is(200);
+    replaced_by(&listed, "/api/v1/repositories");
+    let item = &listed.json()["data"][0];
+    assert_eq!((&item["namespace"], &item["name"]), (&json!("alice"), &json!("alice/repo")));
+    assert_eq!((&item["is_public"], &item["tags"]), (&json!(false), &json!([])));
+    assert_eq!(bob.get("/api/v1/repo").await.is(200).json()["data"], json!([]));
+}
+
+#[tokio::test]
+async fn the_table_of_a_guide_is_answered_row_by_row() {
+    let registry = registry();
+    let (admin, nobody) = (registry.admin(), registry.nobody());
+    // Authentication.
+    let ask =
+        nobody.client.ask(Method::GET, "/auth/token?service=registry.test").header("authorization", basic("admin"));
+    assert!(ask.send().await.is(200).json()["access_token"].is_string());
+    let form = "grant_type=password&username=admin&password=admin!&service=registry.test";
+    let ask =
+        nobody.client.ask(Method::POST, "/auth/token").header("content-type", "application/x-www-form-urlencoded");
+    assert!(ask.body(form).send().await.is(200).json()["access_token"].is_string());
+    let login = json!({ "username": "admin", "password": "admin!" });
+    let session = nobody.post("/auth/login", &login).await.is(200).json();
+    for field in ["token", "expires_in", "issued_at", "username", "groups"] {
+        assert!(!session[field].is_null(), "{field}: {session}");
+    }
+    let refresh = json!({ "refresh_token": session["refresh_token"] });
+    assert!(nobody.post("/auth/refresh", &refresh).await.is(200).json()["token"].is_string());
+    // Groups and roles.
+    admin.get("/groups").await.is(200);
+    admin.put("/groups/readers", &json!({ "description": "Read", "roles": ["web"] })).await.is(200);
+    admin.delete("/groups/readers").await.is(204);
+    admin.get("/roles").await.is(200);
+    let role = json!({ "permissions": [{ "action": "VIEW", "resource": "USER" }], "repositories": [] });
+    admin.put("/roles/viewer", &role).await.is(200);
+    admin.delete("/roles/viewer").await.is(204);
+    // Settings.
+    admin.get("/settings/operator").await.is(200);
+    // Users.
+    admin.get("/users").await.is(200);
+    admin.post("/users", &json!({ "username": "carol", "password": "a-long-password", "groups": [] })).await.is(201);
+    let groups = json!({ "username": "carol", "groups": ["developers"] });
+    assert_eq!(admin.put("/users/groups", &groups).await.is(200).json()["groups"], json!(["developers"]));
+    let me = registry.user("alice").get("/users/me").await.is(200);
+    replaced_by(&me, "/api/v1/auth/me");
+    assert_eq!((&me.json()["username"], &me.json()["groups"]), (&json!("alice"), &json!(["developers"])));
+    // Tasks, by the id in the query.
+    let task = admin.post("/gc", &json!({ "dry_run": true })).await.is(202).json()["task_id"].clone();
+    let path = format!("/registry/migrate/status?task_id={}", task.as_str().unwrap());
+    let status = admin.get(&path).await.is(200);
+    assert_eq!(status.json()["id"], task);
+    admin.get("/registry/migrate/status").await.refused(400, "INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn images_are_shown_to_the_public_hidden_and_deleted_tag_by_tag() {
+    let registry = registry();
+    let (alice, bob) = (registry.user("alice"), registry.user("bob"));
+    alice.post("/repositories", &json!({ "name": "alice/app" })).await.is(201);
+    alice.client.push_image("alice/app", "1.0", "x").await;
+    alice.client.push_image("alice/app", "2.0", "y").await;
+    let images = async || bob.get("/repositories/public").await.is(200).json()["images"].clone();
+    assert_eq!(images().await, json!([]));
+    let set = async |private: bool| {
+        alice.post("/repositories/visibility", &json!({ "name": "alice/app", "private": private })).await
+    };
+    assert_eq!(set(false).await.is(200).json()["effective"], "public");
+    assert_eq!((&images().await[0]["name"], &images().await[0]["tags"]), (&json!("alice/app"), &json!(["1.0", "2.0"])));
+    let by_bob = json!({ "name": "alice/app", "private": true });
+    bob.post("/repositories/visibility", &by_bob).await.refused(403, "DENIED");
+    registry.nobody().post("/repositories/visibility", &by_bob).await.refused(401, "UNAUTHORIZED");
+    assert_eq!(set(true).await.is(200).json()["effective"], "private");
+    // Now they are not told that it exists.
+    for name in ["alice/app", "alice/none"] {
+        let change = json!({ "name": name, "private": false });
+        bob.post("/repositories/visibility", &change).await.refused(404, "NOT_FOUND");
+    }
+    alice.post("/repositories/visibility", &json!({ "name": "alice/app" })).await.refused(400, "INVALID_REQUEST");
+    let deleted = alice.delete("/repositories/alice/app/tags/1.0").await.is(202);
+    replaced_by(&deleted, "/api/v1/repositories/alice/app/-/tags/1.0");
+    assert_eq!(alice.client.tags("alice/app").await, ["2.0"]);
+    alice.delete("/repositories/alice/app/tags/1.0").await.refused(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_login_by_email_is_one_by_user_name() {
+    let registry = registry();
+    let client = registry.nobody().client;
+    let login = |password: &str| json!({ "email": "alice", "password": password });
+    let reply = send(&client, Method::POST, "/auth/login", &login("alice!")).await.is(200);
+    replaced_by(&reply, "/api/v1/auth/login");
+    let alice = client.authorized(format!("Bearer {}", reply.json()["token"].as_str().unwrap()));
+    assert_eq!(alice.get("/api/v1/auth/me").await.is(200).json()["username"], "alice");
+    send(&client, Method::POST, "/auth/login", &login("guessed")).await.refused(401, "UNAUTHORIZED");
+    send(&client, Method::POST, "/api/v1/auth/login", &login("alice!")).await.is(200);
+}

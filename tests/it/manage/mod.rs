@@ -1,0 +1,17 @@
+//! Sessions of the management API: each noun's requests, refusals and races.
+
+mod aliases;
+mod api_key_command;
+mod dashboard;
+mod edits;
+mod keys;
+mod login;
+mod matrix;
+mod pages;
+mod quotas;
+mod repo_command;
+mod repositories;
+mod system;
+mod tasks;
+mod user_command;
+mod visibility;
