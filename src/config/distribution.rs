@@ -139,7 +139,11 @@ const TABLE: &[DistributionRow] = &[
         Never,
     ),
     DistributionRow(&["REGISTRY_HEALTH_STORAGEDRIVER_ENABLED"], "health checks cannot be turned off", Words(&["true"])),
-    DistributionRow(&["REGISTRY_HEALTH_STORAGEDRIVER*"], NOTHING, Never),
+    DistributionRow(
+        &["REGISTRY_HEALTH_STORAGEDRIVER*", "REGISTRY_HEALTH_FILE*", "REGISTRY_HEALTH_HTTP*", "REGISTRY_HEALTH_TCP*"],
+        NOTHING,
+        Never,
+    ),
     DistributionRow(&["REGISTRY_REDIS*"], "no cache in Redis is needed", All),
     DistributionRow(&["REGISTRY_CONFIGURATION_PATH"], "use REGISTRY_SETTINGS and environment variables", Never),
 ];
@@ -248,6 +252,47 @@ mod tests {
             let (reported, fatal) = reported(name, "hunter2");
             assert!(!fatal && reported.contains("ignored") && reported.ends_with("; unset it"), "{reported}");
             assert!(!reported.contains("hunter2"), "{reported}");
+        }
+    }
+
+    /// The rows of the tables in the page for those who come from Distribution: a variable, and what the page says.
+    fn rows_of_the_page() -> Vec<(String, &'static str)> {
+        let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/coming-from/distribution.md"));
+        let (_, tables) = page.split_once("<!-- begin keys of distribution -->").unwrap();
+        let (tables, _) = tables.split_once("<!-- end keys of distribution -->").unwrap();
+        let rows = tables.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
+        rows.flat_map(|(keys, says)| {
+            let keys = keys.trim_end_matches('`').split("`, `").flat_map(|keys| keys.split("` and all of `"));
+            keys.map(move |key| (format!("REGISTRY_{}", key.to_uppercase().replace('.', "_")), says))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_page_for_newcomers_names_every_variable_and_says_what_the_program_says() {
+        let page = rows_of_the_page();
+        assert!(page.len() > 70, "{}", page.len());
+        for (name, says) in &page {
+            let Some(DistributionRow(_, answer, _)) = row(name) else {
+                assert!(matches!(classify(name, false), Name::Ours(_)), "the page names {name}, which nothing answers");
+                continue;
+            };
+            let words = answer.split(|c: char| !(c.is_ascii_alphanumeric() || "_.".contains(c)));
+            let is_name =
+                |word: &&str| ["REGISTRY_", "operator.", "server."].iter().any(|start| word.starts_with(start));
+            let named: Vec<&str> = words.filter(is_name).filter(|word| *word != "REGISTRY_SETTINGS").collect();
+            assert!(named.is_empty() || named.iter().any(|word| says.contains(word)), "{name}: {named:?}: {says}");
+            let is_absent = ["not yet", "not there"].iter().any(|words| says.contains(words));
+            assert!(*answer != NOTHING || is_absent, "{name}: {says}");
+        }
+        for DistributionRow(patterns, ..) in TABLE {
+            for pattern in *patterns {
+                let stem = pattern.trim_end_matches('*');
+                // What is left of a group of which the page has members.
+                let is_rest = *pattern != stem && page.iter().any(|(name, _)| name.starts_with(stem));
+                let is_named = page.iter().any(|(name, _)| name == stem);
+                assert!(is_rest || is_named, "the page does not name {pattern}");
+            }
         }
     }
 

@@ -110,7 +110,7 @@ impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOVE: &str = "choose an empty directory, leave the old registry running and copy each repository: \
                             skopeo sync --all --src docker --dest docker OLD-HOST/REPOSITORY NEW-HOST \
-                            (see \"Moving from another registry\" in docs/operations.md)";
+                            (see docs/coming-from/README.md)";
         match self {
             Self::Distribution => write!(f, "holds the data of Distribution (registry:2); {MOVE}"),
             Self::Zot => write!(f, "holds the data of zot; {MOVE}"),

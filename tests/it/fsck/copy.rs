@@ -6,12 +6,27 @@ use testing::registry::{Registry, Setup};
 use wharfinger::registry::Settings;
 use wharfinger::upkeep::CollectionOptions;
 
-/// The copy script in docs/operations.md.
+/// The copy script in docs/backup.md.
 fn script(with: &str) -> String {
-    let document = include_str!("../../../docs/operations.md");
+    let document = include_str!("../../../docs/backup.md");
     let (_, rest) = document.split_once(&format!("<!-- backup: {with} -->")).expect("the page has it");
     let (_, rest) = rest.split_once("```sh\n").expect("a block");
     rest.split_once("```").expect("its end").0.to_owned()
+}
+
+/// What is recorded of a repository: without these files a copy would make it private, and take it from its owner.
+const FACTS: &[(&str, &str)] = &[
+    ("repositories/_facts/load+kept", ""),
+    ("repositories/load/kept/_facts/visibility", "public\n"),
+    ("repositories/load/kept/_facts/owner", "ann\n"),
+];
+
+fn describe(root: &Path) {
+    for (path, text) in FACTS {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    }
 }
 
 async fn registry() -> Registry {
@@ -26,6 +41,7 @@ async fn registry() -> Registry {
 /// `judged` checks what it has of later changes.
 async fn copied(script: String, judged: impl FnOnce(&Path)) {
     let registry = registry().await;
+    describe(registry.root());
     let force = CollectionOptions { force: true, ..CollectionOptions::default() };
     let load = Load::start(&registry, 6, Some(force));
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -52,6 +68,10 @@ async fn copied(script: String, judged: impl FnOnce(&Path)) {
         assert!(line.contains("No such file") || line.contains("vanished") || line.contains("error 23"), "{printed}");
     }
     judged(copy.path());
+    for (path, text) in FACTS {
+        let copied = std::fs::read_to_string(copy.path().join(path)).ok();
+        assert_eq!(copied.as_deref(), Some(*text), "{path}");
+    }
     let after = acknowledged.lock().expect("a lock").clone();
     let kept: Vec<_> = before.into_iter().filter(|(id, _)| after.contains_key(id)).collect();
     assert!(kept.len() > 10, "{}", kept.len());
