@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 
+mod blocks;
 mod commands;
 mod endpoints;
 mod links;
