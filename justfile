@@ -46,6 +46,14 @@ clients-openapi *ARGS:
 clients-proxy *ARGS:
     tests/clients/proxy {{ARGS}}
 
+# The web pages in Chromium; just browser keyboard for one of its walks
+browser *ARGS:
+    tests/browser/run {{ARGS}}
+
+# Pictures of the web pages, in docs/screens
+screens *ARGS:
+    tests/browser/run --screens {{ARGS}}
+
 # A long chaos campaign, at most so many minutes: just chaos 1000 40 children
 chaos KILLS="1000" MINUTES="40" MISSING="children":
     CHAOS_KILLS={{KILLS}} CHAOS_MINUTES={{MINUTES}} CHAOS_MISSING={{MISSING}} cargo test --release --test chaos -- --nocapture campaign

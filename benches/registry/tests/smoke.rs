@@ -50,13 +50,22 @@ fn lists_of_a_small_store_are_timed() {
     let mut words = ["scale", "--repositories", "250", "--tags", "500", "--users", "20", "--groups", "3"]
         .map(str::to_owned)
         .to_vec();
-    words.extend(["--requests".into(), "2".into(), "--directory".into(), at(&room), "--json".into(), at(&json)]);
+    words.extend([
+        "--large".into(),
+        "300".into(),
+        "--requests".into(),
+        "2".into(),
+        "--directory".into(),
+        at(&room),
+        "--json".into(),
+        at(&json),
+    ]);
     words.extend(["--wharfinger".into(), at(&daemon)]);
     let out = bench(&words.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(out.status.success(), "{}\n{}", text(&out.stdout), text(&out.stderr));
     let figures: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let answers = figures["answers"].as_array().unwrap();
-    assert!(answers.len() > 15 && answers.iter().all(|answer| answer["p50 ms"].as_f64() > Some(0.0)), "{figures:#}");
+    assert!(answers.len() > 45 && answers.iter().all(|answer| answer["p50 ms"].as_f64() > Some(0.0)), "{figures:#}");
     assert_eq!(std::fs::read_dir(&room).unwrap().count(), 0, "something was left");
 }
 

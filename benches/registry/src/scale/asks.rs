@@ -13,6 +13,8 @@ use crate::http::{Body, Dial, HttpConnection, Sink};
 
 /// A page of a list must not take longer, in milliseconds (half of the requests).
 const LIST_BOUND: f64 = 10.0;
+/// Nor a web page: the server's part of what people wait for.
+const PAGE_BOUND: f64 = 5.0;
 /// The first dashboard, and the following ones.
 const DASHBOARD_BOUNDS: [f64; 2] = [2000.0, 50.0];
 /// What others wait while the first dashboard is counted.
@@ -51,8 +53,10 @@ impl TimedRequest {
 
 /// One request; returns its time in nanoseconds.
 fn time(connection: &mut HttpConnection, path: &str) -> Result<u64> {
+    // Only the pages look at it.
+    let accept = [("Accept", "text/html,*/*;q=0.8")];
     let start = Instant::now();
-    let (head, _) = connection.send("GET", path, &[], Body::None, Sink::Discard)?;
+    let (head, _) = connection.send("GET", path, &accept, Body::None, Sink::Discard)?;
     let nanos = u64::try_from(start.elapsed().as_nanos())?;
     match head.status {
         200 => Ok(nanos),
@@ -94,6 +98,54 @@ pub fn all(asked: &Scale, dial: &impl Fn(&str) -> Dial) -> Result<Vec<TimedReque
         let nanos = repeated(&mut connection, &format!("/api/v1{path}"), asked.requests)?;
         let caller = if caller.is_empty() { "nobody" } else { caller };
         answers.push(TimedRequest { what: path, caller, nanos, bound: LIST_BOUND });
+    }
+    answers.extend(pages(asked, dial)?);
+    Ok(answers)
+}
+
+/// The web pages.
+fn pages(asked: &Scale, dial: &impl Fn(&str) -> Dial) -> Result<Vec<TimedRequest>> {
+    let middle = store::name(asked.repositories / 2);
+    let namespace = asked.repositories / 2 / store::PER_NAMESPACE;
+    let large = store::LARGE;
+    let pages = [
+        ("admin", "/".to_owned()),
+        ("user-0", "/".to_owned()),
+        ("admin", "/repositories".to_owned()),
+        ("admin", format!("/repositories?sort=name&last={middle}")),
+        ("admin", "/repositories?sort=size".to_owned()),
+        ("admin", format!("/repositories?q=app-{}", asked.repositories - 1)),
+        ("admin", format!("/repositories?namespace=ns-{namespace}")),
+        ("user-0", "/repositories".to_owned()),
+        ("user-0", "/repositories?show=mine".to_owned()),
+        ("", "/repositories".to_owned()),
+        ("admin", format!("/repositories/{middle}")),
+        ("admin", format!("/repositories/{large}")),
+        ("admin", format!("/repositories/{large}?q=99")),
+        ("admin", format!("/repositories/{large}?sort=pushed")),
+        ("admin", format!("/repositories/{large}/-/manifests/1.0")),
+        ("admin", format!("/repositories/{large}/-/untagged")),
+        ("admin", format!("/repositories/{large}/-/retention")),
+        ("admin", format!("/repositories/{large}/-/access")),
+        ("admin", format!("/repositories/{large}/-/settings")),
+        ("admin", format!("/search?q=app-{}", asked.repositories / 2)),
+        ("admin", "/users".to_owned()),
+        ("admin", "/users/user-0".to_owned()),
+        ("admin", "/groups".to_owned()),
+        ("admin", "/access".to_owned()),
+        ("admin", "/settings".to_owned()),
+        ("admin", "/profile".to_owned()),
+        ("admin", "/system".to_owned()),
+        ("", "/login".to_owned()),
+    ];
+    let mut answers = Vec::new();
+    for (caller, path) in pages {
+        let mut connection = HttpConnection::new(&dial(caller));
+        // The password is verified, and the totals are counted, before.
+        time(&mut connection, &path)?;
+        let nanos = repeated(&mut connection, &path, asked.requests)?;
+        let caller = if caller.is_empty() { "nobody" } else { caller };
+        answers.push(TimedRequest { what: format!("page {path}"), caller, nanos, bound: PAGE_BOUND });
     }
     Ok(answers)
 }

@@ -1,5 +1,5 @@
-//! Many repositories, tags, users and groups: how long the lists and the dashboard of the management API take, and how
-//! much memory they cost.
+//! Many repositories, tags, users and groups: how long the lists and the dashboard of the management API and the web
+//! pages take, and how much memory they cost.
 
 mod asks;
 mod store;
@@ -26,13 +26,16 @@ pub struct Scale {
     /// Tags of all repositories together
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     pub tags: usize,
+    /// Tags of one more repository
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub large: usize,
     /// Users
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     pub users: usize,
     /// Groups, each with a rule of its own
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub groups: usize,
-    /// How often each list is asked for
+    /// How often each list and page is asked for
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     pub requests: usize,
     /// Where the store is built (default: the directory for temporary files); removed at the end
@@ -48,8 +51,8 @@ pub struct Scale {
 
 /// Builds the store, asks, and prints the figures.
 pub fn run(asked: &Scale) -> Result<()> {
-    if asked.repositories == 0 || asked.users == 0 || asked.groups == 0 || asked.requests == 0 {
-        return Err("repositories, users, groups and requests must be at least 1".into());
+    if [asked.repositories, asked.large, asked.users, asked.groups, asked.requests].contains(&0) {
+        return Err("repositories, large, users, groups and requests must be at least 1".into());
     }
     let programs = Programs { wharfinger: asked.wharfinger.clone(), ..Programs::default() };
     let program = programs.of(Peer::Wharfinger).ok_or("wharfinger was not found; name it with --wharfinger")?;
@@ -79,7 +82,7 @@ pub fn run(asked: &Scale) -> Result<()> {
     if let Some(path) = &asked.json {
         let figures = json!({
             "machine": machine(),
-            "repositories": asked.repositories, "tags": asked.tags, "users": asked.users, "groups": asked.groups,
+            "repositories": asked.repositories, "tags": asked.tags, "large": asked.large, "users": asked.users, "groups": asked.groups,
             "answers": answers.iter().map(TimedRequest::figures).collect::<Vec<_>>(),
             "MiB before": before, "MiB more": more,
         });

@@ -17,6 +17,9 @@ const PASSWORD: &str = "a long password";
 /// Repositories of a namespace.
 pub const PER_NAMESPACE: usize = 100;
 
+/// The repository with many tags.
+pub const LARGE: &str = "large/app";
+
 /// Of this many repositories, one is public and has an owner.
 const PER_PUBLIC: usize = 10;
 
@@ -141,6 +144,20 @@ impl Template {
         Ok(template)
     }
 
+    /// The same with so many tags of one manifest instead of one.
+    fn with_tags(mut self, count: usize) -> Self {
+        let (tags, rest): (Vec<_>, Vec<_>) = self
+            .files
+            .into_iter()
+            .partition(|(file, _)| file.starts_with("_manifests/tags") || file.starts_with("_manifests/tagged"));
+        let first = tags.into_iter().filter(|(file, _)| file.ends_with("1.0"));
+        self.files = rest;
+        for (file, bytes) in first {
+            self.files.extend((0..count).map(|tag| (file.with_file_name(format!("1.{tag}")), bytes.clone())));
+        }
+        self
+    }
+
     fn write(&self, root: &Path) -> Result<()> {
         fs::create_dir_all(root)?;
         for directory in &self.directories {
@@ -157,6 +174,7 @@ impl Template {
 pub fn copy(templates: &[String; 2], asked: &Scale, home: &Path) -> Result<()> {
     let root = home.join("data/repositories");
     let [private, public] = [Template::read(&root.join(&templates[0]))?, Template::read(&root.join(&templates[1]))?];
+    Template::read(&root.join(&templates[0]))?.with_tags(asked.large).write(&root.join(LARGE))?;
     let hints = root.join("_facts");
     fs::create_dir_all(&hints)?;
     for i in 0..asked.repositories {

@@ -1,0 +1,121 @@
+//! Every page, and how to get there.
+
+use crate::{Result, chrome::Tab, fill};
+
+/// Who looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Viewer {
+    Admin,
+    /// A user without rights to administer.
+    Alice,
+    Nobody,
+    /// An administrator, where every name is as long as can be.
+    Long,
+    /// Anybody, where nobody logs in.
+    Open,
+}
+
+/// A page.
+pub struct Place {
+    /// Also the name of its picture.
+    pub name: &'static str,
+    pub viewer: Viewer,
+    pub path: String,
+    /// What is pressed there, one after the other, to see the page.
+    pub pressed: &'static [&'static str],
+    /// Whether there are pictures of it dark and on a telephone, too.
+    pub is_main: bool,
+}
+
+impl Place {
+    fn of(name: &'static str, viewer: Viewer, path: impl Into<String>) -> Self {
+        Self { name, viewer, path: path.into(), pressed: &[], is_main: false }
+    }
+
+    fn main(self) -> Self {
+        Self { is_main: true, ..self }
+    }
+
+    fn pressed(self, pressed: &'static [&'static str]) -> Self {
+        Self { pressed, ..self }
+    }
+
+    /// Opens it.
+    pub async fn open(&self, tab: &Tab) -> Result<()> {
+        tab.go(&self.path).await?;
+        for name in self.pressed {
+            // A link or button, or else a box to check.
+            match name.strip_prefix('+') {
+                Some(label) => tab.check(label).await?,
+                None => tab.press(name).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All pages.
+pub fn all() -> Vec<Place> {
+    use Viewer::{Admin, Alice, Long, Nobody, Open};
+    let of = |name, viewer, path: &str| Place::of(name, viewer, path);
+    let (long, tag) = (fill::long_name(), fill::long_tag());
+    vec![
+        of("home", Admin, "/").main(),
+        of("home-user", Alice, "/"),
+        of("home-long", Long, "/"),
+        of("home-empty", Open, "/").main(),
+        of("repositories", Admin, "/repositories").main(),
+        of("repositories-long", Long, "/repositories"),
+        of("repositories-namespace", Admin, "/repositories?namespace=platform"),
+        of("repositories-nothing", Admin, "/repositories?q=nothing-like-this"),
+        of("repositories-empty", Open, "/repositories"),
+        of("new-repository", Admin, "/repositories/-/new").main(),
+        of("tags", Admin, "/repositories/platform/api").main(),
+        of("tags-selected", Admin, "/repositories/platform/api?q=dev-").pressed(&["+Select all tags on this page"]),
+        of("tags-filter-nothing", Admin, "/repositories/platform/api?q=nothing"),
+        of("tags-one", Admin, "/repositories/tools/terraform"),
+        of("tags-none", Admin, "/repositories/tools/empty"),
+        of("tags-long", Long, &format!("/repositories/{long}")),
+        of("tags-public", Nobody, "/repositories/library/alpine"),
+        of("delete-tags", Admin, "/repositories/platform/api?q=dev-")
+            .pressed(&["+Select all tags on this page", "Delete…"])
+            .main(),
+        of("untagged", Admin, "/repositories/platform/api/-/untagged").main(),
+        of("untagged-none", Admin, "/repositories/tools/terraform/-/untagged"),
+        of("retention", Admin, "/repositories/platform/api/-/retention").main(),
+        of("repository-access", Admin, "/repositories/platform/api/-/access").main(),
+        of("repository-settings", Admin, "/repositories/platform/api/-/settings").main(),
+        of("manifest-index", Admin, "/repositories/platform/api/-/manifests/2.4.1").main(),
+        of("manifest", Admin, "/repositories/platform/api/-/manifests/main").main(),
+        of("manifest-chart", Admin, "/repositories/charts/ingress/-/manifests/1.0.1"),
+        of("manifest-long", Long, &format!("/repositories/{long}/-/manifests/{tag}")),
+        of("manifest-add-tag", Admin, "/repositories/platform/api/-/manifests/main").pressed(&["Add a tag"]),
+        of("compare", Admin, "/repositories/platform/web/-/compare?from=1.1.0&to=1.2.0").main(),
+        of("compare-long", Long, &format!("/repositories/{long}/-/compare?from=1.0&to={tag}")),
+        of("compare-choose", Admin, "/repositories/tools/terraform/-/compare"),
+        of("search", Admin, "/search?q=api").main(),
+        of("search-nothing", Admin, "/search?q=zzzzzz"),
+        of("search-start", Admin, "/search"),
+        of("profile", Admin, "/profile").main(),
+        of("profile-user", Alice, "/profile"),
+        of("system-long", Long, "/system"),
+        of("system", Admin, "/system").main(),
+        of("users", Admin, "/users").main(),
+        of("user", Admin, "/users/alice").main(),
+        of("groups", Admin, "/groups").main(),
+        of("group", Admin, "/groups/platform").main(),
+        of("roles", Admin, "/roles").main(),
+        of("role", Admin, "/roles/release-manager").main(),
+        of("rules", Admin, "/access").main(),
+        of("rules-explain", Admin, "/access?user=erin&repository=platform%2Fapi&action=push"),
+        of("rules-edit", Admin, "/access").pressed(&["Edit rule 2"]),
+        of("settings", Admin, "/settings").main(),
+        of("settings-retention", Admin, "/settings/collection"),
+        of("settings-startup", Admin, "/settings/startup"),
+        of("login", Nobody, "/login").main(),
+        of("login-open", Open, "/login"),
+        of("error-401", Nobody, "/profile"),
+        of("error-403", Alice, "/repositories/platform/web/-/settings"),
+        of("error-404", Admin, "/no/such/page").main(),
+    ]
+}
