@@ -196,6 +196,15 @@ struct RetentionTemplate {
     next: Option<String>,
 }
 
+impl RetentionTemplate {
+    /// Why something stays or goes, with the rule as people count.
+    fn reason(&self, item: &RetentionPlanItem) -> String {
+        let Some(rule) = item.rule else { return item.reason.clone() };
+        let words = item.reason.strip_prefix(&format!("retention[{}]: ", rule.saturating_sub(1)));
+        format!("rule {rule}: {}", words.unwrap_or(&item.reason))
+    }
+}
+
 pub(super) async fn retention(
     granted: &Granted,
     name: &RepositoryName,
