@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 
 use std::{
-    os::unix::net::UnixDatagram,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 use testing::{certs::Authority, daemon::Daemon};
@@ -17,6 +19,71 @@ fn health(dir: &Path, port: u16, vars: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
     testing::daemon::over(&mut command, &dir.join("data"), vars);
     command.arg("health").env("REGISTRY_PORT", port.to_string()).output().unwrap()
+}
+
+/// The program with sockets as systemd passes them: the first has the number 3.
+fn activated(count: usize, passed: impl Into<OwnedFd>) -> Command {
+    let mut command = Command::new("sh");
+    // `$$` is the process of the program: `exec` keeps it.
+    let script = format!(r#"exec 3<&0 4<&0 < /dev/null; LISTEN_PID=$$ LISTEN_FDS={count} exec "$0""#);
+    command.args(["-c", &script, PROGRAM]).stdin(Stdio::from(passed.into()));
+    command
+}
+
+fn get(mut stream: &TcpStream) -> String {
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_socket_of_systemd_is_served_and_nobody_is_refused_between_two_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let early = TcpStream::connect(address).unwrap();
+    let daemon = Daemon::from_command(activated(1, socket.try_clone().unwrap()), &data, &[("REGISTRY_PORT", "1")]);
+    assert_eq!(daemon.address(), address);
+    assert!(get(&early).starts_with("HTTP/1.1 200"));
+    let log = daemon.log();
+    assert!(
+        log.contains(&format!("systemd listens on {address}; REGISTRY_HOST and REGISTRY_PORT (127.0.0.1:1)")),
+        "{log}"
+    );
+    daemon.kill();
+    let between = TcpStream::connect(address).unwrap();
+    let port = address.port().to_string();
+    let mut daemon = Daemon::from_command(activated(1, socket), &data, &[("REGISTRY_PORT", &port)]);
+    assert!(get(&between).starts_with("HTTP/1.1 200"));
+    assert!(!daemon.log().contains("systemd listens on"), "{}", daemon.log());
+    daemon.signal("TERM");
+    assert!(daemon.wait(Duration::from_secs(20)).success());
+    assert!(TcpStream::connect(address).is_err(), "nothing holds the socket any more");
+}
+
+#[test]
+fn descriptors_of_systemd_that_cannot_be_served_end_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |count, passed: OwnedFd| {
+        let mut command = activated(count, passed);
+        testing::daemon::over(&mut command, &dir.path().join("data"), &[]);
+        let out = command.output().unwrap();
+        assert_eq!(out.status.code(), Some(1));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let listener = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
+    let two = refused(2, listener());
+    assert!(two.contains("there are 2; the unit may have one ListenStream= only"), "{two}");
+    let datagram = refused(1, UnixDatagram::unbound().unwrap().into());
+    assert!(datagram.contains("it is not a TCP socket that listens"), "{datagram}");
+    let connected = TcpStream::connect(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()).unwrap();
+    let connected = refused(1, connected.into());
+    assert!(connected.contains("it is not a TCP socket that listens"), "{connected}");
+    let file = refused(1, std::fs::File::open(PROGRAM).unwrap().into());
+    assert!(file.contains("cannot take the socket that systemd passes: socket operation on non-socket"), "{file}");
+    assert!(!dir.path().join("data").exists(), "nothing was written");
 }
 
 #[tokio::test]

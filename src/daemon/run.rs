@@ -34,7 +34,10 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
     let no_signals = |error| format!("cannot handle signals: {error}");
     server::survive_long_files().map_err(no_signals)?;
     // First, so that an address in use is reported at once.
-    let listener = listen(env.listen()).await?;
+    let listener = match service_manager::passed_listener()? {
+        Some(passed) => adopt(passed, env.listen())?,
+        None => listen(env.listen()).await?,
+    };
     let admin = match env.admin_addr {
         Some(address) => Some(listen(address).await?),
         None => None,
@@ -130,6 +133,19 @@ async fn report_pending(pending: Pending, generation: Arc<ArcSwap<Live>>, hangup
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {}", cause(&error)))
+}
+
+/// Serves a socket that is bound already, to the address of the configuration or to another.
+fn adopt(passed: std::net::TcpListener, configured: SocketAddr) -> Result<TcpListener, String> {
+    let listener =
+        TcpListener::from_std(passed).map_err(|error| format!("cannot serve the socket of systemd: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("the socket of systemd has no address: {error}"))?;
+    if address != configured {
+        warn!(
+            "systemd listens on {address}; REGISTRY_HOST and REGISTRY_PORT ({configured}) are only where `health` asks"
+        );
+    }
+    Ok(listener)
 }
 
 /// Logs the address and how to push.
