@@ -1,6 +1,7 @@
 //! Edits one of the operator's files: nothing is written unless the whole configuration would be valid with it, and
 //! the result is active at return.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use super::followed::{CandidateGeneration, Followed, locked};
 use super::links::Links;
 use super::live::{EditPolicy, Editing, Live};
 use super::problems::{Problem, Problems};
-use crate::files::replace::{Replaced, replace_within};
+use crate::files::replace::{Replaced, check_replaceable, replace_within};
 use crate::files::{cause, regular};
 
 /// How long to wait for somebody else's edit of the same file.
@@ -64,6 +65,21 @@ pub struct Edited {
     pub after: Vec<u8>,
     /// The old file, which somebody may still write to.
     pub replaced: Replaced,
+}
+
+/// An edit that was tried and not made.
+#[derive(Debug)]
+pub struct TriedEdit {
+    /// The file.
+    pub path: PathBuf,
+    /// The text that the file has.
+    pub before: String,
+    /// The text that it would have.
+    pub after: String,
+    /// The configuration that would be active.
+    pub live: Arc<Live>,
+    /// Why the file could not be written.
+    pub read_only: Option<String>,
 }
 
 /// Edits the files that a [`ConfigWatch`](super::ConfigWatch) follows. Blocks.
@@ -137,14 +153,53 @@ impl ConfigEditor {
         Ok(Edited { version: followed.live.load().version.clone(), before, after, replaced })
     }
 
+    /// Tries an edit as [`edit`](Self::edit) would make it, and writes nothing. `earlier` has texts that other files, or
+    /// this one, would have by then. A file that cannot be written is no error here.
+    ///
+    /// # Errors
+    /// What `edit` or `judge` refuse, or an [`EditFault`].
+    pub fn try_edit<E: From<EditFault>>(
+        &self,
+        file: EditableFile,
+        earlier: &BTreeMap<EditableFile, String>,
+        edit: impl FnOnce(&str, &Live) -> Result<String, E>,
+        judge: impl FnOnce(&Live, &Live) -> Result<(), E>,
+    ) -> Result<TriedEdit, E> {
+        let mut followed = locked(&self.followed);
+        let path = followed.files.editable.get(&file).cloned().ok_or(EditFault::Unset(file))?;
+        followed.reload();
+        let active = followed.live.load_full();
+        let ours = check_is_ours(&path, active.editing.of(file));
+        let ours = ours.and_then(|()| check_replaceable(&path).map_err(|error| EditFault::of(path.clone(), error)));
+        let read_only = match ours {
+            Ok(()) => None,
+            Err(EditFault::ReadOnly { why, .. }) => Some(why),
+            Err(fault) => return Err(fault.into()),
+        };
+        let mut files = followed.seen.clone();
+        for (other, text) in earlier {
+            if let Some(path) = followed.files.editable.get(other) {
+                files = files.with(path, text.as_bytes());
+            }
+        }
+        let before = match earlier.get(&file) {
+            Some(text) => text.clone(),
+            None => read_text(&path)?,
+        };
+        let live = if earlier.is_empty() { active.clone() } else { Arc::new(followed.compile(files.clone()).live) };
+        let after = edit(&before, &live)?;
+        let compiled = followed.compile(files.with(&path, after.as_bytes()));
+        check(&compiled, &active, &path)?;
+        judge(&active, &compiled.live)?;
+        Ok(TriedEdit { path, before, after, live: Arc::new(compiled.live), read_only })
+    }
+
     /// The text of a file, as it is now.
     ///
     /// # Errors
     /// [`EditFault`].
     pub fn read(&self, file: EditableFile) -> Result<String, EditFault> {
-        let path = self.path(file)?;
-        let bytes = regular::read(&path).map_err(|error| EditFault::of(path.clone(), error))?;
-        String::from_utf8(bytes).map_err(|_| broken(&path, "is not UTF-8 text"))
+        read_text(&self.path(file)?)
     }
 
     /// The problems that the configuration would have with this text in a file.
@@ -176,6 +231,11 @@ impl ConfigEditor {
     pub fn path(&self, file: EditableFile) -> Result<PathBuf, EditFault> {
         locked(&self.followed).files.editable.get(&file).cloned().ok_or(EditFault::Unset(file))
     }
+}
+
+fn read_text(path: &Path) -> Result<String, EditFault> {
+    let bytes = regular::read(path).map_err(|error| EditFault::of(path.to_owned(), error))?;
+    String::from_utf8(bytes).map_err(|_| broken(path, "is not UTF-8 text"))
 }
 
 /// Whether a configuration may become active. What is wrong with other files already is no reason against it.

@@ -45,7 +45,7 @@ use snapshot::Snapshot;
 use std::ffi::OsString;
 use std::path::Path;
 
-pub use edit::{ConfigEditor, EditFault, Edited};
+pub use edit::{ConfigEditor, EditFault, Edited, TriedEdit};
 pub use editable::EditableFile;
 pub use env::{Env, ValueSource};
 pub use expiry::Expiries;

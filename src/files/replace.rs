@@ -14,6 +14,7 @@
 
 use super::{Real, Sys, cause, regular::read_whole};
 use bytes::Bytes;
+use rustix::fs::{Access, AtFlags, CWD};
 use std::{
     fs::{File, Metadata, Permissions, TryLockError},
     io::{self, Seek, SeekFrom},
@@ -84,6 +85,18 @@ pub fn replace_within<E: From<io::Error>>(
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// Checks whether a file could be replaced, as far as that can be known without writing anything: a file that is a mount
+/// point of its own is found only by [`replace`].
+///
+/// # Errors
+/// Why not, as for [`replace`].
+pub fn check_replaceable(path: &Path) -> io::Result<()> {
+    let (dir, _) = resolve(path)?;
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(CWD, &dir, access, AtFlags::empty())
+        .map_err(|error| context(&format!("cannot create a file in the directory {}", dir.display()))(error.into()))
 }
 
 /// Tries once; `None` if somebody else was faster. `before` is called at the last moment at which an editor can replace

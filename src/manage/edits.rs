@@ -1,6 +1,6 @@
 //! Changes of the operator's files: one at a time, checked against the rights of whoever makes them, and recorded.
 
-use super::{guard, guard::Affected, refusal::EditRefusal, text_tag};
+use super::{guard, guard::Affected, refusal::EditRefusal, rehearsal::Rehearsed, text_tag};
 use crate::{
     access::{Ceiling, Policy, Rights},
     config::{ConfigEditor, EditFault, EditableFile, Env, Live},
@@ -23,8 +23,8 @@ const LATE: Duration = Duration::from_secs(5);
 /// Changes the operator's files for callers.
 #[derive(Clone)]
 pub struct Manage {
-    editor: ConfigEditor,
-    live: Arc<ArcSwap<Live>>,
+    pub(super) editor: ConfigEditor,
+    pub(super) live: Arc<ArcSwap<Live>>,
     store: Arc<Fs>,
     /// One change at a time, in the order in which they came.
     turn: Arc<Semaphore>,
@@ -58,27 +58,12 @@ pub struct Changed<T> {
 
 /// The edits of one change. Blocks.
 pub struct Edits {
-    editor: ConfigEditor,
+    pub(super) editor: ConfigEditor,
     live: Arc<ArcSwap<Live>>,
     author: Author,
     done: RefCell<Vec<(AuditFile, Replaced)>>,
     /// Set while edits are only tried: what each would have made of its file.
-    rehearsal: RefCell<Option<Vec<Rehearsed>>>,
-}
-
-/// An edit that was tried and would succeed.
-#[derive(Clone, Debug)]
-pub struct Rehearsed {
-    /// The text that the file has.
-    pub before: String,
-    /// The text that it would have.
-    pub after: String,
-}
-
-/// Why an edit ended.
-enum EditStopped {
-    Refused(EditRefusal),
-    Rehearsed(Rehearsed),
+    pub(super) rehearsal: RefCell<Option<Vec<Rehearsed>>>,
 }
 
 /// The text that a file gets, and whose rights that may change.
@@ -110,7 +95,7 @@ pub fn change_as_operator<T>(
     let author =
         Author { subject: Subject::Anonymous, ceiling: Ceiling::None, address: None, request: None, is_operator: true };
     editor.reload();
-    work(&Edits { editor, live, author, done: RefCell::default(), rehearsal: RefCell::default() })
+    work(&Edits::new(editor, live, author))
 }
 
 impl Manage {
@@ -144,7 +129,7 @@ impl Manage {
             let work = tokio::task::spawn_blocking(move || {
                 // What somebody has just edited by hand counts.
                 editor.reload();
-                let edits = Edits { editor, live, author: by, done: RefCell::default(), rehearsal: RefCell::default() };
+                let edits = Edits::new(editor, live, by);
                 let result = work(&edits);
                 let generation = edits.live.load().version.clone();
                 let done = edits.done.into_inner();
@@ -164,25 +149,6 @@ impl Manage {
             result
         });
         change.await.map_err(ended)?
-    }
-
-    /// Tries a change, off the reactor, and writes nothing.
-    ///
-    /// # Errors
-    /// What `work` refuses.
-    pub async fn rehearse<T: Send + 'static>(
-        &self,
-        author: Author,
-        work: impl FnOnce(&Edits) -> Result<T, EditRefusal> + Send + 'static,
-    ) -> Result<T, EditRefusal> {
-        let (editor, live) = (self.editor.clone(), self.live.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            editor.reload();
-            let edits = Edits { editor, live, author, done: RefCell::default(), rehearsal: RefCell::default() };
-            edits.rehearsal.replace(Some(Vec::new()));
-            work(&edits)
-        });
-        work.await.map_err(ended)?
     }
 
     /// Records a change in the audit log and in the log. A change that cannot be recorded was made all the same.
@@ -232,9 +198,14 @@ impl Manage {
 }
 
 impl Edits {
-    /// The active generation.
+    pub(super) fn new(editor: ConfigEditor, live: Arc<ArcSwap<Live>>, author: Author) -> Self {
+        Self { editor, live, author, done: RefCell::default(), rehearsal: RefCell::default() }
+    }
+
+    /// The active generation; while edits are only tried, the one that they would have made.
     pub fn live(&self) -> Arc<Live> {
-        self.live.load_full()
+        let rehearsed = self.rehearsal.borrow().as_ref().and_then(|tried| tried.last().map(|last| last.live.clone()));
+        rehearsed.unwrap_or_else(|| self.live.load_full())
     }
 
     /// Who makes the change.
@@ -252,52 +223,28 @@ impl Edits {
         file: EditableFile,
         mut edit: impl FnMut(&str, &Live) -> Result<FileEdit, EditRefusal>,
     ) -> Result<(), EditRefusal> {
-        let made = RefCell::new(None);
+        if self.is_rehearsal() {
+            return self.try_edit(file, edit);
+        }
+        let affects = RefCell::new(None);
         let edited = self.editor.edit(
             file,
             |text, live| {
                 let edit = edit(text, live)?;
-                let rehearsed = Rehearsed { before: text.to_owned(), after: edit.text.clone() };
-                made.replace(Some((edit.affects, rehearsed)));
-                Ok::<_, EditStopped>(edit.text)
+                affects.replace(Some(edit.affects));
+                Ok::<_, EditRefusal>(edit.text)
             },
-            |old, new| {
-                let Some((affects, rehearsed)) = made.take() else { return Ok(()) };
-                guard::check(&self.author, old, new, &affects)?;
-                match self.rehearsal.borrow().is_some() {
-                    true => Err(EditStopped::Rehearsed(rehearsed)),
-                    false => Ok(()),
-                }
+            |old, new| match affects.take() {
+                Some(affects) => guard::check(&self.author, old, new, &affects),
+                None => Ok(()),
             },
         );
-        let edited = match edited {
-            Ok(edited) => edited,
-            Err(EditStopped::Refused(refusal)) => return Err(refusal.unless_unset(file)),
-            Err(EditStopped::Rehearsed(rehearsed)) => {
-                self.rehearsal.borrow_mut().get_or_insert_default().push(rehearsed);
-                return Ok(());
-            }
-        };
+        let edited = edited.map_err(|refusal| refusal.unless_unset(file))?;
         if edited.replaced.has_changed() {
             let (before, after) = (text_tag(&edited.before), text_tag(&edited.after));
             self.done.borrow_mut().push((AuditFile { file: file.to_string(), before, after }, edited.replaced));
         }
         Ok(())
-    }
-
-    /// Tries edits without writing anything, so that a change of several files is refused before its first one. Each is
-    /// tried with the files as they are, without those before it.
-    ///
-    /// # Errors
-    /// What the edits refuse.
-    pub fn rehearse(
-        &self,
-        edits: impl FnOnce(&Self) -> Result<(), EditRefusal>,
-    ) -> Result<Vec<Rehearsed>, EditRefusal> {
-        let outer = self.rehearsal.replace(Some(Vec::new()));
-        let result = edits(self);
-        let rehearsed = self.rehearsal.replace(outer).unwrap_or_default();
-        result.map(|()| rehearsed)
     }
 
     /// Edits the users.
@@ -350,18 +297,6 @@ impl Edits {
     }
 }
 
-impl From<EditRefusal> for EditStopped {
-    fn from(refusal: EditRefusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<EditFault> for EditStopped {
-    fn from(fault: EditFault) -> Self {
-        Self::Refused(fault.into())
-    }
-}
-
 /// What a text of access rules means. It need not be compiled if it is the active one.
 pub(super) fn parse_policy(path: &Path, text: &str, live: &Live) -> Result<Policy, EditRefusal> {
     let last = match &*live.rights {
@@ -389,6 +324,6 @@ async fn save_late_writes(replaced: Replaced) {
 }
 
 /// A change whose thread panicked.
-fn ended(error: JoinError) -> EditRefusal {
+pub(super) fn ended(error: JoinError) -> EditRefusal {
     EditFault::Failed { path: std::path::PathBuf::new(), error: io::Error::other(error) }.into()
 }

@@ -86,6 +86,28 @@ pub fn replace(
     current(edits, index)
 }
 
+/// Moves a rule to another place in the list, at which the others make room. The precondition is about the whole file.
+///
+/// # Errors
+/// [`EditRefusal`].
+pub fn reorder(edits: &Edits, index: usize, to: usize, precondition: &Precondition) -> Result<RuleInfo, EditRefusal> {
+    edits.edit_access(|text, policy| {
+        precondition.check(Some(&text_tag(text.as_bytes())))?;
+        let moved = rule(policy, index).ok_or(EditRefusal::NotFound)?;
+        if to >= policy.rules.len() {
+            return Err(EditRefusal::invalid("/to", format!("there are only {} rules", policy.rules.len())));
+        }
+        let RuleInfo { repository, users, permissions, made_for, .. } = moved;
+        let rules = RulesText::parse(text)?;
+        if index != to {
+            rules.remove_rule(index);
+            rules.insert_rule(to, &RuleBody { repository, users, permissions, made_for });
+        }
+        Ok(FileEdit { text: rules.text(), affects: Affected::nobody() })
+    })?;
+    current(edits, to)
+}
+
 /// Deletes a rule. The precondition is about the whole file.
 ///
 /// # Errors

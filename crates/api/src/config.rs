@@ -75,3 +75,30 @@ pub struct BootSetting {
     /// `default`, `environment`, `flag`, or the file and line.
     pub source: String,
 }
+
+/// What a change would do to the configuration files; nothing was written. The answer to `?dry_run=true`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangePreview {
+    /// The files that would change.
+    pub files: Vec<PreviewedFile>,
+}
+
+/// A file that a change would edit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PreviewedFile {
+    /// `htpasswd`, `access-control` or `settings`.
+    pub file: String,
+    /// The hash of its text as it is now.
+    pub etag: String,
+    /// Lines that would be added.
+    pub added: u64,
+    /// Lines that would be removed.
+    pub removed: u64,
+    /// Why the file cannot be written here; unset if it can. The change must be made where the file comes from.
+    pub read_only: Option<String>,
+    /// Its path; only for those with `ADMIN:SYSTEM`.
+    pub path: Option<String>,
+    /// The lines that would change, as a unified diff without the hashes of passwords; only for those with
+    /// `ADMIN:SYSTEM`.
+    pub diff: Option<String>,
+}

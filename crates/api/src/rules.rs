@@ -44,3 +44,11 @@ pub struct RuleList {
     /// What applies if no rule does: `allow` or `deny`.
     pub default_policy: String,
 }
+
+/// `POST /rules/{index}/move`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveRule {
+    /// The place that the rule gets in the list, from 0.
+    pub to: u64,
+}

@@ -6,13 +6,15 @@ use super::{
         error::{ApiError, FieldProblem, ServiceError},
         gate::Granted,
         headers::value,
+        query::Query,
     },
     audit::settled,
     reply,
 };
 use crate::{
     config::{EditFault, Live},
-    manage::{Author, Changed, EditRefusal, Edits, Manage, Precondition, passwords},
+    manage::{self, Author, Changed, EditRefusal, Edits, Manage, Precondition, passwords},
+    who::Permission,
     wire::ResponseBody,
 };
 use http::{HeaderName, Response, StatusCode, header};
@@ -21,6 +23,9 @@ use std::sync::Arc;
 
 /// The version of the configuration after a change: replicas with the same files have the same.
 const GENERATION: HeaderName = HeaderName::from_static("wharfinger-generation");
+
+/// The parameter of a request that only wants to know what would change.
+const DRY_RUN: &str = "dry_run";
 
 impl Granted {
     /// What changes the configuration files.
@@ -65,7 +70,62 @@ impl Granted {
         &self,
         work: impl FnOnce(&Edits) -> Result<T, EditRefusal> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        Ok(self.manage()?.rehearse(self.author(), work).await?)
+        Ok(self.manage()?.rehearse(self.author(), work).await?.0)
+    }
+
+    /// What a change would do to the files, if the request asks only for that.
+    ///
+    /// # Errors
+    /// What the change refuses.
+    pub(in super::super) async fn previewed<T: Send + 'static>(
+        &self,
+        work: &(impl FnOnce(&Edits) -> Result<T, EditRefusal> + Clone + Send + 'static),
+    ) -> Result<Option<Response<ResponseBody>>, ServiceError> {
+        if !self.is_dry_run()? {
+            return Ok(None);
+        }
+        let (_, edits) = self.manage()?.rehearse(self.author(), work.clone()).await?;
+        let preview = manage::preview(&edits, self.has(Permission::ADMIN));
+        Ok(Some(settled(reply::json(StatusCode::OK, &preview)?)))
+    }
+
+    /// Makes a change and answers with what it changed, or previews it.
+    ///
+    /// # Errors
+    /// What it refuses.
+    pub(in super::super) async fn change_or_preview<T: Serialize + Send + 'static>(
+        &self,
+        target: impl Into<String>,
+        work: impl FnOnce(&Edits) -> Result<T, EditRefusal> + Clone + Send + 'static,
+    ) -> Result<Response<ResponseBody>, ServiceError> {
+        match self.previewed(&work).await? {
+            Some(preview) => Ok(preview),
+            None => changed(&self.change(target, work).await?),
+        }
+    }
+
+    /// Makes a deletion, or previews it.
+    ///
+    /// # Errors
+    /// What it refuses.
+    pub(in super::super) async fn delete_or_preview(
+        &self,
+        target: impl Into<String>,
+        work: impl FnOnce(&Edits) -> Result<(), EditRefusal> + Clone + Send + 'static,
+    ) -> Result<Response<ResponseBody>, ServiceError> {
+        match self.previewed(&work).await? {
+            Some(preview) => Ok(preview),
+            None => Ok(done(&self.change(target, work).await?)),
+        }
+    }
+
+    fn is_dry_run(&self) -> Result<bool, ServiceError> {
+        let query = Query::parse(self.request.head.uri.query().unwrap_or_default());
+        match (query.names(DRY_RUN), query.one(DRY_RUN)?) {
+            (false, _) | (true, Some("false")) => Ok(false),
+            (true, None | Some("true")) => Ok(true),
+            (true, Some(_)) => Err(ApiError::invalid(FieldProblem::new(DRY_RUN, "must be true or false")).into()),
+        }
     }
 
     /// Reads something of the files off the reactor.
@@ -112,7 +172,7 @@ impl Granted {
 /// The answer to a change: the resource as it is now.
 pub(in super::super) fn changed<T: Serialize>(changed: &Changed<T>) -> Result<Response<ResponseBody>, ServiceError> {
     let mut response = reply::json(StatusCode::OK, &changed.value)?;
-    let tag = crate::manage::entity_tag(&changed.value);
+    let tag = manage::entity_tag(&changed.value);
     response.headers_mut().insert(header::ETAG, value(format!("\"{tag}\"")));
     Ok(with_generation(response, &changed.generation))
 }

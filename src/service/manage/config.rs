@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{EditableFile, Live, Problem},
-    manage::{Affected, EditRefusal, FileEdit, Manage, text_tag},
+    manage::{Affected, EditRefusal, Edits, FileEdit, Manage, text_tag},
     storage::fs::LinePlace,
     who::Permission,
     wire::ResponseBody,
@@ -57,6 +57,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         AnswerShape::Nothing,
         204,
     )
+    .previews()
     .refuses(&[400, 404, 409, 412, 415, 428]),
     Operation::list::<AuditEntry>("/audit", "list_audit", "List the changes made by the API, newest first."),
 ];
@@ -226,13 +227,16 @@ async fn put_file(mut granted: Granted, file: EditableFile) -> Result<Response<R
     let not_text = |_| ApiError::invalid(FieldProblem::new("", "the body is not UTF-8 text"));
     let text = String::from_utf8(body.to_vec()).map_err(not_text)?;
     let tag = text_tag(text.as_bytes());
-    let change = granted.change(file.to_string(), move |edits| {
+    let put = move |edits: &Edits| {
         edits.edit(file, |current, _| {
             precondition.check(Some(&text_tag(current.as_bytes())))?;
             Ok::<_, EditRefusal>(FileEdit { text: text.clone(), affects: Affected::nobody() })
         })
-    });
-    let mut response = done(&change.await?);
+    };
+    if let Some(preview) = granted.previewed(&put).await? {
+        return Ok(preview);
+    }
+    let mut response = done(&granted.change(file.to_string(), put).await?);
     response.headers_mut().insert(header::ETAG, value(format!("\"{tag}\"")));
     Ok(response)
 }

@@ -8,12 +8,12 @@ use super::{
         gate::Granted,
         query::{Query, encode},
     },
-    changes::{changed, done, made},
+    changes::made,
     operation::{AnswerShape, Operation, Shape},
     reply,
 };
 use crate::{
-    manage::groups,
+    manage::{Edits, groups},
     who::{Permission, Resource, Verb},
     wire::ResponseBody,
 };
@@ -24,16 +24,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::list::<GroupInfo>("/groups", "list_groups", "List groups."),
     Operation::of("POST", "/groups", "create_group", "Create a group.", GROUP, 201)
         .takes::<GroupInfo>()
+        .previews()
         .refuses(&[400, 409]),
     Operation::get::<GroupInfo>("/groups/{group}", "show_group", "Show a group.").refuses(&[404]),
     Operation::of("PUT", "/groups/{group}", "put_group", "Create a group, or replace it.", GROUP, 200)
         .takes::<GroupInfo>()
+        .previews()
         .refuses(&[400, 409, 412]),
     Operation::of("PATCH", "/groups/{group}", "update_group", "Change a group.", GROUP, 200)
         .takes::<UpdateGroup>()
+        .previews()
         .refuses(&[400, 404, 409, 412]),
     Operation::of("DELETE", "/groups/{group}", "delete_group", "Delete a group.", AnswerShape::Nothing, 204)
         .with_query(&[("force", "Also remove it from rules that are about it.")])
+        .previews()
         .refuses(&[404, 409, 412]),
 ];
 
@@ -139,29 +143,33 @@ fn show(granted: &Granted, name: &str) -> Result<Response<ResponseBody>, Service
 async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let asked: GroupInfo = granted.read_json().await?;
     let name = asked.name.clone();
-    let group = granted.change(&name, move |edits| groups::create(edits, &asked)).await?;
-    made(&format!("/api/v1/groups/{}", encode(&name)), &group)
+    let create = move |edits: &Edits| groups::create(edits, &asked);
+    if let Some(preview) = granted.previewed(&create).await? {
+        return Ok(preview);
+    }
+    made(&format!("/api/v1/groups/{}", encode(&name)), &granted.change(&name, create).await?)
 }
 
 async fn put(mut granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.write_precondition()?;
     let asked: GroupInfo = granted.read_json().await?;
     let asked = GroupInfo { name: name_of_path(&name, asked.name.clone())?, ..asked };
-    changed(&granted.change(&name, move |edits| groups::put(edits, &asked, &precondition)).await?)
+    granted.change_or_preview(&name, move |edits| groups::put(edits, &asked, &precondition)).await
 }
 
 async fn update(mut granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.write_precondition()?;
     let asked: UpdateGroup = granted.read_json().await?;
     let target = name.clone();
-    changed(&granted.change(&name, move |edits| groups::update(edits, &target, &asked, &precondition)).await?)
+    granted.change_or_preview(&name, move |edits| groups::update(edits, &target, &asked, &precondition)).await
 }
 
 async fn delete(granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.write_precondition()?;
     let force = is_set(&granted, "force");
     let target = name.clone();
-    Ok(done(&granted.change(&name, move |edits| groups::delete(edits, &target, force, &precondition)).await?))
+    let delete = move |edits: &Edits| groups::delete(edits, &target, force, &precondition);
+    granted.delete_or_preview(&name, delete).await
 }
 
 /// The name of what the path names; a body may repeat it.

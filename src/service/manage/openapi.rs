@@ -9,7 +9,7 @@ use super::{
     endpoint::OPERATIONS,
     operation::{AnswerShape, Operation, Shape},
 };
-use api::ErrorBody;
+use api::{ErrorBody, config::ChangePreview};
 use http::Method;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -70,9 +70,23 @@ fn described(operation: &Operation, schemas: &mut Map<String, Value>) -> Value {
         let kind = if *name == "n" { "integer" } else { "string" };
         json!({ "name": name, "in": "query", "description": about, "schema": { "type": kind } })
     });
+    let dry_run = json!({
+        "name": "dry_run", "in": "query", "schema": { "type": "boolean" },
+        "description": "Change nothing, and answer with what would change in the configuration files.",
+    });
+    let dry_run = operation.has_preview.then_some(dry_run);
     let error = json!({ "$ref": format!("#/components/schemas/{}", (Shape::of::<ErrorBody>().name)()) });
     let mut responses = Map::new();
     responses.insert(operation.status.to_string(), answered(operation.answer, schemas));
+    if operation.has_preview {
+        let preview = add_schema(schemas, Shape::of::<ChangePreview>());
+        let content = &mut responses.entry("200").or_insert_with(|| json!({ "description": "Previewed." }))["content"];
+        let schema = &mut content["application/json"]["schema"];
+        *schema = match schema.take() {
+            Value::Null => preview,
+            done => json!({ "anyOf": [done, preview] }),
+        };
+    }
     let of_body: &[u16] = if operation.body.is_some() { &BODY_REFUSALS } else { &[] };
     for status in USUAL_REFUSALS.iter().chain(of_body).chain(operation.refusals) {
         let refusal = json!({ "description": "Refused.", "content": { "application/json": { "schema": error } } });
@@ -82,7 +96,7 @@ fn described(operation: &Operation, schemas: &mut Map<String, Value>) -> Value {
         "operationId": operation.id,
         "summary": operation.summary,
         "x-need": need(operation).unwrap_or_default(),
-        "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
+        "parameters": in_path.chain(in_query).chain(dry_run).collect::<Vec<_>>(),
         "responses": responses,
     });
     if let Some(shape) = operation.body {

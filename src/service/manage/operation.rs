@@ -26,6 +26,8 @@ pub(super) struct Operation {
     pub(super) status: u16,
     /// The statuses of refusals, besides those that every operation has.
     pub(super) refusals: &'static [u16],
+    /// Whether `?dry_run=true` shows what it would do to the configuration files.
+    pub(super) has_preview: bool,
 }
 
 /// The answer to a request that succeeded.
@@ -81,7 +83,7 @@ impl Operation {
         answer: AnswerShape,
         status: u16,
     ) -> Self {
-        Self { method, path, id, summary, query: &[], body: None, answer, status, refusals: &[] }
+        Self { method, path, id, summary, query: &[], body: None, answer, status, refusals: &[], has_preview: false }
     }
 
     /// With the JSON of its request.
@@ -92,6 +94,11 @@ impl Operation {
     /// With parameters of the query.
     pub(super) const fn with_query(self, query: &'static [(&'static str, &'static str)]) -> Self {
         Self { query, ..self }
+    }
+
+    /// With a preview of the configuration files, by `?dry_run=true`.
+    pub(super) const fn previews(self) -> Self {
+        Self { has_preview: true, ..self }
     }
 
     /// With these statuses of refusals.

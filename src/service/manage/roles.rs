@@ -8,13 +8,13 @@ use super::{
         gate::Granted,
         query::encode,
     },
-    changes::{changed, done, made},
+    changes::made,
     groups::name_of_path,
     operation::{AnswerShape, Operation, Shape},
     reply,
 };
 use crate::{
-    manage::{groups::policy, roles},
+    manage::{Edits, groups::policy, roles},
     who::Permission,
     wire::ResponseBody,
 };
@@ -23,7 +23,10 @@ use http::Response;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::list::<RoleInfo>("/roles", "list_roles", "List roles."),
-    Operation::of("POST", "/roles", "create_role", "Create a role.", ROLE, 201).takes::<PutRole>().refuses(&[400, 409]),
+    Operation::of("POST", "/roles", "create_role", "Create a role.", ROLE, 201)
+        .takes::<PutRole>()
+        .previews()
+        .refuses(&[400, 409]),
     Operation::get::<RoleInfo>("/roles/{role}", "show_role", "Show a role.").refuses(&[404]),
     Operation::of(
         "PUT",
@@ -34,11 +37,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         200,
     )
     .takes::<PutRole>()
+    .previews()
     .refuses(&[400, 409, 412]),
     Operation::of("PATCH", "/roles/{role}", "update_role", "Add permissions to a role, and remove others.", ROLE, 200)
         .takes::<UpdateRole>()
+        .previews()
         .refuses(&[400, 404, 409, 412]),
     Operation::of("DELETE", "/roles/{role}", "delete_role", "Delete a role.", AnswerShape::Nothing, 204)
+        .previews()
         .refuses(&[404, 409, 412]),
 ];
 
@@ -141,26 +147,29 @@ fn show(granted: &Granted, name: &str) -> Result<Response<ResponseBody>, Service
 async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let asked: PutRole = granted.read_json().await?;
     let name = asked.name.clone();
-    let role = granted.change(&name, move |edits| roles::create(edits, &asked)).await?;
-    made(&format!("/api/v1/roles/{}", encode(&name)), &role)
+    let create = move |edits: &Edits| roles::create(edits, &asked);
+    if let Some(preview) = granted.previewed(&create).await? {
+        return Ok(preview);
+    }
+    made(&format!("/api/v1/roles/{}", encode(&name)), &granted.change(&name, create).await?)
 }
 
 async fn put(mut granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.write_precondition()?;
     let asked: PutRole = granted.read_json().await?;
     let asked = PutRole { name: name_of_path(&name, asked.name.clone())?, ..asked };
-    changed(&granted.change(&name, move |edits| roles::put(edits, &asked, &precondition)).await?)
+    granted.change_or_preview(&name, move |edits| roles::put(edits, &asked, &precondition)).await
 }
 
 async fn update(mut granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.write_precondition()?;
     let asked: UpdateRole = granted.read_json().await?;
     let target = name.clone();
-    changed(&granted.change(&name, move |edits| roles::update(edits, &target, &asked, &precondition)).await?)
+    granted.change_or_preview(&name, move |edits| roles::update(edits, &target, &asked, &precondition)).await
 }
 
 async fn delete(granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.write_precondition()?;
     let target = name.clone();
-    Ok(done(&granted.change(&name, move |edits| roles::delete(edits, &target, &precondition)).await?))
+    granted.delete_or_preview(&name, move |edits| roles::delete(edits, &target, &precondition)).await
 }

@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     config::EditableFile,
-    manage::{Changed, rules},
+    manage::{Changed, Edits, rules},
     who::Permission,
     wire::ResponseBody,
 };
-use api::rules::{RuleBody, RuleInfo, RuleList};
+use api::rules::{MoveRule, RuleBody, RuleInfo, RuleList};
 use http::{Response, StatusCode, header};
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -28,11 +28,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::of("POST", "/rules", "insert_rule", "Insert a rule.", RULE, 201)
         .takes::<RuleBody>()
         .with_query(&[("at", "Its place in the list, from 0; without it, the end.")])
+        .previews()
         .refuses(&[400, 409, 412, 428]),
     Operation::of("PUT", "/rules/{index}", "replace_rule", "Replace a rule.", RULE, 200)
         .takes::<RuleBody>()
+        .previews()
+        .refuses(&[400, 404, 409, 412, 428]),
+    Operation::of("POST", "/rules/{index}/move", "move_rule", "Move a rule to another place in the list.", RULE, 200)
+        .takes::<MoveRule>()
+        .previews()
         .refuses(&[400, 404, 409, 412, 428]),
     Operation::of("DELETE", "/rules/{index}", "delete_rule", "Delete a rule.", AnswerShape::Nothing, 204)
+        .previews()
         .refuses(&[404, 409, 412, 428]),
 ];
 
@@ -47,12 +54,15 @@ pub enum RuleEndpoint {
     Insert,
     /// `PUT /rules/{index}`.
     Replace(usize),
+    /// `POST /rules/{index}/move`.
+    Move(usize),
     /// `DELETE /rules/{index}`.
     Delete(usize),
 }
 
 const ALL: Methods = Methods(&[("GET", Effect::Reads), ("HEAD", Effect::Reads), ("POST", Effect::Writes)]);
 const ONE: Methods = Methods(&[("PUT", Effect::Writes), ("DELETE", Effect::Writes)]);
+const PLACE: Methods = Methods(&[("POST", Effect::Writes)]);
 
 impl RuleEndpoint {
     pub(super) fn parse(line: &RequestLine<'_>) -> Result<Self, ServiceError> {
@@ -62,6 +72,8 @@ impl RuleEndpoint {
             (["rules"], "POST") => Ok(Self::Insert),
             (["rules", at], "PUT") => index(at).map(Self::Replace),
             (["rules", at], "DELETE") => index(at).map(Self::Delete),
+            (["rules", at, "move"], "POST") => index(at).map(Self::Move),
+            (["rules", _, "move"], _) => Err(ServiceError::MethodNotAllowed(PLACE)),
             (["rules"], _) => Err(ServiceError::MethodNotAllowed(ALL)),
             (["rules", _], _) => Err(ServiceError::MethodNotAllowed(ONE)),
             _ => Err(ApiError::NotFound.into()),
@@ -75,13 +87,16 @@ impl Family for RuleEndpoint {
             Self::List => "list_rules",
             Self::Insert => "insert_rule",
             Self::Replace(_) => "replace_rule",
+            Self::Move(_) => "move_rule",
             Self::Delete(_) => "delete_rule",
         }
     }
 
     fn needs(&self) -> Need<'_> {
         match self {
-            Self::List | Self::Insert | Self::Replace(_) | Self::Delete(_) => Need::May(Permission::ADMIN),
+            Self::List | Self::Insert | Self::Replace(_) | Self::Move(_) | Self::Delete(_) => {
+                Need::May(Permission::ADMIN)
+            }
         }
     }
 
@@ -89,6 +104,7 @@ impl Family for RuleEndpoint {
         match self {
             Self::List | Self::Insert => ALL,
             Self::Replace(_) | Self::Delete(_) => ONE,
+            Self::Move(_) => PLACE,
         }
     }
 
@@ -98,6 +114,7 @@ impl Family for RuleEndpoint {
                 Self::List => list(&granted).await,
                 Self::Insert => insert(granted).await,
                 Self::Replace(index) => replace(granted, index).await,
+                Self::Move(index) => reorder(granted, index).await,
                 Self::Delete(index) => delete(granted, index).await,
             }
         })
@@ -117,7 +134,11 @@ async fn insert(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceE
     drop(query);
     let asked: RuleBody = granted.read_json().await?;
     let target = asked.repository.clone();
-    let made = granted.change(target, move |edits| rules::insert(edits, at, &asked, &precondition)).await?;
+    let insert = move |edits: &Edits| rules::insert(edits, at, &asked, &precondition);
+    if let Some(preview) = granted.previewed(&insert).await? {
+        return Ok(preview);
+    }
+    let made = granted.change(target, insert).await?;
     let location = format!("/api/v1/rules/{}", made.value.index);
     let mut response = reply::json(StatusCode::CREATED, &made.value)?;
     response.headers_mut().insert(header::LOCATION, value(location));
@@ -127,15 +148,33 @@ async fn insert(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceE
 async fn replace(mut granted: Granted, index: usize) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.precondition().required()?;
     let asked: RuleBody = granted.read_json().await?;
-    let change = granted.change(index.to_string(), move |edits| rules::replace(edits, index, &asked, &precondition));
-    let changed = change.await?;
+    let replace = move |edits: &Edits| rules::replace(edits, index, &asked, &precondition);
+    if let Some(preview) = granted.previewed(&replace).await? {
+        return Ok(preview);
+    }
+    let changed = granted.change(index.to_string(), replace).await?;
     Ok(tagged(reply::json(StatusCode::OK, &changed.value)?, &changed))
+}
+
+async fn reorder(mut granted: Granted, index: usize) -> Result<Response<ResponseBody>, ServiceError> {
+    let precondition = granted.precondition().required()?;
+    let MoveRule { to } = granted.read_json().await?;
+    let to = usize::try_from(to).unwrap_or(usize::MAX);
+    let reorder = move |edits: &Edits| rules::reorder(edits, index, to, &precondition);
+    if let Some(preview) = granted.previewed(&reorder).await? {
+        return Ok(preview);
+    }
+    let moved = granted.change(index.to_string(), reorder).await?;
+    Ok(tagged(reply::json(StatusCode::OK, &moved.value)?, &moved))
 }
 
 async fn delete(granted: Granted, index: usize) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.precondition().required()?;
-    let change = granted.change(index.to_string(), move |edits| rules::delete(edits, index, &precondition));
-    let deleted = change.await?;
+    let delete = move |edits: &Edits| rules::delete(edits, index, &precondition);
+    if let Some(preview) = granted.previewed(&delete).await? {
+        return Ok(preview);
+    }
+    let deleted = granted.change(index.to_string(), delete).await?;
     Ok(tagged(done(&deleted), &deleted))
 }
 

@@ -7,7 +7,6 @@ use super::{
         error::{ApiError, ServiceError},
         gate::Granted,
     },
-    changes::changed,
     operation::{AnswerShape, Operation, Shape},
 };
 use crate::{
@@ -36,6 +35,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         200,
     )
     .takes::<SettingValues>()
+    .previews()
     .refuses(&[400, 404, 409, 412]),
     Operation::of(
         "PATCH",
@@ -46,8 +46,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         200,
     )
     .takes::<SettingValues>()
+    .previews()
     .refuses(&[400, 404, 409, 412]),
     Operation::of("POST", "/settings/{section}/reset", "reset_settings", "Give a section its defaults.", SECTION, 200)
+        .previews()
         .refuses(&[404, 409, 412]),
 ];
 
@@ -167,11 +169,11 @@ async fn put(mut granted: Granted, section: String) -> Result<Response<ResponseB
     let precondition = granted.write_precondition()?;
     let values: SettingValues = granted.read_json().await?;
     let target = section.clone();
-    let change = granted.change(section, move |edits| {
+    let put = move |edits: &Edits| {
         let reset = settings::put(edits, &target, &values, &precondition)?;
         Ok(SettingsPut { section: current(edits, &target)?, reset })
-    });
-    changed(&change.await?)
+    };
+    granted.change_or_preview(section, put).await
 }
 
 async fn update(mut granted: Granted, section: String) -> Result<Response<ResponseBody>, ServiceError> {
@@ -188,14 +190,14 @@ async fn reset(granted: Granted, section: String) -> Result<Response<ResponseBod
 async fn change_section(
     granted: &Granted,
     section: String,
-    change: impl FnOnce(&Edits, &str) -> Result<(), EditRefusal> + Send + 'static,
+    change: impl FnOnce(&Edits, &str) -> Result<(), EditRefusal> + Clone + Send + 'static,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let target = section.clone();
-    let change = granted.change(section, move |edits| {
+    let change = move |edits: &Edits| {
         change(edits, &target)?;
         current(edits, &target)
-    });
-    changed(&change.await?)
+    };
+    granted.change_or_preview(section, change).await
 }
 
 /// A section after a change.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     manage::{
-        Precondition, entity_tag,
+        Edits, Precondition, entity_tag,
         user_access::{self, AccessChange},
         users,
     },
@@ -33,9 +33,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::list::<UserInfo>("/users", "list_users", "List users.").with_query(FILTER),
     Operation::of("POST", "/users", "create_user", "Create a user or a robot.", USER, 201)
         .takes::<CreateUser>()
+        .previews()
         .refuses(&[400, 409]),
     Operation::of("PUT", "/users/groups", "set_groups_of_user", "Put a user into groups.", USER, 200)
         .takes::<UserGroups>()
+        .previews()
         .refuses(&[400, 404, 409, 412]),
     Operation::get::<UserInfo>("/users/{user}", "show_user", "Show a user.").refuses(&[404]),
     Operation::of(
@@ -47,6 +49,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         200,
     )
     .takes::<UpdateUser>()
+    .previews()
     .refuses(&[400, 404, 409, 412]),
     Operation::of(
         "DELETE",
@@ -56,9 +59,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         AnswerShape::Nothing,
         204,
     )
+    .previews()
     .refuses(&[404, 409, 412]),
     Operation::of("PUT", "/users/{user}/groups", "set_user_groups", "Put a user into groups.", USER, 200)
         .takes::<UserGroups>()
+        .previews()
         .refuses(&[400, 404, 409, 412]),
     Operation::list::<UserAccess>(
         "/users/{user}/access",
@@ -242,7 +247,11 @@ async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceE
         (None, false) => return Err(invalid("/password", "is missing; only a robot has none")),
     };
     let (name, email) = (asked.username.clone(), checked_email(asked.email.clone())?);
-    let user = granted.change(&name, move |edits| users::create(edits, &asked, hash.as_deref())).await?;
+    let create = move |edits: &Edits| users::create(edits, &asked, hash.as_deref());
+    if let Some(preview) = granted.previewed(&create).await? {
+        return Ok(preview);
+    }
+    let user = granted.change(&name, create).await?;
     granted.request.state.accounts.record_created(&name, email).await?;
     made(&format!("/api/v1/users/{}", encode(&name)), &user)
 }
@@ -292,8 +301,10 @@ async fn change_user(
     let has_password = hash.is_some();
     let has_changed_login = has_password || asked.locked == Some(true);
     let target = name.clone();
-    let change =
-        move |edits: &crate::manage::Edits| users::update(edits, &target, &asked, hash.as_deref(), &precondition);
+    let change = move |edits: &Edits| users::update(edits, &target, &asked, hash.as_deref(), &precondition);
+    if let Some(preview) = granted.previewed(&change).await? {
+        return Ok(preview);
+    }
     let user = granted.change(&name, change).await?;
     let accounts = &granted.request.state.accounts;
     if has_changed_login {
@@ -312,7 +323,10 @@ async fn change_user(
 async fn delete(granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
     let precondition = granted.write_precondition()?;
     let target = name.clone();
-    let delete = move |edits: &crate::manage::Edits| users::delete(edits, &target, &precondition);
+    let delete = move |edits: &Edits| users::delete(edits, &target, &precondition);
+    if let Some(preview) = granted.previewed(&delete).await? {
+        return Ok(preview);
+    }
     granted.rehearse(delete.clone()).await?;
     // First, and the same call finishes it after a crash: whoever gets a name must not get its keys.
     granted.request.state.accounts.bury(&name, &granted.who().subject.to_string()).await?;

@@ -7,6 +7,7 @@ mod config;
 mod escalation;
 mod groups;
 mod password;
+mod preview;
 mod registration;
 mod roles;
 mod rules;
