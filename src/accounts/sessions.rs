@@ -11,7 +11,7 @@ use super::{
 use crate::{
     identity::{CookieText, RefreshText},
     storage::{AccountKey, DirOf, Durability, Expect},
-    who::SessionId,
+    who::{ApiKeyId, SessionId},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub struct Session {
     pub user: String,
     /// The fingerprint of the user's line in htpasswd at the login: a change of the line ends the session.
     pub pwv: String,
+    /// The API key that opened it in place of a password: the session has its limits and ends with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ApiKeyId>,
     /// The hash of the present refresh token.
     refresh: String,
     /// The hash of the refresh token before.
@@ -47,9 +50,11 @@ pub struct Session {
     pub address: Option<String>,
 }
 
-/// Where a login came from.
+/// Where a login came from, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Device {
+    /// The API key that was sent in place of a password.
+    pub key: Option<ApiKeyId>,
     /// What the client calls itself.
     pub agent: Option<String>,
     /// The client's address.
@@ -152,6 +157,7 @@ impl Accounts {
         let session = Session {
             user: user.to_owned(),
             pwv: fingerprint.to_owned(),
+            key: device.key,
             refresh: refresh.hash(),
             previous: None,
             rotated: now,

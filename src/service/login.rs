@@ -236,8 +236,10 @@ impl<'a> LoginCheck<'a> {
             return Ok(Ok(None));
         };
         if let Some(id) = bearer.session {
-            let session = self.accounts.session(id, |session| session.user == user).await?;
-            return Ok(if session.is_some() { Ok(None) } else { Err("token rejected: its session has ended") });
+            return match self.accounts.session(id, |session| session.user == user).await? {
+                Some(session) => self.limits_of_session(&session, users).await,
+                None => Ok(Err("token rejected: its session has ended")),
+            };
         }
         if let Some(issued) = bearer.issued
             && self.accounts.is_void(user, issued).await?
@@ -249,15 +251,35 @@ impl<'a> LoginCheck<'a> {
         Ok(key.and_then(|key| key.scopes()).map(Some).ok_or("token rejected: its API key has ended"))
     }
 
+    /// The limits of a session: those of the API key that opened it, if one did; or why it is no longer good.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub(super) async fn limits_of_session(
+        &self,
+        session: &Session,
+        users: &Users,
+    ) -> Result<Result<Option<KeyScopes>, &'static str>, ServiceError> {
+        let Some(id) = session.key else { return Ok(Ok(None)) };
+        let key = self.accounts.api_key_of_token(id, &session.user, users).await?;
+        Ok(key.and_then(|key| key.scopes()).map(Some).ok_or("the API key that opened the session has ended"))
+    }
+
     /// The user of a session's cookie.
     async fn by_cookie(&self, value: &str) -> Result<Result<Caller, Fault>, ServiceError> {
-        match self.session_of_cookie(value).await? {
-            Some((cookie, session)) => Ok(Ok(Caller {
+        let ended = |why: &str| Ok(Err((LoginFault::Invalid, why.to_owned())));
+        let (Some((cookie, session)), Some(users)) = (self.session_of_cookie(value).await?, self.live.identity.users())
+        else {
+            return ended("the session of the cookie has ended");
+        };
+        match self.limits_of_session(&session, users).await? {
+            Err(why) => ended(why),
+            Ok(key) => Ok(Ok(Caller {
+                ceiling: Ceiling::of(key, None),
                 session: Some(cookie.id()),
                 expires: Some(session.expires.into()),
                 ..Caller::new(Subject::User(session.user.as_str().into()), Proof::Session)
             })),
-            None => Ok(Err((LoginFault::Invalid, "the session of the cookie has ended".to_owned()))),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Ids of logins and API keys.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr};
 
 /// An id of `N` random bytes, written in lowercase hexadecimal. It is no secret: what proves anything is kept beside it
@@ -53,6 +54,18 @@ impl<const N: usize> fmt::Display for HexId<N> {
 impl<const N: usize> fmt::Debug for HexId<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl<const N: usize> Serialize for HexId<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for HexId<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

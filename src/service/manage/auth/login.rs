@@ -25,7 +25,7 @@ use api::auth::{LoginAnswer, LoginRequest, LogoutRequest, RefreshRequest};
 use http::{Response, StatusCode, header};
 use std::time::SystemTime;
 
-/// Opens a session for a user who proves their password.
+/// Opens a session for a user who proves their password. One that an API key opens has the limits of the key.
 pub(super) async fn login(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let (users, issuer) = granted.own_users()?;
     let credentials = credentials(granted.read_json().await?)?;
@@ -34,13 +34,10 @@ pub(super) async fn login(mut granted: Granted) -> Result<Response<ResponseBody>
     let Some(holder) = check.by_password(&users, &credentials).await? else {
         return Err(wrong_password(request, &credentials.user));
     };
-    if holder.key.is_some() {
-        // A session has no limits.
-        return Err(ApiError::ScopeTooNarrow.into());
-    }
     let user = credentials.user;
     check_permission(request, &holder.subject)?;
     let device = Device {
+        key: holder.key.as_ref().map(|(id, _)| *id),
         agent: text(&request.head.headers, &header::USER_AGENT).map(str::to_owned),
         address: request.client.map(|address| address.to_string()),
     };
@@ -175,9 +172,10 @@ pub(super) async fn logout(mut granted: Granted) -> Result<Response<ResponseBody
     let LogoutRequest { everywhere, refresh_token } = granted.read_json_or_default().await?;
     let mut request = granted.request;
     let accounts = request.state.accounts.clone();
-    let mut held = None;
+    let (mut held, mut is_limited) = (None, false);
     if let Some(token) = refresh_token.as_deref().and_then(RefreshText::parse) {
         let session = accounts.session_of_refresh(&token, is_current((&users, &issuer))).await?;
+        is_limited = session.as_ref().is_some_and(|session| session.key.is_some());
         held = session.map(|session| (Some(token.id()), Subject::User(session.user.as_str().into())));
     } else if !matches!(presented(&request.head.headers)?, Presented::Nobody) {
         let (routed, who) = identify(request).await?;
@@ -189,7 +187,12 @@ pub(super) async fn logout(mut granted: Granted) -> Result<Response<ResponseBody
     } else if let Some(cookie) = cookie_of(&request) {
         let check = LoginCheck::of(&request.state, &request.live, request.client);
         let found = check.session_of_cookie(&cookie).await?;
+        is_limited = found.as_ref().is_some_and(|(_, session)| session.key.is_some());
         held = found.map(|(cookie, session)| (Some(cookie.id()), Subject::User(session.user.as_str().into())));
+    }
+    // What an API key has opened ends only itself.
+    if everywhere && is_limited {
+        return Err(ApiError::ScopeTooNarrow.into());
     }
     let by = match held {
         Some((_, Subject::User(user))) if everywhere => {
