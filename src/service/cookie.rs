@@ -34,7 +34,7 @@ impl Routed {
         self.is_secure() || self.live.sessions.insecure_cookie || self.is_from_here()
     }
 
-    fn is_secure(&self) -> bool {
+    pub(super) fn is_secure(&self) -> bool {
         let tls = self.conn.as_ref().is_some_and(|conn| conn.tls);
         self.front().scheme.map_or(tls, |scheme| scheme == Scheme::HTTPS)
     }

@@ -4,24 +4,29 @@ use super::{
     super::{
         error::ServiceError,
         gate::Granted,
-        manage::{AuthEndpoint, KeyEndpoint, ManageEndpoint, RepositoryEndpoint, TaskEndpoint},
+        manage::{AuthEndpoint, ConfigEndpoint, KeyEndpoint, ManageEndpoint, RepositoryEndpoint},
     },
+    activity, copying,
     endpoint::WebForm,
     form::PageForm,
-    login, markup, people_acts,
-    profile::{self, KeyOutcome},
+    login, markup, namespaces, people, people_acts,
+    profile::{self, ProfileOutcome},
+    register,
     repositories::{self, NewRepositoryForm},
     rules, settings,
-    shell::{Shell, Theme, go_to, own_path, page},
+    shell::{Shell, Theme, go_to, own_path, page, segment},
+    tasks,
 };
-use crate::wire::ResponseBody;
+use crate::{
+    who::{ApiKeyId, SessionId},
+    wire::ResponseBody,
+};
 use api::{
     keys::{ApiKeyCreated, NewApiKey},
     repositories::{
         DeletedTags, NewRepositoryRequest, RepositoryChange, RepositoryVisibility, TagDeletion, TagTarget,
         VisibilityChange,
     },
-    tasks::{CheckRequest, CollectionRequest},
 };
 use askama::Template;
 use http::{Method, Response, StatusCode, header};
@@ -46,22 +51,25 @@ pub(super) async fn perform(mut granted: Granted, form: WebForm) -> Result<Respo
         WebForm::SaveSettings(name) => save_settings(&granted, &name, &fields).await,
         WebForm::DeleteRepository(name) => delete_repository(&granted, &name, &fields).await,
         WebForm::CreateKey => create_key(&granted, &fields).await,
-        WebForm::DeleteKey(id) => {
-            let delete = ManageEndpoint::Key(KeyEndpoint::Delete(id));
-            granted.act(delete, Method::DELETE, &[], None, NO_BODY).await?;
-            Ok(go_to("/profile?done=key-deleted#keys"))
+        WebForm::Register => register::register(&granted, &fields).await,
+        WebForm::ChangePassword => profile::change_password(&granted, &fields).await,
+        WebForm::Copy(name) => copying::copy(&granted, &name, &fields).await,
+        WebForm::CreateNamespace => namespaces::create(&granted, &fields).await,
+        WebForm::DeleteNamespace(name) => namespaces::delete(&granted, &name).await,
+        WebForm::CancelTask(id) => tasks::cancel(&granted, id).await,
+        WebForm::CancelUpload(id) => activity::cancel_upload(&granted, id).await,
+        WebForm::Reload => {
+            let reload = ManageEndpoint::Config(ConfigEndpoint::Reload);
+            granted.act(reload, Method::POST, &[], None, NO_BODY).await?;
+            Ok(go_to("/system?done=reloaded"))
         }
-        WebForm::EndSession(id) => {
-            let end = ManageEndpoint::Auth(AuthEndpoint::EndSession(id));
-            granted.act(end, Method::DELETE, &[], None, NO_BODY).await?;
-            Ok(go_to("/profile?done=session-ended#sessions"))
-        }
-        WebForm::Collect => {
-            let asked = CollectionRequest { dry_run: fields.checked("dry_run"), ..Default::default() };
-            let collect = ManageEndpoint::Task(TaskEndpoint::Collect);
-            granted.act(collect, Method::POST, &[], None, Some(&asked)).await?;
-            Ok(go_to("/system?done=started#tasks"))
-        }
+        WebForm::DeleteKey(id) => delete_key(&granted, id, "/profile").await,
+        WebForm::DeleteKeyOf(name, id) => delete_key(&granted, id, &format!("/users/{}", segment(&name))).await,
+        WebForm::EndSession(id) => end_session(&granted, id, "/profile").await,
+        WebForm::EndSessionOf(name, id) => end_session(&granted, id, &format!("/users/{}", segment(&name))).await,
+        WebForm::CreateKeyOf(name) => create_key_of(&granted, name, &fields).await,
+        WebForm::Collect => tasks::collect(&granted, &fields).await,
+        WebForm::Check => tasks::check(&granted, &fields).await,
         WebForm::CreateUser => people_acts::create_user(&granted, &fields).await,
         WebForm::UpdateUser(name) => people_acts::update_user(&granted, &name, &fields).await,
         WebForm::DeleteUser(name) => people_acts::delete_user(&granted, &name, &fields).await,
@@ -70,17 +78,13 @@ pub(super) async fn perform(mut granted: Granted, form: WebForm) -> Result<Respo
         WebForm::DeleteGroup(name) => people_acts::delete_group(&granted, &name, &fields).await,
         WebForm::CreateRole => people_acts::create_role(&granted, &fields).await,
         WebForm::PutRole(name) => people_acts::put_role(&granted, &name, &fields).await,
-        WebForm::DeleteRole(name) => people_acts::delete_role(&granted, &name).await,
+        WebForm::DeleteRole(name) => people_acts::delete_role(&granted, &name, &fields).await,
         WebForm::InsertRule => rules::insert(&granted, &fields).await,
         WebForm::ReplaceRule(index) => rules::replace(&granted, index, &fields).await,
+        WebForm::MoveRule(index) => rules::reorder(&granted, index, &fields).await,
         WebForm::DeleteRule(index) => rules::delete(&granted, index, &fields).await,
         WebForm::SaveSection(name) => settings::save(&granted, &name, &fields).await,
         WebForm::ResetSection(name) => settings::reset(&granted, &name, &fields).await,
-        WebForm::Check => {
-            let check = ManageEndpoint::Task(TaskEndpoint::Check);
-            granted.act(check, Method::POST, &[], None, Some(&CheckRequest::default())).await?;
-            Ok(go_to("/system?done=started#tasks"))
-        }
     }
 }
 
@@ -196,9 +200,20 @@ async fn delete_repository(
     Ok(go_to("/repositories?done=repository-deleted"))
 }
 
-async fn create_key(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
+async fn delete_key(granted: &Granted, id: ApiKeyId, page: &str) -> Result<Response<ResponseBody>, ServiceError> {
+    granted.act(ManageEndpoint::Key(KeyEndpoint::Delete(id)), Method::DELETE, &[], None, NO_BODY).await?;
+    Ok(go_to(&format!("{page}?done=key-deleted#keys")))
+}
+
+async fn end_session(granted: &Granted, id: SessionId, page: &str) -> Result<Response<ResponseBody>, ServiceError> {
+    granted.act(ManageEndpoint::Auth(AuthEndpoint::EndSession(id)), Method::DELETE, &[], None, NO_BODY).await?;
+    Ok(go_to(&format!("{page}?done=session-ended#sessions")))
+}
+
+/// The key that a form describes.
+fn key_of(fields: &PageForm, owner: Option<String>) -> NewApiKey {
     let days = fields.text("days").parse::<u64>().ok().filter(|days| *days > 0);
-    let asked = NewApiKey {
+    NewApiKey {
         name: fields.text("name").trim().to_owned(),
         scopes: fields
             .text("scopes")
@@ -208,14 +223,33 @@ async fn create_key(granted: &Granted, fields: &PageForm) -> Result<Response<Res
             .map(str::to_owned)
             .collect(),
         expires_in: days.map(|days| days.saturating_mul(86_400)),
-        owner: None,
+        owner,
+    }
+}
+
+/// Makes a key for another user, such as a robot.
+async fn create_key_of(
+    granted: &Granted,
+    name: String,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let create = ManageEndpoint::Key(KeyEndpoint::Create);
+    let made = match granted.act_for(create, Method::POST, &key_of(fields, Some(name.clone()))).await {
+        Ok(created) => Ok(created),
+        Err(error) if error.row().status == StatusCode::BAD_REQUEST => Err(error.message()),
+        Err(error) => return Err(error),
     };
+    people::user(granted, name, Some(made)).await
+}
+
+async fn create_key(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
+    let asked = key_of(fields, None);
     let create = ManageEndpoint::Key(KeyEndpoint::Create);
     let outcome = match granted.act_for::<ApiKeyCreated>(create, Method::POST, &asked).await {
-        Ok(created) => KeyOutcome::Created(Box::new(created)),
+        Ok(created) => ProfileOutcome::KeyCreated(Box::new(created)),
         Err(error) if error.row().status == StatusCode::BAD_REQUEST => {
             let (name, scopes) = (asked.name, fields.text("scopes").to_owned());
-            KeyOutcome::Refused { error: error.message(), name, scopes }
+            ProfileOutcome::KeyRefused { error: error.message(), name, scopes }
         }
         Err(error) => return Err(error),
     };

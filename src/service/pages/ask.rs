@@ -5,7 +5,7 @@ use super::super::{
     error::ServiceError,
     gate::Granted,
     headers::{text, value},
-    manage::ManageEndpoint,
+    manage::{AuditDraft, ManageEndpoint},
     query::encode,
 };
 use crate::wire::{RequestBody, ResponseBody};
@@ -55,8 +55,9 @@ impl Granted {
         endpoint: ManageEndpoint,
         query: &[(&str, &str)],
     ) -> Result<Answered<T>, ServiceError> {
-        let asked =
-            self.again(endpoint.clone().into(), Method::GET, &target(query), &[], RequestBody::default()).await?;
+        let asked = self
+            .again(endpoint.clone().into(), Method::GET, &target("/api/v1", query), &[], RequestBody::default())
+            .await?;
         let response = endpoint.serve(asked).await?;
         let etag = text(response.headers(), &header::ETAG).unwrap_or_default().to_owned();
         Ok(Answered { content: content(response).await?, etag })
@@ -103,8 +104,15 @@ impl Granted {
             }
         };
         let effect = super::super::endpoint::Endpoint::from(endpoint.clone()).effect(&method);
-        let asked = self.again(endpoint.clone().into(), method, &target(query), &headers, body).await?;
-        let response = endpoint.serve(asked).await?;
+        // The audit log has what the form is about.
+        let target = format!("/api/v1{}", target(self.request.head.uri.path(), query));
+        let asked = self.again(endpoint.clone().into(), method, &target, &headers, body).await?;
+        let draft = AuditDraft::of(&asked);
+        let work = endpoint.serve(asked);
+        let response = match draft {
+            Some(draft) => draft.record(work).await?,
+            None => work.await?,
+        };
         if effect != Some(Effect::Reads) {
             self.request.state.dashboards.content_changed();
         }
@@ -152,13 +160,13 @@ pub(super) fn is_refusal(error: &ServiceError) -> bool {
 }
 
 /// A target with these parameters. The endpoint is known already, so the path does not matter.
-fn target(query: &[(&str, &str)]) -> String {
+fn target(path: &str, query: &[(&str, &str)]) -> String {
     let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-    format!("/api/v1?{}", pairs.join("&"))
+    format!("{path}?{}", pairs.join("&"))
 }
 
 /// The JSON of an answer.
-async fn content<T: DeserializeOwned>(response: Response<ResponseBody>) -> Result<T, ServiceError> {
+pub(super) async fn content<T: DeserializeOwned>(response: Response<ResponseBody>) -> Result<T, ServiceError> {
     let bytes = response.into_body().collect().await.map_err(|_| ServiceError::Panicked)?.to_bytes();
     // The daemon wrote it a moment ago.
     oci::json::from_slice(&bytes).map_err(|_| ServiceError::Panicked)

@@ -1,40 +1,25 @@
-//! The paths of the web pages.
+//! The web pages and forms, and what serves them.
 
+#[cfg(debug_assertions)]
+use super::style;
 use super::{
     super::{
         answer::Answering,
         endpoint::{Effect, Family, Methods, Need, RequestLine},
-        error::{ApiError, ServiceError},
+        error::ServiceError,
         gate::Granted,
     },
-    acts, assets, compare, home, login, manifest, people, profile, repositories, repository, rules, search, settings,
-    system,
+    activity, acts, api_docs, assets, compare, copying, home, login, manifest, namespaces,
+    paths::PathOffer,
+    people, profile, register, repositories, repository, rules, search, settings, system, tasks,
 };
-use crate::who::{ApiKeyId, SessionId};
+use crate::{
+    registry::NamespaceName,
+    who::{ApiKeyId, SessionId},
+};
 use http::Method;
-use oci::{Reference, RepositoryName};
-
-/// First segments of paths that are pages.
-const ROOTS: [&str; 13] = [
-    "",
-    "ui",
-    "login",
-    "logout",
-    "repositories",
-    "search",
-    "profile",
-    "system",
-    "users",
-    "groups",
-    "roles",
-    "access",
-    "settings",
-];
-
-/// Whether a raw path is one of a page, whether or not it has an endpoint.
-pub(in super::super) fn is_page(path: &str) -> bool {
-    path.split('/').nth(1).is_some_and(|root| ROOTS.contains(&root))
-}
+use oci::{Reference, RepositoryName, UploadId};
+use ulid::Ulid;
 
 /// A request of a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +61,27 @@ pub enum WebPage {
     Search,
     /// `/profile`.
     Profile,
+    /// `/register`.
+    Register,
+    /// `/repositories/{repository}/-/copy`.
+    Copy(RepositoryName),
+    /// `/namespaces`.
+    Namespaces,
+    /// `/namespaces/{namespace}`.
+    Namespace(NamespaceName),
+    /// `/docs/api` and `/docs/api/{noun}`.
+    ApiDocs(Option<String>),
+    /// `/ui/style`.
+    #[cfg(debug_assertions)]
+    Style,
     /// `/system`.
     System,
+    /// `/system/tasks/{id}`.
+    Task(Ulid),
+    /// `/system/uploads`.
+    Uploads,
+    /// `/system/audit`.
+    Audit,
     /// `/users`.
     Users,
     /// `/users/{user}`.
@@ -111,10 +115,16 @@ pub enum WebForm {
     DeleteTags(RepositoryName),
     /// `…/-/tags/set`.
     SetTag(RepositoryName),
+    /// `…/-/copy`.
+    Copy(RepositoryName),
     /// `…/-/settings`.
     SaveSettings(RepositoryName),
     /// `…/-/delete`.
     DeleteRepository(RepositoryName),
+    /// `/register`.
+    Register,
+    /// `/profile/password`.
+    ChangePassword,
     /// `/profile/keys`.
     CreateKey,
     /// `/profile/keys/{id}/delete`.
@@ -123,6 +133,16 @@ pub enum WebForm {
     EndSession(SessionId),
     /// `/profile/everywhere`.
     LogOutEverywhere,
+    /// `/namespaces`.
+    CreateNamespace,
+    /// `/namespaces/{namespace}/delete`.
+    DeleteNamespace(NamespaceName),
+    /// `/system/tasks/{id}/cancel`.
+    CancelTask(Ulid),
+    /// `/system/uploads/{id}/cancel`.
+    CancelUpload(UploadId),
+    /// `/system/reload`.
+    Reload,
     /// `/system/gc`.
     Collect,
     /// `/system/fsck`.
@@ -133,6 +153,12 @@ pub enum WebForm {
     UpdateUser(String),
     /// `/users/{user}/delete`.
     DeleteUser(String),
+    /// `/users/{user}/keys`.
+    CreateKeyOf(String),
+    /// `/users/{user}/keys/{id}/delete`.
+    DeleteKeyOf(String, ApiKeyId),
+    /// `/users/{user}/sessions/{id}/end`.
+    EndSessionOf(String, SessionId),
     /// `/groups`.
     CreateGroup,
     /// `/groups/{group}`.
@@ -149,6 +175,8 @@ pub enum WebForm {
     InsertRule,
     /// `/access/{index}`.
     ReplaceRule(usize),
+    /// `/access/{index}/move`.
+    MoveRule(usize),
     /// `/access/{index}/delete`.
     DeleteRule(usize),
     /// `/settings/{section}`.
@@ -160,83 +188,6 @@ pub enum WebForm {
 /// A form changes nothing itself: what it asks of the API has its own effect, and its own refusals.
 const FORM: Methods = Methods(&[("POST", Effect::Reads)]);
 const BOTH: Methods = Methods(&[("GET", Effect::Reads), ("HEAD", Effect::Reads), ("POST", Effect::Reads)]);
-
-/// What is at a path.
-struct PathOffer(Option<WebPage>, Option<WebForm>);
-
-impl PathOffer {
-    fn page(page: WebPage) -> Self {
-        Self(Some(page), None)
-    }
-
-    fn form(form: WebForm) -> Self {
-        Self(None, Some(form))
-    }
-
-    /// # Errors
-    /// [`ApiError::NotFound`], or a name is invalid.
-    fn at(segments: &[&str]) -> Result<Self, ServiceError> {
-        let nothing = || ServiceError::from(ApiError::NotFound);
-        let both = |name: &str, page: fn(String) -> WebPage, form: fn(String) -> WebForm| {
-            Self(Some(page(name.to_owned())), Some(form(name.to_owned())))
-        };
-        Ok(match segments {
-            [""] => Self::page(WebPage::Home),
-            ["ui", "theme"] => Self::form(WebForm::Theme),
-            ["ui", name] => Self::page(WebPage::Asset(assets::find(name).ok_or_else(nothing)?)),
-            ["login"] => Self(Some(WebPage::Login), Some(WebForm::LogIn)),
-            ["logout"] => Self::form(WebForm::LogOut),
-            ["search"] => Self::page(WebPage::Search),
-            ["profile"] => Self::page(WebPage::Profile),
-            ["profile", "keys"] => Self::form(WebForm::CreateKey),
-            ["profile", "keys", id, "delete"] => Self::form(WebForm::DeleteKey(id.parse().map_err(|_| nothing())?)),
-            ["profile", "sessions", id, "end"] => Self::form(WebForm::EndSession(id.parse().map_err(|_| nothing())?)),
-            ["profile", "everywhere"] => Self::form(WebForm::LogOutEverywhere),
-            ["system"] => Self::page(WebPage::System),
-            ["system", "gc"] => Self::form(WebForm::Collect),
-            ["system", "fsck"] => Self::form(WebForm::Check),
-            ["users"] => Self(Some(WebPage::Users), Some(WebForm::CreateUser)),
-            ["users", name] if !name.is_empty() => both(name, WebPage::User, WebForm::UpdateUser),
-            ["users", name, "delete"] if !name.is_empty() => Self::form(WebForm::DeleteUser((*name).to_owned())),
-            ["groups"] => Self(Some(WebPage::Groups), Some(WebForm::CreateGroup)),
-            ["groups", name] if !name.is_empty() => both(name, WebPage::Group, WebForm::UpdateGroup),
-            ["groups", name, "delete"] if !name.is_empty() => Self::form(WebForm::DeleteGroup((*name).to_owned())),
-            ["roles"] => Self(Some(WebPage::Roles), Some(WebForm::CreateRole)),
-            ["roles", name] if !name.is_empty() => both(name, WebPage::Role, WebForm::PutRole),
-            ["roles", name, "delete"] if !name.is_empty() => Self::form(WebForm::DeleteRole((*name).to_owned())),
-            ["access"] => Self(Some(WebPage::Rules), Some(WebForm::InsertRule)),
-            ["access", index] => Self::form(WebForm::ReplaceRule(index.parse().map_err(|_| nothing())?)),
-            ["access", index, "delete"] => Self::form(WebForm::DeleteRule(index.parse().map_err(|_| nothing())?)),
-            ["settings"] => Self::page(WebPage::Section(None)),
-            ["settings", name] if !name.is_empty() => {
-                both(name, |name| WebPage::Section(Some(name)), WebForm::SaveSection)
-            }
-            ["settings", name, "reset"] => Self::form(WebForm::ResetSection((*name).to_owned())),
-            ["repositories"] => Self::page(WebPage::Repositories),
-            ["repositories", "-", "new"] => Self(Some(WebPage::NewRepository), Some(WebForm::CreateRepository)),
-            ["repositories", rest @ ..] => Self::of_repository(rest)?,
-            _ => return Err(nothing()),
-        })
-    }
-
-    fn of_repository(rest: &[&str]) -> Result<Self, ServiceError> {
-        let end = rest.iter().position(|segment| *segment == "-");
-        let name = rest[..end.unwrap_or(rest.len())].join("/").parse::<RepositoryName>()?;
-        let Some(end) = end else { return Ok(Self::page(WebPage::Tags(name))) };
-        Ok(match &rest[end + 1..] {
-            ["tags", "delete"] => Self::form(WebForm::DeleteTags(name)),
-            ["tags", "set"] => Self::form(WebForm::SetTag(name)),
-            ["untagged"] => Self::page(WebPage::Untagged(name)),
-            ["retention"] => Self::page(WebPage::Retention(name)),
-            ["access"] => Self::page(WebPage::Access(name)),
-            ["settings"] => Self(Some(WebPage::Settings(name.clone())), Some(WebForm::SaveSettings(name))),
-            ["delete"] => Self::form(WebForm::DeleteRepository(name)),
-            ["compare"] => Self::page(WebPage::Compare(name)),
-            ["manifests", reference] => Self::page(WebPage::Manifest(name, reference.parse::<Reference>()?)),
-            _ => return Err(ApiError::NotFound.into()),
-        })
-    }
-}
 
 impl PagesEndpoint {
     /// Parses a path of a page.
@@ -271,7 +222,17 @@ impl Family for PagesEndpoint {
                 WebPage::Manifest(..) => "page_manifest",
                 WebPage::Search => "page_search",
                 WebPage::Profile => "page_profile",
+                WebPage::Register => "page_register",
+                WebPage::Copy(_) => "page_copy",
+                WebPage::Namespaces => "page_namespaces",
+                WebPage::Namespace(_) => "page_namespace",
+                WebPage::ApiDocs(_) => "page_api_docs",
+                #[cfg(debug_assertions)]
+                WebPage::Style => "page_style",
                 WebPage::System => "page_system",
+                WebPage::Task(_) => "page_task",
+                WebPage::Uploads => "page_uploads",
+                WebPage::Audit => "page_audit",
                 WebPage::Users => "page_users",
                 WebPage::User(_) => "page_user",
                 WebPage::Groups => "page_groups",
@@ -290,6 +251,14 @@ impl Family for PagesEndpoint {
                 WebForm::SetTag(_) => "form_set_tag",
                 WebForm::SaveSettings(_) => "form_repository_settings",
                 WebForm::DeleteRepository(_) => "form_delete_repository",
+                WebForm::Register => "form_register",
+                WebForm::ChangePassword => "form_change_password",
+                WebForm::Copy(_) => "form_copy",
+                WebForm::CreateNamespace => "form_create_namespace",
+                WebForm::DeleteNamespace(_) => "form_delete_namespace",
+                WebForm::CancelTask(_) => "form_cancel_task",
+                WebForm::CancelUpload(_) => "form_cancel_upload",
+                WebForm::Reload => "form_reload",
                 WebForm::CreateKey => "form_create_key",
                 WebForm::DeleteKey(_) => "form_delete_key",
                 WebForm::EndSession(_) => "form_end_session",
@@ -299,6 +268,9 @@ impl Family for PagesEndpoint {
                 WebForm::CreateUser => "form_create_user",
                 WebForm::UpdateUser(_) => "form_update_user",
                 WebForm::DeleteUser(_) => "form_delete_user",
+                WebForm::CreateKeyOf(_) => "form_create_key_of",
+                WebForm::DeleteKeyOf(..) => "form_delete_key_of",
+                WebForm::EndSessionOf(..) => "form_end_session_of",
                 WebForm::CreateGroup => "form_create_group",
                 WebForm::UpdateGroup(_) => "form_update_group",
                 WebForm::DeleteGroup(_) => "form_delete_group",
@@ -307,6 +279,7 @@ impl Family for PagesEndpoint {
                 WebForm::DeleteRole(_) => "form_delete_role",
                 WebForm::InsertRule => "form_insert_rule",
                 WebForm::ReplaceRule(_) => "form_replace_rule",
+                WebForm::MoveRule(_) => "form_move_rule",
                 WebForm::DeleteRule(_) => "form_delete_rule",
                 WebForm::SaveSection(_) => "form_save_settings",
                 WebForm::ResetSection(_) => "form_reset_settings",
@@ -362,9 +335,19 @@ async fn show(granted: &Granted, page: WebPage) -> Result<http::Response<crate::
         WebPage::Manifest(name, reference) => manifest::show(granted, &name, &reference).await,
         WebPage::Search => search::show(granted).await,
         WebPage::Profile => profile::show(granted, None).await,
+        WebPage::Register => register::show(granted),
+        WebPage::Copy(name) => copying::show(granted, &name, None).await,
+        WebPage::Namespaces => namespaces::list(granted, None).await,
+        WebPage::Namespace(name) => namespaces::show(granted, &name).await,
+        WebPage::ApiDocs(noun) => api_docs::show(granted, noun).await,
+        #[cfg(debug_assertions)]
+        WebPage::Style => style::show(granted),
         WebPage::System => system::show(granted).await,
+        WebPage::Task(id) => tasks::show(granted, id).await,
+        WebPage::Uploads => activity::uploads(granted).await,
+        WebPage::Audit => activity::audit(granted).await,
         WebPage::Users => people::users(granted, None).await,
-        WebPage::User(name) => people::user(granted, name).await,
+        WebPage::User(name) => people::user(granted, name, None).await,
         WebPage::Groups => people::groups(granted).await,
         WebPage::Group(name) => people::group(granted, name).await,
         WebPage::Roles => people::roles(granted).await,

@@ -31,6 +31,11 @@ impl PageForm {
         self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
     }
 
+    /// All fields.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Words of a field, which blanks, commas or new lines separate.
     pub(super) fn words(&self, name: &str) -> Vec<String> {
         let words = self.text(name).split(|c: char| c.is_whitespace() || c == ',');

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        error::ServiceError,
+        error::{ApiError, ServiceError},
         gate::Granted,
         manage::{AuthEndpoint, ManageEndpoint, SystemEndpoint},
     },
@@ -26,6 +26,8 @@ struct LoginTemplate {
     error: String,
     /// Seconds until the next try is looked at.
     wait: Option<u64>,
+    /// Strangers may make an account.
+    may_register: bool,
 }
 
 impl LoginTemplate {
@@ -37,6 +39,7 @@ impl LoginTemplate {
             user: String::new(),
             error: String::new(),
             wait: None,
+            may_register: granted.request.live.may_register(),
         }
     }
 }
@@ -62,17 +65,34 @@ pub(super) async fn log_in(granted: &Granted, form: &PageForm) -> Result<Respons
     };
     let row = error.row();
     template.user = user.chars().take(128).collect();
-    template.wait = match &error {
-        ServiceError::Api(super::super::error::ApiError::TooManyRequests(seconds)) => Some(*seconds),
-        ServiceError::LoginBusy(seconds) => Some(*seconds),
-        _ => None,
-    };
+    template.wait = seconds_to_wait(&error);
     template.error = match row.status {
         StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => "User or password is wrong.".to_owned(),
         status if status.is_server_error() => return Err(error),
         _ => error.message(),
     };
-    page(row.status, &template)
+    page_to_wait(row.status, &template, template.wait)
+}
+
+/// For how long a caller has to wait who was refused because of others, or because of too many tries.
+pub(super) fn seconds_to_wait(error: &ServiceError) -> Option<u64> {
+    match error {
+        ServiceError::Api(ApiError::TooManyRequests(seconds)) | ServiceError::LoginBusy(seconds) => Some(*seconds),
+        _ => None,
+    }
+}
+
+/// A page for somebody who may have to wait.
+pub(super) fn page_to_wait(
+    status: StatusCode,
+    template: &impl Template,
+    wait: Option<u64>,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let mut response = page(status, template)?;
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
 }
 
 /// Ends the session.

@@ -73,6 +73,17 @@ struct ManifestTemplate {
     created: Option<String>,
     referrers: Vec<ReferrerRow>,
     raw: String,
+    platforms: PlatformSwitch,
+}
+
+/// The images of an index, of which the page shows one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct PlatformSwitch {
+    /// Their platforms, and the page of the index with each.
+    choices: Vec<(String, String)>,
+    /// The one that is shown.
+    shown: String,
+    digest: String,
 }
 
 impl ManifestTemplate {
@@ -84,6 +95,11 @@ impl ManifestTemplate {
     fn path(&self, digest: &str) -> String {
         self.head.manifest(digest)
     }
+
+    /// A command that downloads something attached.
+    fn download(&self, digest: &str) -> String {
+        format!("oras pull {}/{}@{digest}", self.shell.host, self.head.item.name)
+    }
 }
 
 pub(super) async fn show(
@@ -94,6 +110,7 @@ pub(super) async fn show(
     let head = RepositoryHead::of(granted, name, "tags").await?;
     let endpoint = ManageEndpoint::Repository(RepositoryEndpoint::Manifest(name.clone(), reference.clone()));
     let view: ManifestView = granted.ask(endpoint, &[]).await?;
+    let (platforms, view) = shown_image(granted, &head, name, reference, view).await?;
     let shell = Shell::of(granted, "repositories");
     let reference_text = reference.to_string();
     let is_tag = matches!(reference, Reference::Tag(_));
@@ -126,6 +143,7 @@ pub(super) async fn show(
             created: config.and_then(|config| Some(config.get("created")?.as_str()?.to_owned())),
             referrers: view.referrers.iter().map(referrer).collect(),
             raw: raw(&view),
+            platforms,
             reference: reference_text,
             shell,
             head,
@@ -134,6 +152,44 @@ pub(super) async fn show(
             commands,
         },
     )
+}
+
+/// The image of an index that the address asks for, or the first one that is here: the index with the layers, the steps
+/// and the configuration of that image.
+async fn shown_image(
+    granted: &Granted,
+    head: &RepositoryHead,
+    name: &RepositoryName,
+    reference: &Reference,
+    index: ManifestView,
+) -> Result<(PlatformSwitch, ManifestView), ServiceError> {
+    let parameters = granted.parameters();
+    let wanted = parameters.first("platform").unwrap_or_default();
+    // Builders put attestations into an index as images of an unknown platform.
+    let is_image = |platform: &String| !platform.starts_with("unknown");
+    let present = |part: &&ManifestPart| part.present != Some(false) && part.platform.as_ref().is_some_and(is_image);
+    let images: Vec<_> = index.children.iter().filter(present).collect();
+    let is_wanted = |part: &&&ManifestPart| part.platform.as_deref() == Some(wanted);
+    let Some(chosen) = images.iter().find(is_wanted).or(images.first()) else {
+        return Ok((PlatformSwitch::default(), index));
+    };
+    let digest: Reference = chosen.digest.parse()?;
+    let endpoint = ManageEndpoint::Repository(RepositoryEndpoint::Manifest(name.clone(), digest));
+    let Some(image) = granted.ask_if_allowed::<ManifestView>(endpoint, &[]).await? else {
+        return Ok((PlatformSwitch::default(), index));
+    };
+    let path = |platform: &str| {
+        let platform = super::super::query::encode(platform);
+        format!("{}?platform={platform}", head.manifest(&reference.to_string()))
+    };
+    let choice = |part: &&ManifestPart| part.platform.clone().map(|platform| (platform.clone(), path(&platform)));
+    let switch = PlatformSwitch {
+        choices: images.iter().filter_map(choice).collect(),
+        shown: chosen.platform.clone().unwrap_or_default(),
+        digest: chosen.digest.clone(),
+    };
+    let ManifestView { config, config_content, history, layers, .. } = image;
+    Ok((switch, ManifestView { config, config_content, history, layers, ..index }))
 }
 
 /// The steps of the build with their layers, or the layers alone if no history is known.

@@ -104,6 +104,18 @@ pub(super) fn counted(number: impl Borrow<u64>, one: &str, many: &str) -> String
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
+/// A number of seconds in words.
+pub(super) fn wait(seconds: impl Borrow<u64>) -> String {
+    let seconds = *seconds.borrow();
+    match (seconds / 60, seconds % 60) {
+        (0, _) => counted(seconds, "second", "seconds"),
+        (minutes, 0) => counted(minutes, "minute", "minutes"),
+        (minutes, rest) => {
+            format!("{} {}", counted(minutes, "minute", "minutes"), counted(rest, "second", "seconds"))
+        }
+    }
+}
+
 /// A time (RFC 3339) as the time since then, with the exact one on hover.
 pub(super) fn time(written: impl AsRef<str>) -> Markup {
     timed(written.as_ref(), relative)
@@ -284,6 +296,8 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), text);
         }
+        let waits = [1, 59, 60, 125].map(wait);
+        assert_eq!(waits, ["1 second", "59 seconds", "1 minute", "2 minutes 5 seconds"]);
         assert_eq!((counted(1, "tag", "tags"), counted(2, "tag", "tags")), ("1 tag".to_owned(), "2 tags".to_owned()));
     }
 

@@ -4,11 +4,14 @@
 //! the daemon, which passes the same gates as one from outside. So a page shows and does nothing that its caller could
 //! not see or do by the API.
 
+mod activity;
 mod acts;
+mod api_docs;
 mod ask;
 mod assets;
 mod commands;
 mod compare;
+mod copying;
 mod endpoint;
 mod error_page;
 mod form;
@@ -16,18 +19,25 @@ mod home;
 mod login;
 mod manifest;
 mod markup;
+mod namespaces;
+mod paths;
 mod people;
 mod people_acts;
 mod profile;
+mod register;
 mod repositories;
 mod repository;
+mod review;
 mod rules;
 mod search;
 mod settings;
 mod shell;
+#[cfg(debug_assertions)]
+mod style;
 mod system;
+mod tasks;
 
 pub use endpoint::PagesEndpoint;
 
-pub(super) use endpoint::is_page;
 pub(super) use error_page::{PageError, error_page};
+pub(super) use paths::is_page;

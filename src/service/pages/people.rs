@@ -4,22 +4,26 @@ use super::{
     super::{
         error::ServiceError,
         gate::Granted,
-        manage::{GroupEndpoint, ManageEndpoint, RoleEndpoint, SystemEndpoint, UserEndpoint},
+        manage::{
+            AuthEndpoint, GroupEndpoint, KeyEndpoint, ManageEndpoint, RoleEndpoint, SystemEndpoint, UserEndpoint,
+        },
     },
     ask::Answered,
     markup,
     shell::{Shell, page, segment},
 };
-use crate::wire::ResponseBody;
+use crate::{who::Permission, wire::ResponseBody};
 use api::{
     Page,
+    auth::SessionInfo,
     groups::GroupInfo,
+    keys::{ApiKeyCreated, ApiKeyInfo},
     roles::RoleInfo,
     system::PermissionVocabulary,
     users::{UserAccess, UserInfo},
 };
 use askama::Template;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header};
 
 /// Users, groups or roles on a page.
 const ON_A_PAGE: &str = "100";
@@ -84,25 +88,54 @@ struct UserTemplate {
     groups: Vec<GroupInfo>,
     access: Vec<UserAccess>,
     is_oneself: bool,
+    /// Those of others are for callers with UPDATE:USER.
+    keys: Option<Vec<ApiKeyInfo>>,
+    sessions: Vec<SessionInfo>,
+    created: Option<ApiKeyCreated>,
+    error: String,
 }
 
-pub(super) async fn user(granted: &Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn user(
+    granted: &Granted,
+    name: String,
+    made: Option<Result<ApiKeyCreated, String>>,
+) -> Result<Response<ResponseBody>, ServiceError> {
     let show = ManageEndpoint::User(UserEndpoint::Show(name.clone()));
     let Answered { content: user, etag } = granted.ask_tagged::<UserInfo>(show, &[]).await?;
     let access = ManageEndpoint::User(UserEndpoint::Access(name.clone()));
     let access: Option<Page<UserAccess>> = granted.ask_if_allowed(access, &[("n", OFFERED)]).await?;
-    page(
-        StatusCode::OK,
+    let is_oneself = granted.who().subject.name() == Some(&name);
+    let (mut keys, mut sessions) = (None, None);
+    if granted.has(Permission::UPDATE_USER) && !is_oneself {
+        let list = ManageEndpoint::Key(KeyEndpoint::List);
+        keys = granted.ask_if_allowed::<Page<ApiKeyInfo>>(list, &[("n", ON_A_PAGE), ("owner", &name)]).await?;
+        let list = ManageEndpoint::Auth(AuthEndpoint::Sessions);
+        sessions = granted.ask_if_allowed::<Page<SessionInfo>>(list, &[("n", ON_A_PAGE), ("user", &name)]).await?;
+    }
+    let (status, created, error) = match made {
+        None => (StatusCode::OK, None, String::new()),
+        Some(Ok(created)) => (StatusCode::CREATED, Some(created), String::new()),
+        Some(Err(error)) => (StatusCode::BAD_REQUEST, None, error),
+    };
+    let mut response = page(
+        status,
         &UserTemplate {
             shell: Shell::of(granted, "users"),
             path: format!("/users/{}", segment(&name)),
             groups: offered_groups(granted).await?,
             access: access.map(|page| page.items).unwrap_or_default(),
-            is_oneself: granted.who().subject.name() == Some(&name),
+            is_oneself,
+            keys: keys.map(|page| page.items),
+            sessions: sessions.map(|page| page.items).unwrap_or_default(),
+            created,
+            error,
             user,
             etag,
         },
-    )
+    )?;
+    // A secret must not be kept by the browser.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 #[derive(Template)]

@@ -6,10 +6,10 @@ use super::{
         gate::Granted,
         manage::{GroupEndpoint, ManageEndpoint, RoleEndpoint, UserEndpoint},
     },
-    acts::NO_BODY,
     form::PageForm,
     people::{self, NewUserForm},
-    shell::{go_to, segment},
+    review::{self, FileSave},
+    shell::segment,
 };
 use crate::wire::ResponseBody;
 use api::{
@@ -18,10 +18,20 @@ use api::{
     users::{CreateUser, UpdateUser},
 };
 use http::{Method, Response, StatusCode};
+use serde_json::Value;
 
-/// The path of a page after a change of what it shows.
-fn after(kind: &str, name: &str) -> Response<ResponseBody> {
-    go_to(&format!("/{kind}/{}?done=saved", segment(name)))
+/// A change of one user, group or role.
+fn save(section: &'static str, name: &str, endpoint: ManageEndpoint, method: Method, body: Option<Value>) -> FileSave {
+    let (own, all) = (format!("/{section}/{}", segment(name)), format!("/{section}"));
+    let one = section.trim_end_matches('s');
+    let (what, back, done) = match method {
+        Method::POST => ("New", all, format!("{own}?done=saved")),
+        Method::DELETE => ("Delete the", own, format!("{all}?done=deleted")),
+        _ => ("Change the", own.clone(), format!("{own}?done=saved")),
+    };
+    FileSave {
+        endpoint, method, query: Vec::new(), body, section, title: format!("{what} {one} “{name}”"), back, done
+    }
 }
 
 /// Checks that a form that deletes something names it.
@@ -42,14 +52,14 @@ pub(super) async fn create_user(granted: &Granted, fields: &PageForm) -> Result<
         robot,
     };
     let create = ManageEndpoint::User(UserEndpoint::Create);
-    match granted.act(create, Method::POST, &[], None, Some(&asked)).await {
-        Ok(_) => Ok(after("users", name)),
+    let save = save("users", name, create, Method::POST, FileSave::json(&asked)?);
+    match review::save(granted, fields, save).await {
         Err(error) if matches!(error.row().status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT) => {
             let groups = fields.text("groups").to_owned();
             let form = NewUserForm { name: name.to_owned(), groups, error: error.message() };
             people::users(granted, Some(form)).await
         }
-        Err(error) => Err(error),
+        answered => answered,
     }
 }
 
@@ -67,8 +77,7 @@ pub(super) async fn update_user(
         groups: Some(fields.words("groups")).filter(|groups| *groups != fields.words("was_groups")),
     };
     let update = ManageEndpoint::User(UserEndpoint::Update(name.to_owned()));
-    granted.act(update, Method::PATCH, &[], Some(fields.text("etag")), Some(&asked)).await?;
-    Ok(after("users", name))
+    review::save(granted, fields, save("users", name, update, Method::PATCH, FileSave::json(&asked)?)).await
 }
 
 pub(super) async fn delete_user(
@@ -78,8 +87,7 @@ pub(super) async fn delete_user(
 ) -> Result<Response<ResponseBody>, ServiceError> {
     check_confirmed(fields, name)?;
     let delete = ManageEndpoint::User(UserEndpoint::Delete(name.to_owned()));
-    granted.act(delete, Method::DELETE, &[], None, NO_BODY).await?;
-    Ok(go_to("/users?done=deleted"))
+    review::save(granted, fields, save("users", name, delete, Method::DELETE, None)).await
 }
 
 fn group_of(fields: &PageForm, name: &str) -> GroupInfo {
@@ -94,8 +102,8 @@ fn group_of(fields: &PageForm, name: &str) -> GroupInfo {
 pub(super) async fn create_group(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
     let name = fields.text("name").trim();
     let create = ManageEndpoint::Group(GroupEndpoint::Create);
-    granted.act(create, Method::POST, &[], None, Some(&group_of(fields, name))).await?;
-    Ok(after("groups", name))
+    let body = FileSave::json(&group_of(fields, name))?;
+    review::save(granted, fields, save("groups", name, create, Method::POST, body)).await
 }
 
 pub(super) async fn update_group(
@@ -104,9 +112,8 @@ pub(super) async fn update_group(
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let put = ManageEndpoint::Group(GroupEndpoint::Put(name.to_owned()));
-    let etag = Some(fields.text("etag"));
-    granted.act(put, Method::PUT, &[], etag, Some(&group_of(fields, name))).await?;
-    Ok(after("groups", name))
+    let body = FileSave::json(&group_of(fields, name))?;
+    review::save(granted, fields, save("groups", name, put, Method::PUT, body)).await
 }
 
 pub(super) async fn delete_group(
@@ -116,8 +123,7 @@ pub(super) async fn delete_group(
 ) -> Result<Response<ResponseBody>, ServiceError> {
     check_confirmed(fields, name)?;
     let delete = ManageEndpoint::Group(GroupEndpoint::Delete(name.to_owned()));
-    granted.act(delete, Method::DELETE, &[], None, NO_BODY).await?;
-    Ok(go_to("/groups?done=deleted"))
+    review::save(granted, fields, save("groups", name, delete, Method::DELETE, None)).await
 }
 
 fn role_of(fields: &PageForm, name: &str) -> PutRole {
@@ -132,8 +138,8 @@ fn role_of(fields: &PageForm, name: &str) -> PutRole {
 pub(super) async fn create_role(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
     let name = fields.text("name").trim();
     let create = ManageEndpoint::Role(RoleEndpoint::Create);
-    granted.act(create, Method::POST, &[], None, Some(&role_of(fields, name))).await?;
-    Ok(after("roles", name))
+    let body = FileSave::json(&role_of(fields, name))?;
+    review::save(granted, fields, save("roles", name, create, Method::POST, body)).await
 }
 
 pub(super) async fn put_role(
@@ -142,13 +148,15 @@ pub(super) async fn put_role(
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let put = ManageEndpoint::Role(RoleEndpoint::Put(name.to_owned()));
-    let etag = Some(fields.text("etag"));
-    granted.act(put, Method::PUT, &[], etag, Some(&role_of(fields, name))).await?;
-    Ok(after("roles", name))
+    let body = FileSave::json(&role_of(fields, name))?;
+    review::save(granted, fields, save("roles", name, put, Method::PUT, body)).await
 }
 
-pub(super) async fn delete_role(granted: &Granted, name: &str) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn delete_role(
+    granted: &Granted,
+    name: &str,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
     let delete = ManageEndpoint::Role(RoleEndpoint::Delete(name.to_owned()));
-    granted.act(delete, Method::DELETE, &[], None, NO_BODY).await?;
-    Ok(go_to("/roles?done=deleted"))
+    review::save(granted, fields, save("roles", name, delete, Method::DELETE, None)).await
 }

@@ -2,31 +2,43 @@
 
 use super::{
     super::{
-        error::ServiceError,
+        error::{ApiError, ServiceError},
         gate::Granted,
         manage::{AuthEndpoint, KeyEndpoint, ManageEndpoint},
     },
+    form::PageForm,
+    login::{page_to_wait, seconds_to_wait},
     markup,
-    shell::{Shell, page},
+    shell::{Shell, go_to},
 };
-use crate::wire::ResponseBody;
+use crate::{identity::PasswordPolicy, wire::ResponseBody};
 use api::{
     Page,
-    auth::{Me, SessionInfo},
+    auth::{Me, PasswordChange, SessionInfo},
     keys::{ApiKeyCreated, ApiKeyInfo},
 };
 use askama::Template;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 
-/// What became of a form for a new key.
-pub(super) enum KeyOutcome {
-    Created(Box<ApiKeyCreated>),
+/// What became of a form of this page.
+pub(super) enum ProfileOutcome {
+    KeyCreated(Box<ApiKeyCreated>),
     /// What was wrong, and the name and scopes that were sent.
-    Refused {
+    KeyRefused {
         error: String,
         name: String,
         scopes: String,
     },
+    PasswordRefused(PasswordRefusal),
+}
+
+/// Why a password was not changed.
+#[derive(Default)]
+pub(super) struct PasswordRefusal {
+    status: StatusCode,
+    error: String,
+    /// Seconds until the next try is looked at.
+    wait: Option<u64>,
 }
 
 #[derive(Template)]
@@ -41,11 +53,13 @@ struct ProfileTemplate {
     error: String,
     name: String,
     scopes: String,
+    policy: PasswordPolicy,
+    password: PasswordRefusal,
 }
 
 pub(super) async fn show(
     granted: &Granted,
-    outcome: Option<KeyOutcome>,
+    outcome: Option<ProfileOutcome>,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let me: Me = granted.ask(ManageEndpoint::Auth(AuthEndpoint::Me), &[]).await?;
     let most = [("n", "100")];
@@ -54,19 +68,70 @@ pub(super) async fn show(
     let mut sessions = sessions.map(|page| page.items).unwrap_or_default();
     sessions.sort_by(|a, b| b.current.cmp(&a.current).then_with(|| b.refreshed_at.cmp(&a.refreshed_at)));
     let keys: Option<Page<ApiKeyInfo>> = granted.ask_if_allowed(ManageEndpoint::Key(KeyEndpoint::List), &most).await?;
-    let (created, error, name, scopes) = match outcome {
-        None => (None, String::new(), String::new(), String::new()),
-        Some(KeyOutcome::Created(created)) => (Some(*created), String::new(), String::new(), String::new()),
-        Some(KeyOutcome::Refused { error, name, scopes }) => (None, error, name, scopes),
+    let mut template = ProfileTemplate {
+        shell: Shell::of(granted, "profile"),
+        me,
+        sessions,
+        keys: keys.map(|page| page.items),
+        created: None,
+        error: String::new(),
+        name: String::new(),
+        scopes: String::new(),
+        policy: granted.request.live.passwords,
+        password: PasswordRefusal::default(),
     };
-    let status = match (&created, error.is_empty()) {
-        (Some(_), _) => StatusCode::CREATED,
-        (None, false) => StatusCode::BAD_REQUEST,
-        (None, true) => StatusCode::OK,
+    let status = match outcome {
+        None => StatusCode::OK,
+        Some(ProfileOutcome::KeyCreated(created)) => {
+            template.created = Some(*created);
+            StatusCode::CREATED
+        }
+        Some(ProfileOutcome::KeyRefused { error, name, scopes }) => {
+            (template.error, template.name, template.scopes) = (error, name, scopes);
+            StatusCode::BAD_REQUEST
+        }
+        Some(ProfileOutcome::PasswordRefused(refusal)) => {
+            template.password = refusal;
+            template.password.status
+        }
     };
-    let (shell, keys) = (Shell::of(granted, "profile"), keys.map(|page| page.items));
-    let mut response = page(status, &ProfileTemplate { shell, me, sessions, keys, created, error, name, scopes })?;
+    let mut response = page_to_wait(status, &template, template.password.wait)?;
     // A secret must not be kept by the browser.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Changes the caller's own password. Their other sessions end with the old one.
+pub(super) async fn change_password(
+    granted: &Granted,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let refused = |status, error: String, wait| {
+        let refusal = PasswordRefusal { status, error, wait };
+        show(granted, Some(ProfileOutcome::PasswordRefused(refusal)))
+    };
+    let new_password = fields.text("new_password").to_owned();
+    if new_password != fields.text("repeated") {
+        return refused(StatusCode::BAD_REQUEST, "The two new passwords differ.".to_owned(), None).await;
+    }
+    let asked = PasswordChange { current_password: fields.text("current_password").to_owned(), new_password };
+    let change = ManageEndpoint::Auth(AuthEndpoint::Password);
+    let error = match granted.act(change, Method::PUT, &[], None, Some(&asked)).await {
+        Ok(_) => return Ok(go_to("/profile?done=password-changed")),
+        Err(error) => error,
+    };
+    let status = error.row().status;
+    let message = match &error {
+        ServiceError::Api(ApiError::InvalidRequest(problems)) => {
+            let problems: Vec<_> = problems.iter().map(|problem| problem.problem.as_str()).collect();
+            format!("The new password {}.", problems.join(", and "))
+        }
+        ServiceError::Api(ApiError::TooManyRequests(_)) => "The current password is wrong.".to_owned(),
+        ServiceError::Denied { message, .. } if message.ends_with("password is wrong") => {
+            "The current password is wrong.".to_owned()
+        }
+        ServiceError::Api(ApiError::ReadOnlyFile { .. }) => error.message(),
+        _ => return Err(error),
+    };
+    refused(status, message, seconds_to_wait(&error)).await
 }

@@ -2,24 +2,26 @@
 
 use super::{
     super::{
-        error::ServiceError,
+        error::{ApiError, ServiceError},
         gate::Granted,
         manage::{AuthEndpoint, ConfigEndpoint, ManageEndpoint, RuleEndpoint},
     },
-    acts::NO_BODY,
     ask::{Answered, is_refusal},
     form::PageForm,
     markup,
-    shell::{Shell, go_to, page},
+    review::{self, FileSave},
+    shell::{Shell, page},
 };
 use crate::wire::ResponseBody;
 use api::{
+    FieldProblem,
     auth::CanAnswer,
     config::ConfigStatus,
-    rules::{RuleBody, RuleInfo, RuleList},
+    rules::{MoveRule, RuleBody, RuleInfo, RuleList},
 };
 use askama::Template;
 use http::{Method, Response, StatusCode};
+use serde_json::Value;
 
 #[derive(Template)]
 #[template(path = "rules.html")]
@@ -76,13 +78,28 @@ fn rule_of(fields: &PageForm) -> RuleBody {
     }
 }
 
+/// A change of the rules.
+fn save(title: String, endpoint: RuleEndpoint, method: Method, body: Option<Value>) -> FileSave {
+    let done = if method == Method::DELETE { "/access?done=deleted" } else { "/access?done=saved" };
+    FileSave {
+        endpoint: ManageEndpoint::Rule(endpoint),
+        method,
+        query: Vec::new(),
+        body,
+        section: "access",
+        title,
+        back: "/access".to_owned(),
+        done: done.to_owned(),
+    }
+}
+
 pub(super) async fn insert(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
     // People count from 1. At the end unless a place is named.
     let at = fields.text("at").trim().parse::<usize>().ok().map(|at| at.saturating_sub(1).to_string());
-    let query: Vec<_> = at.iter().map(|at| ("at", at.as_str())).collect();
-    let insert = ManageEndpoint::Rule(RuleEndpoint::Insert);
-    granted.act(insert, Method::POST, &query, Some(fields.text("etag")), Some(&rule_of(fields))).await?;
-    Ok(go_to("/access?done=saved"))
+    let query = at.into_iter().map(|at| ("at", at)).collect();
+    let body = FileSave::json(&rule_of(fields))?;
+    let insert = save("New rule".to_owned(), RuleEndpoint::Insert, Method::POST, body);
+    review::save(granted, fields, FileSave { query, ..insert }).await
 }
 
 pub(super) async fn replace(
@@ -90,9 +107,8 @@ pub(super) async fn replace(
     index: usize,
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    let replace = ManageEndpoint::Rule(RuleEndpoint::Replace(index));
-    granted.act(replace, Method::PUT, &[], Some(fields.text("etag")), Some(&rule_of(fields))).await?;
-    Ok(go_to("/access?done=saved"))
+    let (title, body) = (format!("Change rule {}", index.saturating_add(1)), FileSave::json(&rule_of(fields))?);
+    review::save(granted, fields, save(title, RuleEndpoint::Replace(index), Method::PUT, body)).await
 }
 
 pub(super) async fn delete(
@@ -100,7 +116,19 @@ pub(super) async fn delete(
     index: usize,
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    let delete = ManageEndpoint::Rule(RuleEndpoint::Delete(index));
-    granted.act(delete, Method::DELETE, &[], Some(fields.text("etag")), NO_BODY).await?;
-    Ok(go_to("/access?done=deleted"))
+    let title = format!("Delete rule {}", index.saturating_add(1));
+    review::save(granted, fields, save(title, RuleEndpoint::Delete(index), Method::DELETE, None)).await
+}
+
+/// Moves a rule to another place, which people count from 1.
+pub(super) async fn reorder(
+    granted: &Granted,
+    index: usize,
+    fields: &PageForm,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let invalid = |_| ApiError::invalid(FieldProblem::new("to", "is not a place in the list"));
+    let to = fields.text("to").trim().parse::<u64>().map_err(invalid)?.saturating_sub(1);
+    let title = format!("Move rule {} to place {}", index.saturating_add(1), to.saturating_add(1));
+    let body = FileSave::json(&MoveRule { to })?;
+    review::save(granted, fields, save(title, RuleEndpoint::Move(index), Method::POST, body)).await
 }

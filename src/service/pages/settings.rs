@@ -2,20 +2,20 @@
 
 use super::{
     super::{
-        error::{ApiError, ServiceError},
+        error::{ApiError, FieldProblem, ServiceError},
         gate::Granted,
         manage::{ConfigEndpoint, ManageEndpoint, SettingsEndpoint},
     },
-    acts::NO_BODY,
     ask::Answered,
     form::PageForm,
     markup,
-    shell::{Shell, go_to, page, segment},
+    review::{self, FileSave},
+    shell::{Shell, page, segment},
 };
 use crate::wire::ResponseBody;
 use api::{
     config::{BootSettings, ConfigStatus},
-    settings::{SettingValues, SettingsList, SettingsSection},
+    settings::{SettingHelp, SettingValues, SettingsList, SettingsSection},
 };
 use askama::Template;
 use http::{Method, Response, StatusCode};
@@ -36,8 +36,10 @@ struct SettingField {
     locked_by: Option<String>,
     /// The words it accepts, if it accepts only some.
     words: Vec<String>,
-    /// Neither text nor a number: it is edited in the file.
+    /// Neither text nor a number: it is edited as JSON.
     is_list: bool,
+    /// What each key of a repeatable table does.
+    columns: Vec<(String, String)>,
 }
 
 #[derive(Template)]
@@ -76,6 +78,9 @@ pub(super) async fn show(granted: &Granted, name: Option<String>) -> Result<Resp
 
 fn fields(section: SettingsSection) -> Vec<SettingField> {
     let SettingsSection { values, defaults, locked, help, .. } = section;
+    let column =
+        |(key, about): (&String, &SettingHelp)| (key.clone(), format!("{} Accepts {}.", about.text, about.range));
+    let columns: Vec<_> = help.iter().map(column).collect();
     let field = |(key, value): (String, Value)| {
         let default = defaults.get(&key).unwrap_or(&Value::Null);
         let about = help.get(&key);
@@ -83,6 +88,7 @@ fn fields(section: SettingsSection) -> Vec<SettingField> {
         SettingField {
             words: if value.is_boolean() { vec!["true".to_owned(), "false".to_owned()] } else { words(&range) },
             is_list: value.is_array() || value.is_object(),
+            columns: if about.is_none() { columns.clone() } else { Vec::new() },
             value: written(&value),
             default: written(default),
             help: about.map(|help| help.text.clone()).unwrap_or_default(),
@@ -107,7 +113,41 @@ fn written(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "[]".to_owned(),
+        Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
         other => other.to_string(),
+    }
+}
+
+/// Lists that the form has changed, which are written as JSON.
+fn changed_lists(fields: &PageForm) -> Result<Vec<(String, Value)>, ServiceError> {
+    let parse = |key: &str, text: &str| {
+        let wrong =
+            |error: serde_json::Error| ApiError::invalid(FieldProblem::new(key, format!("is not JSON: {error}")));
+        oci::json::from_slice::<Value>(text.as_bytes()).map_err(wrong)
+    };
+    let mut changed = Vec::new();
+    for (key, text) in fields.beginning("list.") {
+        let value = parse(key, text)?;
+        if value != parse(key, fields.text(&format!("was.{key}")))? {
+            changed.push((key.to_owned(), value));
+        }
+    }
+    Ok(changed)
+}
+
+/// A change of a section.
+fn change(name: &str, title: String, endpoint: SettingsEndpoint, method: Method, body: Option<Value>) -> FileSave {
+    let back = format!("/settings/{}", segment(name));
+    FileSave {
+        endpoint: ManageEndpoint::Settings(endpoint),
+        method,
+        query: Vec::new(),
+        body,
+        section: "settings",
+        title,
+        done: format!("{back}?done=saved"),
+        back,
     }
 }
 
@@ -118,11 +158,11 @@ pub(super) async fn save(
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let changed = fields.beginning("set.").filter(|(key, value)| fields.text(&format!("was.{key}")) != *value);
-    let values = changed.map(|(key, value)| (key.to_owned(), Value::String(value.trim().to_owned()))).collect();
-    let update = ManageEndpoint::Settings(SettingsEndpoint::Update(name.to_owned()));
-    let etag = Some(fields.text("etag"));
-    granted.act(update, Method::PATCH, &[], etag, Some(&SettingValues(values))).await?;
-    Ok(go_to(&format!("/settings/{}?done=saved", segment(name))))
+    let values = changed.map(|(key, value)| (key.to_owned(), Value::String(value.trim().to_owned())));
+    let values = values.chain(changed_lists(fields)?).collect();
+    let update = SettingsEndpoint::Update(name.to_owned());
+    let body = FileSave::json(&SettingValues(values))?;
+    review::save(granted, fields, change(name, format!("Change [{name}]"), update, Method::PATCH, body)).await
 }
 
 /// Gives a section its defaults.
@@ -131,9 +171,8 @@ pub(super) async fn reset(
     name: &str,
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    let reset = ManageEndpoint::Settings(SettingsEndpoint::Reset(name.to_owned()));
-    granted.act(reset, Method::POST, &[], Some(fields.text("etag")), NO_BODY).await?;
-    Ok(go_to(&format!("/settings/{}?done=saved", segment(name))))
+    let reset = SettingsEndpoint::Reset(name.to_owned());
+    review::save(granted, fields, change(name, format!("Reset [{name}]"), reset, Method::POST, None)).await
 }
 
 #[cfg(test)]

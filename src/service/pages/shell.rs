@@ -70,6 +70,8 @@ pub(super) struct Shell {
     pub(super) sees_roles: bool,
     /// Rules and settings.
     pub(super) sees_rules: bool,
+    /// The caller may create something: somebody is logged in, or the registry is open.
+    pub(super) may_create: bool,
     pub(super) theme: Theme,
     /// The operator's message.
     pub(super) message: String,
@@ -103,6 +105,7 @@ impl Shell {
             sees_groups: sees(Resource::Group),
             sees_roles: sees(Resource::System),
             sees_rules: has_rules && granted.has(Permission::ADMIN),
+            may_create: live.identity.is_nobody() || matches!(who, Subject::User(_)),
             theme: Theme::of(&granted.request.head.headers),
             message: live.operator.message.to_string(),
             is_read_only: live.operator.read_only,
@@ -133,6 +136,13 @@ fn notice(granted: &Granted) -> Option<String> {
         ("repository-created", _) => "The repository was created.".to_owned(),
         ("repository-deleted", _) => "The repository was deleted.".to_owned(),
         ("saved", _) => "Saved.".to_owned(),
+        ("tags-copied", Some(n)) => format!("{} copied.", tags(n)),
+        ("namespace-created", _) => "The namespace was created.".to_owned(),
+        ("namespace-deleted", _) => "The namespace was deleted.".to_owned(),
+        ("password-changed", _) => "The password was changed. Your other sessions have ended.".to_owned(),
+        ("registered", _) => "The account was made. Log in with it.".to_owned(),
+        ("reloaded", _) => "The configuration files were read.".to_owned(),
+        ("cancelled", _) => "Cancelled.".to_owned(),
         ("key-deleted", _) => "The API key was revoked.".to_owned(),
         ("session-ended", _) => "The session was ended.".to_owned(),
         ("deleted", _) => "Deleted.".to_owned(),

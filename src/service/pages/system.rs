@@ -8,6 +8,7 @@ use super::{
     },
     markup,
     shell::{Shell, page},
+    tasks::{self, ResultLine},
 };
 use crate::wire::ResponseBody;
 use api::{
@@ -19,6 +20,7 @@ use api::{
 };
 use askama::Template;
 use http::{Response, StatusCode};
+use serde_json::Value;
 
 /// Tasks, uploads and changes that are shown.
 const SHOWN: &str = "20";
@@ -34,11 +36,12 @@ struct SystemTemplate {
     uploads: Option<Vec<UploadSummary>>,
     tasks: Option<Vec<Task>>,
     audit: Option<Vec<AuditEntry>>,
+    last_collection: Vec<ResultLine>,
 }
 
 impl SystemTemplate {
     fn status(&self, task: &Task) -> String {
-        serde_json::to_value(task.status).ok().and_then(|word| Some(word.as_str()?.to_owned())).unwrap_or_default()
+        tasks::word(task)
     }
 
     fn stats(&self, task: &Task) -> String {
@@ -60,6 +63,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
     let uploads: Option<Page<UploadSummary>> =
         granted.ask_if_allowed(ManageEndpoint::Storage(StorageEndpoint::Uploads), &some).await?;
     let tasks: Option<Page<Task>> = granted.ask_if_allowed(ManageEndpoint::Task(TaskEndpoint::List), &some).await?;
+    let last: Option<Value> = granted.ask_if_allowed(ManageEndpoint::Task(TaskEndpoint::LastCollection), &[]).await?;
     let audit: Option<Page<AuditEntry>> =
         granted.ask_if_allowed(ManageEndpoint::Config(ConfigEndpoint::Audit), &some).await?;
     let template = SystemTemplate {
@@ -71,6 +75,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
         uploads: uploads.map(|page| page.items),
         tasks: tasks.map(|page| page.items),
         audit: audit.map(|page| page.items),
+        last_collection: last.as_ref().map(tasks::result_lines).unwrap_or_default(),
     };
     page(StatusCode::OK, &template)
 }

@@ -1,10 +1,15 @@
 //! The web pages, as a browser asks for them.
 
+mod account;
 mod acting;
 mod admin;
+mod api_docs;
 mod callers;
 mod hostile;
 mod login;
+mod moving;
+mod review;
+mod work;
 
 use http::Method;
 use std::fmt::Write as _;
@@ -56,6 +61,23 @@ impl Browser {
         self.post_from("same-origin", path, fields).await
     }
 
+    /// Sends a form that edits a file, looks at what would change, and saves it.
+    pub async fn save(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let review = html(&self.post(path, fields).await.is(200));
+        shows(&review, &["Nothing is saved yet", "class=\"diff\""]);
+        self.confirm(path, &review).await
+    }
+
+    /// Sends the form of a page that shows what would change.
+    pub async fn confirm(&self, path: &str, review: &str) -> Reply {
+        let form = review.split(&format!("action=\"{path}\"")).nth(1).expect("the form");
+        let form = form.split("</form>").next().unwrap();
+        let fields: Vec<_> =
+            form.split("<input").skip(1).map(|input| (named(input, "name"), named(input, "value"))).collect();
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(path, &fields).await
+    }
+
     /// Sends a form of a page of some site.
     pub async fn post_from(&self, site: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
         let mut body = String::new();
@@ -71,6 +93,18 @@ impl Browser {
         let ask = self.ask(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
         ask.header("sec-fetch-site", site).body(body).send().await
     }
+}
+
+/// An attribute of an element.
+fn named(element: &str, name: &str) -> String {
+    let value = element.split(&format!("{name}=\"")).nth(1).unwrap_or_default().split('"').next().unwrap();
+    unescaped(value)
+}
+
+/// The text that HTML stands for.
+pub fn unescaped(html: &str) -> String {
+    let escapes = [("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
+    escapes.iter().fold(html.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
 }
 
 /// The text of a page, and that it has what every page has.

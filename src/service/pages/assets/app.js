@@ -49,6 +49,31 @@ for (const field of document.querySelectorAll("[data-submit]")) {
   field.addEventListener("change", () => field.form.requestSubmit());
 }
 
+/** A number of seconds in words, as the server writes it. */
+function inWords(seconds) {
+  const [minutes, rest] = [Math.floor(seconds / 60), seconds % 60];
+  const counted = (number, unit) => (number ? [`${number} ${unit}${number === 1 ? "" : "s"}`] : []);
+  return [...counted(minutes, "minute"), ...counted(rest, "second")].join(" ") || "a moment";
+}
+
+// A time to wait runs down.
+for (const wait of document.querySelectorAll("[data-wait]")) {
+  const end = Date.now() + 1000 * wait.dataset.wait;
+  const timer = setInterval(() => {
+    const left = Math.max(Math.ceil((end - Date.now()) / 1000), 0);
+    wait.textContent = inWords(left);
+    if (!left) clearInterval(timer);
+  }, 1000);
+}
+
+// What is under way is looked at again, unless nobody can see it.
+const reload = document.querySelector("[data-reload]");
+if (reload) {
+  setInterval(() => {
+    if (!document.hidden && !document.querySelector("dialog[open]")) location.replace(location.pathname);
+  }, 1000 * reload.dataset.reload);
+}
+
 /** What has passed since a time, as the server writes it. */
 function relative(seconds) {
   const passed = Math.abs(seconds);
