@@ -9,6 +9,7 @@ mod json;
 mod key_scope;
 mod policy;
 mod profile;
+mod reason;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -17,10 +18,11 @@ mod within;
 
 pub use builtin::roles as builtin_roles;
 pub use ceiling::Ceiling;
-pub use decision::{DecisionReason, DecisionStep, Rights, RightsOf, Verdict};
+pub use decision::{Rights, RightsOf, Verdict};
 pub use facts::{Decision, RepositoryFacts, Undecided, Visibility};
 pub use key_scope::{InvalidScope, KeyScope, KeyScopes, MOST_KEY_SCOPES};
 pub use policy::{Group, GroupRole, Policy, Role, Rule, RuleUser, RulesProblem};
 pub use profile::UserProfile;
+pub use reason::{DecisionReason, DecisionStep};
 pub use scope::Scope;
 pub use within::{Comparer, RightsCompared, holds_everywhere, may_overlap, pattern_for};

@@ -3,27 +3,31 @@
 //! [`route`] parses the request, [`authenticate`] identifies the caller, [`authorize`] is the only maker of
 //! [`Granted`], and only a [`Granted`] can be dispatched.
 
+mod granted;
+mod refusal;
+
 use super::{
     Face, ServiceState,
     challenge::LoginFault,
-    endpoint::{Effect, Endpoint, Need, Offer},
+    endpoint::{Endpoint, Need, Offer},
     error::{ApiError, ServiceError},
     login::identify,
     manage::check_origin,
     mount_source::lacks_source,
     ops::OpsEndpoint,
-    routed::{Caller, RequestId, Routed, Sight},
+    routed::{Caller, Routed, Sight},
 };
 use crate::{
-    access::{Ceiling, Decision, DecisionStep, Rights, Verdict},
+    access::{Decision, DecisionStep, Rights, Verdict},
     config::Live,
     identity::Identity,
-    registry::{Registry, Repository, Shows, Visible},
+    registry::Registry,
     who::{Action, Permission, Subject},
     wire::{RequestBody, conn::Conn},
 };
 use http::{Method, Request, request::Parts};
 use oci::RepositoryName;
+use refusal::{denied, refused_by_api};
 use std::{net::IpAddr, sync::Arc};
 
 /// A request whose caller is identified.
@@ -268,202 +272,4 @@ async fn administers(
     }
     let Some(user) = who.subject.name() else { return false };
     registry.repository(name).facts().await.owner.as_deref() == Some(user)
-}
-
-/// The answer of the management API to a caller who may not do this. A repository that they may not pull does not
-/// exist for them.
-async fn refused_by_api(routed: Routed, who: &Caller, is_known: bool, reason: String) -> ServiceError {
-    if !is_known {
-        return routed.unauthorized(LoginFault::Absent, &reason);
-    }
-    if who.ceiling != Ceiling::None {
-        return ApiError::ScopeTooNarrow.into();
-    }
-    let Routed { endpoint, live, registry, .. } = routed;
-    if let Some(name) = endpoint.repository()
-        && !decide(&live, &registry, who, name, Action::Pull).await.allowed
-    {
-        return ApiError::NotFound.into();
-    }
-    ServiceError::Denied { message: denied(&endpoint, who), reason }
-}
-
-/// The message of a refusal: what was requested, but not why it was refused.
-fn denied(endpoint: &Endpoint, caller: &Caller) -> String {
-    let who = in_words(caller);
-    match endpoint.needs() {
-        Need::Repository(name, Action::Pull) => format!("access denied: {who} may not pull from {name}"),
-        Need::Repository(name, Action::Push) => format!("access denied: {who} may not push to {name}"),
-        Need::Repository(name, Action::Delete) => format!("access denied: {who} may not delete from {name}"),
-        Need::RepositoryOr(name, action, permission) => {
-            format!("access denied: this needs {action} or {permission} in {name}, and {who} has neither")
-        }
-        Need::List => format!("access denied: {who} may not list the catalog"),
-        Need::Operate => format!("access denied: this needs the permission VIEW:SYSTEM, which {who} does not have"),
-        Need::Nothing | Need::Sight | Need::Entry => format!("access denied: {who} may not use this registry"),
-        Need::LoggedIn => "access denied: this needs a login".to_owned(),
-        Need::May(permission) | Need::MayOrRegister(permission) | Need::MayUnlessOpen(permission) => {
-            denied_permission(caller, permission)
-        }
-        Need::Owner(name, permission) | Need::ActionOfOwner(name, _, permission) => {
-            format!(
-                "access denied: this needs the permission {permission} or the owner of {name}, and {who} has neither"
-            )
-        }
-    }
-}
-
-fn denied_permission(caller: &Caller, permission: Permission) -> String {
-    format!("access denied: this needs the permission {permission}, which {} does not have", in_words(caller))
-}
-
-fn in_words(caller: &Caller) -> String {
-    match &caller.subject {
-        Subject::User(name) => format!("user {name}"),
-        Subject::Anonymous => "an anonymous user".to_owned(),
-    }
-}
-
-/// The repositories that a caller may see in the catalog or mount from.
-pub(super) struct Shown {
-    live: Arc<Live>,
-    subject: Subject,
-    ceiling: Ceiling,
-    /// Set when tokens alone decide (there are no rules): then everything is visible.
-    everything: bool,
-}
-
-impl Visible for Shown {
-    fn shows(&self, repository: &RepositoryName) -> Shows {
-        if self.everything {
-            return Shows::Yes;
-        }
-        match self.live.rights.decide_without_facts(&self.subject, &self.ceiling, repository, Action::Pull) {
-            Decision::Decided(verdict) => verdict.allowed.into(),
-            Decision::NeedsFacts(undecided) => Shows::ByFacts(undecided),
-        }
-    }
-
-    fn reaches(&self, prefix: &RepositoryName) -> bool {
-        self.everything || self.live.rights.reaches(&self.subject, &self.ceiling, prefix)
-    }
-
-    fn asks_facts(&self) -> bool {
-        !self.everything && self.live.rights.asks_facts(&self.subject, &self.ceiling)
-    }
-}
-
-impl Granted {
-    pub(super) fn who(&self) -> &Caller {
-        &self.who
-    }
-
-    /// Whether the caller administers a repository: as its owner, by a permission of a role, or because there are no
-    /// rules.
-    pub(super) async fn administers(&self, repository: &RepositoryName, permission: Permission) -> bool {
-        administers(&self.request.live, &self.request.registry, &self.who, repository, permission).await
-    }
-
-    /// Whether a role gives the caller a permission in a repository.
-    pub(super) fn has_in(&self, repository: &RepositoryName, permission: Permission) -> bool {
-        self.request.live.rights.may_in(&self.who.subject, &self.who.ceiling, repository, permission)
-    }
-
-    /// Whether the caller has a permission in everything below a prefix, which without rules all have who may do
-    /// everything.
-    pub(super) fn may_below(&self, prefix: &RepositoryName, permission: Permission) -> bool {
-        match *self.request.live.rights {
-            Rights::Rules { .. } => {
-                self.request.live.rights.may_below(&self.who.subject, &self.who.ceiling, prefix, permission)
-            }
-            Rights::Open | Rights::Users | Rights::Tokens => may_unless_open(&self.request.live, &self.who, permission),
-        }
-    }
-
-    /// The refusal for a caller who lacks this permission.
-    pub(super) fn lacks(&self, permission: Permission) -> ServiceError {
-        let message = denied_permission(&self.who, permission);
-        ServiceError::Denied { reason: message.clone(), message }
-    }
-
-    /// The request's ID, for the audit log.
-    pub(super) fn request_id(&self) -> Option<&str> {
-        self.request.head.extensions.get::<RequestId>().and_then(|RequestId(id)| id.to_str().ok())
-    }
-
-    /// Whether the caller has a permission of a role.
-    pub(super) fn has(&self, permission: Permission) -> bool {
-        self.request.live.rights.may(&self.who.subject, &self.who.ceiling, permission).allowed
-    }
-
-    /// The registry, with the settings of this request's generation.
-    pub(super) fn registry(&self) -> &Registry {
-        &self.request.registry
-    }
-
-    /// A repository of its endpoint, as the caller meets it.
-    pub(super) fn repository(&self, name: &RepositoryName) -> Repository {
-        self.request.registry.repository(name)
-    }
-
-    /// The repositories the caller may mount from: a token has to list them.
-    pub(super) fn sources(&self) -> Shown {
-        self.shown(self.who.ceiling.clone(), false)
-    }
-
-    /// Whether the caller may perform an action in a repository.
-    pub(super) fn may<'a>(
-        &'a self,
-        action: Action,
-        repository: &'a RepositoryName,
-    ) -> impl Future<Output = bool> + Send + use<'a> {
-        let (registry, who) = (&self.request.registry, &self.who);
-        let decision = self.request.live.rights.decide_without_facts(&who.subject, &who.ceiling, repository, action);
-        async move {
-            match decision {
-                Decision::Decided(verdict) => verdict.allowed,
-                Decision::NeedsFacts(undecided) => {
-                    registry.repository(repository).decide_by_facts(undecided).await.allowed
-                }
-            }
-        }
-    }
-
-    /// The repositories the caller may see in the catalog: those their own rights and their API key allow, if a token
-    /// permits listing.
-    pub(super) fn visible(&self) -> Shown {
-        self.shown(
-            Ceiling::of(self.who.ceiling.key().cloned(), None),
-            matches!(*self.request.live.rights, Rights::Tokens),
-        )
-    }
-
-    fn shown(&self, ceiling: Ceiling, everything: bool) -> Shown {
-        Shown { live: self.request.live.clone(), subject: self.who.subject.clone(), ceiling, everything }
-    }
-
-    /// Another request of the same caller, which this one makes while it is answered. It has to be granted like any
-    /// other, in the same generation of the configuration.
-    pub(super) async fn for_the_same_caller(
-        &self,
-        endpoint: Endpoint,
-        head: Box<Parts>,
-        body: RequestBody,
-    ) -> Result<Self, ServiceError> {
-        let Routed { state, conn, client, live, registry, .. } = &self.request;
-        let (state, conn, client) = (state.clone(), conn.clone(), *client);
-        let (live, registry) = (live.clone(), registry.clone());
-        let routed = Routed { state, endpoint, head, body, conn, client, live, registry };
-        authorize(Authenticated { routed, who: self.who.clone() }).await
-    }
-
-    /// Whether the request may add, change or delete content.
-    pub(super) fn changes_content(&self) -> bool {
-        self.request.endpoint.effect(&self.request.head.method) != Some(Effect::Reads)
-    }
-
-    /// Whether this is a `HEAD` request.
-    pub(super) fn is_head(&self) -> bool {
-        self.request.head.method == Method::HEAD
-    }
 }

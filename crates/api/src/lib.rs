@@ -11,6 +11,7 @@ pub mod config;
 pub mod dashboard;
 pub mod groups;
 pub mod keys;
+pub mod manifests;
 pub mod repositories;
 pub mod roles;
 pub mod rules;

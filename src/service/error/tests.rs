@@ -1,9 +1,10 @@
 //! Checks every row of the table with a sample of each error.
 
-use super::*;
+use super::{written::phrase, *};
 use crate::registry::{AbsentReference, ExceededQuota};
 use crate::service::{DistributionEndpoint, challenge::LoginFault};
 use http_body_util::BodyExt;
+use hyper::ext::ReasonPhrase;
 use oci::{Digest, Field, InvalidChunkRange, InvalidManifest, ReferencedDigest, UploadId};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -23,10 +23,8 @@ use crate::{
 };
 use api::{
     keys::{ApiKeyCreated, NewApiKey},
-    repositories::{
-        DeletedTags, NewRepositoryRequest, RepositoryChange, RepositoryVisibility, TagDeletion, TagTarget,
-        VisibilityChange,
-    },
+    manifests::{DeletedTags, TagDeletion, TagTarget},
+    repositories::{NewRepositoryRequest, RepositoryChange, RepositoryVisibility, VisibilityChange},
 };
 use askama::Template;
 use http::{Method, Response, StatusCode, header};

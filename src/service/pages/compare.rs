@@ -13,7 +13,7 @@ use super::{
 use crate::wire::ResponseBody;
 use api::{
     Page,
-    repositories::{ManifestComparison, ManifestPart, ManifestView, TagItem},
+    manifests::{ManifestComparison, ManifestPart, ManifestView, TagItem},
 };
 use askama::Template;
 use http::{Response, StatusCode};
@@ -164,7 +164,7 @@ fn parts(comparison: &ManifestComparison) -> Vec<PartRow> {
 }
 
 fn lines(comparison: &ManifestComparison) -> Vec<ConfigLine> {
-    let line = |change: &api::repositories::ConfigDifference| {
+    let line = |change: &api::manifests::ConfigDifference| {
         let (from, to) = (texts(change.from.as_ref()), texts(change.to.as_ref()));
         // Of two lists only the entries that differ are shown.
         let only = |these: &[String], others: &[String]| {

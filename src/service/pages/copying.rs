@@ -15,7 +15,8 @@ use super::{
 use crate::wire::ResponseBody;
 use api::{
     FieldProblem, Page,
-    repositories::{CopiedImages, CopyRequest, RepositoryItem},
+    manifests::{CopiedImages, CopyRequest},
+    repositories::RepositoryItem,
 };
 use askama::Template;
 use http::{Method, Response, StatusCode};

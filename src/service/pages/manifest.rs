@@ -12,7 +12,7 @@ use super::{
     shell::{Shell, page},
 };
 use crate::wire::ResponseBody;
-use api::repositories::{ManifestPart, ManifestView};
+use api::manifests::{ManifestPart, ManifestView};
 use askama::Template;
 use http::{Response, StatusCode};
 use oci::{Reference, RepositoryName};
@@ -209,7 +209,7 @@ fn rows(view: &ManifestView) -> Vec<LayerRow> {
         };
         return view.layers.iter().enumerate().map(row).collect();
     }
-    let step = |step: &api::repositories::BuildStep| {
+    let step = |step: &api::manifests::BuildStep| {
         let made = step.layer.as_deref().and_then(|digest| by_digest.get(digest));
         LayerRow {
             number: made.map(|(i, _)| i + 1),

@@ -18,7 +18,8 @@ use crate::{
 };
 use api::{
     Page,
-    repositories::{AccessItem, RepositoryItem, RetentionPlanItem, TagItem, UntaggedManifest, VisibilityState},
+    manifests::{RetentionPlanItem, TagItem, UntaggedManifest},
+    repositories::{AccessItem, RepositoryItem, VisibilityState},
 };
 use askama::Template;
 use http::{Response, StatusCode};

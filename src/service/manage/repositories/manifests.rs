@@ -9,9 +9,7 @@ use crate::{
     registry::view::{HistoryStep, ImageView, ManifestDetail, ManifestReader, SharedLayers},
     wire::ResponseBody,
 };
-use api::repositories::{
-    BuildStep, ComparedManifest, ConfigDifference, ManifestComparison, ManifestPart, ManifestView,
-};
+use api::manifests::{BuildStep, ComparedManifest, ConfigDifference, ManifestComparison, ManifestPart, ManifestView};
 use http::Response;
 use oci::{Descriptor, Reference, RepositoryName};
 use serde_json::{Value, json};

@@ -1,10 +1,13 @@
 //! What the API documents of repositories.
 
 use super::super::operation::{AnswerShape, Operation, Shape};
+use api::manifests::{
+    CopiedImages, CopyRequest, DeletedTags, ManifestComparison, ManifestView, RetentionPlanItem, TagDeletion, TagItem,
+    TagTarget, UntaggedManifest,
+};
 use api::repositories::{
-    AccessItem, CopiedImages, CopyRequest, DeletedRepository, DeletedTags, ManifestComparison, ManifestView,
-    NewRepositoryRequest, RepositoryChange, RepositoryItem, RetentionPlanItem, TagDeletion, TagItem, TagTarget,
-    UntaggedManifest, VisibilityChange, VisibilityOfRepository, VisibilityState,
+    AccessItem, DeletedRepository, NewRepositoryRequest, RepositoryChange, RepositoryItem, VisibilityChange,
+    VisibilityOfRepository, VisibilityState,
 };
 
 const N: (&str, &str) = ("n", "Maximum number of items.");

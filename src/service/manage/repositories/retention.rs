@@ -9,7 +9,7 @@ use crate::{
 };
 use api::{
     Page,
-    repositories::{RetentionPlanItem, UntaggedManifest},
+    manifests::{RetentionPlanItem, UntaggedManifest},
 };
 use http::Response;
 use oci::RepositoryName;

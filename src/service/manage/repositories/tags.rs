@@ -22,7 +22,7 @@ use crate::{
 };
 use api::{
     Page,
-    repositories::{CopiedImages, CopiedTag, CopyRequest, DeletedTags, TagDeletion, TagItem, TagTarget},
+    manifests::{CopiedImages, CopiedTag, CopyRequest, DeletedTags, TagDeletion, TagItem, TagTarget},
 };
 use http::{Response, StatusCode};
 use oci::{Digest, Reference, RepositoryName, Tag};
