@@ -100,10 +100,18 @@ impl Live {
             Some((last, seen)) if files.same(seen, &pem) && !last.has_problem_in(&pem) => last.tls.clone(),
             _ => part(problems, last.map(|(last, _)| &last.tls), |problems| tls::load(env, files, problems, warnings)),
         };
+        // There may be very many, and most edits are of other files.
+        let htpasswd: Vec<&Path> = env.auth_htpasswd.as_deref().into_iter().collect();
+        let is_known =
+            |(last, seen): &(&Self, &Snapshot)| files.same(seen, &htpasswd) && !last.has_problem_in(&htpasswd);
+        let known = last.filter(is_known).and_then(|(last, _)| last.identity.users().cloned());
         let last = last.map(|(last, _)| last);
-        let users = part(problems, last.and_then(|last| last.identity.users()), |problems| {
-            Arc::new(identity::users(env, files, problems))
-        });
+        let users = match known {
+            Some(known) => known,
+            None => part(problems, last.and_then(|last| last.identity.users()), |problems| {
+                Arc::new(identity::users(env, files, problems))
+            }),
+        };
         let rights = last.map(|last| &last.rights);
         live.rights = part(problems, rights, |problems| {
             Arc::new(rights::compile(env, files, &users, rights.map(AsRef::as_ref), problems, warnings))

@@ -104,6 +104,9 @@ impl ConfigEditor {
     /// Replaces a file's text by what `edit` makes of it, and activates the result. `judge` is asked about the
     /// configuration before and after. Both are called again if somebody else changes the file meanwhile.
     ///
+    /// Of the other files, the contents count that were read last: whoever makes several edits calls
+    /// [`reload`](Self::reload) once before the first. All files are read again after the text was written.
+    ///
     /// # Errors
     /// What `edit` or `judge` refuse, or an [`EditFault`].
     pub fn edit<E: From<EditFault>>(
@@ -114,12 +117,11 @@ impl ConfigEditor {
     ) -> Result<Edited, E> {
         let mut followed = locked(&self.followed);
         let Some(path) = followed.files.editable.get(&file).cloned() else { return Err(EditFault::Unset(file).into()) };
-        // An outside edit that nobody noticed yet comes first.
-        followed.reload();
         check_is_ours(&path, followed.live.load().editing.of(file))?;
         let mut made = None;
         let replaced = replace_within(PATIENCE, &path, |old| {
             let old = old.ok_or(io::ErrorKind::NotFound)?;
+            // An outside edit of this file that nobody noticed yet comes first.
             if !followed.seen.has(&path, old) {
                 followed.reload();
             }

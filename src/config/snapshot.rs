@@ -27,6 +27,12 @@ pub(super) const READ: Duration = Duration::from_secs(5);
 const TRIES: usize = 8;
 const PAUSE: Duration = Duration::from_millis(15);
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has read the files.
+    pub(super) static TAKEN: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// Contents of files, or why they could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Snapshot(BTreeMap<PathBuf, Result<FileContent, String>>);
@@ -152,6 +158,8 @@ fn ask<T: Send + 'static>(
 impl Snapshot {
     /// Reads these files. Errors are returned when a file's content is requested.
     pub(super) fn take(paths: &[PathBuf], patience: &Patience) -> Self {
+        #[cfg(test)]
+        TAKEN.with(|taken| taken.set(taken.get() + 1));
         let mut last = Self::default();
         for _ in 0..TRIES {
             let (snapshot, calm) = Self::once(paths, patience);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::watch::{env, htpasswd, put, says};
 use super::write;
+use crate::config::snapshot::TAKEN;
 use crate::config::*;
 use crate::identity::HtpasswdText;
 
@@ -68,6 +69,26 @@ fn an_edit_is_active_at_return_and_is_not_loaded_again() {
     }
     let replica = ConfigWatch::new(env(other.path())).unwrap();
     assert_eq!(replica.live().load().version, same, "another daemon with the same files");
+}
+
+#[test]
+fn an_edit_reads_the_files_once_and_that_after_it_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (watch, editor) = started(dir.path());
+    let reads = |work: &dyn Fn()| {
+        let before = TAKEN.get();
+        work();
+        TAKEN.get() - before
+    };
+    assert_eq!(reads(&|| drop(add_user(&editor, "two").unwrap())), 1);
+    assert_eq!(reads(&|| drop(edit(&editor, AccessControl, &read(dir.path(), "rules.json")).unwrap())), 0);
+    assert_eq!(reads(&|| drop(edit(&editor, Settings, "[paginatio]\n").unwrap_err())), 0);
+
+    // Another file that somebody changed meanwhile is active with the edit.
+    write(dir.path(), "settings.toml", "[pagination]\ndefault_limit = 9\n");
+    add_user(&editor, "three").unwrap();
+    let live = watch.live().load_full();
+    assert_eq!((live.registry.page_default, live.identity.users().unwrap().contains("three")), (9, true));
 }
 
 #[test]
