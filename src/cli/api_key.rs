@@ -1,6 +1,6 @@
 //! `wharfinger api-key`: makes, lists and deletes API keys in the storage directory, also while the daemon runs.
 
-use super::{EX_CONFIG, complain, print_problems, say, say_json};
+use super::{EX_CONFIG, complain, print_problems, recorded::record, say, say_json};
 use crate::{
     access::{InvalidScope, KeyScope, KeyScopes},
     accounts::{Accounts, ApiKey, ApiKeyRequest, MOST_NAME_BYTES},
@@ -133,16 +133,18 @@ enum ApiKeyFailure {
 pub(super) fn api_key(report: ConfigReport, command: ApiKeyCommand) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
         let problem = |error: OpenError| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())]);
-        let store = open(&env, &command).map_err(problem)?;
-        Ok((Accounts::new(Arc::new(store)), env, live))
+        Ok((Arc::new(open(&env, &command).map_err(problem)?), env, live))
     });
-    let (accounts, env, live) = match opened {
+    let (store, env, live) = match opened {
         Ok(opened) => opened,
         Err(problems) => {
             print_problems(&problems);
             return ExitCode::from(EX_CONFIG);
         }
     };
+    let accounts = Accounts::new(store.clone());
+    let recorded =
+        |action: &str, id: ApiKeyId| wait(record(&store, &env.storage_path, action, id.to_string(), Vec::new()));
     let done = match command {
         ApiKeyCommand::Create { user, name, scopes, expires, output_file, json } => {
             let request = check(&env, &live, &user).and_then(|()| {
@@ -154,10 +156,11 @@ pub(super) fn api_key(report: ConfigReport, command: ApiKeyCommand) -> ExitCode 
                     life: expires,
                 })
             });
-            request.and_then(|request| create(&accounts, request, output_file.as_deref(), json))
+            let made = request.and_then(|request| create(&accounts, request, output_file.as_deref(), json));
+            made.and_then(|id| recorded("create_key", id))
         }
         ApiKeyCommand::List { user, json } => list(&accounts, user.as_deref(), json),
-        ApiKeyCommand::Delete { id } => delete(&accounts, id),
+        ApiKeyCommand::Delete { id } => delete(&accounts, id).and_then(|()| recorded("delete_key", id)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -208,7 +211,7 @@ fn create(
     request: ApiKeyRequest,
     output_file: Option<&Path>,
     as_json: bool,
-) -> Result<(), ApiKeyFailure> {
+) -> Result<ApiKeyId, ApiKeyFailure> {
     let (text, key) = wait(accounts.create_api_key(request))??;
     let written =
         output_file.map(|path| write(path, &text).map_err(|error| ApiKeyFailure::Output(path.to_owned(), error)));
@@ -227,7 +230,7 @@ fn create(
         (false, None) => say(format_args!("{}", text.reveal())),
         (false, Some(path)) => say(format_args!("wrote API key {} of {} to {}", text.id(), key.owner, path.display())),
     }
-    Ok(())
+    Ok(text.id())
 }
 
 fn write(path: &Path, text: &ApiKeyText) -> io::Result<()> {

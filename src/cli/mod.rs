@@ -25,6 +25,7 @@ mod log;
 mod password;
 mod plan;
 mod progress;
+mod recorded;
 mod repo;
 mod serve;
 mod storage;

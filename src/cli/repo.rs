@@ -3,14 +3,16 @@
 use super::{
     EX_CONFIG, complain,
     confirm::is_confirmed,
-    print_problems, say, say_json, storage,
+    print_problems,
+    recorded::record,
+    say, say_json, storage,
     words::{bytes, count},
 };
 use crate::{
     access::Visibility,
     config::{ConfigReport, Env, Live, Problem, Problems},
     registry::{Description, Everything, NewRepository, OwnerName, RecordedFacts, Registry, RegistryError, Visible},
-    storage::RepositoryOutline,
+    storage::{RepositoryOutline, fs::Fs},
 };
 use clap::Subcommand;
 use oci::{Pattern, RepositoryName};
@@ -97,14 +99,19 @@ enum RepoFailure {
 pub(super) fn repo(report: ConfigReport, command: RepoCommand) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
         let problem = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
-        Ok((open(&env, &live, &command).map_err(problem)?, live))
+        Ok((Arc::new(open(&env, &command).map_err(problem)?), env, live))
     });
-    let (registry, live) = match opened {
+    let (store, env, live) = match opened {
         Ok(opened) => opened,
         Err(problems) => {
             print_problems(&problems);
             return ExitCode::from(EX_CONFIG);
         }
+    };
+    let registry = Registry::new(store.clone(), live.registry.clone());
+    let recorded = |action: &'static str, name: RepositoryName| {
+        let (store, path) = (store.clone(), env.storage_path.clone());
+        async move { record(&store, &path, action, name.to_string(), Vec::new()).await }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(RepoFailure::Runtime).and_then(|runtime| {
@@ -112,9 +119,15 @@ pub(super) fn repo(report: ConfigReport, command: RepoCommand) -> ExitCode {
             match command {
                 RepoCommand::Create { name, public, owner, description } => {
                     let visibility = public.then_some(Visibility::Public);
-                    create(&registry, &live, &name, NewRepository { visibility, owner, description }).await
+                    create(&registry, &live, &name, NewRepository { visibility, owner, description }).await?;
+                    recorded("create_repository", name).await;
+                    Ok(())
                 }
-                RepoCommand::Delete { name, confirm } => delete(&registry, &live, &name, confirm.as_deref()).await,
+                RepoCommand::Delete { name, confirm } => {
+                    delete(&registry, &live, &name, confirm.as_deref()).await?;
+                    recorded("delete_repository", name).await;
+                    Ok(())
+                }
                 RepoCommand::List { repositories, json } => list(&registry, repositories.as_ref(), json).await,
             }
         })
@@ -128,14 +141,13 @@ pub(super) fn repo(report: ConfigReport, command: RepoCommand) -> ExitCode {
     }
 }
 
-/// The registry over the store, also while the daemon serves it. A first repository may come before the first start.
-fn open(env: &Env, live: &Live, command: &RepoCommand) -> Result<Registry, String> {
-    let store = match command {
+/// The store, also while the daemon serves it. A first repository may come before the first start.
+fn open(env: &Env, command: &RepoCommand) -> Result<Fs, String> {
+    match command {
         RepoCommand::Create { .. } => storage::open_or_make(env),
         RepoCommand::Delete { .. } => storage::open_beside(env, true),
         RepoCommand::List { .. } => storage::open_beside(env, false),
-    };
-    store.map(|store| Registry::new(Arc::new(store), live.registry.clone()))
+    }
 }
 
 async fn create(

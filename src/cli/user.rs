@@ -3,7 +3,7 @@
 //! The files are edited as by the management API, with the same checks: what the configuration could not be loaded with
 //! is not written. A running daemon reads the change within seconds.
 
-use super::{EX_CONFIG, complain, htpasswd::PasswordSource, password, print_problems, say, say_json};
+use super::{EX_CONFIG, complain, htpasswd::PasswordSource, password, print_problems, recorded::record, say, say_json};
 use crate::{
     accounts::{Accounts, AccountsError},
     config::{ConfigEditor, ConfigReport, Live, Problem, Problems},
@@ -174,7 +174,7 @@ impl UserFiles {
                 Some(passwords::hash(&self.live.load(), &name, &password, "/password")?)
             }
         };
-        self.change(|edits| users::create(edits, &asked, hash.as_deref()))?;
+        self.change("create_user", &name, |edits| users::create(edits, &asked, hash.as_deref()))?;
         if let Some(accounts) = accounts.filter(|_| is_buried) {
             wait(accounts.lift_tombstone(&name))??;
         }
@@ -185,8 +185,9 @@ impl UserFiles {
 
     fn set_locked(&self, name: &str, locked: bool) -> Result<(), UserFailure> {
         let asked = UpdateUser { locked: Some(locked), ..UpdateUser::default() };
-        match self.change(|edits| users::update(edits, name, &asked, None, &Precondition::None)) {
-            Err(EditRefusal::NotFound) => return Err(UserFailure::NoUser(name.to_owned())),
+        let update = |edits: &Edits| users::update(edits, name, &asked, None, &Precondition::None);
+        match self.change("update_user", name, update) {
+            Err(UserFailure::Refused(EditRefusal::NotFound)) => return Err(UserFailure::NoUser(name.to_owned())),
             changed => changed?,
         };
         say(format_args!("{} {name}", if locked { "locked" } else { "unlocked" }));
@@ -212,14 +213,30 @@ impl UserFiles {
         Ok(())
     }
 
-    fn change<T>(&self, work: impl FnOnce(&Edits) -> Result<T, EditRefusal>) -> Result<T, EditRefusal> {
-        change_as_operator(self.editor.clone(), self.live.clone(), work)
+    /// Makes a change, and records it if there is a store.
+    fn change<T>(
+        &self,
+        action: &str,
+        target: &str,
+        work: impl FnOnce(&Edits) -> Result<T, EditRefusal>,
+    ) -> Result<T, UserFailure> {
+        let (changed, files) = change_as_operator(self.editor.clone(), self.live.clone(), work);
+        if !files.is_empty()
+            && let Some(store) = self.store()?
+        {
+            wait(record(&store, &self.editor.env().storage_path, action, target, files))?;
+        }
+        Ok(changed?)
     }
 
     /// What is recorded of users; `None` before the first start.
     fn accounts(&self) -> Result<Option<Accounts>, UserFailure> {
+        Ok(self.store()?.map(|store| Accounts::new(Arc::new(store))))
+    }
+
+    fn store(&self) -> Result<Option<Fs>, UserFailure> {
         match Fs::open_beside(&self.editor.env().storage_path) {
-            Ok(store) => Ok(Some(Accounts::new(Arc::new(store)))),
+            Ok(store) => Ok(Some(store)),
             Err(OpenError::Absent(_) | OpenError::NoStore(_)) => Ok(None),
             Err(error) => {
                 let problem = Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string());

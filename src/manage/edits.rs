@@ -11,7 +11,6 @@ use crate::{
 };
 use api::audit::{AuditEntry, AuditFile};
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use jiff::Timestamp;
 use oci::json;
 use std::{cell::RefCell, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
@@ -82,7 +81,7 @@ impl<T> Changed<T> {
     }
 }
 
-/// Makes a change for whoever has the files in their hands. It is not recorded, as the audit log belongs to the daemon.
+/// Makes a change for whoever has the files in their hands. Returns also the files that were edited, for the audit log.
 /// Blocks.
 ///
 /// # Errors
@@ -91,11 +90,27 @@ pub fn change_as_operator<T>(
     editor: ConfigEditor,
     live: Arc<ArcSwap<Live>>,
     work: impl FnOnce(&Edits) -> Result<T, EditRefusal>,
-) -> Result<T, EditRefusal> {
+) -> (Result<T, EditRefusal>, Vec<AuditFile>) {
     let author =
         Author { subject: Subject::Anonymous, ceiling: Ceiling::None, address: None, request: None, is_operator: true };
     editor.reload();
-    work(&Edits::new(editor, live, author))
+    let edits = Edits::new(editor, live, author);
+    let result = work(&edits);
+    (result, edits.done.into_inner().into_iter().map(|(file, _)| file).collect())
+}
+
+/// Appends an entry to the audit log of a store.
+///
+/// # Errors
+/// The storage's.
+pub async fn append_entry(store: &Fs, entry: &AuditEntry) -> io::Result<()> {
+    let line = serde_json::to_vec(entry).map_err(io::Error::from)?;
+    store.append_audit(line.into()).await.map_err(io::Error::other)
+}
+
+/// The time of an entry that is written now.
+pub fn entry_time() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 impl Manage {
@@ -154,8 +169,9 @@ impl Manage {
     /// Records a change in the audit log and in the log. A change that cannot be recorded was made all the same.
     pub async fn record(&self, author: &Author, action: &'static str, target: String, files: Vec<AuditFile>) {
         let entry = AuditEntry {
-            time: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            time: entry_time(),
             actor: author.subject.to_string(),
+            from: None,
             address: author.address.map(|address| address.to_string()),
             request_id: author.request.clone(),
             action: action.to_owned(),
@@ -172,12 +188,7 @@ impl Manage {
             files = changed.join(","),
             "changed through the API"
         );
-        let line = serde_json::to_vec(&entry).map(Bytes::from).map_err(io::Error::from);
-        let appended = match line {
-            Ok(line) => self.store.append_audit(line).await.map_err(io::Error::other),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = appended {
+        if let Err(error) = append_entry(&self.store, &entry).await {
             tracing::error!(%error, action, target = entry.target, "cannot write the audit log");
         }
     }

@@ -24,7 +24,7 @@ mod tests;
 pub mod user_access;
 pub mod users;
 
-pub use edits::{Author, Changed, Edits, FileEdit, Manage, change_as_operator};
+pub use edits::{Author, Changed, Edits, FileEdit, Manage, append_entry, change_as_operator, entry_time};
 pub use guard::Affected;
 pub use precondition::{Precondition, entity_tag, text_tag};
 pub use preview::preview;

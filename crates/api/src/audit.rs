@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A change that somebody made through the API.
+/// A change that somebody made through the API, or by a command on the registry's machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
     /// When (RFC 3339).
     pub time: String,
-    /// Who: a user, or `anonymous`.
+    /// Who: a user, or `anonymous`. From the command line, a user of the operating system.
     pub actor: String,
+    /// `command line`, if the change was not made through the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The address of the client, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,

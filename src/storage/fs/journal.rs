@@ -1,6 +1,8 @@
 //! The audit log: lines that are only ever appended, in files of bounded size of which the oldest are removed.
 //!
 //! A crash can leave a half line at the end. The next line is then begun on a new one, and readers skip the half.
+//!
+//! Commands append beside a running daemon. Whoever appends locks the last file, and only they may begin the next one.
 
 use super::{Fs, FsInner, Sys};
 use crate::{
@@ -8,7 +10,12 @@ use crate::{
     storage::{Result, StorageError},
 };
 use bytes::Bytes;
-use std::{fmt, io, str::FromStr};
+use std::{
+    fmt, io,
+    str::FromStr,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// The directory of the audit log.
 const AUDIT: &str = "state/audit";
@@ -24,6 +31,10 @@ const LONGEST_LINE: usize = 64 << 10;
 
 /// Bytes that are read at once.
 const BLOCK: u64 = 64 << 10;
+
+/// How long to wait for another process that appends, and the time between two attempts.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Where a line of the log begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,9 +70,30 @@ impl<S: Sys> FsInner<S> {
         if line.len() > LONGEST_LINE || line.contains(&b'\n') {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a line of the audit log is too long"));
         }
+        let begun = Instant::now();
+        while !self.try_append(line)? {
+            if begun.elapsed() >= PATIENCE {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "another process holds a lock on its last file"));
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Appends a line; `false` if another process was faster.
+    fn try_append(&self, line: &Bytes) -> io::Result<bool> {
         let numbers = self.audit_files()?;
-        if let Some(last) = numbers.last() {
-            let file = self.sys().open_rw(&path(*last))?;
+        let next = path(numbers.last().map_or(1, |last| last + 1));
+        let last = numbers.last().map(|last| path(*last));
+        let lock = match &last {
+            Some(last) => absent(self.sys().try_lock(last))?.flatten(),
+            None => None,
+        };
+        if let Some(last) = &last {
+            if lock.is_none() || absent(self.sys().meta(&next))?.is_some() {
+                return Ok(false);
+            }
+            let file = self.sys().open_rw(last)?;
             let len = self.sys().file_meta(&file)?.len;
             if len + line.len() as u64 <= LONGEST_FILE {
                 let mut end = [b'\n'];
@@ -70,15 +102,21 @@ impl<S: Sys> FsInner<S> {
                 }
                 let begin = if end == *b"\n" { Bytes::new() } else { Bytes::from_static(b"\n") };
                 self.sys().write_at(&file, &[begin, line.clone(), Bytes::from_static(b"\n")], len)?;
-                return self.sys().sync_data(&file);
+                return self.sys().sync_data(&file).map(|()| true);
             }
         }
-        let next = path(numbers.last().map_or(1, |last| last + 1));
         let staged = self.files.stage(&[line, &b"\n"[..]].concat().into(), Some("a line of the audit log"), true)?;
-        self.files.place(staged, &next)?;
+        match self.files.place_new(&staged, &next) {
+            Ok(()) => {}
+            Err(error) => {
+                self.files.discard(staged);
+                return if error.kind() == io::ErrorKind::AlreadyExists { Ok(false) } else { Err(error) };
+            }
+        }
         self.files.sync_parent(&next, "the name of a file of the audit log")?;
         let surplus = (numbers.len() + 1).saturating_sub(MOST_FILES);
-        numbers.iter().take(surplus).try_for_each(|old| self.sys().unlink(&path(*old)))
+        numbers.iter().take(surplus).try_for_each(|old| self.sys().unlink(&path(*old)))?;
+        Ok(true)
     }
 
     /// The numbers of the files, in order.
@@ -169,6 +207,7 @@ impl FromStr for LinePlace {
 mod tests {
     use super::*;
     use crate::storage::fs::Init;
+    use std::sync::Arc;
 
     fn texts(lines: &[(LinePlace, Bytes)]) -> Vec<String> {
         lines.iter().map(|(_, line)| String::from_utf8(line.to_vec()).unwrap()).collect()
@@ -209,6 +248,36 @@ mod tests {
         assert_eq!(texts(&fs.read_audit(None, 10).await.unwrap()), ["one"]);
         fs.append_audit("three".into()).await.unwrap();
         assert_eq!(texts(&fs.read_audit(None, 10).await.unwrap()), ["three", "tw", "one"]);
+    }
+
+    /// Two stores of one directory stand for two processes: their locks are as separate.
+    #[test]
+    fn processes_append_beside_one_another_and_lose_nothing() {
+        const EACH: usize = 200;
+        let dir = tempfile::tempdir().unwrap();
+        let daemon = Arc::new(Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0);
+        let line = |who: &str, n: usize| format!("{who}{n:05}{}", "x".repeat(32 << 10));
+        std::thread::scope(|scope| {
+            for who in ["a", "b", "c"] {
+                let store = if who == "a" { daemon.clone() } else { Arc::new(Fs::open_beside(dir.path()).unwrap()) };
+                let line = &line;
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    for n in 0..EACH {
+                        runtime.block_on(store.append_audit(line(who, n).into())).unwrap();
+                    }
+                });
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut all = texts(&runtime.block_on(daemon.read_audit(None, 10_000)).unwrap());
+        all.reverse();
+        for who in ["a", "b", "c"] {
+            let own: Vec<_> = all.iter().filter(|line| line.starts_with(who)).cloned().collect();
+            assert_eq!(own, (0..EACH).map(|n| line(who, n)).collect::<Vec<_>>(), "{who}");
+        }
+        assert_eq!(all.len(), 3 * EACH);
+        assert!(std::fs::read_dir(dir.path().join(AUDIT)).unwrap().count() > 3);
     }
 
     #[tokio::test]

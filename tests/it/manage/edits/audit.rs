@@ -1,8 +1,9 @@
 //! The audit log: every write of the API, by whom, from where, and what it did to the files.
 
-use super::{GOOD, start};
+use super::{super::api_key_command::run, GOOD, start};
 use http::Method;
 use serde_json::{Value, json};
+use std::process::Command;
 use testing::{managed::Managed, session::sha256};
 
 /// The newest entries, newest first.
@@ -115,6 +116,58 @@ async fn logins_and_the_ends_of_sessions_are_recorded_by_their_users() {
     assert_eq!(newest(&registry).await, ("admin".into(), "end_session".into(), sid));
     nobody.post("/auth/login", &json!({ "username": "admin", "password": "guess" })).await.refused(401, "UNAUTHORIZED");
     assert_eq!(entries(&registry, "").await.len(), 4);
+}
+
+#[tokio::test]
+async fn commands_are_recorded_beside_the_daemon_with_the_user_of_the_system() {
+    let registry = start();
+    let admin = registry.admin();
+    let me = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let done = |args: &[&str]| {
+        let ran = run(&registry, args);
+        assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""), "{args:?}");
+        ran.out
+    };
+    let expect = async |action: &str, target: &str| {
+        let entry = entries(&registry, "?n=1").await[0].clone();
+        assert_eq!((&entry["actor"], &entry["from"]), (&json!(me.trim()), &json!("command line")));
+        assert_eq!((&entry["action"], &entry["target"]), (&json!(action), &json!(target)));
+        assert!(entry["address"].is_null() && entry["request_id"].is_null(), "{entry}");
+        entry
+    };
+    admin.put("/groups/g0", &json!({})).await.is(200);
+    assert!(entries(&registry, "?n=1").await[0]["from"].is_null());
+
+    let before = hash(&registry, "htpasswd");
+    done(&["user", "add", "bot", "--robot"]);
+    let added = expect("create_user", "bot").await;
+    let after = hash(&registry, "htpasswd");
+    assert_eq!(added["files"], json!([{ "file": "htpasswd", "before": before, "after": after }]));
+    done(&["user", "lock", "alice"]);
+    expect("update_user", "alice").await;
+    let key: Value = serde_json::from_str(&done(&["api-key", "create", "bot", "--json"])).unwrap();
+    let id = key["id"].as_str().unwrap();
+    expect("create_key", id).await;
+    done(&["api-key", "delete", id]);
+    expect("delete_key", id).await;
+    done(&["repo", "create", "lab/app"]);
+    expect("create_repository", "lab/app").await;
+    // Between two commands the daemon appends to the same file.
+    admin.put("/groups/g1", &json!({})).await.is(200);
+    done(&["repo", "delete", "lab/app", "--confirm", "lab/app"]);
+    expect("delete_repository", "lab/app").await;
+
+    // What is refused or only read is no change.
+    let count = entries(&registry, "").await.len();
+    assert_eq!(run(&registry, &["user", "add", "bot", "--robot"]).code, Some(1));
+    assert_eq!(run(&registry, &["repo", "delete", "lab/app", "--confirm", "lab/app"]).code, Some(1));
+    done(&["user", "list"]);
+    done(&["api-key", "list"]);
+    done(&["repo", "list"]);
+    assert_eq!((entries(&registry, "").await.len(), count), (8, 8));
+    let audit = std::fs::read_dir(registry.root().join("state/audit")).unwrap();
+    let text: String = audit.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    assert!(!text.contains(key["secret"].as_str().unwrap()) && text.lines().count() == 8, "{text}");
 }
 
 #[tokio::test]
