@@ -98,16 +98,6 @@ impl Decision {
 }
 
 impl Undecided {
-    /// Whether the visibility matters.
-    pub fn asks_visibility(&self) -> bool {
-        self.action == Action::Pull
-    }
-
-    /// Whether the owner matters.
-    pub fn asks_owner(&self) -> bool {
-        self.subject != Subject::Anonymous
-    }
-
     /// The final verdict, given the facts.
     pub fn with(self, facts: &RepositoryFacts) -> Verdict {
         match facts.grants(&self.subject, self.action) {

@@ -87,6 +87,15 @@ impl Registry {
         }
     }
 
+    /// Those of these repositories that exist, also those that hold nothing.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn existing_among(&self, names: Vec<RepositoryName>) -> Result<Vec<RepositoryName>> {
+        let found = self.are_repositories(&names, CatalogScope::Existing).await?;
+        Ok(names.into_iter().zip(found).filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect())
+    }
+
     async fn are_repositories(&self, names: &[RepositoryName], scope: CatalogScope) -> Result<Vec<bool>> {
         let mut found = vec![false; names.len()];
         for kind in scope.dirs() {

@@ -11,11 +11,11 @@ pub use values::{Creation, Description, InvalidDescription, InvalidOwner, OwnerN
 use super::{Registry, Repository, Result};
 use crate::{
     access::{RepositoryFacts, Undecided, Verdict, Visibility},
-    storage::{self, Dir, DirOf, FactKey},
+    storage::{self, DirOf, Fact, FactKey},
 };
 use futures_util::future::BoxFuture;
 use oci::{Expression, RepositoryName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names per page.
 const PAGE: usize = 1000;
@@ -41,6 +41,17 @@ pub enum Shows {
     No,
     /// Its facts decide.
     ByFacts(Undecided),
+}
+
+impl Shows {
+    /// Whether it is visible with these facts.
+    pub fn by(self, facts: &RepositoryFacts) -> bool {
+        match self {
+            Self::Yes => true,
+            Self::No => false,
+            Self::ByFacts(undecided) => undecided.with(facts).allowed,
+        }
+    }
 }
 
 impl From<bool> for Shows {
@@ -80,20 +91,8 @@ impl Repository {
     /// # Errors
     /// Only the store's, if it cannot be known what is recorded.
     pub async fn recorded_facts(&self) -> Result<RecordedFacts> {
-        let mut recorded = RecordedFacts::default();
-        for fact in self.store().listing(&Dir::Facts(self.name.clone()), None, PAGE).await?.entries {
-            let (registry, name) = (&self.registry, self.name.clone());
-            match fact.as_str() {
-                "visibility" => recorded.access.visibility = self.visibility().await,
-                "owner" => recorded.access.owner = self.owner().await,
-                "description" => {
-                    recorded.description = registry.fact(&FactKey::Description(name), Description::parse).await;
-                }
-                "created" => recorded.origin = registry.fact(&FactKey::Created(name), Creation::parse).await,
-                _ => recorded.immutable = self.own_immutable().await.ok().flatten().map(|tags| tags.to_string()),
-            }
-        }
-        Ok(recorded)
+        let facts = self.registry.recorded_facts(std::slice::from_ref(&self.name)).await?;
+        Ok(facts.into_iter().next().unwrap_or_default())
     }
 
     /// Which of its tags are immutable besides those of the operator's rules.
@@ -111,20 +110,20 @@ impl Repository {
 
     /// Decides what the rules left open. Boxed, because few requests need it.
     pub fn decide_by_facts(self, undecided: Undecided) -> BoxFuture<'static, Verdict> {
-        Box::pin(async move {
-            let mut facts = RepositoryFacts::default();
-            if undecided.asks_visibility() {
-                facts.visibility = self.visibility().await;
-            }
-            if undecided.asks_owner() {
-                facts.owner = self.owner().await;
-            }
-            undecided.with(&facts)
-        })
+        Box::pin(async move { undecided.with(&self.facts().await) })
     }
 
+    /// Its visibility and owner. What cannot be read grants nothing.
+    ///
+    /// Both are read, and never from memory: how long it takes does not tell strangers whether there is anything.
     pub async fn facts(&self) -> RepositoryFacts {
-        RepositoryFacts { visibility: self.visibility().await, owner: self.owner().await }
+        match self.registry.access_facts(std::slice::from_ref(&self.name)).await {
+            Ok(facts) => facts.into_iter().next().unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(repository = %self.name, %error, "cannot read repository facts; they grant nothing");
+                RepositoryFacts::default()
+            }
+        }
     }
 
     /// Whether a caller may see the repository.
@@ -134,15 +133,6 @@ impl Repository {
             Shows::No => false,
             Shows::ByFacts(undecided) => self.clone().decide_by_facts(undecided).await.allowed,
         }
-    }
-
-    async fn visibility(&self) -> Visibility {
-        let key = FactKey::Visibility(self.name.clone());
-        self.registry.fact(&key, Visibility::parse).await.unwrap_or_default()
-    }
-
-    async fn owner(&self) -> Option<String> {
-        self.registry.fact(&FactKey::Owner(self.name.clone()), RepositoryFacts::parse_owner).await
     }
 }
 
@@ -162,25 +152,84 @@ impl Registry {
         Ok(names)
     }
 
+    /// Visibility and owner of all repositories that have one of them.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn all_access_facts(&self) -> Result<BTreeMap<RepositoryName, RepositoryFacts>> {
+        let names = self.repositories_with_facts().await?;
+        let names: Vec<RepositoryName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut found = BTreeMap::new();
+        for some in names.chunks(PAGE) {
+            found.extend(some.iter().cloned().zip(self.access_facts(some).await?));
+        }
+        Ok(found)
+    }
+
+    /// Visibility and owner of each of these repositories, in their order, read at once.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn access_facts(&self, names: &[RepositoryName]) -> Result<Vec<RepositoryFacts>> {
+        let keys: Vec<FactKey> =
+            names.iter().flat_map(|name| [FactKey::Visibility(name.clone()), FactKey::Owner(name.clone())]).collect();
+        let found = self.core.store.get_all(keys.clone()).await?;
+        let facts = keys.chunks(2).zip(found.chunks(2)).map(|(keys, found)| match (keys, found) {
+            ([visibility, owner], [shown, owned]) => RepositoryFacts {
+                visibility: parsed(visibility, shown, Visibility::parse).unwrap_or_default(),
+                owner: parsed(owner, owned, RepositoryFacts::parse_owner),
+            },
+            _ => RepositoryFacts::default(),
+        });
+        Ok(facts.collect())
+    }
+
+    /// Everything that is recorded of each of these repositories, in their order, read at once.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn recorded_facts(&self, names: &[RepositoryName]) -> Result<Vec<RecordedFacts>> {
+        const KINDS: [fn(RepositoryName) -> FactKey; 5] =
+            [FactKey::Visibility, FactKey::Owner, FactKey::Description, FactKey::Created, FactKey::OwnImmutable];
+        let keys: Vec<FactKey> = names.iter().flat_map(|name| KINDS.map(|kind| kind(name.clone()))).collect();
+        let found = self.core.store.get_all(keys.clone()).await?;
+        let mut recorded = vec![RecordedFacts::default(); names.len()];
+        for (i, (key, fact)) in keys.iter().zip(&found).enumerate() {
+            let of = &mut recorded[i / KINDS.len()];
+            match key {
+                FactKey::Visibility(_) => {
+                    of.access.visibility = parsed(key, fact, Visibility::parse).unwrap_or_default()
+                }
+                FactKey::Owner(_) => of.access.owner = parsed(key, fact, RepositoryFacts::parse_owner),
+                FactKey::Description(_) => of.description = parsed(key, fact, Description::parse),
+                FactKey::Created(_) => of.origin = parsed(key, fact, Creation::parse),
+                _ => of.immutable = parsed(key, fact, parse_expression).map(|tags| tags.to_string()),
+            }
+        }
+        Ok(recorded)
+    }
+
     /// A recorded value. If it cannot be read, the error is logged, not returned to the caller.
     pub(super) async fn fact<T>(&self, key: &FactKey, parse: fn(&[u8]) -> Option<T>) -> Option<T> {
-        let path = || key.path();
-        match self.core.store.get(key).await {
-            Ok(Some(fact)) => {
-                let value = parse(&fact.bytes);
-                if value.is_none() {
-                    tracing::error!(
-                        path = path(),
-                        "malformed repository fact; it grants nothing until it is corrected"
-                    );
-                }
-                value
+        parsed(key, &self.core.store.get(key).await, parse)
+    }
+}
+
+/// The value of what was read. What cannot be used is logged, and is none.
+fn parsed<T>(key: &FactKey, read: &storage::Result<Option<Fact>>, parse: fn(&[u8]) -> Option<T>) -> Option<T> {
+    match read {
+        Ok(None) => None,
+        Ok(Some(fact)) => {
+            let value = parse(&fact.bytes);
+            if value.is_none() {
+                let path = key.path();
+                tracing::error!(path, "malformed repository fact; it grants nothing until it is corrected");
             }
-            Ok(None) => None,
-            Err(error) => {
-                tracing::error!(path = path(), %error, "cannot read a repository fact; it grants nothing");
-                None
-            }
+            value
+        }
+        Err(error) => {
+            tracing::error!(path = key.path(), %error, "cannot read a repository fact; it grants nothing");
+            None
         }
     }
 }

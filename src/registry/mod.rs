@@ -105,8 +105,6 @@ struct Core {
     finished: intent::Finished,
     /// The graveyard run for what clients delete.
     deletions: deletions::Deletions,
-    /// What kinds of manifests repositories have.
-    kinds: view::KnownKinds,
     /// Repositories that are being deleted.
     departures: existence::Departures,
     counters: counters::Counters,
@@ -140,7 +138,6 @@ impl Registry {
             finished: intent::Finished::default(),
             deletions: deletions::Deletions::default(),
             departures: existence::Departures::default(),
-            kinds: view::KnownKinds::default(),
             counters: counters::Counters::default(),
             pulls: pulls::PullLog::default(),
             quotas: quota::QuotaCounts::default(),

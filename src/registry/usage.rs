@@ -41,6 +41,14 @@ impl UsageTotals {
         self.manifests += outline.manifests;
         self.bytes = self.bytes.saturating_add(outline.bytes);
     }
+
+    /// Adds what other repositories hold.
+    pub fn add_all(&mut self, others: &Self) {
+        self.repositories += others.repositories;
+        self.tags += others.tags;
+        self.manifests += others.manifests;
+        self.bytes = self.bytes.saturating_add(others.bytes);
+    }
 }
 
 impl Registry {
@@ -116,14 +124,8 @@ impl Registry {
     /// # Errors
     /// Only the store's.
     pub async fn repositories_of(&self, user: &str) -> Result<HashSet<RepositoryName>> {
-        let mut owned = HashSet::new();
-        for name in self.repositories_with_facts().await? {
-            let Ok(name) = name.parse::<RepositoryName>() else { continue };
-            if self.repository(&name).facts().await.owner.as_deref() == Some(user) {
-                owned.insert(name);
-            }
-        }
-        Ok(owned)
+        let facts = self.all_access_facts().await?.into_iter();
+        Ok(facts.filter(|(_, facts)| facts.owner.as_deref() == Some(user)).map(|(name, _)| name).collect())
     }
 
     /// The totals over everything that the caller may see.

@@ -36,9 +36,9 @@ pub use distribution::DistributionEndpoint;
 pub use heavy::Heavy;
 pub use login::LoginMemory;
 pub use manage::{
-    AliasEndpoint, AuthEndpoint, ConfigEndpoint, DashboardEndpoint, Dashboards, GroupEndpoint, KeyEndpoint,
-    ManageEndpoint, NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint, RuleEndpoint, SearchEndpoint,
-    SettingsEndpoint, StorageEndpoint, SystemEndpoint, TaskEndpoint, UserEndpoint,
+    AliasEndpoint, AuthEndpoint, ConfigEndpoint, DashboardEndpoint, GroupEndpoint, KeyEndpoint, ManageEndpoint,
+    NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint, RuleEndpoint, SearchEndpoint, SeenByCallers, SettingsEndpoint,
+    StorageEndpoint, SystemEndpoint, TaskEndpoint, UserEndpoint,
 };
 pub use ops::OpsEndpoint;
 pub use pages::PagesEndpoint;
@@ -77,7 +77,7 @@ pub struct ServiceState {
     /// What is kept of logins across configuration reloads.
     pub logins: Arc<LoginMemory>,
     /// What callers saw of the registry at a glance.
-    pub dashboards: Arc<Dashboards>,
+    pub seen: Arc<SeenByCallers>,
     /// Limits how often a caller writes by the management API.
     pub writes: Arc<Throttle>,
     /// Sessions, API keys, and what is recorded of users.

@@ -117,13 +117,15 @@ async fn handle(
     if let Endpoint::Manage(_) | Endpoint::Pages(_) = &granted.request.endpoint {
         granted.request.head.extensions.insert(RequestId(observation.id()));
     }
-    let (dashboards, changes) = (granted.request.state.dashboards.clone(), granted.changes_content());
+    let changes = granted
+        .changes_content()
+        .then(|| (granted.request.state.seen.clone(), granted.request.endpoint.repository().cloned()));
     let answered = match AuditDraft::of(&granted) {
         Some(draft) => draft.record(dispatch(granted)).await,
         None => dispatch(granted).await,
     };
-    if changes && answered.is_ok() {
-        dashboards.content_changed();
+    if let (Some((seen, repository)), Ok(_)) = (changes, &answered) {
+        seen.changed(repository);
     }
     answered
 }

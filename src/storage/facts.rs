@@ -112,6 +112,15 @@ pub trait Facts: Send + Sync {
     /// it.
     async fn get(&self, key: &FactKey) -> Result<Option<Fact>>;
 
+    /// The values at these keys, in their order.
+    async fn get_all(&self, keys: Vec<FactKey>) -> Result<Vec<Result<Option<Fact>>>> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in &keys {
+            found.push(self.get(key).await);
+        }
+        Ok(found)
+    }
+
     /// Writes all of `puts`, or none if a condition does not hold. A value is visible and durable before the ones that
     /// rely on it, a revision before its tags: a crash leaves no name that points nowhere.
     async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<PutOutcome>;

@@ -4,8 +4,8 @@ mod lifecycle;
 
 use super::{
     Appended, Blob, Condemnation, Condemned, Content, Dir, Durability, Expect, Fact, FactKey, Facts, InstanceId, Item,
-    ListingPage, OutlineStamp, Published, Put, PutOutcome, RepositoryOutline, Result, TakenOver, UploadProgress,
-    UploadTurn, Verified, Why, key,
+    ListingPage, OutlineNames, OutlineStamp, Published, Put, PutOutcome, RepositoryOutline, Result, TakenOver,
+    UploadProgress, UploadTurn, Verified, Why, key,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -158,6 +158,7 @@ impl MemState {
             bytes: manifests.union(&linked).map(len).sum(),
             pushed: pushed.into_iter().max(),
             changed: dirs.iter().flat_map(times).max(),
+            names: OutlineNames::of(&self.level(&dirs[0]).into_keys().collect::<Vec<_>>(), manifests.iter()),
             stamp: None,
         }
     }

@@ -38,7 +38,7 @@ pub use lifecycle::{
 };
 pub use mem::Mem;
 pub use names::NamesIn;
-pub use outline::{OutlineStamp, RepositoryOutline};
+pub use outline::{OutlineNames, OutlineStamp, RepositoryOutline};
 
 /// Default place of the built-in token service's keys, below the storage directory.
 pub const SIGNING_KEY: &str = "identity/keys/token.pem";

@@ -1,6 +1,6 @@
 //! Repository names.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 /// The name of a repository: one or more components joined by `/`
 /// (distribution-spec, "Pulling manifests", `<name>`), at most [`RepositoryName::MAX`] bytes.
@@ -50,6 +50,13 @@ impl RepositoryName {
         bytes
             .split(|&b| alnum(b))
             .all(|separator| matches!(separator, b"" | b"." | b"_" | b"__") || separator.iter().all(|&b| b == b'-'))
+    }
+}
+
+/// Sorted and hashed as its text.
+impl Borrow<str> for RepositoryName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -19,4 +19,3 @@ pub use order::{by_version, natural};
 pub use platform::PlatformName;
 pub use shared::SharedLayers;
 pub use tags::{TagCursor, TagDetail, TagListing, TagOrder};
-pub(super) use whole::KnownKinds;

@@ -3,10 +3,10 @@
 use super::details::{ManifestDetail, ManifestKind, ManifestReader};
 use crate::{
     registry::{Repository, Result},
-    storage::{DirOf, OutlineStamp},
+    storage::DirOf,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use oci::{Algorithm, Digest, RepositoryName, Tag};
+use oci::{Algorithm, Digest, Tag};
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 /// Names per page.
@@ -15,40 +15,14 @@ const PAGE: usize = 10_000;
 /// Manifests read at once.
 const AT_ONCE: usize = 4;
 
-/// Repositories whose kinds are kept in memory: 100 bytes each. Few in tests, which create many registries.
-const MOST_KEPT: usize = if cfg!(test) { 64 } else { 131_072 };
-
-/// The kinds of manifests with a tag, of repositories as they were when last asked for.
-pub(in crate::registry) struct KnownKinds(
-    quick_cache::sync::Cache<RepositoryName, (OutlineStamp, Arc<BTreeSet<ManifestKind>>)>,
-);
-
-impl Default for KnownKinds {
-    fn default() -> Self {
-        Self(quick_cache::sync::Cache::new(MOST_KEPT))
-    }
-}
-
 impl Repository {
-    /// The kinds of manifests that tags point to. They are read again only after a change; `stamp` identifies the
-    /// current state.
+    /// The kinds of manifests that tags point to. Reads all of them.
     ///
     /// # Errors
     /// Only the store's, except for damage.
-    pub async fn kinds(&self, stamp: Option<OutlineStamp>) -> Result<Arc<BTreeSet<ManifestKind>>> {
-        let kept = &self.registry.core.kinds.0;
-        if let (Some(stamp), Some((known, kinds))) = (stamp, kept.get(&self.name))
-            && stamp == known
-        {
-            return Ok(kinds);
-        }
+    pub async fn kinds(&self) -> Result<BTreeSet<ManifestKind>> {
         let tagged: BTreeSet<Digest> = self.all_tags().await?.into_iter().map(|(_, digest, _)| digest).collect();
-        let kinds = self.read_all(tagged).await?.iter().map(|manifest| manifest.kind()).collect();
-        let kinds: Arc<BTreeSet<ManifestKind>> = Arc::new(kinds);
-        if let Some(stamp) = stamp {
-            kept.insert(self.name.clone(), (stamp, kinds.clone()));
-        }
-        Ok(kinds)
+        Ok(self.read_all(tagged).await?.iter().map(|manifest| manifest.kind()).collect())
     }
 
     /// Every manifest that can be read.

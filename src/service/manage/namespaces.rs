@@ -7,10 +7,10 @@ use super::super::{
     gate::Granted,
 };
 use super::{
-    dashboard::seen,
     operation::{AnswerShape, Operation, Shape},
     reply::{self, first_of, rfc3339},
     repositories::invalid,
+    seen::seen,
 };
 use crate::{
     registry::Visible as _,
@@ -111,7 +111,7 @@ impl Family for NamespaceEndpoint {
 async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let page = granted.page_query()?;
     let visible = granted.visible();
-    let mut found = seen(granted).await?.namespaces.clone();
+    let mut found = seen(granted).await?.namespaces().clone();
     // Those without repositories are seen by callers for whom something could be in them.
     for name in granted.registry().created_namespaces().await? {
         if visible.reaches(name.prefix()) || granted.may_below(name.prefix(), Permission::CREATE_REPO) {

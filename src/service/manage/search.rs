@@ -1,7 +1,7 @@
 //! Search for repositories, tags and digests, among what the caller may see.
 //!
-//! The answer is in the order of repositories. One request looks at a limited number of names; a page may be short, or
-//! even empty, and have a next one.
+//! The answer is in the order of repositories. What callers may see is in memory, and so are the names in it as far as a
+//! repository has few: only where something may be found is read.
 
 use super::super::{
     answer::Answering,
@@ -9,8 +9,12 @@ use super::super::{
     error::{ApiError, ServiceError},
     gate::Granted,
 };
-use super::{operation::Operation, repositories::invalid};
-use crate::{registry::Repository, wire::ResponseBody};
+use super::{
+    operation::Operation,
+    repositories::invalid,
+    seen::{SeenRepository, seen},
+};
+use crate::{registry::Repository, who::Action, wire::ResponseBody};
 use api::{Page, repositories::SearchResult};
 use http::Response;
 use oci::{Digest, RepositoryName};
@@ -28,14 +32,14 @@ pub(super) const OPERATIONS: &[Operation] =
 /// The shortest beginning of a digest that is looked for.
 const LEAST_DIGITS: usize = 6;
 
-/// Repositories whose tags and manifests one request looks at.
-const MOST_REPOSITORIES: usize = 2000;
+/// Repositories that one request reads: a page may be short, or even empty, and have a next one.
+const MOST_READ: usize = 500;
 
 /// Results in one repository: the rest is in its own list.
 const MOST_EACH: usize = 20;
 
-/// Repositories that are looked at together.
-const TOGETHER: usize = 200;
+/// Repositories that are looked at between two chances for others.
+const TOGETHER: usize = 4000;
 
 /// A request to search.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +83,8 @@ impl Family for SearchEndpoint {
 /// What to look for.
 struct SearchQuery {
     text: String,
+    /// In lower case, as names of repositories are.
+    lower: String,
     repositories: bool,
     tags: bool,
     digests: bool,
@@ -97,17 +103,27 @@ impl SearchQuery {
             repositories: wants("repository"),
             tags: wants("tag") && !text.contains(':'),
             digests: wants("digest") && is_digest,
+            lower: text.to_lowercase(),
             text,
         })
+    }
+
+    /// Whether the name of a repository is what was looked for.
+    fn finds_name(&self, one: &SeenRepository) -> bool {
+        self.repositories && one.name.as_str().contains(&self.lower)
+    }
+
+    /// Whether something may be found in a repository; `false` is certain.
+    fn may_find_in(&self, one: &SeenRepository) -> bool {
+        let names = &one.outline.names;
+        (self.tags && names.may_have_tag(&self.text))
+            || (self.digests && hex_of(&self.text).is_some_and(|(_, digits)| names.may_have_digest(digits)))
     }
 
     /// What is found in one repository.
     async fn results(&self, repository: &Repository) -> Result<Vec<SearchResult>, ServiceError> {
         let name = repository.name();
         let mut results = Vec::new();
-        if self.repositories && name.as_str().contains(&self.text.to_lowercase()) {
-            results.push(result("repository", name, None, None));
-        }
         if self.tags {
             for tag in repository.tag_names(&self.text).await?.into_iter().take(MOST_EACH) {
                 let digest = repository.readable_tag(&tag).await?.map(|(digest, _)| digest);
@@ -141,22 +157,31 @@ fn result(kind: &str, repository: &RepositoryName, tag: Option<String>, digest: 
 
 async fn search(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let (page, query) = (granted.page_query()?, SearchQuery::of(granted)?);
-    let visible = granted.visible();
-    let (mut last, mut items, mut looked_at) = (page.last, Vec::new(), 0);
-    loop {
-        let names = granted.registry().existing_repositories(None, last.as_deref(), TOGETHER, &visible).await?;
-        for name in &names.entries {
-            items.extend(query.results(&granted.repository(name)).await?);
-            looked_at += 1;
-            last = Some(name.to_string());
+    let seen = seen(granted).await?;
+    let (mut items, mut read, mut last) = (Vec::new(), 0, None);
+    for together in seen.after(page.last.as_deref()).chunks(TOGETHER) {
+        for one in together {
+            let (by_name, may_find) = (query.finds_name(one), query.may_find_in(one));
+            if !by_name && !may_find {
+                continue;
+            }
             // A repository's results stay together, so a page may be a little longer than asked for.
-            if items.len() >= page.n || looked_at >= MOST_REPOSITORIES {
-                let more = names.more || names.entries.last() != Some(name);
-                return granted.list(&Page { items, next: last.filter(|_| more), total: None });
+            if items.len() >= page.n || read == MOST_READ {
+                return granted.list(&Page { items, next: last, total: None });
+            }
+            last = Some(one.name.to_string());
+            read += usize::from(may_find);
+            let repository = granted.repository(&one.name);
+            // Another process may have made it private since.
+            if !granted.may(Action::Pull, &one.name).await {
+                continue;
+            }
+            items.extend(by_name.then(|| result("repository", &one.name, None, None)));
+            if may_find {
+                items.extend(query.results(&repository).await?);
             }
         }
-        if !names.more {
-            return granted.list(&Page { items, next: None, total: None });
-        }
+        tokio::task::yield_now().await;
     }
+    granted.list(&Page { items, next: None, total: None })
 }

@@ -103,7 +103,8 @@ impl Granted {
                 RequestBody::new(Full::new(Bytes::from(json)).map_err(|never| match never {}))
             }
         };
-        let effect = super::super::endpoint::Endpoint::from(endpoint.clone()).effect(&method);
+        let asking = super::super::endpoint::Endpoint::from(endpoint.clone());
+        let (effect, repository) = (asking.effect(&method), asking.repository().cloned());
         // The audit log has what the form is about.
         let target = format!("/api/v1{}", target(self.request.head.uri.path(), query));
         let asked = self.again(endpoint.clone().into(), method, &target, &headers, body).await?;
@@ -114,7 +115,7 @@ impl Granted {
             None => work.await?,
         };
         if effect != Some(Effect::Reads) {
-            self.request.state.dashboards.content_changed();
+            self.request.state.seen.changed(repository);
         }
         Ok(response)
     }

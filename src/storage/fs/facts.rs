@@ -20,16 +20,17 @@ impl<S: Sys> Facts for Fs<S> {
         }
         let key = key.clone();
         self.run(move |inner| {
-            let path = key.path();
-            if let Some(small) = inner.small_kept(&path).filter(|small| small.bytes.len() as u64 <= key.longest()) {
-                return Ok(Some(Fact { bytes: small.bytes.clone(), written: small.modified }));
-            }
-            match key.item() {
-                Some(item) => inner.find(&item, |path| inner.fact(path)),
-                None => inner.fact_within(&path, key.longest()),
+            match inner.small_kept(&key.path()).filter(|small| small.bytes.len() as u64 <= key.longest()) {
+                Some(small) => Ok(Some(Fact { bytes: small.bytes.clone(), written: small.modified })),
+                None => inner.value(&key),
             }
         })
         .await
+    }
+
+    // None of them is kept in memory: they are many, and would displace what is read often.
+    async fn get_all(&self, keys: Vec<FactKey>) -> Result<Vec<Result<Option<Fact>>>> {
+        self.run(move |inner| Ok(keys.iter().map(|key| inner.value(key)).collect())).await
     }
 
     async fn put(&self, puts: Vec<Put>, durability: Durability) -> Result<PutOutcome> {
@@ -85,6 +86,13 @@ impl<S: Sys> Facts for Fs<S> {
 }
 
 impl<S: Sys> FsInner<S> {
+    fn value(&self, key: &FactKey) -> Result<Option<Fact>> {
+        match key.item() {
+            Some(item) => self.find(&item, |path| self.fact(path)),
+            None => self.fact_within(&key.path(), key.longest()),
+        }
+    }
+
     pub(super) fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>> {
         let wanted = kind_in(dir);
         let (names, more) = self.names(&dir.path(), after, most, |name, kind| kind == wanted && dir.lists(name))?;

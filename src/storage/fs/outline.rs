@@ -3,7 +3,7 @@
 use super::{FsInner, listing::SETTLED};
 use crate::{
     files::{FileKind, Sys, absent, world},
-    storage::{OutlineStamp, RepositoryOutline, Result, StorageError, key},
+    storage::{OutlineNames, OutlineStamp, RepositoryOutline, Result, StorageError, key},
 };
 use oci::{Algorithm, Digest, RepositoryName};
 use std::{collections::BTreeSet, io, time::SystemTime};
@@ -45,6 +45,7 @@ impl<S: Sys> FsInner<S> {
             bytes,
             pushed,
             changed: self.times(&dirs)?.into_iter().flatten().max(),
+            names: OutlineNames::of(&names, manifests.iter()),
             stamp: before.filter(|before| after.as_ref() == Some(before)),
         }))
     }
@@ -53,7 +54,7 @@ impl<S: Sys> FsInner<S> {
     fn outline_stamp(&self, dirs: &[String; 5]) -> Result<Option<OutlineStamp>> {
         let (times, now) = (self.times(dirs)?, world::now());
         let is_settled = |time: &SystemTime| now.duration_since(*time).is_ok_and(|age| age >= SETTLED);
-        Ok(times.iter().flatten().all(is_settled).then_some(OutlineStamp(times)))
+        Ok(times.iter().flatten().all(is_settled).then(|| OutlineStamp::of(times)))
     }
 
     fn times(&self, dirs: &[String; 5]) -> Result<[Option<SystemTime>; 5]> {

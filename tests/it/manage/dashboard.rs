@@ -1,6 +1,6 @@
 //! The registry at a glance, and what repositories hold.
 
-use crate::{PROGRAM, facts::record};
+use crate::PROGRAM;
 use serde_json::{Value, json};
 use testing::{managed::Managed, registry::Registry};
 use wharfinger::registry::Everything;
@@ -41,8 +41,8 @@ async fn everybody_sees_totals_of_what_they_may_see() {
     alice.client.delete("/v2/alice/app/manifests/v2").await.is(202);
     assert_eq!(totals(&dashboard(&registry, "alice").await), (1, 1, 1));
     // What is public is seen by those who are not logged in, and an owner has repositories.
-    record(&registry.root(), "secret/app", "visibility", "public\n");
-    record(&registry.root(), "secret/app", "owner", "bob\n");
+    admin.put("/repositories/secret/app/-/visibility", &json!({ "visibility": "public" })).await.is(200);
+    admin.patch("/repositories/secret/app", &json!({ "owner": "bob" })).await.is(200);
     let nobody = registry.nobody().get("/dashboard").await.is(200).json();
     assert_eq!((totals(&nobody), &nobody["mine"]), ((1, 1, 1), &Value::Null));
     let bob = registry.user("bob");

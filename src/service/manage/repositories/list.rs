@@ -5,12 +5,12 @@
 
 use super::super::super::{error::ServiceError, gate::Granted};
 use super::{
-    super::dashboard::seen,
+    super::seen::{SeenRepository, seen},
     invalid,
     item::{self, Included},
 };
 use crate::{
-    registry::{NamespaceName, view::ManifestKind},
+    registry::{NamespaceName, Visible as _, view::ManifestKind},
     storage::RepositoryOutline,
     wire::ResponseBody,
 };
@@ -47,25 +47,41 @@ struct RepositoryQuery {
     last: Option<String>,
 }
 
-/// A repository in the list, and its place in the order.
+/// A repository in the list.
 struct PlaceInList {
-    key: u64,
     name: RepositoryName,
     outline: Arc<RepositoryOutline>,
 }
 
+/// A page of the list.
+struct FoundPlaces {
+    places: Vec<PlaceInList>,
+    /// Where the next page begins, if there may be one.
+    next: Option<String>,
+}
+
+/// Repositories of which one request reads what kinds of manifests they have; they are known from then on.
+const MOST_READ: usize = 500;
+
+/// Repositories that are sorted at once.
+const SORTED_AT_ONCE: usize = 1000;
+
 /// `GET /repositories`.
 pub(super) async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let query = RepositoryQuery::of(granted)?;
-    let is_plain = query.order == RepositoryOrder::Name && !query.descending;
-    let (places, next) = match is_plain && query.containing.is_empty() && !query.asks_facts() {
+    let FoundPlaces { places, next } = match query.follows_directories(granted) {
         true => query.by_name(granted).await?,
         false => query.sorted(granted).await?,
     };
-    let mut items = Vec::with_capacity(places.len());
-    for PlaceInList { name, outline, .. } in places {
-        let facts = granted.repository(&name).recorded_facts().await?;
-        items.push(item::item(granted, &name, facts, &outline, query.included).await?);
+    let names: Vec<_> = places.iter().map(|place| place.name.clone()).collect();
+    let facts = granted.registry().recorded_facts(&names).await?;
+    let (visible, mut items) = (granted.visible(), Vec::with_capacity(places.len()));
+    for (PlaceInList { name, outline }, facts) in places.iter().zip(facts) {
+        // Another process may have made it private since.
+        if !visible.shows(name).by(&facts.access) {
+            continue;
+        }
+        items.push(item::item(granted, name, facts, outline, query.included).await?);
     }
     granted.list(&Page { items, next, total: None })
 }
@@ -117,19 +133,26 @@ impl RepositoryQuery {
         })
     }
 
-    /// In the order of names, which the directories have: looks at no more names than it needs.
-    async fn by_name(&self, granted: &Granted) -> Result<(Vec<PlaceInList>, Option<String>), ServiceError> {
+    /// Whether the list is that of the directories: then it is as they are now, and no more names are looked at than
+    /// a page has.
+    fn follows_directories(&self, granted: &Granted) -> bool {
+        let is_filtered = self.visibility.is_some() || self.owner.is_some() || self.kind.is_some();
+        let is_in_order = self.order == RepositoryOrder::Name && !self.descending;
+        is_in_order && !is_filtered && self.containing.is_empty() && !granted.visible().asks_facts()
+    }
+
+    async fn by_name(&self, granted: &Granted) -> Result<FoundPlaces, ServiceError> {
         let (registry, visible) = (granted.registry(), granted.visible());
         let page =
             registry.existing_repositories(self.namespace.as_ref(), self.last.as_deref(), self.n, &visible).await?;
         let outlines = registry.outlines(&page.entries).await?;
         let next = page.entries.last().filter(|_| page.more).map(ToString::to_string);
-        let place = |(name, outline)| PlaceInList { key: 0, name, outline };
-        Ok((page.entries.into_iter().zip(outlines).map(place).collect(), next))
+        let place = |(name, outline)| PlaceInList { name, outline };
+        Ok(FoundPlaces { places: page.entries.into_iter().zip(outlines).map(place).collect(), next })
     }
 
-    /// In another order, or filtered: looks at everything that the caller may see, as it was a short time ago.
-    async fn sorted(&self, granted: &Granted) -> Result<(Vec<PlaceInList>, Option<String>), ServiceError> {
+    /// In another order, or filtered: of everything that the caller may see, as it was a short time ago.
+    async fn sorted(&self, granted: &Granted) -> Result<FoundPlaces, ServiceError> {
         let after = self.last.as_deref().map(|last| self.place(last)).transpose()?;
         let seen = seen(granted).await?;
         let compare = |a: (u64, &str), b: (u64, &str)| {
@@ -139,42 +162,53 @@ impl RepositoryQuery {
         let is_after = |key: u64, name: &RepositoryName| {
             after.as_ref().is_none_or(|(k, n)| compare((key, name.as_str()), (*k, n)) == Ordering::Greater)
         };
-        let is_meant = |name: &RepositoryName| {
-            let namespace = self.namespace.as_ref().map(NamespaceName::as_str);
-            name.as_str().contains(&self.containing)
-                && namespace.is_none_or(|of| name.as_str().split_once('/').is_some_and(|(first, _)| first == of))
+        let keyed = seen.repositories.iter().map(|one| (self.key(&one.outline), one));
+        let mut found: Vec<_> = keyed.filter(|(key, one)| self.means(one) && is_after(*key, &one.name)).collect();
+        let in_order = |a: &(u64, &Arc<SeenRepository>), b: &(u64, &Arc<SeenRepository>)| {
+            compare((a.0, a.1.name.as_str()), (b.0, b.1.name.as_str()))
         };
-        let keyed = seen.repositories.iter().map(|(name, outline)| (self.key(outline), name, outline));
-        let mut found: Vec<_> = keyed.filter(|(key, name, _)| is_meant(name) && is_after(*key, name)).collect();
-        let in_order = |a: &(u64, &RepositoryName, _), b: &(u64, &RepositoryName, _)| {
-            compare((a.0, a.1.as_str()), (b.0, b.1.as_str()))
-        };
-        if !self.asks_facts() && found.len() > self.n + 1 {
-            found.select_nth_unstable_by(self.n, in_order);
-            found.truncate(self.n + 1);
-        }
-        found.sort_unstable_by(in_order);
-        let mut places = Vec::new();
-        for (key, name, outline) in found {
-            if places.len() > self.n {
-                break;
+        // The last one that was looked at: a page that ends early continues after it.
+        let (mut places, mut read, mut last) = (Vec::new(), 0, None);
+        let next = |last: Option<(u64, &RepositoryName)>| last.map(|(key, name)| self.cursor(key, name));
+        while !found.is_empty() {
+            let at_once = found.len().min(SORTED_AT_ONCE.max(self.n + 1));
+            if at_once < found.len() {
+                found.select_nth_unstable_by(at_once, in_order);
             }
-            if self.asks_for(granted, name, outline).await? {
-                places.push(PlaceInList { key, name: name.clone(), outline: outline.clone() });
+            let rest = found.split_off(at_once);
+            found.sort_unstable_by(in_order);
+            for (key, one) in found {
+                if let Some(kind) = self.kind {
+                    read += usize::from(one.known_kinds().is_none());
+                    if read > MOST_READ {
+                        return Ok(FoundPlaces { places, next: next(last) });
+                    }
+                    if !one.kinds(&granted.repository(&one.name)).await?.contains(kind) {
+                        if places.len() < self.n {
+                            last = Some((key, &one.name));
+                        }
+                        continue;
+                    }
+                }
+                if places.len() == self.n {
+                    return Ok(FoundPlaces { places, next: next(last) });
+                }
+                last = Some((key, &one.name));
+                places.push(PlaceInList { name: one.name.clone(), outline: one.outline.clone() });
             }
+            found = rest;
         }
-        let more = places.len() > self.n;
-        places.truncate(self.n);
-        let next = places.last().filter(|_| more).map(|place| match self.order {
-            RepositoryOrder::Name => place.name.to_string(),
-            _ => format!("{}~{}", place.key, place.name),
-        });
-        Ok((places, next))
+        Ok(FoundPlaces { places, next: None })
     }
 
-    /// Whether more than names and counts decides what is asked for.
-    fn asks_facts(&self) -> bool {
-        self.visibility.is_some() || self.owner.is_some() || self.kind.is_some()
+    /// Whether a repository is asked for, as far as that is known without reading it.
+    fn means(&self, one: &SeenRepository) -> bool {
+        let is_of = |namespace: &NamespaceName| one.namespace() == Some(namespace.as_str());
+        one.name.as_str().contains(&self.containing)
+            && self.namespace.as_ref().is_none_or(is_of)
+            && self.visibility.is_none_or(|wanted| item::visibility(one.visibility) == wanted)
+            && self.owner.as_deref().is_none_or(|owner| one.owner.as_deref() == Some(owner))
+            && self.kind.is_none_or(|kind| one.known_kinds().is_none_or(|kinds| kinds.contains(kind)))
     }
 
     /// A place, from the text that named the last item of a page.
@@ -186,24 +220,11 @@ impl RepositoryQuery {
         parsed.ok_or_else(|| invalid("last", "must be next of the page before"))
     }
 
-    async fn asks_for(
-        &self,
-        granted: &Granted,
-        name: &RepositoryName,
-        outline: &RepositoryOutline,
-    ) -> Result<bool, ServiceError> {
-        let repository = granted.repository(name);
-        if self.visibility.is_some() || self.owner.is_some() {
-            let facts = repository.facts().await;
-            let is_meant = self.visibility.is_none_or(|wanted| item::visibility(facts.visibility) == wanted)
-                && self.owner.as_ref().is_none_or(|owner| facts.owner.as_ref() == Some(owner));
-            if !is_meant {
-                return Ok(false);
-            }
-        }
-        match self.kind {
-            Some(kind) => Ok(repository.kinds(outline.stamp).await?.contains(&kind)),
-            None => Ok(true),
+    /// The text that names a place.
+    fn cursor(&self, key: u64, name: &RepositoryName) -> String {
+        match self.order {
+            RepositoryOrder::Name => name.to_string(),
+            _ => format!("{key}~{name}"),
         }
     }
 
