@@ -137,8 +137,11 @@ fn current(edits: &Edits, index: usize) -> Result<RuleInfo, EditRefusal> {
     rule(super::groups::policy(&edits.live())?, index).ok_or(EditRefusal::NotFound)
 }
 
-/// Checks that the users of a rule exist: a misspelt name would be a rule about nobody.
+/// Checks that a rule is about somebody: it lists users, and they exist, as a misspelt name would be nobody.
 fn check_named(edits: &Edits, wanted: &RuleBody) -> Result<(), EditRefusal> {
+    if wanted.users.is_empty() {
+        return Err(EditRefusal::invalid("/users", "lists no users, so the rule would never match".to_owned()));
+    }
     let is_name = |user: &&String| !user.starts_with('@') && !matches!(user.as_str(), "*" | "anonymous");
     let names = wanted.users.iter().enumerate().filter(|(_, user)| is_name(user));
     check_users(&edits.live(), names.map(|(i, user)| (format!("/users/{i}"), user)))

@@ -47,6 +47,9 @@ pub struct CreateUser {
     /// Whether the user has no password and uses API keys only.
     #[serde(default)]
     pub robot: bool,
+    /// Give the name of a deleted user again; this needs `ADMIN:SYSTEM`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reuse_name: bool,
 }
 
 /// `PATCH /users/{user}`: what is absent stays.

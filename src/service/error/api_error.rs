@@ -18,6 +18,9 @@ pub enum ApiError {
     /// The body has another media type.
     #[error("the request needs a body with Content-Type: {0}")]
     ContentType(&'static str),
+    /// A path of another registry that has nothing behind it here; what replaces it.
+    #[error("{0}")]
+    Replaced(String),
     /// The body is longer than this many bytes.
     #[error("the body is longer than {0} bytes")]
     BodyTooLarge(usize),
@@ -105,6 +108,7 @@ impl ApiError {
     pub(super) fn row(&self) -> ErrorRow {
         match self {
             Self::NotFound => ErrorRow::new(S::NOT_FOUND, "NOT_FOUND"),
+            Self::Replaced(_) => ErrorRow::new(S::NOT_FOUND, "NOT_FOUND"),
             Self::InvalidRequest(problems) => ErrorRow::new(S::BAD_REQUEST, "INVALID_REQUEST").detail(problems),
             Self::ContentType(_) => ErrorRow::new(S::UNSUPPORTED_MEDIA_TYPE, "INVALID_REQUEST"),
             Self::BodyTooLarge(_) => ErrorRow::new(S::PAYLOAD_TOO_LARGE, "INVALID_REQUEST"),

@@ -110,6 +110,7 @@ samples! {
     "NotFound": ServiceError::Api(ApiError::NotFound) => ApiError::NotFound.into();
     "InvalidRequest": ServiceError::Api(ApiError::InvalidRequest(_)) => ApiError::invalid(FieldProblem::new("/groups/0", "there is no group \"devs\"")).into();
     "ContentType": ServiceError::Api(ApiError::ContentType(_)) => ApiError::ContentType("application/json").into();
+    "Replaced": ServiceError::Api(ApiError::Replaced(_)) => ApiError::Replaced("it is elsewhere".into()).into();
     "BodyTooLarge": ServiceError::Api(ApiError::BodyTooLarge(_)) => ApiError::BodyTooLarge(4).into();
     "ConfigurationInvalid": ServiceError::Api(ApiError::ConfigurationInvalid(_)) => ApiError::ConfigurationInvalid(problems()).into();
     "NameTaken": ServiceError::Api(ApiError::NameTaken(_)) => ApiError::NameTaken("user \"alice\"".into()).into();

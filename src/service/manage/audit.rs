@@ -1,7 +1,10 @@
 //! Records the writes of the management API: every request that may change something and succeeds has an entry in the
 //! audit log, whatever its endpoint.
 
-use super::super::{answer::Answering, endpoint::Endpoint, error::ServiceError, gate::Granted, path};
+use super::{
+    super::{answer::Answering, endpoint::Endpoint, error::ServiceError, gate::Granted, path},
+    endpoint::ManageEndpoint,
+};
 use crate::{
     manage::{Author, Manage},
     who::Subject,
@@ -18,6 +21,8 @@ enum AuditNote {
     Settled,
     /// The change was made by this user, whom the endpoint has identified itself.
     By(Subject),
+    /// The change was made to this, which only the body of the request named.
+    To(String),
 }
 
 /// The entry of a request that has not been answered yet.
@@ -36,7 +41,10 @@ impl AuditDraft {
         let is_ours = matches!(request.endpoint, Endpoint::Manage(_));
         let manage = request.state.manage.clone().filter(|_| is_write && is_ours)?;
         let target = match (request.endpoint.repository(), request.endpoint.reference()) {
-            (None, _) => target_of(request.head.uri.path()),
+            (None, _) => match &request.endpoint {
+                Endpoint::Manage(ManageEndpoint::Alias(alias)) => target_of(alias.path()),
+                _ => target_of(request.head.uri.path()),
+            },
             (Some(name), None) => name.to_string(),
             (Some(name), Some(oci::Reference::Tag(tag))) => format!("{name}:{tag}"),
             (Some(name), Some(oci::Reference::Digest(digest))) => format!("{name}@{digest}"),
@@ -68,6 +76,7 @@ impl AuditDraft {
                 self.target = subject.to_string();
                 self.author.subject = subject.clone();
             }
+            Some(AuditNote::To(target)) => self.target.clone_from(target),
             None => {}
         }
         // What was created has no name in the path of the request.
@@ -99,6 +108,12 @@ pub(in super::super) fn settled<B>(mut response: Response<B>) -> Response<B> {
 /// Marks the answer to a request whose caller the endpoint has identified itself.
 pub(in super::super) fn made_by<B>(mut response: Response<B>, subject: Subject) -> Response<B> {
     response.extensions_mut().insert(AuditNote::By(subject));
+    response
+}
+
+/// Marks the answer to a request whose body named what was changed.
+pub(in super::super) fn made_to<B>(mut response: Response<B>, target: &impl ToString) -> Response<B> {
+    response.extensions_mut().insert(AuditNote::To(target.to_string()));
     response
 }
 

@@ -239,7 +239,17 @@ async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceE
         }
         _ => {}
     }
-    check_is_free(&granted, &asked.username).await?;
+    let is_buried = granted.request.state.accounts.tombstone(&asked.username).await?.is_some();
+    match (is_buried, asked.reuse_name) {
+        // Whoever decides this knows whose the name was, and may leave what is still called so to its new owner.
+        (true, true) if granted.has(Permission::ADMIN) => {}
+        (_, true) if !granted.has(Permission::ADMIN) => return Err(granted.lacks(Permission::ADMIN)),
+        (true, _) => {
+            let how = "an administrator gives the name again with \"reuse_name\"";
+            return Err(taken(format!("the record of a deleted user {:?} ({how})", asked.username)));
+        }
+        (false, _) => check_is_free(&granted, &asked.username).await?,
+    }
     let hash = match (&asked.password, asked.robot) {
         (Some(password), false) => Some(granted.hash_password(&asked.username, password, "/password").await?),
         (None, true) => None,
@@ -252,7 +262,11 @@ async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceE
         return Ok(preview);
     }
     let user = granted.change(&name, create).await?;
-    granted.request.state.accounts.record_created(&name, email).await?;
+    let accounts = &granted.request.state.accounts;
+    if is_buried {
+        accounts.lift_tombstone(&name).await?;
+    }
+    accounts.record_created(&name, email).await?;
     made(&format!("/api/v1/users/{}", encode(&name)), &user)
 }
 
@@ -266,19 +280,19 @@ fn admit_registration(granted: &Granted) -> Result<(), ServiceError> {
 
 /// Checks that nothing is recorded under a name, which would fall to whoever gets it.
 async fn check_is_free(granted: &Granted, name: &str) -> Result<(), ServiceError> {
-    let taken = |what: String| Err(ApiError::NameTaken(what).into());
-    if granted.request.state.accounts.tombstone(name).await?.is_some() {
-        return taken(format!("a deleted user {name:?} had this name, which is not given again; it"));
-    }
     if let Ok(namespace) = name.parse::<NamespaceName>()
         && granted.registry().namespace_exists(&namespace).await?
     {
-        return taken(format!("a namespace {name:?}"));
+        return Err(taken(format!("a namespace {name:?}")));
     }
     match granted.registry().repositories_of(name).await?.is_empty() {
         true => Ok(()),
-        false => taken(format!("a repository that belongs to a user {name:?}")),
+        false => Err(taken(format!("a repository that belongs to a user {name:?}"))),
     }
+}
+
+fn taken(what: String) -> ServiceError {
+    ApiError::NameTaken(what).into()
 }
 
 async fn update(mut granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {

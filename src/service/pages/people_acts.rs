@@ -50,6 +50,7 @@ pub(super) async fn create_user(granted: &Granted, fields: &PageForm) -> Result<
         groups: fields.words("groups"),
         email: fields.owned("email"),
         robot,
+        ..CreateUser::default()
     };
     let create = ManageEndpoint::User(UserEndpoint::Create);
     let save = save("users", name, create, Method::POST, FileSave::json(&asked)?);

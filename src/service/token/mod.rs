@@ -127,10 +127,8 @@ impl TokenHandler {
             let rights = self.live.rights.of(subject, &ceiling, scopes.len());
             let judge = |scope: &&str| match Scope::parse(scope)? {
                 Scope::Repository(name, actions) => Some(Judged::Repository(rights.decide(&name, &actions), name)),
-                Scope::Catalog => {
-                    let may_look = *subject != Subject::Anonymous || self.live.rights.speaks_of_anonymous();
-                    (may_look && ceiling.allows_listing()).then_some(Judged::Catalog)
-                }
+                // Who is not logged in sees what is public, which nobody knows beforehand.
+                Scope::Catalog => ceiling.allows_listing().then_some(Judged::Catalog),
             };
             scopes.iter().filter_map(judge).collect()
         })

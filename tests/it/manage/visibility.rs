@@ -162,6 +162,10 @@ async fn a_public_repository_is_pulled_without_a_login_and_all_lists_follow_at_o
         let referrers = nobody.client.read(format!("/v2/alice/app/referrers/{digest}")).await.json();
         assert_eq!(referrers["manifests"][0]["artifactType"], "text/plain");
         assert_eq!(bob.client.get("/v2/_catalog").await.is(200).strings("repositories"), ["alice/app"]);
+        // Clients send a password only when they are asked for it: a list for nobody would hide what they may see.
+        let asked = nobody.client.get("/v2/_catalog").await;
+        assert!(asked.header("www-authenticate").starts_with("Basic "), "{asked:?}");
+        asked.refused(401, "UNAUTHORIZED");
         for caller in [&nobody, &bob] {
             assert_eq!(names(caller, "/repositories").await, ["alice/app"]);
             assert_eq!(names(caller, "/namespaces").await, ["alice"]);
@@ -205,6 +209,16 @@ async fn with_the_token_service_a_client_without_a_login_gets_a_token_for_what_i
         challenged.status == 200 || challenged.header("www-authenticate").contains("alice/app:pull"),
         "{challenged:?}"
     );
+    // The same for the list: a client with a password gets a token of its own, one without a token for what is public.
+    let challenged = nobody.client.get("/v2/_catalog").await;
+    assert!(challenged.header("www-authenticate").contains("scope=\"registry:catalog:*\""), "{challenged:?}");
+    challenged.refused(401, "UNAUTHORIZED");
+    let lists = token("registry:catalog:*").await;
+    let listed = async || lists.client.get("/v2/_catalog").await.is(200).strings("repositories");
+    assert_eq!(listed().await, ["alice/app"]);
+    lists.client.get("/v2/alice/app/manifests/v1").await.refused(401, "UNAUTHORIZED");
+    // A login is still asked for.
+    nobody.client.get("/v2/").await.refused(401, "UNAUTHORIZED");
     let (of_app, of_none) = (token("repository:alice/app:pull").await, token("repository:alice/xyz:pull").await);
     of_app.client.read("/v2/alice/app/manifests/v1").await;
     assert_eq!(of_app.client.tags("alice/app").await, ["note", "v1"]);
@@ -217,6 +231,7 @@ async fn with_the_token_service_a_client_without_a_login_gets_a_token_for_what_i
     assert_eq!(bob.get("/v2/_catalog").await.is(200).strings("repositories"), ["alice/app"]);
 
     make(&registry, "private").await;
+    assert_eq!(listed().await, [""; 0]);
     // The token was good for it, and the repository is not public any more.
     let (private, absent) =
         (of_app.client.get("/v2/alice/app/manifests/v1").await, of_none.client.get("/v2/alice/xyz/manifests/v1").await);

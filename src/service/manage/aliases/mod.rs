@@ -5,6 +5,7 @@
 
 mod answer;
 mod paths;
+mod replaced;
 
 use super::{
     super::{
@@ -23,6 +24,8 @@ use oci::Reference;
 pub struct AliasEndpoint {
     /// What serves it.
     endpoint: Box<ManageEndpoint>,
+    /// The path of that.
+    path: String,
     /// Parameters that its query has before those of the request.
     query: String,
     form: AliasForm,
@@ -74,6 +77,13 @@ pub(super) static ALIASES: &[AliasRow] = &[
     row("GET", "/api/v1/repo", "list_repositories"),
     row("PUT", "/api/v1/{namespace}/{repository}/visibility", "set_visibility"),
 ];
+
+impl AliasEndpoint {
+    /// The path of the endpoint that serves it.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+}
 
 impl Family for AliasEndpoint {
     fn name(&self) -> &'static str {

@@ -12,7 +12,7 @@ use super::super::{
     endpoint::{ManageEndpoint, is_noun},
     repositories::{MARK, invalid},
 };
-use super::{AliasEndpoint, AliasForm};
+use super::{AliasEndpoint, AliasForm, replaced};
 use http::Method;
 
 /// The path that serves an alias, below `/api/v1`.
@@ -47,8 +47,8 @@ impl AliasTarget {
         let endpoint = ManageEndpoint::parse_noun(&RequestLine { segments: &borrowed, ..*line })?;
         let path = format!("/api/v1/{}", segments.join("/"));
         // One is only another body for the same path.
-        form.successor = (line.segments != [&["v1"], &*borrowed].concat()).then_some(path);
-        Ok(AliasEndpoint { endpoint: Box::new(endpoint), query, form })
+        form.successor = (line.segments != [&["v1"], &*borrowed].concat()).then(|| path.clone());
+        Ok(AliasEndpoint { endpoint: Box::new(endpoint), path, query, form })
     }
 
     fn asking(self, query: impl Into<String>) -> Self {
@@ -78,6 +78,9 @@ fn is_name(segments: &[&str]) -> bool {
 /// Below `/api/v1`.
 fn versioned(line: &RequestLine<'_>, rest: &[&str]) -> Option<Result<AliasTarget, ServiceError>> {
     let (is_read, method) = (line.is_read(), line.method);
+    if let Some(refusal) = replaced::refusal(line, rest) {
+        return Some(Err(refusal));
+    }
     Some(Ok(match rest {
         ["users", "me"] if is_read => to(&["auth", "me"]),
         ["repositories", "public"] if is_read => {

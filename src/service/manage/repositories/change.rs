@@ -4,7 +4,10 @@ use super::super::super::{
     error::{ApiError, ServiceError},
     gate::Granted,
 };
-use super::{super::reply, invalid, item};
+use super::{
+    super::{audit::made_to, reply},
+    invalid, item,
+};
 use crate::{
     access::{Decision, DecisionStep, Verdict},
     manage::Precondition,
@@ -125,7 +128,7 @@ pub(super) async fn set_visibility_by_body(mut granted: Granted) -> Result<Respo
         });
     }
     let visibility = if private { RepositoryVisibility::Private } else { RepositoryVisibility::Public };
-    record_visibility(&granted, &name, visibility).await
+    Ok(made_to(record_visibility(&granted, &name, visibility).await?, &name))
 }
 
 async fn record_visibility(

@@ -156,3 +156,82 @@ async fn a_login_by_email_is_one_by_user_name() {
     send(&client, Method::POST, "/auth/login", &login("guessed")).await.refused(401, "UNAUTHORIZED");
     send(&client, Method::POST, "/api/v1/auth/login", &login("alice!")).await.is(200);
 }
+
+#[tokio::test]
+async fn what_has_no_equal_here_is_answered_with_what_replaces_it() {
+    let registry = registry();
+    let admin = registry.admin();
+    let message = |reply: testing::session::Reply| reply.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+    for (method, path, instead) in [
+        (Method::GET, "/settings/registry", "manifests, uploads, collection and pagination"),
+        (Method::PUT, "/settings/registry", "manifests, uploads, collection and pagination"),
+        (Method::POST, "/settings/registry/reset", "manifests, uploads, collection and pagination"),
+        (Method::GET, "/settings/metrics", "/metrics"),
+        (Method::GET, "/registry/proxy/catalog?registry=quay.io", "crane catalog"),
+        (Method::GET, "/registry/proxy/tags?registry=quay.io&repository=a", "crane ls"),
+    ] {
+        let reply = admin.json(method.clone(), path, &json!({})).send().await;
+        reply.refused(404, "NOT_FOUND");
+        let said = message(reply);
+        assert!(said.contains(instead), "{method} {path}: {said}");
+    }
+    // Every section that a message names is there, and so is a section that both have.
+    for section in ["manifests", "uploads", "collection", "pagination", "auth"] {
+        admin.get(&format!("/settings/{section}")).await.is(200);
+    }
+    let change = json!({ "passwordMinLength": 12 });
+    let changed = admin.patch("/settings/auth", &change).await.is(200).json();
+    assert_eq!(changed["values"]["password_min_length"], 12);
+    let unknown = message(admin.get("/settings/nothing").await);
+    assert!(unknown.contains("nothing at this path"), "{unknown}");
+
+    let query = "/registry/proxy/catalog?registry=quay.io&username=alice&password=hunter2";
+    let refused = admin.get(query).await;
+    refused.refused(400, "INVALID_REQUEST");
+    assert!(!message(refused).contains("hunter2") && !registry.log().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_write_by_an_alias_is_recorded_as_what_it_is() {
+    let registry = registry();
+    let (admin, alice) = (registry.admin(), registry.user("alice"));
+    let newest = async || -> [String; 3] {
+        let entry = admin.get("/audit?n=1").await.is(200).json()["items"][0].clone();
+        ["actor", "action", "target"].map(|key| entry[key].as_str().unwrap().to_owned())
+    };
+    alice.post("/repositories", &json!({ "name": "alice/app" })).await.is(201);
+    let public = json!({ "visibility": "public" });
+    send(&alice.client, Method::PUT, "/api/v1/alice/app/visibility", &public).await.is(200);
+    assert_eq!(newest().await, ["alice", "set_visibility", "alice/app"]);
+    alice.post("/repositories/visibility", &json!({ "name": "alice/app", "private": true })).await.is(200);
+    assert_eq!(newest().await, ["alice", "set_visibility_of_repository", "alice/app"]);
+    alice.client.push_image("alice/app", "1.0", "x").await;
+    alice.delete("/repositories/alice/app/tags/1.0").await.is(202);
+    assert_eq!(newest().await, ["alice", "delete_tag", "alice/app:1.0"]);
+    let groups = json!({ "username": "bob", "groups": ["developers"] });
+    admin.put("/users/groups", &groups).await.is(200);
+    assert_eq!(newest().await, ["admin", "set_groups_of_user", "bob"]);
+
+    // Without a version, too.
+    let of = &admin.client;
+    send(of, Method::POST, "/api/groups", &json!({ "name": "tools" })).await.is(201);
+    assert_eq!(newest().await, ["admin", "create_namespace", "tools"]);
+    of.ask(Method::DELETE, "/api/groups/tools").send().await.is(200);
+    assert_eq!(newest().await, ["admin", "delete_namespace", "tools"]);
+    send(of, Method::POST, "/api/repositories", &json!({ "name": "a/b" })).await.is(201);
+    assert_eq!(newest().await, ["admin", "create_repository", "a/b"]);
+    of.ask(Method::DELETE, "/api/groups/a/repositories/b").send().await;
+    assert_eq!(newest().await, ["admin", "delete_repository", "a/b"]);
+    let login = json!({ "username": "alice", "password": "alice!" });
+    let session = send(&registry.nobody().client, Method::POST, "/api/auth/login", &login).await.is(200).json();
+    assert_eq!(newest().await, ["alice", "login", "alice"]);
+    let bearer = registry.caller(Some(format!("Bearer {}", session["token"].as_str().unwrap())));
+    send(&bearer.client, Method::POST, "/api/auth/logout", &json!({})).await.is(200);
+    assert_eq!(newest().await, ["alice", "logout", "alice"]);
+    // A read is no change.
+    let count = async || admin.get("/audit?n=100").await.is(200).json()["items"].as_array().unwrap().len();
+    let before = count().await;
+    alice.get("/users/me").await.is(200);
+    alice.client.get("/api/dashboard").await.is(200);
+    assert_eq!(count().await, before);
+}

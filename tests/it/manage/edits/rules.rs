@@ -78,6 +78,9 @@ async fn what_cannot_be_a_rule_is_refused_and_changes_nothing() {
         post(wrong).await.refused(400, "INVALID_REQUEST");
     }
     assert_eq!(problem(&post(json!({ "repository": "a", "users": [], "permissions": [], "x": 1 })).await).0, "/x");
+    assert_eq!(problem(&post(rule("a", &[], &["pull"])).await).0, "/users");
+    let nobody = admin.write_if(Method::PUT, "/rules/0", &tag, &rule("a", &[], &["pull"])).await;
+    assert_eq!(problem(&nobody).0, "/users");
     let far = admin.write_if(Method::POST, "/rules?at=9", &tag, &rule("a", &["bob"], &["pull"])).await;
     assert_eq!(problem(&far).0, "at");
     admin.write_if(Method::PUT, "/rules/9", &tag, &rule("a", &["bob"], &["pull"])).await.refused(404, "NOT_FOUND");

@@ -1,6 +1,6 @@
 //! Users: lines of the htpasswd file, and their entries in groups.
 
-use super::{GOOD, RULES, changed, is_external, problem, start, with};
+use super::{GOOD, RULES, SETTINGS, changed, is_external, problem, start, with};
 use crate::PROGRAM;
 use http::Method;
 use serde_json::{Value, json};
@@ -109,6 +109,35 @@ async fn a_user_is_locked_unlocked_moved_between_groups_and_deleted() {
     admin.delete("/users/alice").await.refused(404, "NOT_FOUND");
     let again = json!({ "username": "alice", "password": GOOD });
     admin.post("/users", &again).await.refused(409, "NAME_TAKEN");
+}
+
+#[tokio::test]
+async fn only_an_administrator_gives_the_name_of_a_deleted_user_again_and_nothing_comes_back_with_it() {
+    let registry = with(|files| files.settings = format!("{SETTINGS}\n[auth]\nregistration = \"open\"\n"));
+    let (admin, mia, nobody) = (registry.admin(), registry.user("mia"), registry.nobody());
+    admin.client.push_image("alice/app", "v1", "x").await;
+    admin.patch("/repositories/alice/app", &json!({ "owner": "alice" })).await.is(200);
+    let key = registry.user("alice").post("/keys", &json!({ "name": "ci", "scopes": ["repository:**:*"] })).await;
+    let key = key.is(201).json()["secret"].as_str().unwrap().to_owned();
+    admin.delete("/users/alice").await.is(204);
+
+    let named = |reuse: bool| json!({ "username": "alice", "password": GOOD, "reuse_name": reuse });
+    for caller in [&mia, &nobody] {
+        caller.post("/users", &named(true)).await.refused(403, "DENIED");
+    }
+    admin.post("/users", &named(false)).await.refused(409, "NAME_TAKEN");
+    admin.post("/users", &json!({ "username": "alice", "password": "short", "reuse_name": true })).await.is(400);
+    admin.post("/users", &named(false)).await.refused(409, "NAME_TAKEN");
+    admin.post("/users", &named(true)).await.is(201);
+
+    let alice = registry.caller(Some(password("alice", GOOD)));
+    let me = alice.get("/auth/me").await.is(200).json();
+    assert_eq!((&me["username"], &me["groups"]), (&json!("alice"), &json!([])));
+    registry.caller(Some(password("alice", &key))).get("/auth/me").await.refused(401, "UNAUTHORIZED");
+    assert_eq!(admin.get("/repositories/alice/app").await.is(200).json()["owner"], Value::Null);
+    // It is an ordinary name now, and may be asked for with any other.
+    admin.post("/users", &named(true)).await.refused(409, "NAME_TAKEN");
+    admin.post("/users", &json!({ "username": "new", "password": GOOD, "reuse_name": true })).await.is(201);
 }
 
 #[tokio::test]
