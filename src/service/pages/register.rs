@@ -64,6 +64,7 @@ pub(super) async fn register(granted: &Granted, fields: &PageForm) -> Result<Res
         groups: Vec::new(),
         email: fields.owned("email"),
         robot: false,
+        ..CreateUser::default()
     };
     let create = ManageEndpoint::User(UserEndpoint::Create);
     let error = match granted.act(create, Method::POST, &[], None, Some(&asked)).await {
