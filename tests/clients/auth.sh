@@ -70,7 +70,7 @@ refused() {
   [ "$count" -le 60 ] || die "$what: asked $count times"
   # without the parts that differ from run to run
   why=$(tr -d '\r' < refused.txt | sed -E "s#^time=\"[^\"]*\" level=[a-z]* msg=##; s#$REG#REGISTRY#g; s#$WORK#…#g; s#localhost:${TOKENS#*:}#SERVICE#g; s#(sha256:[0-9a-f]{8})[0-9a-f]*#\1…#g" \
-    | grep -vi 'permission denied' | grep -iE 'denied|unauthorized|forbidden|authentication required|no basic auth|credential not found|insufficient|invalid username/password' | tail -n 1) \
+    | grep -vi 'permission denied' | grep -iE 'denied|unauthorized|forbidden|authentication required|no basic auth|credential not found|insufficient|invalid username/password|does not create it' | tail -n 1) \
     || die "$what: refused without saying why: $(tail -n 1 refused.txt)"
   echo "$what: refused with $rc after $count requests: $why"
   note "$why"
