@@ -19,12 +19,16 @@ pub const SITE: &str = "http://localhost:15000";
 
 /// Runs before the scripts of each page, and remembers what must not happen.
 const WATCH: &str = r#"
-window.__seen = { policy: [], errors: [], shift: 0 };
+window.__seen = { policy: [], errors: [], shift: 0, moved: [] };
 document.addEventListener("securitypolicyviolation", (e) => __seen.policy.push(`${e.violatedDirective} ${e.blockedURI}`));
 window.addEventListener("error", (e) => __seen.errors.push(String(e.message)));
 window.addEventListener("unhandledrejection", (e) => __seen.errors.push(String(e.reason)));
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) __seen.shift += entry.value;
+  for (const entry of list.getEntries()) {
+    if (entry.hadRecentInput) continue;
+    __seen.shift += entry.value;
+    __seen.moved.push(...entry.sources.map(({ node }) => `${node?.nodeName}.${node?.className} `));
+  }
 }).observe({ type: "layout-shift", buffered: true });
 "#;
 
