@@ -209,8 +209,6 @@ pub fn token_lists(cell: Cell) -> bool {
     match (cell.caller, cell.realm.auth, cell.realm.rules) {
         (Caller::Narrow, ..) => false,
         (caller, Auth::Elsewhere, Rules::Absent) => caller == Caller::Admin,
-        // Our own service grants it to those who have something to see.
-        (Caller::Stranger | Caller::Guest | Caller::Visitor, Auth::Own, rules) => rules == Rules::GivenWithGuests,
         _ => true,
     }
 }

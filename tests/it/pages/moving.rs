@@ -39,7 +39,7 @@ async fn tags_are_copied_into_another_repository() {
     shows(&html(&alice.get(done.header("location")).await.is(200)), &["2 tags were copied.", "1.1"]);
     assert_eq!(client.tags("team/mirror").await, ["1.0", "1.1"]);
     // What is refused shows the form again, with what was typed.
-    for (to, status) in [("other/app", 403), ("UPPER", 400), ("", 400)] {
+    for (to, status) in [("other/app", 404), ("UPPER", 400), ("", 400)] {
         let refused = html(&alice.post("/repositories/team/app/-/copy", &asked(to)).await.is(status));
         shows(&refused, &["role=\"alert\"", "name=\"tag\" value=\"1.1\"", &format!("name=\"to\" value=\"{to}\"")]);
     }
