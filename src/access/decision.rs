@@ -7,6 +7,12 @@ use crate::who::{Action, Permission, Subject};
 use oci::{Pattern, RepositoryName};
 use std::cell::OnceCell;
 
+#[cfg(test)]
+thread_local! {
+    /// The decisions of this thread.
+    pub(crate) static DECIDED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// What decisions are based on: the kind of authentication, and the access rules, if any.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::large_enum_variant, reason = "there is one in each generation")]
@@ -96,6 +102,8 @@ impl Rights {
         action: Action,
         facts: &RepositoryFacts,
     ) -> Verdict {
+        #[cfg(test)]
+        DECIDED.with(|decided| decided.set(decided.get() + 1));
         for step in DecisionStep::ALL {
             if let (Some(allowed), reason) = self.ask(step, rule, subject, ceiling, repository, action, facts) {
                 return Verdict { allowed, step, reason };

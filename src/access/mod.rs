@@ -18,6 +18,8 @@ mod within;
 
 pub use builtin::roles as builtin_roles;
 pub use ceiling::Ceiling;
+#[cfg(test)]
+pub(crate) use decision::DECIDED;
 pub use decision::{Rights, RightsOf, Verdict};
 pub use facts::{Decision, RepositoryFacts, Undecided, Visibility};
 pub use key_scope::{InvalidScope, KeyScope, KeyScopes, MOST_KEY_SCOPES};

@@ -7,6 +7,8 @@ mod jobs;
 mod run;
 mod service_manager;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use run::{LogControl, run};
 pub use store::init;
