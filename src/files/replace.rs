@@ -175,7 +175,13 @@ fn attempt<E: From<io::Error>>(
 /// Puts the new file at `name` and what was there at `temporary`, if that is still `base`; `false` if not.
 fn exchange(sys: &Real, temporary: &str, name: &str, new: &File, base: &FileVersion) -> io::Result<bool> {
     if !sys.exchange(temporary, name)? {
-        return sys.rename(temporary, name).map(|()| true);
+        // Reading took time. An editor that comes between this look and the rename is not noticed.
+        let is_still_there = match sys.open(name) {
+            Ok(file) => id(&file.metadata()?) == base.file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        return if is_still_there { sys.rename(temporary, name).map(|()| true) } else { Ok(false) };
     }
     let out = || FileVersion::at(sys, temporary)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
     let mut found = out()?;
