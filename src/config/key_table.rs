@@ -75,7 +75,7 @@ pub static KEYS: &[SettingKey] = &[
     SettingKey::switch("operator", "delete", "true", |live, on| live.operator.delete = on)
         .help("Whether clients may delete manifests, tags and blobs; otherwise the answer is 405. An upload can be cancelled either way."),
     SettingKey::line("operator", "message", "\"\"", 200, |live, text| live.operator.message = text.into())
-        .help("Text for clients, sent in a `Warning` header and with every request that the two switches above refuse."),
+        .help("Text for clients, sent in a `Warning` header and with every request that `read_only` and `delete` refuse."),
     SettingKey::number("auth", "password_min_length", "10", Unit::Count, 1, 71, |live, n| {
         live.passwords.min_length = size(n);
     })

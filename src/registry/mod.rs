@@ -114,6 +114,8 @@ struct Core {
     quotas: quota::QuotaCounts,
     /// What repositories held when last asked.
     outlines: usage::KnownOutlines,
+    /// What lists of tags found out.
+    tags: view::KnownTags,
     /// Detects a clock that was set forward.
     clock: clock::Clock,
     /// Publishing continues after a client disconnects; shutdown waits for it.
@@ -142,6 +144,7 @@ impl Registry {
             pulls: pulls::PullLog::default(),
             quotas: quota::QuotaCounts::default(),
             outlines: usage::KnownOutlines::default(),
+            tags: view::KnownTags::default(),
             clock: clock::Clock::default(),
             publishing: TaskTracker::new(),
         };

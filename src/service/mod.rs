@@ -6,6 +6,7 @@
 mod answer;
 mod challenge;
 mod client;
+mod compression;
 mod cookie;
 mod cors;
 mod distribution;
@@ -36,9 +37,9 @@ pub use distribution::DistributionEndpoint;
 pub use heavy::Heavy;
 pub use login::LoginMemory;
 pub use manage::{
-    AliasEndpoint, AuthEndpoint, ConfigEndpoint, DashboardEndpoint, GroupEndpoint, KeyEndpoint, ManageEndpoint,
-    NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint, RuleEndpoint, SearchEndpoint, SeenByCallers, SettingsEndpoint,
-    StorageEndpoint, SystemEndpoint, TaskEndpoint, UserEndpoint,
+    ActivityEndpoint, AliasEndpoint, AuthEndpoint, ConfigEndpoint, DashboardEndpoint, GroupEndpoint, KeyEndpoint,
+    ManageEndpoint, NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint, RuleEndpoint, SearchEndpoint, SeenByCallers,
+    SettingsEndpoint, StorageEndpoint, SystemEndpoint, TaskEndpoint, UserEndpoint,
 };
 pub use ops::OpsEndpoint;
 pub use pages::PagesEndpoint;

@@ -2,6 +2,7 @@
 
 use super::{
     ServiceState,
+    compression::Compression,
     cors::Cors,
     endpoint::{Endpoint, dispatch},
     error::ServiceError,
@@ -120,6 +121,7 @@ async fn handle(
     let changes = granted
         .changes_content()
         .then(|| (granted.request.state.seen.clone(), granted.request.endpoint.repository().cloned()));
+    let compression = Compression::of(&granted);
     let answered = match AuditDraft::of(&granted) {
         Some(draft) => draft.record(dispatch(granted)).await,
         None => dispatch(granted).await,
@@ -127,7 +129,7 @@ async fn handle(
     if let (Some((seen, repository)), Ok(_)) = (changes, &answered) {
         seen.changed(repository);
     }
-    answered
+    compression.applied(answered?).await
 }
 
 /// Turns a response into one for HEAD: no body, but the length a GET would have, which hyper does not add.

@@ -3,11 +3,14 @@
 mod collection;
 mod config;
 mod jobs;
+mod recent;
 mod request;
 mod room;
 mod scrub;
 mod store;
+mod transfers;
 
+pub(super) use recent::KeptRequest;
 pub(super) use request::{Observation, Observed};
 
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
     registry::{Readiness, Registry, Room},
     upkeep::{Collected, Scrubbed},
 };
+use api::activity::ActivityReport;
 use collection::CollectionMetrics;
 use config::ConfigMetrics;
 use jobs::JobMetrics;
@@ -24,9 +28,15 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry as Collector,
 };
+use recent::RecentRequests;
 use room::RoomMetrics;
 use scrub::ScrubMetrics;
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 use store::Store;
+use transfers::{PassedBytes, Transfers};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Served {
@@ -74,6 +84,8 @@ pub struct Telemetry {
     collection: CollectionMetrics,
     scrub: ScrubMetrics,
     jobs: JobMetrics,
+    recent: RecentRequests,
+    transfers: Transfers,
     collector: Collector,
 }
 
@@ -141,6 +153,8 @@ impl Telemetry {
             collection,
             scrub,
             jobs,
+            recent: RecentRequests::default(),
+            transfers: Transfers::starting(SystemTime::now(), Instant::now()),
             collector,
         }
     }
@@ -164,11 +178,38 @@ pub(super) struct MetricsState<'a> {
 
 impl Telemetry {
     /// Counts a request whose response has ended, completely sent or not.
-    fn served(&self, served: &Served, seconds: f64, sent: u64) {
+    fn served(&self, served: &Served, seconds: f64) {
         self.in_flight.dec();
-        self.bytes_out.inc_by(sent);
         self.requests.get_or_create(served).inc();
         self.seconds.get_or_create(&Of { endpoint: served.endpoint }).observe(seconds);
+    }
+
+    /// Counts bytes of a request's body.
+    fn received(&self, bytes: usize) {
+        self.sample();
+        self.bytes_in.inc_by(bytes as u64);
+    }
+
+    /// Counts bytes of a response's body.
+    fn sent(&self, bytes: u64) {
+        self.sample();
+        self.bytes_out.inc_by(bytes);
+    }
+
+    fn sample(&self) {
+        let passed = || PassedBytes { received: self.bytes_in.get(), sent: self.bytes_out.get() };
+        self.transfers.sample(Instant::now(), passed);
+    }
+
+    /// What clients have pushed and pulled. `time` writes times.
+    pub(super) fn activity(&self, time: fn(SystemTime) -> String) -> ActivityReport {
+        self.sample();
+        self.transfers.report(time)
+    }
+
+    /// The latest requests, newest first.
+    pub(super) fn recent_requests(&self) -> Vec<Arc<KeptRequest>> {
+        self.recent.newest_first()
     }
 
     /// Counts an error response.

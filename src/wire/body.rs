@@ -131,6 +131,15 @@ impl ResponseBody {
         }
     }
 
+    /// All its bytes, if they are in memory.
+    pub fn into_memory(self) -> Option<Bytes> {
+        match self.0 {
+            BodyContent::Empty => Some(Bytes::new()),
+            BodyContent::Whole(bytes) | BodyContent::Shared(bytes) => Some(bytes),
+            BodyContent::Blob(_) | BodyContent::Stream(_) => None,
+        }
+    }
+
     /// Whether the length is zero.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

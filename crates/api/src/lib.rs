@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
+pub mod activity;
 pub mod audit;
 pub mod auth;
 pub mod config;

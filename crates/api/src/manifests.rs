@@ -175,6 +175,29 @@ pub struct UntaggedManifest {
     pub reason: String,
 }
 
+/// A manifest that refers to another one: a signature, an SBOM, or anything else that was attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttachedManifest {
+    /// Its digest.
+    pub digest: String,
+    /// The manifest that it refers to.
+    pub subject: String,
+    /// Whether that is in the repository.
+    pub has_subject: bool,
+    /// Some tags of the manifest that it refers to.
+    pub subject_tags: Vec<String>,
+    /// Its media type.
+    pub media_type: String,
+    /// What it contains, as it says.
+    pub artifact_type: Option<String>,
+    /// Bytes of everything it consists of, each blob once.
+    pub size: u64,
+    /// When it was last pushed (RFC 3339).
+    pub pushed_at: String,
+    /// Who pushed it then, if that was recorded.
+    pub pushed_by: Option<String>,
+}
+
 /// What the retention rules would do with a tag or an untagged manifest now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RetentionPlanItem {

@@ -52,7 +52,7 @@ pub struct RepositoryItem {
     pub last_pushed_at: Option<String>,
     /// When a manifest was last pulled (RFC 3339), to the hour; in lists only with `include=pulls`.
     pub last_pulled_at: Option<String>,
-    /// Its tags in natural order, at most 100; only with `include=tags`.
+    /// Its newest tags by version, at most 100, the newest last and `latest` after it; only with `include=tags`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
     /// Its directory below the storage directory; only for administrators.

@@ -4,6 +4,7 @@
 mod compare;
 mod details;
 mod image;
+mod known;
 mod order;
 mod platform;
 mod shared;
@@ -12,10 +13,12 @@ mod tags;
 mod tests;
 mod whole;
 
+pub(super) use known::KnownTags;
+
 pub use compare::{ConfigChange, ImageComparison};
 pub use details::{ManifestDetail, ManifestKind, ManifestReader};
 pub use image::{HistoryStep, ImageView};
 pub use order::{by_version, natural};
 pub use platform::PlatformName;
-pub use shared::SharedLayers;
+pub use shared::{AttachedDetail, AttachedPlace, ManifestLinks};
 pub use tags::{TagCursor, TagDetail, TagListing, TagOrder};

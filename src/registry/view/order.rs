@@ -53,36 +53,30 @@ fn compare_numbers(a: &str, b: &str) -> Ordering {
 }
 
 /// Numbers with dots between them, and what follows.
+#[derive(Clone, Copy)]
 struct VersionParts<'t> {
-    numbers: Vec<&'t str>,
+    /// With their dots.
+    numbers: &'t str,
     rest: &'t str,
 }
 
 impl<'t> VersionParts<'t> {
     fn of(tag: &'t str) -> Option<Self> {
         let text = tag.strip_prefix(['v', 'V']).unwrap_or(tag);
-        let mut numbers = Vec::new();
-        let mut rest = text;
-        loop {
-            let end = rest.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-            let (number, after) = rest.split_at(end);
-            if number.is_empty() {
-                break;
-            }
-            numbers.push(number);
-            rest = after;
-            match after.strip_prefix('.').filter(|next| next.starts_with(|c: char| c.is_ascii_digit())) {
-                Some(next) => rest = next,
-                None => break,
-            }
-        }
-        (!numbers.is_empty()).then_some(Self { numbers, rest })
+        let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+        // A dot counts if a digit follows.
+        let goes_on = |at: &usize| is_digit(*at) || (text.as_bytes()[*at] == b'.' && is_digit(at + 1));
+        let end = (0..text.len()).find(|at| !goes_on(at)).unwrap_or(text.len());
+        let (numbers, rest) = text.split_at(end);
+        is_digit(0).then_some(Self { numbers, rest })
     }
 
     fn compare(&self, other: &Self) -> Ordering {
-        let most = self.numbers.len().max(other.numbers.len());
-        let number = |version: &Self, i: usize| version.numbers.get(i).copied().unwrap_or("0");
-        let by_number = (0..most).map(|i| compare_numbers(number(self, i), number(other, i)));
+        let (mut ours, mut others) = (self.numbers.split('.'), other.numbers.split('.'));
+        let by_number = iter::from_fn(|| match (ours.next(), others.next()) {
+            (None, None) => None,
+            (a, b) => Some(compare_numbers(a.unwrap_or_default(), b.unwrap_or_default())),
+        });
         let is_release = |version: &Self| !version.rest.starts_with('-');
         by_number
             .fold(Ordering::Equal, Ordering::then)

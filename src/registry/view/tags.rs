@@ -1,17 +1,18 @@
 //! Lists of tags with what they point to, in several orders.
 
 use super::{
-    details::{ManifestDetail, ManifestReader},
+    details::{ManifestDetail, ManifestKind, ManifestReader},
     order::{by_version, natural},
     platform::PlatformName,
 };
 use crate::{
     registry::{RegistryError, Repository, Result, settings::ImmutableHere},
-    storage::{DirOf, FactKey, StorageError},
+    storage::{DirOf, FactKey, OutlineStamp, StorageError, work_on},
 };
 use oci::{Digest, Tag};
 use std::{
     cmp::Ordering,
+    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -23,7 +24,7 @@ const PAGE: usize = 10_000;
 const MOST_ALIASES: usize = 20;
 
 /// The order of a list of tags.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TagOrder {
     /// By name, with numbers as numbers.
     #[default]
@@ -59,6 +60,13 @@ pub struct TagCursor {
     tag: Box<str>,
 }
 
+/// A tag in its place of an order.
+pub(super) struct TagPlace {
+    /// As in [`TagCursor`].
+    key: u64,
+    pub(super) tag: Tag,
+}
+
 /// A tag and what it points to.
 #[derive(Clone, Debug)]
 pub struct TagDetail {
@@ -70,8 +78,12 @@ pub struct TagDetail {
     pub pushed: SystemTime,
     /// Who set it, if that was recorded.
     pub pushed_by: Option<String>,
-    /// The manifest, unless it is missing.
-    pub manifest: Option<Arc<ManifestDetail>>,
+    /// What its manifest describes; an artifact if that is missing.
+    pub kind: ManifestKind,
+    /// The media type of the manifest, unless it is missing.
+    pub media_type: Option<String>,
+    /// What it says it contains, if that is not implied by its media type.
+    pub artifact_type: Option<String>,
     /// Bytes of everything it consists of, each blob once.
     pub size: u64,
     /// What it runs on.
@@ -97,17 +109,45 @@ impl TagCursor {
             }
         }
     }
+}
 
-    fn compare(&self, other: &Self, order: TagOrder) -> Ordering {
-        match order {
-            TagOrder::Name => natural(&self.tag, &other.tag),
-            TagOrder::Version => by_version(&self.tag, &other.tag),
-            TagOrder::Pushed | TagOrder::Size => self.key.cmp(&other.key).then_with(|| natural(&self.tag, &other.tag)),
-        }
+/// Compares two places by their keys and tags.
+fn compare(a: (u64, &str), b: (u64, &str), order: TagOrder) -> Ordering {
+    match order {
+        TagOrder::Name => natural(a.1, b.1),
+        TagOrder::Version => by_version(a.1, b.1),
+        TagOrder::Pushed | TagOrder::Size => a.0.cmp(&b.0).then_with(|| natural(a.1, b.1)),
     }
 }
 
+impl TagPlace {
+    fn place(&self) -> (u64, &str) {
+        (self.key, self.tag.as_str())
+    }
+
+    fn compare(&self, cursor: &TagCursor, order: TagOrder) -> Ordering {
+        compare(self.place(), (cursor.key, &cursor.tag), order)
+    }
+}
+
+/// Reads what tags point to, and each manifest once.
+struct TagReader {
+    manifests: ManifestReader,
+    immutable: ImmutableHere,
+    aliases: HashMap<Digest, Vec<Tag>>,
+    signed: HashMap<Digest, bool>,
+}
+
 impl TagDetail {
+    /// What it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = [&self.pushed_by, &self.media_type, &self.artifact_type];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let aliases: usize = self.aliases.iter().map(|tag| size_of::<Tag>() + tag.as_str().len()).sum();
+        let platforms: usize = self.platforms.iter().map(|name| size_of::<PlatformName>() + name.as_str().len()).sum();
+        size_of::<Self>() + self.digest.as_str().len() + texts + aliases + platforms
+    }
+
     /// Its place in a list of this order.
     pub fn cursor(&self, order: TagOrder) -> String {
         match order {
@@ -130,32 +170,101 @@ impl Repository {
     /// # Errors
     /// [`RegistryError::NameUnknown`]; the store's, except for damage.
     pub async fn tag_details(&self, listing: &TagListing) -> Result<(Vec<TagDetail>, bool)> {
-        let mut reader = ManifestReader::of(self);
-        let mut places = Vec::new();
-        for tag in self.tag_names(&listing.containing).await? {
-            let key = self.sort_key(&mut reader, &tag, listing.order).await?;
-            places.push((TagCursor { key, tag: tag.as_str().into() }, tag));
-        }
+        let stamp = self.stamp().await?;
+        let places = self.ordered(listing.order, stamp).await?;
         if places.is_empty() && !self.exists().await? {
             return Err(RegistryError::NameUnknown(self.name.clone()));
         }
-        let compare = |a: &TagCursor, b: &TagCursor| {
-            let order = a.compare(b, listing.order);
-            if listing.descending { order.reverse() } else { order }
+        let is_before = |place: &TagPlace, order: fn(Ordering) -> bool| match &listing.after {
+            Some(after) => order(place.compare(after, listing.order)),
+            None => listing.descending,
         };
-        if let Some(after) = &listing.after {
-            places.retain(|(place, _)| compare(place, after).is_gt());
-        }
-        places.sort_unstable_by(|(a, _), (b, _)| compare(a, b));
-        let more = places.len() > listing.most;
-        places.truncate(listing.most);
-        let mut details = Vec::with_capacity(places.len());
-        let immutable = self.immutable().await?;
-        for (_, tag) in places {
-            details.extend(self.tag_detail(&mut reader, &immutable, &tag).await?);
+        let contains = |place: &&TagPlace| place.tag.as_str().contains(&listing.containing);
+        let most = listing.most.saturating_add(1);
+        let mut page: Vec<&TagPlace> = match listing.descending {
+            true => {
+                let end = places.partition_point(|place| is_before(place, Ordering::is_lt));
+                places[..end].iter().rev().filter(contains).take(most).collect()
+            }
+            false => {
+                let start = places.partition_point(|place| is_before(place, Ordering::is_le));
+                places[start..].iter().filter(contains).take(most).collect()
+            }
+        };
+        let more = page.len() > listing.most;
+        page.truncate(listing.most);
+        let (mut reader, mut details) = (self.tag_reader().await?, Vec::with_capacity(page.len()));
+        for place in page {
+            details.extend(self.known_detail(&mut reader, stamp, &place.tag).await?);
         }
         self.note_pulls(&mut details).await?;
         Ok((details, more))
+    }
+
+    /// All tags in an order. Whatever was found out of them is kept as long as the repository has this stamp.
+    async fn ordered(&self, order: TagOrder, stamp: Option<OutlineStamp>) -> Result<Arc<[TagPlace]>> {
+        let known = &self.registry.core.tags;
+        if let Some(places) = stamp.and_then(|stamp| known.order(&self.name, order, stamp)) {
+            return Ok(places);
+        }
+        let (mut reader, mut places) = (ManifestReader::of(self), Vec::new());
+        for tag in self.tag_names("").await? {
+            let key = self.sort_key(&mut reader, &tag, order).await?;
+            places.push(TagPlace { key, tag });
+        }
+        // Comparing takes longer than other work on as many bytes: a few thousand take a millisecond.
+        let bytes = places.len() * 64;
+        let sort = move || {
+            places.sort_unstable_by(|a, b| compare(a.place(), b.place(), order));
+            Ok(Arc::<[TagPlace]>::from(places))
+        };
+        let places = work_on(bytes, sort).await?;
+        if let Some(stamp) = stamp {
+            known.keep_order(&self.name, order, stamp, places.clone());
+        }
+        Ok(places)
+    }
+
+    async fn known_detail(
+        &self,
+        reader: &mut TagReader,
+        stamp: Option<OutlineStamp>,
+        tag: &Tag,
+    ) -> Result<Option<TagDetail>> {
+        let known = &self.registry.core.tags;
+        if let Some(detail) = stamp.and_then(|stamp| known.detail(&self.name, tag, stamp)) {
+            // That is up to the settings.
+            return Ok(Some(TagDetail { immutable: reader.immutable.holds(tag), ..TagDetail::clone(&detail) }));
+        }
+        let detail = self.tag_detail(reader, tag).await?;
+        if let (Some(stamp), Some(detail)) = (stamp, &detail) {
+            known.keep_detail(&self.name, stamp, Arc::new(detail.clone()));
+        }
+        Ok(detail)
+    }
+
+    async fn tag_reader(&self) -> Result<TagReader> {
+        Ok(TagReader {
+            manifests: ManifestReader::of(self),
+            immutable: self.immutable().await?,
+            aliases: HashMap::new(),
+            signed: HashMap::new(),
+        })
+    }
+
+    /// The tags that come last by version, at most `most`, in that order; `latest` comes after all of them.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn newest_tags(&self, most: usize) -> Result<Vec<Tag>> {
+        let places = self.ordered(TagOrder::Version, self.stamp().await?).await?;
+        let is_latest = |place: &&TagPlace| place.tag.as_str() == "latest";
+        let latest = places.iter().find(is_latest);
+        let versions = places.iter().rev().filter(|place| !is_latest(place));
+        let newest_first = latest.into_iter().chain(versions).take(most);
+        let mut tags: Vec<_> = newest_first.map(|place| place.tag.clone()).collect();
+        tags.reverse();
+        Ok(tags)
     }
 
     /// The tags that contain a text, in byte order.
@@ -178,9 +287,7 @@ impl Repository {
     /// # Errors
     /// The store's, except for damage.
     pub async fn one_tag_detail(&self, tag: &Tag) -> Result<Option<TagDetail>> {
-        let immutable = self.immutable().await?;
-        let mut details: Vec<_> =
-            self.tag_detail(&mut ManifestReader::of(self), &immutable, tag).await?.into_iter().collect();
+        let mut details: Vec<_> = self.tag_detail(&mut self.tag_reader().await?, tag).await?.into_iter().collect();
         self.note_pulls(&mut details).await?;
         Ok(details.pop())
     }
@@ -191,7 +298,9 @@ impl Repository {
     /// The store's, except for damage.
     pub async fn tags_of(&self, digest: &Digest, most: usize) -> Result<Vec<Tag>> {
         let mut tags = Vec::new();
-        let mut hints = self.store().names(DirOf::tagged(&self.name, digest), PAGE).from_memory();
+        // Nearly all of them are right, so few more are needed.
+        let page = most.clamp(16, PAGE);
+        let mut hints = self.store().names(DirOf::tagged(&self.name, digest), page).from_memory();
         while tags.len() < most
             && let Some(tag) = hints.next().await?
         {
@@ -224,35 +333,46 @@ impl Repository {
         }
     }
 
-    async fn tag_detail(
-        &self,
-        reader: &mut ManifestReader,
-        immutable: &ImmutableHere,
-        tag: &Tag,
-    ) -> Result<Option<TagDetail>> {
+    async fn tag_detail(&self, reader: &mut TagReader, tag: &Tag) -> Result<Option<TagDetail>> {
         let Some((digest, pushed)) = self.readable_tag(tag).await? else { return Ok(None) };
-        let parts = reader.parts(&digest).await?;
-        let manifest = parts.first().cloned();
-        let platforms = match &manifest {
-            Some(manifest) => reader.platforms(manifest).await?,
+        let parts = reader.manifests.parts(&digest).await?;
+        let manifest = parts.first();
+        let platforms = match manifest {
+            Some(manifest) => reader.manifests.platforms(manifest).await?,
             None => Vec::new(),
         };
-        let mut aliases = self.tags_of(&digest, MOST_ALIASES + 1).await?;
-        aliases.retain(|alias| alias != tag);
-        aliases.truncate(MOST_ALIASES);
+        let has_signature = match reader.signed.get(&digest) {
+            Some(signed) => *signed,
+            None => self.has_signature(&digest).await?,
+        };
+        reader.signed.insert(digest.clone(), has_signature);
         Ok(Some(TagDetail {
             pushed_by: self.tag_set_by(tag, &digest).await?,
-            has_signature: self.has_signature(&digest).await?,
             size: ManifestDetail::size_of(&parts),
-            immutable: immutable.holds(tag),
+            immutable: reader.immutable.holds(tag),
+            aliases: self.aliases(reader, &digest, tag).await?,
+            kind: manifest.map_or(ManifestKind::Artifact, |manifest| manifest.kind()),
+            media_type: manifest.map(|manifest| manifest.media_type.clone()),
+            artifact_type: manifest.and_then(|manifest| manifest.artifact_type()).map(str::to_owned),
             tag: tag.clone(),
             digest,
             pushed,
-            manifest,
             platforms,
-            aliases,
+            has_signature,
             last_pulled: None,
         }))
+    }
+
+    /// Some other tags of the same manifest. The tags of a manifest are read once, not for each of them.
+    async fn aliases(&self, reader: &mut TagReader, digest: &Digest, tag: &Tag) -> Result<Vec<Tag>> {
+        let all = match reader.aliases.get(digest) {
+            Some(all) => all,
+            None => {
+                let all = self.tags_of(digest, MOST_ALIASES + 1).await?;
+                reader.aliases.entry(digest.clone()).or_insert(all)
+            }
+        };
+        Ok(all.iter().filter(|alias| *alias != tag).take(MOST_ALIASES).cloned().collect())
     }
 
     async fn note_pulls(&self, details: &mut [TagDetail]) -> Result<()> {

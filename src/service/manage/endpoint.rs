@@ -7,6 +7,7 @@ use super::super::{
     gate::Granted,
 };
 use super::{
+    activity::{self, ActivityEndpoint},
     aliases::AliasEndpoint,
     auth::{self, AuthEndpoint},
     config::{self, ConfigEndpoint},
@@ -62,6 +63,8 @@ pub enum ManageEndpoint {
     Search(SearchEndpoint),
     /// Free space and open uploads.
     Storage(StorageEndpoint),
+    /// What clients have done.
+    Activity(ActivityEndpoint),
     /// Long work.
     Task(TaskEndpoint),
     /// Another path of one of these.
@@ -119,6 +122,7 @@ pub(super) static OPERATIONS: &[&[Operation]] = &[
     namespaces::OPERATIONS,
     search::OPERATIONS,
     storage::OPERATIONS,
+    activity::OPERATIONS,
     tasks::OPERATIONS,
 ];
 
@@ -167,6 +171,7 @@ impl ManageEndpoint {
             ["namespaces", ..] => NamespaceEndpoint::parse(line).map(Self::Namespace),
             ["search"] => SearchEndpoint::parse(line).map(Self::Search),
             ["storage" | "quotas"] | ["uploads", ..] => StorageEndpoint::parse(line).map(Self::Storage),
+            ["metrics" | "access-log"] => ActivityEndpoint::parse(line).map(Self::Activity),
             ["tasks", ..] | ["gc" | "fsck"] => TaskEndpoint::parse(line).map(Self::Task),
             _ => Err(ApiError::NotFound.into()),
         }
@@ -188,6 +193,7 @@ impl ManageEndpoint {
             Self::Namespace(endpoint) => endpoint,
             Self::Search(endpoint) => endpoint,
             Self::Storage(endpoint) => endpoint,
+            Self::Activity(endpoint) => endpoint,
             Self::Task(endpoint) => endpoint,
             Self::Alias(endpoint) => endpoint,
         }
@@ -227,6 +233,7 @@ impl Family for ManageEndpoint {
             Self::Namespace(endpoint) => endpoint.serve(granted),
             Self::Search(endpoint) => endpoint.serve(granted),
             Self::Storage(endpoint) => endpoint.serve(granted),
+            Self::Activity(endpoint) => endpoint.serve(granted),
             Self::Task(endpoint) => endpoint.serve(granted),
             Self::Alias(endpoint) => endpoint.serve(granted),
         }

@@ -2,6 +2,7 @@
 //!
 //! Each noun of the API is a module with an enum of its endpoints. Requests and answers are types of the crate [`api`].
 
+mod activity;
 mod aliases;
 mod audit;
 mod auth;
@@ -29,6 +30,7 @@ mod system;
 mod tasks;
 mod users;
 
+pub use activity::ActivityEndpoint;
 pub use aliases::AliasEndpoint;
 pub use auth::AuthEndpoint;
 pub use config::ConfigEndpoint;

@@ -9,11 +9,14 @@ use super::{
     activity, copying,
     endpoint::WebForm,
     form::PageForm,
-    login, markup, namespaces, people, people_acts,
+    form_state::FormState,
+    login, manifest, markup, namespaces,
+    people::{self, UserOutcome},
+    people_acts,
     profile::{self, ProfileOutcome},
     register,
     repositories::{self, NewRepositoryForm},
-    rules, settings,
+    repository_settings, rules, settings,
     shell::{Shell, Theme, go_to, own_path, page, segment},
     tasks,
 };
@@ -24,11 +27,11 @@ use crate::{
 use api::{
     keys::{ApiKeyCreated, NewApiKey},
     manifests::{DeletedTags, TagDeletion, TagTarget},
-    repositories::{NewRepositoryRequest, RepositoryChange, RepositoryVisibility, VisibilityChange},
+    repositories::{NewRepositoryRequest, RepositoryVisibility},
 };
 use askama::Template;
 use http::{Method, Response, StatusCode, header};
-use oci::{RepositoryName, Tag};
+use oci::{Reference, RepositoryName, Tag};
 
 /// A request without a body.
 pub(super) const NO_BODY: Option<&()> = None;
@@ -46,8 +49,8 @@ pub(super) async fn perform(mut granted: Granted, form: WebForm) -> Result<Respo
         WebForm::CreateRepository => create_repository(&granted, &fields).await,
         WebForm::DeleteTags(name) => delete_tags(&granted, &name, &fields).await,
         WebForm::SetTag(name) => set_tag(&granted, &name, &fields).await,
-        WebForm::SaveSettings(name) => save_settings(&granted, &name, &fields).await,
-        WebForm::DeleteRepository(name) => delete_repository(&granted, &name, &fields).await,
+        WebForm::SaveSettings(name) => repository_settings::save(&granted, &name, &fields).await,
+        WebForm::DeleteRepository(name) => repository_settings::delete(&granted, &name, &fields).await,
         WebForm::CreateKey => create_key(&granted, &fields).await,
         WebForm::Register => register::register(&granted, &fields).await,
         WebForm::ChangePassword => profile::change_password(&granted, &fields).await,
@@ -148,54 +151,22 @@ async fn set_tag(
     name: &RepositoryName,
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    let tag: Tag = fields.text("tag").trim().parse()?;
-    let asked = TagTarget { digest: fields.text("digest").to_owned() };
-    let set = ManageEndpoint::Repository(RepositoryEndpoint::SetTag(name.clone(), tag.clone()));
-    granted.act(set, Method::PUT, &[], None, Some(&asked)).await?;
-    Ok(go_to(&format!("/repositories/{name}/-/manifests/{tag}?done=tag-set")))
-}
-
-/// Saves what is recorded of a repository. The visibility first: the change of an owner may end the right to do it.
-async fn save_settings(
-    granted: &Granted,
-    name: &RepositoryName,
-    fields: &PageForm,
-) -> Result<Response<ResponseBody>, ServiceError> {
-    let etag = fields.text("etag");
-    let visibility = match fields.text("visibility") {
-        "public" => RepositoryVisibility::Public,
-        _ => RepositoryVisibility::Private,
-    };
-    let asked = RepositoryChange {
-        description: Some(fields.owned("description")),
-        owner: Some(fields.owned("owner")),
-        immutable_tags: Some(fields.owned("immutable_tags")),
-    };
-    let has_changed = fields.text("was") != fields.text("visibility");
-    let change = ManageEndpoint::Repository(RepositoryEndpoint::Change(name.clone()));
-    if has_changed {
-        // Refuses what somebody else has changed meanwhile, before anything is written.
-        let nothing = RepositoryChange::default();
-        granted.act(change.clone(), Method::PATCH, &[], Some(etag), Some(&nothing)).await?;
-        let set = ManageEndpoint::Repository(RepositoryEndpoint::SetVisibility(name.clone()));
-        granted.act(set, Method::PUT, &[], None, Some(&VisibilityChange { visibility })).await?;
+    let (tag, digest) = (fields.text("tag").trim(), fields.text("digest"));
+    match try_set_tag(granted, name, tag, digest).await {
+        Ok(()) => Ok(go_to(&format!("/repositories/{name}/-/manifests/{tag}?done=tag-set"))),
+        Err(error) => {
+            let form = FormState::refused(fields, error, &["tag"])?;
+            let shown = fields.text("shown").parse::<Reference>().or_else(|_| digest.parse::<Reference>())?;
+            manifest::show(granted, name, &shown, form).await
+        }
     }
-    let condition = Some(etag).filter(|_| !has_changed);
-    granted.act(change, Method::PATCH, &[], condition, Some(&asked)).await?;
-    Ok(go_to(&format!("/repositories/{name}/-/settings?done=saved")))
 }
 
-async fn delete_repository(
-    granted: &Granted,
-    name: &RepositoryName,
-    fields: &PageForm,
-) -> Result<Response<ResponseBody>, ServiceError> {
-    let confirmed = fields.text("confirm").trim();
-    // An empty parameter would count as absent.
-    let confirmed = if confirmed.is_empty() { "-" } else { confirmed };
-    let delete = ManageEndpoint::Repository(RepositoryEndpoint::Delete(name.clone()));
-    granted.act(delete, Method::DELETE, &[("confirm", confirmed)], None, NO_BODY).await?;
-    Ok(go_to("/repositories?done=repository-deleted"))
+async fn try_set_tag(granted: &Granted, name: &RepositoryName, tag: &str, digest: &str) -> Result<(), ServiceError> {
+    let asked = TagTarget { digest: digest.to_owned() };
+    let set = ManageEndpoint::Repository(RepositoryEndpoint::SetTag(name.clone(), tag.parse::<Tag>()?));
+    granted.act(set, Method::PUT, &[], None, Some(&asked)).await?;
+    Ok(())
 }
 
 async fn delete_key(granted: &Granted, id: ApiKeyId, page: &str) -> Result<Response<ResponseBody>, ServiceError> {
@@ -207,6 +178,9 @@ async fn end_session(granted: &Granted, id: SessionId, page: &str) -> Result<Res
     granted.act(ManageEndpoint::Auth(AuthEndpoint::EndSession(id)), Method::DELETE, &[], None, NO_BODY).await?;
     Ok(go_to(&format!("{page}?done=session-ended#sessions")))
 }
+
+/// The fields of a key, as the API calls them.
+const KEY: [&str; 2] = ["name", "scopes"];
 
 /// The key that a form describes.
 fn key_of(fields: &PageForm, owner: Option<String>) -> NewApiKey {
@@ -232,12 +206,11 @@ async fn create_key_of(
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let create = ManageEndpoint::Key(KeyEndpoint::Create);
-    let made = match granted.act_for(create, Method::POST, &key_of(fields, Some(name.clone()))).await {
-        Ok(created) => Ok(created),
-        Err(error) if error.row().status == StatusCode::BAD_REQUEST => Err(error.message()),
-        Err(error) => return Err(error),
+    let outcome = match granted.act_for(create, Method::POST, &key_of(fields, Some(name.clone()))).await {
+        Ok(created) => UserOutcome::KeyCreated(Box::new(created)),
+        Err(error) => UserOutcome::KeyRefused(FormState::refused(fields, error, &KEY)?),
     };
-    people::user(granted, name, Some(made)).await
+    people::user(granted, name, outcome).await
 }
 
 async fn create_key(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
@@ -245,11 +218,7 @@ async fn create_key(granted: &Granted, fields: &PageForm) -> Result<Response<Res
     let create = ManageEndpoint::Key(KeyEndpoint::Create);
     let outcome = match granted.act_for::<ApiKeyCreated>(create, Method::POST, &asked).await {
         Ok(created) => ProfileOutcome::KeyCreated(Box::new(created)),
-        Err(error) if error.row().status == StatusCode::BAD_REQUEST => {
-            let (name, scopes) = (asked.name, fields.text("scopes").to_owned());
-            ProfileOutcome::KeyRefused { error: error.message(), name, scopes }
-        }
-        Err(error) => return Err(error),
+        Err(error) => ProfileOutcome::KeyRefused(FormState::refused(fields, error, &KEY)?),
     };
     profile::show(granted, Some(outcome)).await
 }

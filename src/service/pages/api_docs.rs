@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 const DEEPEST: usize = 4;
 
 /// What the parts of the API are called here, in the order in which they are shown.
-const TITLES: [(&str, &str); 19] = [
+const TITLES: [(&str, &str); 21] = [
     ("auth", "Logging in, sessions, your password"),
     ("keys", "API keys"),
     ("repositories", "Repositories, tags and manifests"),
@@ -34,6 +34,8 @@ const TITLES: [(&str, &str); 19] = [
     ("settings", "Settings"),
     ("config", "The configuration as a whole"),
     ("audit", "The audit log"),
+    ("metrics", "What was pushed and pulled"),
+    ("access-log", "The latest requests"),
     ("storage", "Storage"),
     ("quotas", "Quotas"),
     ("uploads", "Uploads"),

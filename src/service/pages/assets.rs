@@ -3,13 +3,17 @@
 
 use super::super::{
     answer,
+    compression::accepts_gzip,
     gate::Granted,
-    headers::{IMMUTABLE, text, value},
+    headers::{IMMUTABLE, value},
 };
 use crate::wire::ResponseBody;
-use http::{HeaderValue, Response, header};
+use http::{HeaderName, HeaderValue, Response, header};
 use sha2::{Digest as _, Sha256};
 use std::sync::LazyLock;
+
+/// Lets a script below `/ui` see that a page of another path cannot be loaded.
+const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
 /// A file that pages load.
 pub(super) struct PageAsset {
@@ -34,10 +38,11 @@ macro_rules! asset {
 }
 
 /// All of them.
-static ASSETS: LazyLock<[PageAsset; 4]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[PageAsset; 5]> = LazyLock::new(|| {
     [
         asset!("style", "css", "text/css; charset=utf-8"),
         asset!("app", "js", "text/javascript; charset=utf-8"),
+        asset!("worker", "js", "text/javascript; charset=utf-8"),
         asset!("icons", "svg", "image/svg+xml"),
         asset!("mark", "svg", "image/svg+xml"),
     ]
@@ -47,14 +52,15 @@ static ASSETS: LazyLock<[PageAsset; 4]> = LazyLock::new(|| {
 pub(super) struct AssetPaths {
     pub(super) style: String,
     pub(super) script: String,
+    pub(super) worker: String,
     pub(super) icons: String,
     pub(super) mark: String,
 }
 
 pub(super) static PATHS: LazyLock<AssetPaths> = LazyLock::new(|| {
-    let [style, script, icons, mark] = &*ASSETS;
+    let [style, script, worker, icons, mark] = &*ASSETS;
     let path = |asset: &PageAsset| format!("/ui/{}", asset.name);
-    AssetPaths { style: path(style), script: path(script), icons: path(icons), mark: path(mark) }
+    AssetPaths { style: path(style), script: path(script), worker: path(worker), icons: path(icons), mark: path(mark) }
 });
 
 impl PageAsset {
@@ -72,14 +78,16 @@ pub(super) fn find(name: &str) -> Option<usize> {
 /// The answer to a request for an asset.
 pub(super) fn show(granted: &Granted, place: usize) -> Response<ResponseBody> {
     let Some(asset) = ASSETS.get(place) else { return answer::empty(http::StatusCode::NOT_FOUND) };
-    let accepted = text(&granted.request.head.headers, &header::ACCEPT_ENCODING).unwrap_or_default();
-    let takes_gzip = accepted.split(',').any(|coding| coding.trim() == "gzip");
+    let takes_gzip = accepts_gzip(&granted.request.head.headers);
     let mut response = Response::new(ResponseBody::from(if takes_gzip { asset.gzip } else { asset.bytes }));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
     headers.insert(header::CACHE_CONTROL, IMMUTABLE);
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(header::ETAG, value(format!("\"{}\"", asset.name)));
+    if asset.name.starts_with("worker.") {
+        headers.insert(SERVICE_WORKER_ALLOWED, HeaderValue::from_static("/"));
+    }
     if takes_gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

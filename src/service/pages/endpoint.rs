@@ -9,9 +9,12 @@ use super::{
         error::ServiceError,
         gate::Granted,
     },
-    activity, acts, api_docs, assets, compare, copying, home, login, manifest, namespaces,
+    activity, acts, api_docs, assets, compare, copying, error_page,
+    form_state::{EditForms, FormState},
+    home, login, manifest, namespaces,
     paths::PathOffer,
-    people, profile, register, repositories, repository, rules, search, settings, system, tasks,
+    people::{self, UserOutcome},
+    profile, register, repositories, repository, repository_settings, requests, rules, search, settings, system, tasks,
 };
 use crate::{
     registry::NamespaceName,
@@ -35,6 +38,8 @@ pub enum PagesEndpoint {
 pub enum WebPage {
     /// A stylesheet, script or sprite: its place in the table.
     Asset(usize),
+    /// `/ui/offline`.
+    Offline,
     /// `/`.
     Home,
     /// `/login`.
@@ -47,6 +52,8 @@ pub enum WebPage {
     Tags(RepositoryName),
     /// `…/-/untagged`.
     Untagged(RepositoryName),
+    /// `…/-/referrers`.
+    Referrers(RepositoryName),
     /// `…/-/retention`.
     Retention(RepositoryName),
     /// `…/-/access`.
@@ -82,6 +89,8 @@ pub enum WebPage {
     Uploads,
     /// `/system/audit`.
     Audit,
+    /// `/system/requests`.
+    Requests,
     /// `/users`.
     Users,
     /// `/users/{user}`.
@@ -190,6 +199,11 @@ const FORM: Methods = Methods(&[("POST", Effect::Reads)]);
 const BOTH: Methods = Methods(&[("GET", Effect::Reads), ("HEAD", Effect::Reads), ("POST", Effect::Reads)]);
 
 impl PagesEndpoint {
+    /// Whether it is something that a page loads.
+    pub(in super::super) fn is_asset(&self) -> bool {
+        matches!(self, Self::Page(WebPage::Asset(_)))
+    }
+
     /// Parses a path of a page.
     pub(in super::super) fn parse(line: &RequestLine<'_>) -> Result<Self, ServiceError> {
         let PathOffer(page, form) = PathOffer::at(line.segments)?;
@@ -209,12 +223,14 @@ impl Family for PagesEndpoint {
         match self {
             Self::Page(page) => match page {
                 WebPage::Asset(_) => "page_asset",
+                WebPage::Offline => "page_offline",
                 WebPage::Home => "page_home",
                 WebPage::Login => "page_login",
                 WebPage::Repositories => "page_repositories",
                 WebPage::NewRepository => "page_new_repository",
                 WebPage::Tags(_) => "page_tags",
                 WebPage::Untagged(_) => "page_untagged",
+                WebPage::Referrers(_) => "page_referrers",
                 WebPage::Retention(_) => "page_retention",
                 WebPage::Access(_) => "page_access",
                 WebPage::Settings(_) => "page_repository_settings",
@@ -233,6 +249,7 @@ impl Family for PagesEndpoint {
                 WebPage::Task(_) => "page_task",
                 WebPage::Uploads => "page_uploads",
                 WebPage::Audit => "page_audit",
+                WebPage::Requests => "page_requests",
                 WebPage::Users => "page_users",
                 WebPage::User(_) => "page_user",
                 WebPage::Groups => "page_groups",
@@ -290,7 +307,7 @@ impl Family for PagesEndpoint {
     fn needs(&self) -> Need<'_> {
         match self {
             // A session that has ended must not keep anybody from the next login.
-            Self::Page(WebPage::Asset(_) | WebPage::Login)
+            Self::Page(WebPage::Asset(_) | WebPage::Offline | WebPage::Login)
             | Self::Form(WebForm::LogIn | WebForm::LogOut | WebForm::Theme) => Need::Nothing,
             // What a page asks of the API is decided there.
             Self::Page(_) | Self::Form(_) => Need::Sight,
@@ -322,17 +339,19 @@ impl Family for PagesEndpoint {
 async fn show(granted: &Granted, page: WebPage) -> Result<http::Response<crate::wire::ResponseBody>, ServiceError> {
     match page {
         WebPage::Asset(place) => Ok(assets::show(granted, place)),
+        WebPage::Offline => error_page::offline(),
         WebPage::Home => home::show(granted).await,
         WebPage::Login => login::show(granted),
         WebPage::Repositories => repositories::show(granted).await,
         WebPage::NewRepository => repositories::show_new(granted, None, http::StatusCode::OK),
         WebPage::Tags(name) => repository::tags(granted, &name).await,
         WebPage::Untagged(name) => repository::untagged(granted, &name).await,
+        WebPage::Referrers(name) => repository::referrers(granted, &name).await,
         WebPage::Retention(name) => repository::retention(granted, &name).await,
         WebPage::Access(name) => repository::access(granted, &name).await,
-        WebPage::Settings(name) => repository::settings(granted, &name).await,
+        WebPage::Settings(name) => repository_settings::show(granted, &name, EditForms::default()).await,
         WebPage::Compare(name) => compare::show(granted, &name).await,
-        WebPage::Manifest(name, reference) => manifest::show(granted, &name, &reference).await,
+        WebPage::Manifest(name, reference) => manifest::show(granted, &name, &reference, FormState::default()).await,
         WebPage::Search => search::show(granted).await,
         WebPage::Profile => profile::show(granted, None).await,
         WebPage::Register => register::show(granted),
@@ -346,13 +365,14 @@ async fn show(granted: &Granted, page: WebPage) -> Result<http::Response<crate::
         WebPage::Task(id) => tasks::show(granted, id).await,
         WebPage::Uploads => activity::uploads(granted).await,
         WebPage::Audit => activity::audit(granted).await,
-        WebPage::Users => people::users(granted, None).await,
-        WebPage::User(name) => people::user(granted, name, None).await,
-        WebPage::Groups => people::groups(granted).await,
-        WebPage::Group(name) => people::group(granted, name).await,
-        WebPage::Roles => people::roles(granted).await,
-        WebPage::Role(name) => people::role(granted, name).await,
-        WebPage::Rules => rules::show(granted).await,
-        WebPage::Section(name) => settings::show(granted, name).await,
+        WebPage::Requests => requests::show(granted).await,
+        WebPage::Users => people::users(granted, FormState::default()).await,
+        WebPage::User(name) => people::user(granted, name, UserOutcome::Shown).await,
+        WebPage::Groups => people::groups(granted, FormState::default()).await,
+        WebPage::Group(name) => people::group(granted, name, EditForms::default()).await,
+        WebPage::Roles => people::roles(granted, FormState::default()).await,
+        WebPage::Role(name) => people::role(granted, name, EditForms::default()).await,
+        WebPage::Rules => rules::show(granted, None).await,
+        WebPage::Section(name) => settings::show(granted, name, FormState::default()).await,
     }
 }

@@ -1,9 +1,10 @@
 //! Failures as pages.
 
 use super::{
+    super::error::ServiceError,
     assets::{AssetPaths, PATHS},
     markup,
-    shell::{Theme, html_response, own_path},
+    shell::{Theme, html_response, own_path, page},
 };
 use crate::wire::ResponseBody;
 use askama::Template;
@@ -40,6 +41,17 @@ struct ErrorTemplate<'a> {
     next: String,
     theme: Theme,
     assets: &'static AssetPaths,
+}
+
+#[derive(Template)]
+#[template(path = "offline.html")]
+struct OfflineTemplate {
+    assets: &'static AssetPaths,
+}
+
+/// The page that browsers keep, to say that the registry does not answer.
+pub(super) fn offline() -> Result<Response<ResponseBody>, ServiceError> {
+    page(StatusCode::OK, &OfflineTemplate { assets: &PATHS })
 }
 
 /// The page that says what failed.

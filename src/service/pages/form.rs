@@ -7,7 +7,7 @@ use std::borrow::Cow;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The fields of a form, in order.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PageForm(Vec<(String, String)>);
 
 impl PageForm {
@@ -31,6 +31,16 @@ impl PageForm {
         self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
     }
 
+    /// Whether a field has this value, among others.
+    pub(super) fn has(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(field, sent)| field == name && sent == value)
+    }
+
+    /// The form without the fields of which this is true.
+    pub(super) fn without(&self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|(name, _)| !is_left_out(name)).cloned().collect())
+    }
+
     /// All fields.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -40,6 +50,12 @@ impl PageForm {
     pub(super) fn words(&self, name: &str) -> Vec<String> {
         let words = self.text(name).split(|c: char| c.is_whitespace() || c == ',');
         words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// A form with these fields.
+    #[cfg(test)]
+    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
+        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     /// Fields whose names begin so, with the rest of the name.

@@ -7,6 +7,7 @@ use super::{
         manage::{ManageEndpoint, RepositoryEndpoint},
     },
     commands::{ToolCommand, pull},
+    form_state::FormState,
     markup::{self, Markup},
     repository::RepositoryHead,
     shell::{Shell, page},
@@ -14,7 +15,7 @@ use super::{
 use crate::wire::ResponseBody;
 use api::manifests::{ManifestPart, ManifestView};
 use askama::Template;
-use http::{Response, StatusCode};
+use http::Response;
 use oci::{Reference, RepositoryName};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -35,6 +36,26 @@ impl LayerRow {
     fn share(&self, total: &u64) -> String {
         let tenths = self.layer.as_ref().map_or(0, |layer| u128::from(layer.size) * 1000 / u128::from((*total).max(1)));
         format!("{}.{}", tenths / 10, tenths % 10)
+    }
+}
+
+/// What something attached probably is, by its type.
+pub(super) struct ReferrerKind {
+    pub(super) title: &'static str,
+    pub(super) icon: &'static str,
+}
+
+impl ReferrerKind {
+    pub(super) fn of(kind: &str) -> Self {
+        let kind = kind.to_ascii_lowercase();
+        let says = |words: [&str; 3]| words.iter().any(|word| kind.contains(word));
+        let (title, icon) = match () {
+            () if says(["cosign", "signature", "sigstore"]) => ("Signature", "seal"),
+            () if says(["spdx", "cyclonedx", "sbom"]) => ("SBOM", "list"),
+            () if says(["in-toto", "provenance", "slsa"]) => ("Provenance", "file"),
+            () => ("Attachment", "file"),
+        };
+        Self { title, icon }
     }
 }
 
@@ -74,6 +95,8 @@ struct ManifestTemplate {
     referrers: Vec<ReferrerRow>,
     raw: String,
     platforms: PlatformSwitch,
+    /// The form for another tag.
+    form: FormState,
 }
 
 /// The images of an index, of which the page shows one.
@@ -106,6 +129,7 @@ pub(super) async fn show(
     granted: &Granted,
     name: &RepositoryName,
     reference: &Reference,
+    form: FormState,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let head = RepositoryHead::of(granted, name, "tags").await?;
     let endpoint = ManageEndpoint::Repository(RepositoryEndpoint::Manifest(name.clone(), reference.clone()));
@@ -125,8 +149,9 @@ pub(super) async fn show(
     let own_bytes = view.layers.iter().filter(|layer| !is_shared(layer)).map(|layer| layer.size).sum();
     let sizes: Vec<_> = view.layers.iter().map(|layer| (layer.size, is_shared(layer))).collect();
     page(
-        StatusCode::OK,
+        form.status(),
         &ManifestTemplate {
+            form,
             is_tag,
             more_aliases,
             by_digest: by_digest.into_iter().next().map(|command| command.text).unwrap_or_default(),
@@ -269,16 +294,7 @@ fn pairs(object: Option<&Value>) -> Vec<(String, String)> {
 fn referrer(descriptor: &Value) -> ReferrerRow {
     let text = |key: &str| descriptor.get(key).and_then(Value::as_str).unwrap_or_default();
     let kind = if text("artifactType").is_empty() { text("mediaType") } else { text("artifactType") };
-    let (title, icon) = match kind.to_ascii_lowercase() {
-        kind if kind.contains("cosign") || kind.contains("signature") || kind.contains("sigstore") => {
-            ("Signature", "seal")
-        }
-        kind if kind.contains("spdx") || kind.contains("cyclonedx") || kind.contains("sbom") => ("SBOM", "list"),
-        kind if kind.contains("in-toto") || kind.contains("provenance") || kind.contains("slsa") => {
-            ("Provenance", "file")
-        }
-        _ => ("Attachment", "file"),
-    };
+    let ReferrerKind { title, icon } = ReferrerKind::of(kind);
     ReferrerRow {
         title,
         icon,

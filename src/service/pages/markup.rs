@@ -1,6 +1,6 @@
 //! Pieces of HTML that many pages share. Whatever they are given is text, and is escaped here.
 
-use super::assets::PATHS;
+use super::{agent, assets::PATHS};
 use jiff::{SignedDuration, Timestamp};
 use std::{
     borrow::Borrow,
@@ -58,6 +58,26 @@ pub(super) fn copy(text: impl AsRef<str>, label: impl AsRef<str>) -> Markup {
 pub(super) fn command(text: impl AsRef<str>) -> Markup {
     let text = text.as_ref();
     Markup(format!("<div class=\"cmd\"><code>{}</code>{}</div>", escaped(text), copy(text, "command")))
+}
+
+/// What is wrong with a form.
+pub(super) fn form_error(text: impl AsRef<str>) -> Markup {
+    error(text.as_ref(), "")
+}
+
+/// What is wrong with the field that has this ID.
+pub(super) fn field_error(id: impl AsRef<str>, text: impl AsRef<str>) -> Markup {
+    error(text.as_ref(), &format!(" id=\"{}-why\"", escaped(id.as_ref())))
+}
+
+/// Attributes of the field that has this ID, if something is wrong with it.
+pub(super) fn invalid(id: impl AsRef<str>) -> Markup {
+    Markup(format!(" aria-invalid=\"true\" aria-describedby=\"{}-why\"", escaped(id.as_ref())))
+}
+
+fn error(text: &str, attributes: &str) -> Markup {
+    let (icon, text) = (icon("alert"), escaped(text));
+    Markup(format!("<span class=\"error\"{attributes} role=\"alert\">{icon}<span>{text}</span></span>"))
 }
 
 /// A number of bytes in binary units.
@@ -163,6 +183,31 @@ fn relative(passed: SignedDuration) -> String {
     if seconds < 0 { format!("in {number} {unit}") } else { format!("{number} {unit} ago") }
 }
 
+/// A browser or program, as people call it, with what it calls itself on hover.
+pub(super) fn client(agent: impl AsRef<str>) -> Markup {
+    let agent = agent.as_ref();
+    let name = match agent::readable(agent) {
+        name if name.is_empty() => "unknown".to_owned(),
+        name => name,
+    };
+    Markup(format!("<bdi title=\"{}\">{}</bdi>", escaped(agent), escaped(&name)))
+}
+
+/// A sentence of ours, in which backticks mark code.
+pub(super) fn prose(text: impl AsRef<str>) -> Markup {
+    let parts = text.as_ref().split('`').enumerate();
+    let part = |(place, part): (usize, &str)| match place % 2 {
+        0 => escaped(part),
+        _ => format!("<code>{}</code>", escaped(part)),
+    };
+    Markup(parts.map(part).collect())
+}
+
+/// A path of the API, which may break after each slash.
+pub(super) fn path(text: impl AsRef<str>) -> Markup {
+    Markup(format!("<code class=\"path\">{}</code>", escaped(text.as_ref()).replace('/', "/<wbr>")))
+}
+
 /// A repository's name: it may break after each slash, and its namespace is dimmed.
 pub(super) fn name(text: impl AsRef<str>) -> Markup {
     let text = text.as_ref();
@@ -237,6 +282,24 @@ pub(super) fn strip(layers: &[(u64, bool)]) -> Markup {
     Markup(out)
 }
 
+/// Values over time, the latest at the end, as an area. The text beside it says what the highest one is.
+pub(super) fn spark(values: impl AsRef<[u64]>) -> Markup {
+    const HEIGHT: u128 = 100;
+    let values = values.as_ref();
+    let largest = u128::from(values.iter().copied().max().unwrap_or_default().max(1));
+    let width = values.len().saturating_sub(1).max(1);
+    let mut out = format!(
+        "<svg class=\"spark\" viewBox=\"0 0 {width} {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\"M0 {HEIGHT}"
+    );
+    for (x, value) in values.iter().enumerate() {
+        let up = (u128::from(*value) * HEIGHT / largest).max(u128::from(*value > 0));
+        // Writing to a string cannot fail.
+        let _ = write!(out, "L{x} {}", HEIGHT - up);
+    }
+    let _ = write!(out, "L{width} {HEIGHT}Z\"/></svg>");
+    Markup(out)
+}
+
 /// A key with dots, as of a label: it may break after each.
 pub(super) fn dotted(text: impl AsRef<str>) -> Markup {
     Markup(escaped(text.as_ref()).replace('.', ".<wbr>"))
@@ -272,6 +335,12 @@ mod tests {
             dotted(hostile),
             time(hostile),
             icon(hostile),
+            form_error(hostile),
+            field_error(hostile, hostile),
+            invalid(hostile),
+            client(hostile),
+            prose(hostile),
+            path(hostile),
         ] {
             let made = made.to_string();
             assert!(!made.contains("<script") && !made.contains("\"'&"), "{made}");

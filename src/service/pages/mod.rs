@@ -6,6 +6,7 @@
 
 mod activity;
 mod acts;
+mod agent;
 mod api_docs;
 mod ask;
 mod assets;
@@ -15,6 +16,7 @@ mod copying;
 mod endpoint;
 mod error_page;
 mod form;
+mod form_state;
 mod home;
 mod login;
 mod manifest;
@@ -27,6 +29,8 @@ mod profile;
 mod register;
 mod repositories;
 mod repository;
+mod repository_settings;
+mod requests;
 mod review;
 mod rules;
 mod search;

@@ -53,6 +53,7 @@ impl PathOffer {
         };
         Ok(match segments {
             [""] => Self::page(WebPage::Home),
+            ["ui", "offline"] => Self::page(WebPage::Offline),
             ["ui", "theme"] => Self::form(WebForm::Theme),
             #[cfg(debug_assertions)]
             ["ui", "style"] => Self::page(WebPage::Style),
@@ -74,6 +75,7 @@ impl PathOffer {
             ["profile", "everywhere"] => Self::form(WebForm::LogOutEverywhere),
             ["system"] => Self::page(WebPage::System),
             ["system", "audit"] => Self::page(WebPage::Audit),
+            ["system", "requests"] => Self::page(WebPage::Requests),
             ["system", "uploads"] => Self::page(WebPage::Uploads),
             ["system", "uploads", id, "cancel"] => {
                 Self::form(WebForm::CancelUpload(id.parse().map_err(|_| nothing())?))
@@ -124,6 +126,7 @@ impl PathOffer {
             ["tags", "set"] => Self::form(WebForm::SetTag(name)),
             ["copy"] => Self(Some(WebPage::Copy(name.clone())), Some(WebForm::Copy(name))),
             ["untagged"] => Self::page(WebPage::Untagged(name)),
+            ["referrers"] => Self::page(WebPage::Referrers(name)),
             ["retention"] => Self::page(WebPage::Retention(name)),
             ["access"] => Self::page(WebPage::Access(name)),
             ["settings"] => Self(Some(WebPage::Settings(name.clone())), Some(WebForm::SaveSettings(name))),

@@ -9,6 +9,7 @@ use super::{
         },
     },
     ask::Answered,
+    form_state::{EditForms, FormState},
     markup,
     shell::{Shell, page, segment},
 };
@@ -31,14 +32,6 @@ const ON_A_PAGE: &str = "100";
 /// What is offered to choose from.
 const OFFERED: &str = "500";
 
-/// What was wrong with a form for a new user, and what it contained.
-#[derive(Clone, Debug, Default)]
-pub(super) struct NewUserForm {
-    pub(super) name: String,
-    pub(super) groups: String,
-    pub(super) error: String,
-}
-
 #[derive(Template)]
 #[template(path = "users.html")]
 struct UsersTemplate {
@@ -47,14 +40,11 @@ struct UsersTemplate {
     group: String,
     users: Vec<UserInfo>,
     groups: Vec<GroupInfo>,
-    form: NewUserForm,
+    form: FormState,
     next: Option<String>,
 }
 
-pub(super) async fn users(
-    granted: &Granted,
-    form: Option<NewUserForm>,
-) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn users(granted: &Granted, form: FormState) -> Result<Response<ResponseBody>, ServiceError> {
     let parameters = granted.parameters();
     let given = |name: &str| parameters.first(name).unwrap_or_default().to_owned();
     let (q, group, last) = (given("q"), given("group"), given("last"));
@@ -65,10 +55,9 @@ pub(super) async fn users(
         query.append_pair("q", &q).append_pair("group", &group).append_pair("last", &next);
         format!("/users?{}", query.finish())
     });
-    let status = form.as_ref().map_or(StatusCode::OK, |_| StatusCode::BAD_REQUEST);
     let groups = offered_groups(granted).await?;
-    let (shell, form) = (Shell::of(granted, "users"), form.unwrap_or_default());
-    page(status, &UsersTemplate { shell, q, group, users: found.items, groups, form, next })
+    let shell = Shell::of(granted, "users");
+    page(form.status(), &UsersTemplate { shell, q, group, users: found.items, groups, form, next })
 }
 
 /// The groups that the caller may see.
@@ -92,13 +81,24 @@ struct UserTemplate {
     keys: Option<Vec<ApiKeyInfo>>,
     sessions: Vec<SessionInfo>,
     created: Option<ApiKeyCreated>,
-    error: String,
+    account: FormState,
+    new_key: FormState,
+    deletion: FormState,
+}
+
+/// What became of a form of the page of a user.
+pub(super) enum UserOutcome {
+    Shown,
+    KeyCreated(Box<ApiKeyCreated>),
+    Refused(FormState),
+    KeyRefused(FormState),
+    DeletionRefused(FormState),
 }
 
 pub(super) async fn user(
     granted: &Granted,
     name: String,
-    made: Option<Result<ApiKeyCreated, String>>,
+    outcome: UserOutcome,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let show = ManageEndpoint::User(UserEndpoint::Show(name.clone()));
     let Answered { content: user, etag } = granted.ask_tagged::<UserInfo>(show, &[]).await?;
@@ -112,11 +112,15 @@ pub(super) async fn user(
         let list = ManageEndpoint::Auth(AuthEndpoint::Sessions);
         sessions = granted.ask_if_allowed::<Page<SessionInfo>>(list, &[("n", ON_A_PAGE), ("user", &name)]).await?;
     }
-    let (status, created, error) = match made {
-        None => (StatusCode::OK, None, String::new()),
-        Some(Ok(created)) => (StatusCode::CREATED, Some(created), String::new()),
-        Some(Err(error)) => (StatusCode::BAD_REQUEST, None, error),
-    };
+    let (mut account, mut new_key, mut deletion) = <(FormState, FormState, FormState)>::default();
+    let (mut created, mut status) = (None, StatusCode::OK);
+    match outcome {
+        UserOutcome::Shown => {}
+        UserOutcome::KeyCreated(key) => (status, created) = (StatusCode::CREATED, Some(*key)),
+        UserOutcome::Refused(form) => (status, account) = (form.status(), form),
+        UserOutcome::KeyRefused(form) => (status, new_key) = (form.status(), form),
+        UserOutcome::DeletionRefused(form) => (status, deletion) = (form.status(), form),
+    }
     let mut response = page(
         status,
         &UserTemplate {
@@ -128,7 +132,9 @@ pub(super) async fn user(
             keys: keys.map(|page| page.items),
             sessions: sessions.map(|page| page.items).unwrap_or_default(),
             created,
-            error,
+            account,
+            new_key,
+            deletion,
             user,
             etag,
         },
@@ -144,14 +150,16 @@ struct GroupsTemplate {
     shell: Shell,
     groups: Vec<GroupInfo>,
     next: Option<String>,
+    form: FormState,
 }
 
-pub(super) async fn groups(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn groups(granted: &Granted, form: FormState) -> Result<Response<ResponseBody>, ServiceError> {
     let last = granted.parameters().first("last").unwrap_or_default().to_owned();
     let list = ManageEndpoint::Group(GroupEndpoint::List);
     let found: Page<GroupInfo> = granted.ask(list, &[("n", ON_A_PAGE), ("last", &last)]).await?;
     let next = found.next.map(|next| format!("/groups?last={}", super::super::query::encode(&next)));
-    page(StatusCode::OK, &GroupsTemplate { shell: Shell::of(granted, "groups"), groups: found.items, next })
+    let shell = Shell::of(granted, "groups");
+    page(form.status(), &GroupsTemplate { shell, groups: found.items, next, form })
 }
 
 #[derive(Template)]
@@ -161,13 +169,19 @@ struct GroupTemplate {
     group: GroupInfo,
     etag: String,
     path: String,
+    forms: EditForms,
 }
 
-pub(super) async fn group(granted: &Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn group(
+    granted: &Granted,
+    name: String,
+    forms: EditForms,
+) -> Result<Response<ResponseBody>, ServiceError> {
     let show = ManageEndpoint::Group(GroupEndpoint::Show(name.clone()));
     let Answered { content: group, etag } = granted.ask_tagged(show, &[]).await?;
     let path = format!("/groups/{}", segment(&name));
-    page(StatusCode::OK, &GroupTemplate { shell: Shell::of(granted, "groups"), group, etag, path })
+    let shell = Shell::of(granted, "groups");
+    page(forms.status(), &GroupTemplate { shell, group, etag, path, forms })
 }
 
 #[derive(Template)]
@@ -175,12 +189,13 @@ pub(super) async fn group(granted: &Granted, name: String) -> Result<Response<Re
 struct RolesTemplate {
     shell: Shell,
     roles: Vec<RoleInfo>,
+    form: FormState,
 }
 
-pub(super) async fn roles(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn roles(granted: &Granted, form: FormState) -> Result<Response<ResponseBody>, ServiceError> {
     let list = ManageEndpoint::Role(RoleEndpoint::List);
     let found: Page<RoleInfo> = granted.ask(list, &[("n", OFFERED)]).await?;
-    page(StatusCode::OK, &RolesTemplate { shell: Shell::of(granted, "roles"), roles: found.items })
+    page(form.status(), &RolesTemplate { shell: Shell::of(granted, "roles"), roles: found.items, form })
 }
 
 #[derive(Template)]
@@ -191,18 +206,25 @@ struct RoleTemplate {
     etag: String,
     path: String,
     words: PermissionVocabulary,
+    forms: EditForms,
 }
 
 impl RoleTemplate {
     fn has(&self, verb: &str, resource: &str) -> bool {
-        self.role.permissions.iter().any(|permission| permission.split_once(':') == Some((verb, resource)))
+        let is_given = self.role.permissions.iter().any(|one| one.split_once(':') == Some((verb, resource)));
+        self.forms.change.is_chosen("permission", &format!("{verb}:{resource}"), is_given)
     }
 }
 
-pub(super) async fn role(granted: &Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn role(
+    granted: &Granted,
+    name: String,
+    forms: EditForms,
+) -> Result<Response<ResponseBody>, ServiceError> {
     let show = ManageEndpoint::Role(RoleEndpoint::Show(name.clone()));
     let Answered { content: role, etag } = granted.ask_tagged(show, &[]).await?;
     let words = granted.ask(ManageEndpoint::System(SystemEndpoint::Permissions), &[]).await?;
     let path = format!("/roles/{}", segment(&name));
-    page(StatusCode::OK, &RoleTemplate { shell: Shell::of(granted, "roles"), role, etag, path, words })
+    let shell = Shell::of(granted, "roles");
+    page(forms.status(), &RoleTemplate { shell, role, etag, path, words, forms })
 }

@@ -7,7 +7,8 @@ use super::{
         manage::{GroupEndpoint, ManageEndpoint, RoleEndpoint, UserEndpoint},
     },
     form::PageForm,
-    people::{self, NewUserForm},
+    form_state::{EditForms, FormState},
+    people::{self, UserOutcome},
     review::{self, FileSave},
     shell::segment,
 };
@@ -17,7 +18,7 @@ use api::{
     roles::{PermissionText, PutRole},
     users::{CreateUser, UpdateUser},
 };
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 use serde_json::Value;
 
 /// A change of one user, group or role.
@@ -34,10 +35,20 @@ fn save(section: &'static str, name: &str, endpoint: ManageEndpoint, method: Met
     }
 }
 
-/// Checks that a form that deletes something names it.
-fn check_confirmed(fields: &PageForm, name: &str) -> Result<(), ServiceError> {
+/// The fields of each form, as the API calls them.
+const USER: [&str; 4] = ["username", "password", "groups", "email"];
+const GROUP: [&str; 4] = ["name", "description", "roles", "members"];
+const ROLE: [&str; 4] = ["name", "description", "permissions", "repositories"];
+
+/// Deletes something if the form names it.
+async fn confirmed(
+    granted: &Granted,
+    fields: &PageForm,
+    name: &str,
+    save: FileSave,
+) -> Result<Response<ResponseBody>, ServiceError> {
     match fields.text("confirm").trim() == name {
-        true => Ok(()),
+        true => review::save(granted, fields, save).await,
         false => Err(ApiError::invalid(FieldProblem::new("confirm", format!("this is not {name:?}"))).into()),
     }
 }
@@ -55,11 +66,7 @@ pub(super) async fn create_user(granted: &Granted, fields: &PageForm) -> Result<
     let create = ManageEndpoint::User(UserEndpoint::Create);
     let save = save("users", name, create, Method::POST, FileSave::json(&asked)?);
     match review::save(granted, fields, save).await {
-        Err(error) if matches!(error.row().status, StatusCode::BAD_REQUEST | StatusCode::CONFLICT) => {
-            let groups = fields.text("groups").to_owned();
-            let form = NewUserForm { name: name.to_owned(), groups, error: error.message() };
-            people::users(granted, Some(form)).await
-        }
+        Err(error) => people::users(granted, FormState::refused(fields, error, &USER)?).await,
         answered => answered,
     }
 }
@@ -78,7 +85,14 @@ pub(super) async fn update_user(
         groups: Some(fields.words("groups")).filter(|groups| *groups != fields.words("was_groups")),
     };
     let update = ManageEndpoint::User(UserEndpoint::Update(name.to_owned()));
-    review::save(granted, fields, save("users", name, update, Method::PATCH, FileSave::json(&asked)?)).await
+    let save = save("users", name, update, Method::PATCH, FileSave::json(&asked)?);
+    match review::save(granted, fields, save).await {
+        Err(error) => {
+            let form = FormState::refused(fields, error, &USER)?;
+            people::user(granted, name.to_owned(), UserOutcome::Refused(form)).await
+        }
+        answered => answered,
+    }
 }
 
 pub(super) async fn delete_user(
@@ -86,9 +100,14 @@ pub(super) async fn delete_user(
     name: &str,
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    check_confirmed(fields, name)?;
     let delete = ManageEndpoint::User(UserEndpoint::Delete(name.to_owned()));
-    review::save(granted, fields, save("users", name, delete, Method::DELETE, None)).await
+    match confirmed(granted, fields, name, save("users", name, delete, Method::DELETE, None)).await {
+        Err(error) => {
+            let form = FormState::refused(fields, error, &["confirm"])?;
+            people::user(granted, name.to_owned(), UserOutcome::DeletionRefused(form)).await
+        }
+        answered => answered,
+    }
 }
 
 fn group_of(fields: &PageForm, name: &str) -> GroupInfo {
@@ -104,7 +123,10 @@ pub(super) async fn create_group(granted: &Granted, fields: &PageForm) -> Result
     let name = fields.text("name").trim();
     let create = ManageEndpoint::Group(GroupEndpoint::Create);
     let body = FileSave::json(&group_of(fields, name))?;
-    review::save(granted, fields, save("groups", name, create, Method::POST, body)).await
+    match review::save(granted, fields, save("groups", name, create, Method::POST, body)).await {
+        Err(error) => people::groups(granted, FormState::refused(fields, error, &GROUP)?).await,
+        answered => answered,
+    }
 }
 
 pub(super) async fn update_group(
@@ -114,7 +136,13 @@ pub(super) async fn update_group(
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let put = ManageEndpoint::Group(GroupEndpoint::Put(name.to_owned()));
     let body = FileSave::json(&group_of(fields, name))?;
-    review::save(granted, fields, save("groups", name, put, Method::PUT, body)).await
+    match review::save(granted, fields, save("groups", name, put, Method::PUT, body)).await {
+        Err(error) => {
+            people::group(granted, name.to_owned(), EditForms::changing(FormState::refused(fields, error, &GROUP)?))
+                .await
+        }
+        answered => answered,
+    }
 }
 
 pub(super) async fn delete_group(
@@ -122,9 +150,18 @@ pub(super) async fn delete_group(
     name: &str,
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    check_confirmed(fields, name)?;
     let delete = ManageEndpoint::Group(GroupEndpoint::Delete(name.to_owned()));
-    review::save(granted, fields, save("groups", name, delete, Method::DELETE, None)).await
+    match confirmed(granted, fields, name, save("groups", name, delete, Method::DELETE, None)).await {
+        Err(error) => {
+            people::group(
+                granted,
+                name.to_owned(),
+                EditForms::deleting(FormState::refused(fields, error, &["confirm"])?),
+            )
+            .await
+        }
+        answered => answered,
+    }
 }
 
 fn role_of(fields: &PageForm, name: &str) -> PutRole {
@@ -140,7 +177,10 @@ pub(super) async fn create_role(granted: &Granted, fields: &PageForm) -> Result<
     let name = fields.text("name").trim();
     let create = ManageEndpoint::Role(RoleEndpoint::Create);
     let body = FileSave::json(&role_of(fields, name))?;
-    review::save(granted, fields, save("roles", name, create, Method::POST, body)).await
+    match review::save(granted, fields, save("roles", name, create, Method::POST, body)).await {
+        Err(error) => people::roles(granted, FormState::refused(fields, error, &ROLE)?).await,
+        answered => answered,
+    }
 }
 
 pub(super) async fn put_role(
@@ -150,7 +190,12 @@ pub(super) async fn put_role(
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let put = ManageEndpoint::Role(RoleEndpoint::Put(name.to_owned()));
     let body = FileSave::json(&role_of(fields, name))?;
-    review::save(granted, fields, save("roles", name, put, Method::PUT, body)).await
+    match review::save(granted, fields, save("roles", name, put, Method::PUT, body)).await {
+        Err(error) => {
+            people::role(granted, name.to_owned(), EditForms::changing(FormState::refused(fields, error, &ROLE)?)).await
+        }
+        answered => answered,
+    }
 }
 
 pub(super) async fn delete_role(
@@ -159,5 +204,10 @@ pub(super) async fn delete_role(
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let delete = ManageEndpoint::Role(RoleEndpoint::Delete(name.to_owned()));
-    review::save(granted, fields, save("roles", name, delete, Method::DELETE, None)).await
+    match review::save(granted, fields, save("roles", name, delete, Method::DELETE, None)).await {
+        Err(error) => {
+            people::role(granted, name.to_owned(), EditForms::deleting(FormState::refused(fields, error, &[])?)).await
+        }
+        answered => answered,
+    }
 }

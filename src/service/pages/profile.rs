@@ -7,6 +7,7 @@ use super::{
         manage::{AuthEndpoint, KeyEndpoint, ManageEndpoint},
     },
     form::PageForm,
+    form_state::FormState,
     login::{page_to_wait, seconds_to_wait},
     markup,
     shell::{Shell, go_to},
@@ -20,15 +21,14 @@ use api::{
 use askama::Template;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
+/// How long a new key lives, in days and in words; the first is chosen at first.
+pub(super) const KEY_LIVES: [(&str, &str); 4] =
+    [("90", "in 90 days"), ("30", "in 30 days"), ("365", "in 1 year"), ("0", "never")];
+
 /// What became of a form of this page.
 pub(super) enum ProfileOutcome {
     KeyCreated(Box<ApiKeyCreated>),
-    /// What was wrong, and the name and scopes that were sent.
-    KeyRefused {
-        error: String,
-        name: String,
-        scopes: String,
-    },
+    KeyRefused(FormState),
     PasswordRefused(PasswordRefusal),
 }
 
@@ -50,9 +50,7 @@ struct ProfileTemplate {
     /// `None` if these credentials do not cover accounts.
     keys: Option<Vec<ApiKeyInfo>>,
     created: Option<ApiKeyCreated>,
-    error: String,
-    name: String,
-    scopes: String,
+    new_key: FormState,
     policy: PasswordPolicy,
     password: PasswordRefusal,
 }
@@ -74,9 +72,7 @@ pub(super) async fn show(
         sessions,
         keys: keys.map(|page| page.items),
         created: None,
-        error: String::new(),
-        name: String::new(),
-        scopes: String::new(),
+        new_key: FormState::default(),
         policy: granted.request.live.passwords,
         password: PasswordRefusal::default(),
     };
@@ -86,9 +82,9 @@ pub(super) async fn show(
             template.created = Some(*created);
             StatusCode::CREATED
         }
-        Some(ProfileOutcome::KeyRefused { error, name, scopes }) => {
-            (template.error, template.name, template.scopes) = (error, name, scopes);
-            StatusCode::BAD_REQUEST
+        Some(ProfileOutcome::KeyRefused(form)) => {
+            template.new_key = form;
+            template.new_key.status()
         }
         Some(ProfileOutcome::PasswordRefused(refusal)) => {
             template.password = refusal;

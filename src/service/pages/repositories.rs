@@ -115,7 +115,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
 }
 
 fn row(host: &str, item: RepositoryItem) -> RepositoryRow {
-    // In natural order the newest version is the last one.
+    // The newest is the last one.
     let latest: Vec<_> = item.tags.iter().flatten().rev().take(SHOWN_TAGS).cloned().collect();
     let pull = latest.first().map(|tag| format!("docker pull {host}/{}:{tag}", item.name)).unwrap_or_default();
     RepositoryRow { more: item.tag_count.saturating_sub(latest.len() as u64), latest, pull, item }

@@ -9,6 +9,7 @@ use super::{
     },
     ask::Answered,
     commands::{ToolCommand, pull},
+    manifest::ReferrerKind,
     markup,
     shell::{Shell, page},
 };
@@ -18,8 +19,8 @@ use crate::{
 };
 use api::{
     Page,
-    manifests::{RetentionPlanItem, TagItem, UntaggedManifest},
-    repositories::{AccessItem, RepositoryItem, VisibilityState},
+    manifests::{AttachedManifest, RetentionPlanItem, TagItem, UntaggedManifest},
+    repositories::{AccessItem, RepositoryItem},
 };
 use askama::Template;
 use http::{Response, StatusCode};
@@ -188,6 +189,47 @@ pub(super) async fn untagged(granted: &Granted, name: &RepositoryName) -> Result
 }
 
 #[derive(Template)]
+#[template(path = "referrers.html")]
+struct ReferrersTemplate {
+    shell: Shell,
+    head: RepositoryHead,
+    items: Vec<AttachedManifest>,
+    next: Option<String>,
+}
+
+impl ReferrersTemplate {
+    fn kind(&self, item: &AttachedManifest) -> ReferrerKind {
+        ReferrerKind::of(item.artifact_type.as_deref().unwrap_or(&item.media_type))
+    }
+
+    /// A command that downloads it.
+    fn download(&self, item: &AttachedManifest) -> String {
+        format!("oras pull {}/{}@{}", self.shell.host, self.head.item.name, item.digest)
+    }
+}
+
+pub(super) async fn referrers(
+    granted: &Granted,
+    name: &RepositoryName,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let head = RepositoryHead::of(granted, name, "referrers").await?;
+    let last = last(&granted.parameters());
+    let query = [("n", ON_A_PAGE), ("last", &last)];
+    let query = if last.is_empty() { &query[..1] } else { &query };
+    let endpoint = ManageEndpoint::Repository(RepositoryEndpoint::Attached(name.clone()));
+    let found: Page<AttachedManifest> = granted.ask(endpoint, query).await?;
+    page(
+        StatusCode::OK,
+        &ReferrersTemplate {
+            shell: Shell::of(granted, "repositories"),
+            next: found.next.map(|next| next_page(&head, "referrers", &next)),
+            items: found.items,
+            head,
+        },
+    )
+}
+
+#[derive(Template)]
 #[template(path = "retention.html")]
 struct RetentionTemplate {
     shell: Shell,
@@ -257,34 +299,6 @@ pub(super) async fn access(granted: &Granted, name: &RepositoryName) -> Result<R
             head,
         },
     )
-}
-
-#[derive(Template)]
-#[template(path = "repository_settings.html")]
-struct SettingsTemplate {
-    shell: Shell,
-    head: RepositoryHead,
-    visibility: VisibilityState,
-    may_delete: bool,
-}
-
-impl SettingsTemplate {
-    fn is_overridden(&self) -> bool {
-        self.visibility.effective != self.visibility.visibility
-    }
-}
-
-pub(super) async fn settings(granted: &Granted, name: &RepositoryName) -> Result<Response<ResponseBody>, ServiceError> {
-    let head = RepositoryHead::of(granted, name, "settings").await?;
-    if !head.administers {
-        return Err(granted.lacks(Permission::UPDATE_REPO));
-    }
-    let endpoint = ManageEndpoint::Repository(RepositoryEndpoint::Visibility(name.clone()));
-    let visibility = granted.ask(endpoint, &[]).await?;
-    let may_delete =
-        granted.may(Action::Delete, name).await && granted.administers(name, Permission::DELETE_REPO).await;
-    let shell = Shell::of(granted, "repositories");
-    page(StatusCode::OK, &SettingsTemplate { shell, head, visibility, may_delete })
 }
 
 fn last(parameters: &Query<'_>) -> String {

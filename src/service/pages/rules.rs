@@ -8,6 +8,7 @@ use super::{
     },
     ask::{Answered, is_refusal},
     form::PageForm,
+    form_state::FormState,
     markup,
     review::{self, FileSave},
     shell::{Shell, page},
@@ -23,6 +24,17 @@ use askama::Template;
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 
+/// A form of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RuleForm {
+    New,
+    Edit(usize),
+    Move(usize),
+}
+
+/// The fields of a rule, as the API calls them.
+const RULE: [&str; 3] = ["repository", "users", "permissions"];
+
 #[derive(Template)]
 #[template(path = "rules.html")]
 struct RulesTemplate {
@@ -36,15 +48,37 @@ struct RulesTemplate {
     answer: Option<CanAnswer>,
     /// Why there is no answer.
     refusal: String,
+    refused: Option<(RuleForm, FormState)>,
+    untouched: FormState,
 }
 
 impl RulesTemplate {
     fn is(&self, rule: &RuleInfo, permission: &str) -> bool {
-        rule.permissions.iter().any(|one| one == permission)
+        let is_given = rule.permissions.iter().any(|one| one == permission);
+        self.edit(&rule.index).is_chosen("permission", permission, is_given)
+    }
+
+    fn form(&self, form: RuleForm) -> &FormState {
+        self.refused.as_ref().filter(|(refused, _)| *refused == form).map_or(&self.untouched, |(_, state)| state)
+    }
+
+    fn new_rule(&self) -> &FormState {
+        self.form(RuleForm::New)
+    }
+
+    fn edit(&self, index: &u64) -> &FormState {
+        self.form(RuleForm::Edit(usize::try_from(*index).unwrap_or(usize::MAX)))
+    }
+
+    fn place(&self, index: &u64) -> &FormState {
+        self.form(RuleForm::Move(usize::try_from(*index).unwrap_or(usize::MAX)))
     }
 }
 
-pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn show(
+    granted: &Granted,
+    refused: Option<(RuleForm, FormState)>,
+) -> Result<Response<ResponseBody>, ServiceError> {
     let list = ManageEndpoint::Rule(RuleEndpoint::List);
     let Answered { content: list, etag } = granted.ask_tagged(list, &[]).await?;
     let config: Option<ConfigStatus> =
@@ -66,7 +100,35 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
     }
     let shell = Shell::of(granted, "access");
     let file = file.unwrap_or_default();
-    page(StatusCode::OK, &RulesTemplate { shell, list, etag, file, user, repository, action, answer, refusal })
+    let (status, untouched) =
+        (refused.as_ref().map_or(StatusCode::OK, |(_, state)| state.status()), FormState::default());
+    page(
+        status,
+        &RulesTemplate { shell, list, etag, file, user, repository, action, answer, refusal, refused, untouched },
+    )
+}
+
+/// Saves a form, or shows it again.
+async fn save_form(
+    granted: &Granted,
+    fields: &PageForm,
+    form: RuleForm,
+    save: FileSave,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    match review::save(granted, fields, save).await {
+        Err(error) => again(granted, fields, form, error).await,
+        answered => answered,
+    }
+}
+
+async fn again(
+    granted: &Granted,
+    fields: &PageForm,
+    form: RuleForm,
+    error: ServiceError,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let shown = if matches!(form, RuleForm::Move(_)) { &["to"][..] } else { &RULE };
+    show(granted, Some((form, FormState::refused(fields, error, shown)?))).await
 }
 
 fn rule_of(fields: &PageForm) -> RuleBody {
@@ -99,7 +161,7 @@ pub(super) async fn insert(granted: &Granted, fields: &PageForm) -> Result<Respo
     let query = at.into_iter().map(|at| ("at", at)).collect();
     let body = FileSave::json(&rule_of(fields))?;
     let insert = save("New rule".to_owned(), RuleEndpoint::Insert, Method::POST, body);
-    review::save(granted, fields, FileSave { query, ..insert }).await
+    save_form(granted, fields, RuleForm::New, FileSave { query, ..insert }).await
 }
 
 pub(super) async fn replace(
@@ -108,7 +170,8 @@ pub(super) async fn replace(
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let (title, body) = (format!("Change rule {}", index.saturating_add(1)), FileSave::json(&rule_of(fields))?);
-    review::save(granted, fields, save(title, RuleEndpoint::Replace(index), Method::PUT, body)).await
+    let save = save(title, RuleEndpoint::Replace(index), Method::PUT, body);
+    save_form(granted, fields, RuleForm::Edit(index), save).await
 }
 
 pub(super) async fn delete(
@@ -117,7 +180,8 @@ pub(super) async fn delete(
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let title = format!("Delete rule {}", index.saturating_add(1));
-    review::save(granted, fields, save(title, RuleEndpoint::Delete(index), Method::DELETE, None)).await
+    let save = save(title, RuleEndpoint::Delete(index), Method::DELETE, None);
+    save_form(granted, fields, RuleForm::Edit(index), save).await
 }
 
 /// Moves a rule to another place, which people count from 1.
@@ -126,9 +190,13 @@ pub(super) async fn reorder(
     index: usize,
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    let invalid = |_| ApiError::invalid(FieldProblem::new("to", "is not a place in the list"));
-    let to = fields.text("to").trim().parse::<u64>().map_err(invalid)?.saturating_sub(1);
+    let Ok(to) = fields.text("to").trim().parse::<u64>() else {
+        let invalid = ApiError::invalid(FieldProblem::new("to", "this is not a place in the list"));
+        return again(granted, fields, RuleForm::Move(index), invalid.into()).await;
+    };
+    let to = to.saturating_sub(1);
     let title = format!("Move rule {} to place {}", index.saturating_add(1), to.saturating_add(1));
     let body = FileSave::json(&MoveRule { to })?;
-    review::save(granted, fields, save(title, RuleEndpoint::Move(index), Method::POST, body)).await
+    let save = save(title, RuleEndpoint::Move(index), Method::POST, body);
+    save_form(granted, fields, RuleForm::Move(index), save).await
 }

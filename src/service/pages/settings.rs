@@ -8,7 +8,8 @@ use super::{
     },
     ask::Answered,
     form::PageForm,
-    markup,
+    form_state::FormState,
+    markup::{self, Markup},
     review::{self, FileSave},
     shell::{Shell, page, segment},
 };
@@ -18,7 +19,7 @@ use api::{
     settings::{SettingHelp, SettingValues, SettingsList, SettingsSection},
 };
 use askama::Template;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 use serde_json::Value;
 
 /// The section with the settings that are read at startup, which only the environment changes.
@@ -40,6 +41,10 @@ struct SettingField {
     is_list: bool,
     /// What each key of a repeatable table does.
     columns: Vec<(String, String)>,
+    /// What is in the form: what was typed, or the value.
+    typed: String,
+    /// What is wrong with it.
+    problem: Markup,
 }
 
 #[derive(Template)]
@@ -53,9 +58,14 @@ struct SettingsPage {
     boot: BootSettings,
     etag: String,
     file: String,
+    form: FormState,
 }
 
-pub(super) async fn show(granted: &Granted, name: Option<String>) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn show(
+    granted: &Granted,
+    name: Option<String>,
+    form: FormState,
+) -> Result<Response<ResponseBody>, ServiceError> {
     let all: SettingsList = granted.ask(ManageEndpoint::Settings(SettingsEndpoint::List), &[]).await?;
     let sections: Vec<_> = all.items.into_iter().map(|section| section.section).collect();
     let config: Option<ConfigStatus> =
@@ -68,20 +78,20 @@ pub(super) async fn show(granted: &Granted, name: Option<String>) -> Result<Resp
     } else if sections.contains(&section) {
         let show = ManageEndpoint::Settings(SettingsEndpoint::Show(section.clone()));
         let Answered { content, etag } = granted.ask_tagged(show, &[]).await?;
-        (fields(content), etag, BootSettings::default())
+        (fields(content, &form), etag, BootSettings::default())
     } else {
         return Err(ApiError::NotFound.into());
     };
     let (shell, file) = (Shell::of(granted, "settings"), file.unwrap_or_default());
-    page(StatusCode::OK, &SettingsPage { shell, sections, section, is_startup, fields, boot, etag, file })
+    page(form.status(), &SettingsPage { shell, sections, section, is_startup, fields, boot, etag, file, form })
 }
 
-fn fields(section: SettingsSection) -> Vec<SettingField> {
+fn fields(section: SettingsSection, form: &FormState) -> Vec<SettingField> {
     let SettingsSection { values, defaults, locked, help, .. } = section;
     let column =
         |(key, about): (&String, &SettingHelp)| (key.clone(), format!("{} Accepts {}.", about.text, about.range));
     let columns: Vec<_> = help.iter().map(column).collect();
-    let field = |(key, value): (String, Value)| {
+    let field = |(number, (key, value)): (usize, (String, Value))| {
         let default = defaults.get(&key).unwrap_or(&Value::Null);
         let about = help.get(&key);
         let range = about.map(|help| help.range.clone()).unwrap_or_default();
@@ -89,6 +99,8 @@ fn fields(section: SettingsSection) -> Vec<SettingField> {
             words: if value.is_boolean() { vec!["true".to_owned(), "false".to_owned()] } else { words(&range) },
             is_list: value.is_array() || value.is_object(),
             columns: if about.is_none() { columns.clone() } else { Vec::new() },
+            typed: form.text(&form_name(&key, &value), written(&value)),
+            problem: form.why(&key, format!("f{}", number + 1)),
             value: written(&value),
             default: written(default),
             help: about.map(|help| help.text.clone()).unwrap_or_default(),
@@ -98,7 +110,13 @@ fn fields(section: SettingsSection) -> Vec<SettingField> {
             key,
         }
     };
-    values.into_iter().map(field).collect()
+    values.into_iter().enumerate().map(field).collect()
+}
+
+/// The name of the field of a setting.
+fn form_name(key: &str, value: &Value) -> String {
+    let is_list = value.is_array() || value.is_object();
+    format!("{}.{key}", if is_list { "list" } else { "set" })
 }
 
 /// The words of a range such as `"a", "b" or "c"`.
@@ -157,6 +175,16 @@ pub(super) async fn save(
     name: &str,
     fields: &PageForm,
 ) -> Result<Response<ResponseBody>, ServiceError> {
+    match try_save(granted, name, fields).await {
+        Err(error) => {
+            let keys: Vec<_> = fields.beginning("was.").map(|(key, _)| key).collect();
+            show(granted, Some(name.to_owned()), FormState::refused(fields, error, &keys)?).await
+        }
+        answered => answered,
+    }
+}
+
+async fn try_save(granted: &Granted, name: &str, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
     let changed = fields.beginning("set.").filter(|(key, value)| fields.text(&format!("was.{key}")) != *value);
     let values = changed.map(|(key, value)| (key.to_owned(), Value::String(value.trim().to_owned())));
     let values = values.chain(changed_lists(fields)?).collect();

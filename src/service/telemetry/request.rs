@@ -1,6 +1,10 @@
 //! Logs one line and updates the counters for each request, after the last byte of its response.
 
-use super::{Served, Telemetry};
+use super::{
+    Served, Telemetry,
+    recent::KeptRequest,
+    transfers::{Transfer, TransferEnd},
+};
 use crate::{
     config::Live,
     service::{
@@ -17,6 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body::{Frame, SizeHint};
 use oci::{Reference, RepositoryName};
 use std::{
+    mem,
     net::IpAddr,
     pin::Pin,
     sync::{
@@ -24,7 +29,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant, SystemTime},
 };
 use tracing::field::display;
 
@@ -55,6 +60,10 @@ pub(in crate::service) struct Observation {
     sent: u64,
     expected: u64,
     started: Instant,
+    /// What it does with a blob.
+    transfer: Option<Transfer>,
+    /// Not among the latest requests.
+    is_passing: bool,
 }
 
 /// Counts the bytes of a request's body.
@@ -65,7 +74,7 @@ pub(in crate::service) struct Received {
 
 impl CountBytes for Received {
     fn count(&self, bytes: usize) {
-        self.telemetry.bytes_in.inc_by(bytes as u64);
+        self.telemetry.received(bytes);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
@@ -92,6 +101,8 @@ impl Observation {
             sent: 0,
             expected: 0,
             started: Instant::now(),
+            transfer: None,
+            is_passing: false,
         }
     }
 
@@ -112,11 +123,22 @@ impl Observation {
         self.endpoint = endpoint.name();
         self.repository = endpoint.repository().cloned();
         self.reference = endpoint.reference();
+        self.transfer = Transfer::of(endpoint, self.method);
+        if let Some(transfer) = self.transfer {
+            self.telemetry.transfers.begin(transfer);
+        }
+        // Monitoring asks all the time, and stylesheets belong to their pages.
+        self.is_passing = match endpoint {
+            Endpoint::Ops(_) => true,
+            Endpoint::Pages(page) => page.is_asset(),
+            _ => false,
+        };
     }
 
     /// Records that it is a preflight.
     pub(in crate::service) fn is_preflight(&mut self) {
         self.endpoint = "preflight";
+        self.is_passing = true;
     }
 
     /// Records the caller.
@@ -160,16 +182,44 @@ impl Observation {
         self.expected = response.body().len();
         response.map(|body| Observed { body, observation: self })
     }
+
+    /// Moves what is known into the latest requests, at the end.
+    fn keep(&mut self, status: u16, received: u64, took: Duration) {
+        self.telemetry.recent.keep(KeptRequest {
+            number: 0,
+            began: SystemTime::now().checked_sub(took).unwrap_or(SystemTime::UNIX_EPOCH),
+            id: mem::take(&mut self.id),
+            client: self.client,
+            caller: mem::replace(&mut self.caller, Subject::Anonymous),
+            auth: self.auth.as_str(),
+            method: self.method,
+            endpoint: self.endpoint,
+            repository: self.repository.take(),
+            reference: self.reference.take(),
+            status,
+            reason: self.reason.take(),
+            received,
+            sent: self.sent,
+            took,
+            agent: self.agent.take(),
+        });
+    }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        let seconds = self.started.elapsed().as_secs_f64();
+        let took = self.started.elapsed();
         // 499 as in nginx: the client closed the connection before the response.
         let code = self.status.map_or(499, |status| status.as_u16());
+        let is_cut = self.status.is_none() || self.sent < self.expected;
+        let received = self.received.as_ref().map_or(0, |received| received.bytes.load(Ordering::Relaxed));
         let (method, auth) = (self.method, self.auth.as_str());
         let served = Served { endpoint: self.endpoint, method, code, auth };
-        self.telemetry.served(&served, seconds, self.sent);
+        self.telemetry.served(&served, took.as_secs_f64());
+        if let Some(transfer) = self.transfer {
+            let end = TransferEnd { status: code, is_cut, received, sent: self.sent, took };
+            self.telemetry.transfers.end(transfer, &end);
+        }
         tracing::info!(
             id = self.id,
             client = self.client.map(display),
@@ -180,14 +230,17 @@ impl Drop for Observation {
             repository = self.repository.as_ref().map(RepositoryName::as_str),
             reference = self.reference.as_ref().map(Reference::as_str),
             status = code,
-            bytes_in = self.received.as_ref().map_or(0, |received| received.bytes.load(Ordering::Relaxed)),
+            bytes_in = received,
             bytes_out = self.sent,
-            cut = (self.status.is_none() || self.sent < self.expected).then_some(true),
-            ms = (seconds * 1e5).round() / 1e2,
+            cut = is_cut.then_some(true),
+            ms = (took.as_secs_f64() * 1e5).round() / 1e2,
             agent = self.agent.as_deref(),
             reason = self.reason.as_deref(),
             "request"
         );
+        if !self.is_passing {
+            self.keep(code, received, took);
+        }
     }
 }
 
@@ -245,7 +298,9 @@ impl http_body::Body for Observed {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
-                self.observation.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.observation.sent += bytes;
+                self.observation.telemetry.sent(bytes);
             }
             Poll::Ready(Some(Err(error))) => {
                 tracing::error!(id = self.observation.id, %error, "response ended before its last byte");

@@ -3,7 +3,7 @@
 use crate::{Result, acts::check, verdict, world::World};
 use serde_json::{Value, json};
 
-/// The most bytes of a first visit. The list of tags is not held to it: pages are sent without compression.
+/// The most bytes of a first visit.
 const MOST_BYTES: u64 = 60 << 10;
 /// The promise is 150 ms; a debug build on a busy machine gets more.
 const LATEST_MS: f64 = 1000.0;
@@ -37,8 +37,7 @@ pub async fn walk(world: &World) -> Result<()> {
             bytes = loaded["bytes"].as_u64().unwrap_or_default();
             answer = loaded["response"].as_f64().unwrap_or_default();
             paints.push(loaded["paint"].as_f64().unwrap_or(f64::MAX));
-            let is_list = path == "/repositories/platform/api";
-            if bytes == 0 || bytes > MOST_BYTES && !is_list {
+            if bytes == 0 || bytes > MOST_BYTES {
                 problems.push(format!("{path} loads {bytes} bytes: {}", loaded["parts"]));
             }
         }

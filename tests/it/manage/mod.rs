@@ -1,5 +1,6 @@
 //! Sessions of the management API: each noun's requests, refusals and races.
 
+mod activity;
 mod aliases;
 mod api_key_command;
 mod dashboard;

@@ -56,7 +56,7 @@ async fn a_repository_is_created_described_and_deleted() {
     assert_eq!((&item["visibility"], &item["owner"]), (&"public".into(), &"alice".into()), "{item}");
     assert_eq!(item["immutable_tags"], "v.*");
     let late = browser.post("/repositories/team/app/-/settings", &change).await.is(412);
-    shows(&html(&late), &["Something is in the way"]);
+    shows(&html(&late), &["Somebody else has saved a change"]);
     for wrong in ["", "team", "team/app2"] {
         browser.post("/repositories/team/app/-/delete", &[("confirm", wrong)]).await.is(400);
     }

@@ -197,7 +197,7 @@ async fn an_administrator_sees_and_ends_the_keys_and_sessions_of_others() {
     });
     let (admin, alice) = (Browser::of(&registry, "admin").await, Browser::of(&registry, "alice").await);
     let bad = [("name", "build"), ("scopes", "nonsense"), ("days", "30")];
-    shows(&html(&admin.post("/users/ci/keys", &bad).await.is(400)), &["role=\"alert\"", "a scope is written"]);
+    shows(&html(&admin.post("/users/ci/keys", &bad).await.is(400)), &["role=\"alert\"", "A scope is written"]);
     let made =
         admin.post("/users/ci/keys", &[("name", "build"), ("scopes", "repository:**:pull"), ("days", "30")]).await;
     let page = html(&made.is(201));

@@ -19,7 +19,8 @@ async fn every_operation_of_the_api_is_on_a_page_with_a_command_for_this_host() 
         pages.push_str(&html(&browser.get(&format!("/docs/api/{noun}")).await.is(200)));
     }
     for (path, methods) in document["paths"].as_object().unwrap() {
-        assert!(overview.contains(&format!("<code class=\"break\">{path}</code>")), "{path}");
+        let shown = path.replace('/', "/<wbr>");
+        assert!(overview.contains(&format!("<code class=\"path\">{shown}</code>")), "{path}");
         for (method, operation) in methods.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap();
             let section = pages.split(&format!("id=\"{id}\"")).nth(1).unwrap_or_else(|| panic!("no {id}"));

@@ -53,9 +53,9 @@ async fn whoever_is_overtaken_sees_the_change_again() {
     let change = [("etag", &*etag(&group)), ("members", "alice"), ("roles", "dev")];
     let review = html(&browser.post("/groups/ops", &change).await.is(200));
     browser.save("/groups/ops", &[("members", ""), ("roles", "dev")]).await.is(303);
-    shows(&html(&browser.confirm("/groups/ops", &review).await.is(412)), &["Something is in the way"]);
+    shows(&html(&browser.confirm("/groups/ops", &review).await.is(412)), &["Somebody else has saved a change"]);
     browser.save("/groups/ops/delete", &[("confirm", "ops")]).await.is(303);
-    browser.post("/groups/ops", &change).await.is(412);
+    browser.post("/groups/ops", &change).await.is(404);
 }
 
 #[tokio::test]

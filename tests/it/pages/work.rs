@@ -80,6 +80,40 @@ async fn changes_are_listed_newest_first() {
 }
 
 #[tokio::test]
+async fn the_latest_requests_are_shown_as_text() {
+    let registry = Managed::start(PROGRAM, |_| {});
+    let (admin, client) = (Browser::of(&registry, "admin").await, registry.admin().client);
+    let digest = client.push_blob("team/app", "four").await;
+    client.get(&format!("/v2/team/app/blobs/{digest}")).await.is(200);
+    let hostile = "<script>alert(1)</script>\"'&";
+    let ask = client.ask(http::Method::GET, "/v2/team/app/manifests/none").header("user-agent", hostile);
+    ask.send().await.is(404);
+    let page = async || html(&admin.get("/system/requests").await.is(200));
+    let is_there = async || page().await.contains("alert(1)");
+    registry.until(Duration::from_secs(10), "the request is not shown", is_there).await;
+    let shown = page().await;
+    shows(&shown, &["Pushed", "Pulled", "blob read", "blob push", "127.0.0.1", ">404<", "4 <span class=\"unit\">B"]);
+    shows(&shown, &["/repositories/team/app", "class=\"spark\"", "manifest", "&lt;script&gt;"]);
+    assert!(!shown.contains("<script>alert"), "{shown}");
+    let failed = html(&admin.get("/system/requests?failed=true&q=team/app").await.is(200));
+    shows(&failed, &[">404<", "value=\"team/app\"", " checked"]);
+    assert!(!failed.contains("blob read"), "{failed}");
+    let nothing = html(&admin.get("/system/requests?q=%22%3E%3Cscript%3E").await.is(200));
+    shows(&nothing, &["No request matches"]);
+    shows(&html(&admin.get("/system").await.is(200)), &["href=\"/system/requests\""]);
+    for _ in 0..101 {
+        client.get("/v2/").await.is(200);
+    }
+    let pages = async || page().await.contains("/system/requests?q=&#38;last=");
+    registry.until(Duration::from_secs(10), "there is no second page", pages).await;
+    let shown = page().await;
+    let older = super::unescaped(shown.split("href=\"/system/requests?").nth(1).unwrap().split('"').next().unwrap());
+    shows(&html(&admin.get(&format!("/system/requests?{older}")).await.is(200)), &["blob read", "Newest"]);
+    html(&admin.get("/system/requests?last=x").await.is(400));
+    Browser::new(&registry).get("/system/requests").await.is(401);
+}
+
+#[tokio::test]
 async fn an_index_shows_one_of_its_images() {
     let registry = Managed::start(PROGRAM, |_| {});
     let client = registry.admin().client;

@@ -1,6 +1,6 @@
 //! The answers of aliases: those of the endpoints with a few more fields.
 
-use super::super::super::headers::value;
+use super::{super::super::headers::value, metrics};
 use crate::wire::ResponseBody;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use oci::json;
@@ -14,6 +14,8 @@ const DEPRECATION: HeaderValue = HeaderValue::from_static("@1796083200");
 pub(super) struct AliasForm {
     /// Other names of fields: the field, and how it is also called.
     pub(super) also: &'static [(&'static str, &'static str)],
+    /// Has the metrics as DistroFace names them.
+    pub(super) has_metrics: bool,
     /// Has `success` and `message`.
     pub(super) says_success: bool,
     /// The path that replaces the alias.
@@ -45,6 +47,9 @@ impl AliasForm {
             if let Some(found) = fields.get(*field).cloned() {
                 fields.insert((*name).to_owned(), found);
             }
+        }
+        if self.has_metrics {
+            metrics::add_metrics(&mut fields);
         }
         if self.says_success {
             fields.insert("success".to_owned(), Value::Bool(true));

@@ -4,6 +4,7 @@
 //! the path is deprecated, and which one replaces it.
 
 mod answer;
+mod metrics;
 mod paths;
 mod replaced;
 
@@ -73,6 +74,7 @@ pub(super) static ALIASES: &[AliasRow] = &[
     row("GET", "/api/v1/users/me", "show_me"),
     row("GET", "/api/v1/repositories/public", "list_repositories"),
     row("DELETE", "/api/v1/repositories/{repository}/tags/{tag}", "delete_tag"),
+    row("GET", "/api/v1/settings/metrics", "show_activity"),
     row("GET", "/api/v1/registry/migrate/status?task_id={id}", "show_task"),
     row("GET", "/api/v1/repo", "list_repositories"),
     row("PUT", "/api/v1/{namespace}/{repository}/visibility", "set_visibility"),

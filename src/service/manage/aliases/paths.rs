@@ -55,6 +55,10 @@ impl AliasTarget {
         Self { query: query.into(), ..self }
     }
 
+    fn with_metrics(self) -> Self {
+        Self { form: AliasForm { has_metrics: true, ..self.form }, ..self }
+    }
+
     fn also(self, also: &'static [(&'static str, &'static str)]) -> Self {
         Self { form: AliasForm { also, ..self.form }, ..self }
     }
@@ -91,6 +95,7 @@ fn versioned(line: &RequestLine<'_>, rest: &[&str]) -> Option<Result<AliasTarget
             within(name, &["tags", tag])
         }
         ["repo"] if is_read => to(&["repositories"]).asking("include=tags").also(&[("items", "data")]),
+        ["settings", "metrics"] if is_read => to(&["metrics"]).asking("include=requests").with_metrics(),
         ["registry", "migrate", "status"] if is_read => return Some(status(line)),
         [name @ .., "visibility"] if *method == Method::PUT && is_name(name) && !is_noun(name[0]) => {
             within(name, &["visibility"])

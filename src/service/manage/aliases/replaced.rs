@@ -17,12 +17,13 @@ const SECTIONS: &[(&str, &str)] = &[
         "its settings are in the sections manifests, uploads, collection and pagination (/api/v1/settings lists all)",
     ),
     ("artifacts", "the sections are listed at /api/v1/settings"),
-    ("metrics", "metrics are at /metrics, the use of the storage is at /api/v1/storage, and requests are in the log"),
+    ("metrics", "what was transferred is at /api/v1/metrics and cannot be set; /metrics is for Prometheus"),
 ];
 
 /// The refusal of a path below `/api/v1`; `None` if it is not one of these.
 pub(super) fn refusal(line: &RequestLine<'_>, rest: &[&str]) -> Option<ServiceError> {
     match rest {
+        ["settings", "metrics"] if line.is_read() => None,
         ["settings", section] | ["settings", section, "reset"] => {
             let (name, instead) = SECTIONS.iter().find(|(name, _)| name == section)?;
             // A section of this name may come.

@@ -44,6 +44,8 @@ pub enum RepositoryEndpoint {
     Manifest(RepositoryName, Reference),
     /// `GET …/-/untagged`.
     Untagged(RepositoryName),
+    /// `GET …/-/referrers`.
+    Attached(RepositoryName),
     /// `GET …/-/retention/plan`.
     RetentionPlan(RepositoryName),
     /// `GET …/-/access`.
@@ -97,12 +99,16 @@ impl RepositoryEndpoint {
             (["tags", _], _) => return wrong(TAG),
             (["manifests", reference], _) if is_read => Self::Manifest(name, reference.parse::<Reference>()?),
             (["untagged"], _) if is_read => Self::Untagged(name),
+            (["referrers"], _) if is_read => Self::Attached(name),
             (["retention", "plan"], _) if is_read => Self::RetentionPlan(name),
             (["access"], _) if is_read => Self::Access(name),
             (["compare"], _) if is_read => Self::Compare(name),
             (["copy"], &Method::POST) => Self::Copy(name),
             (["copy"], _) => return wrong(COPY),
-            (["tags" | "untagged" | "access" | "compare"] | ["manifests", _] | ["retention", "plan"], _) => {
+            (
+                ["tags" | "untagged" | "referrers" | "access" | "compare"] | ["manifests", _] | ["retention", "plan"],
+                _,
+            ) => {
                 return wrong(Methods::READ);
             }
             _ => return Err(ApiError::NotFound.into()),
@@ -128,6 +134,7 @@ impl Family for RepositoryEndpoint {
             Self::DeleteTags(_) => "delete_tags",
             Self::Manifest(..) => "show_manifest",
             Self::Untagged(_) => "list_untagged",
+            Self::Attached(_) => "list_attached",
             Self::RetentionPlan(_) => "plan_retention",
             Self::Access(_) => "list_access",
             Self::Compare(_) => "compare_manifests",
@@ -147,6 +154,7 @@ impl Family for RepositoryEndpoint {
             Self::Visibility(name)
             | Self::Manifest(name, _)
             | Self::Untagged(name)
+            | Self::Attached(name)
             | Self::RetentionPlan(name)
             | Self::Compare(name) => Need::Repository(name, Pull),
             Self::Change(name) | Self::SetVisibility(name) | Self::Access(name) => {
@@ -173,6 +181,7 @@ impl Family for RepositoryEndpoint {
             Self::Tags(_)
             | Self::Manifest(..)
             | Self::Untagged(_)
+            | Self::Attached(_)
             | Self::RetentionPlan(_)
             | Self::Access(_)
             | Self::Compare(_) => Methods::READ,
@@ -205,6 +214,7 @@ impl Family for RepositoryEndpoint {
                 Self::DeleteTags(name) => tags::delete_many(granted, &name).await,
                 Self::Manifest(name, reference) => manifests::show(&granted, &name, &reference).await,
                 Self::Untagged(name) => retention::untagged(&granted, &name).await,
+                Self::Attached(name) => manifests::attached(&granted, &name).await,
                 Self::RetentionPlan(name) => retention::plan(&granted, &name).await,
                 Self::Access(name) => access::list(&granted, &name).await,
                 Self::Compare(name) => manifests::compare(&granted, &name).await,

@@ -7,18 +7,14 @@ use super::super::super::{
 };
 use super::super::reply::{self, rfc3339};
 use crate::{
-    access::Visibility,
-    registry::{RecordedFacts, view::natural},
-    storage::RepositoryOutline,
-    who::Permission,
-    wire::ResponseBody,
+    access::Visibility, registry::RecordedFacts, storage::RepositoryOutline, who::Permission, wire::ResponseBody,
 };
 use api::repositories::{RepositoryItem, RepositoryVisibility};
 use http::{Response, StatusCode, header};
 use oci::RepositoryName;
 use std::time::SystemTime;
 
-/// Tags that are listed with a repository.
+/// Tags that are listed with a repository: the newest.
 const MOST_TAGS: usize = 100;
 
 /// What a list or an answer shows besides facts and counts.
@@ -101,10 +97,8 @@ pub(super) async fn item(
 }
 
 async fn tags(granted: &Granted, name: &RepositoryName) -> Result<Vec<String>, ServiceError> {
-    let mut tags = granted.repository(name).tag_names("").await?;
-    tags.sort_unstable_by(|a, b| natural(a.as_str(), b.as_str()));
-    tags.truncate(MOST_TAGS);
-    Ok(tags.into_iter().map(|tag| tag.to_string()).collect())
+    let tags = granted.repository(name).newest_tags(MOST_TAGS).await?;
+    Ok(tags.iter().map(ToString::to_string).collect())
 }
 
 /// A visibility as the API has it.

@@ -6,10 +6,15 @@ use super::super::super::{
 };
 use super::{super::reply::rfc3339, invalid, tags::absent};
 use crate::{
-    registry::view::{HistoryStep, ImageView, ManifestDetail, ManifestReader, SharedLayers},
+    registry::view::{AttachedDetail, AttachedPlace, HistoryStep, ImageView, ManifestDetail, ManifestReader},
     wire::ResponseBody,
 };
-use api::manifests::{BuildStep, ComparedManifest, ConfigDifference, ManifestComparison, ManifestPart, ManifestView};
+use api::{
+    Page,
+    manifests::{
+        AttachedManifest, BuildStep, ComparedManifest, ConfigDifference, ManifestComparison, ManifestPart, ManifestView,
+    },
+};
 use http::Response;
 use oci::{Descriptor, Reference, RepositoryName};
 use serde_json::{Value, json};
@@ -32,7 +37,7 @@ pub(super) async fn show(
     let config = reader.config(manifest).await?;
     let layers = manifest.content.as_ref().map_or(0, |content| content.layers.len());
     let image = config.and_then(|config| ImageView::parse(&config, layers));
-    let shared = SharedLayers::beside(&digest, &repository.all_manifests().await?);
+    let links = repository.manifest_links().await?;
     let mut children = Vec::new();
     for child in manifest.content.iter().flat_map(|content| &content.children) {
         let known = child.digest.clone().known();
@@ -44,7 +49,8 @@ pub(super) async fn show(
         children.push(ManifestPart { platform, present: Some(present), ..part(child) });
     }
     let content = manifest.content.as_ref();
-    let layer = |layer: &Descriptor| ManifestPart { shared_by: Some(shared.of(layer.digest.as_str())), ..part(layer) };
+    let layer =
+        |layer: &Descriptor| ManifestPart { shared_by: Some(links.others_with(layer.digest.as_str())), ..part(layer) };
     let referrers = repository.referrers(&digest, &[], None).await?.descriptors;
     let view = ManifestView {
         digest: digest.to_string(),
@@ -92,6 +98,31 @@ fn part(descriptor: &Descriptor) -> ManifestPart {
         platform: None,
         present: None,
     }
+}
+
+/// `GET …/-/referrers`.
+pub(super) async fn attached(granted: &Granted, name: &RepositoryName) -> Result<Response<ResponseBody>, ServiceError> {
+    let page = granted.page_query()?;
+    let place = |last: &str| {
+        let (subject, referrer) = last.split_once('~')?;
+        Some(AttachedPlace { subject: subject.parse().ok()?, referrer: referrer.parse().ok()? })
+    };
+    let unreadable = || invalid("last", "must be next of the page before");
+    let after = page.last.as_deref().map(|last| place(last).ok_or_else(unreadable)).transpose()?;
+    let (found, more) = granted.repository(name).attached(after.as_ref(), page.n).await?;
+    let next = found.last().filter(|_| more).map(|last| format!("{}~{}", last.place.subject, last.place.referrer));
+    let item = |detail: &AttachedDetail| AttachedManifest {
+        digest: detail.manifest.digest.to_string(),
+        subject: detail.place.subject.to_string(),
+        has_subject: detail.has_subject,
+        subject_tags: detail.subject_tags.iter().map(ToString::to_string).collect(),
+        media_type: detail.manifest.media_type.clone(),
+        artifact_type: detail.manifest.artifact_type().map(str::to_owned),
+        size: detail.size,
+        pushed_at: rfc3339(detail.manifest.pushed),
+        pushed_by: granted.user_name(detail.manifest.pushed_by.clone()),
+    };
+    granted.list(&Page { items: found.iter().map(item).collect(), next, total: None })
 }
 
 /// `GET …/-/compare?from=…&to=…`.

@@ -2,8 +2,8 @@
 
 use super::super::operation::{AnswerShape, Operation, Shape};
 use api::manifests::{
-    CopiedImages, CopyRequest, DeletedTags, ManifestComparison, ManifestView, RetentionPlanItem, TagDeletion, TagItem,
-    TagTarget, UntaggedManifest,
+    AttachedManifest, CopiedImages, CopyRequest, DeletedTags, ManifestComparison, ManifestView, RetentionPlanItem,
+    TagDeletion, TagItem, TagTarget, UntaggedManifest,
 };
 use api::repositories::{
     AccessItem, DeletedRepository, NewRepositoryRequest, RepositoryChange, RepositoryItem, VisibilityChange,
@@ -115,6 +115,11 @@ pub(in super::super) const OPERATIONS: &[Operation] = &[
         "/repositories/{repository}/-/manifests/{digest}",
         "show_manifest",
         "Show a manifest with its configuration, layers and referrers; by digest or tag.",
+    ),
+    Operation::list::<AttachedManifest>(
+        "/repositories/{repository}/-/referrers",
+        "list_attached",
+        "List the manifests that refer to others: signatures, SBOMs and what else is attached.",
     ),
     Operation::list::<UntaggedManifest>(
         "/repositories/{repository}/-/untagged",

@@ -15,7 +15,7 @@ use crate::{
     manage::Precondition,
     registry::{
         Condition, RegistryError,
-        view::{ManifestKind, TagCursor, TagDetail, TagListing, TagOrder},
+        view::{TagCursor, TagDetail, TagListing, TagOrder},
     },
     who::Action,
     wire::ResponseBody,
@@ -194,13 +194,12 @@ pub(super) fn absent(error: RegistryError) -> ServiceError {
 }
 
 fn item(granted: &Granted, detail: TagDetail) -> TagItem {
-    let manifest = detail.manifest.as_deref();
     TagItem {
         name: detail.tag.to_string(),
         digest: detail.digest.to_string(),
-        kind: manifest.map_or(ManifestKind::Artifact, |manifest| manifest.kind()).as_str().to_owned(),
-        media_type: manifest.map(|manifest| manifest.media_type.clone()),
-        artifact_type: manifest.and_then(|manifest| manifest.artifact_type()).map(str::to_owned),
+        kind: detail.kind.as_str().to_owned(),
+        media_type: detail.media_type,
+        artifact_type: detail.artifact_type,
         size: detail.size,
         platforms: detail.platforms.iter().map(ToString::to_string).collect(),
         pushed_at: rfc3339(detail.pushed),

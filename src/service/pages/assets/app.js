@@ -197,3 +197,19 @@ document.addEventListener("keydown", (event) => {
   }
   event.preventDefault();
 });
+
+// Where the registry cannot be reached, a page of ours says so. Browsers have this with https and on this machine.
+const { worker } = document.querySelector("script[data-worker]")?.dataset ?? {};
+if (worker && "serviceWorker" in navigator) {
+  const policy = window.trustedTypes?.createPolicy("worker", { createScriptURL: (url) => url });
+  navigator.serviceWorker.register(policy?.createScriptURL(worker) ?? worker, { scope: "/" }).catch(() => {});
+}
+
+// And that page tries again.
+const retry = document.querySelector("[data-retry]");
+if (retry) {
+  setInterval(async () => {
+    const answer = await fetch("/health", { cache: "no-store" }).catch(() => null);
+    if (answer) location.reload();
+  }, 1000 * retry.dataset.retry);
+}

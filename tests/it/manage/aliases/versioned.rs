@@ -4,6 +4,7 @@ use super::{replaced_by, send};
 use crate::PROGRAM;
 use http::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 use testing::{managed::Managed, people::basic};
 
 /// A registry with its own token service, whose users own what is below their names.
@@ -158,6 +159,29 @@ async fn a_login_by_email_is_one_by_user_name() {
 }
 
 #[tokio::test]
+async fn metrics_have_the_names_that_their_programs_read() {
+    let registry = registry();
+    let (admin, alice) = (registry.admin(), registry.user("alice"));
+    let digest = admin.client.push_blob("alice/app", "four").await;
+    admin.client.get(&format!("/v2/alice/app/blobs/{digest}")).await.is(200);
+    let pulled = async || admin.get("/settings/metrics").await.is(200).json()["blobDownloads"]["total"] == 1;
+    registry.until(Duration::from_secs(10), "the pull is not counted", pulled).await;
+    let reply = admin.get("/settings/metrics").await.is(200);
+    replaced_by(&reply, "/api/v1/metrics");
+    let metrics = reply.json();
+    for name in ["blobUploads", "blobDownloads"] {
+        assert_eq!((&metrics[name]["total"], &metrics[name]["bytesProcessed"]), (&json!(1), &json!(4)), "{name}");
+        assert!(metrics[name]["avgDuration"].is_number() && metrics[name]["inProgress"] == 0, "{name}");
+    }
+    assert!(metrics["timeseriesData"].is_array() && metrics["performance"]["avgUploadSpeed"].is_number());
+    let requests = metrics["access_logs"].as_array().unwrap();
+    let request = requests.iter().find(|request| request["action"] == "blob_read").unwrap();
+    assert_eq!((&request["username"], &request["method"]), (&json!("admin"), &json!("GET")));
+    assert_eq!((&request["resource"], &request["status"]), (&json!(format!("alice/app@{digest}")), &json!(200)));
+    alice.get("/settings/metrics").await.refused(403, "DENIED");
+}
+
+#[tokio::test]
 async fn what_has_no_equal_here_is_answered_with_what_replaces_it() {
     let registry = registry();
     let admin = registry.admin();
@@ -166,7 +190,7 @@ async fn what_has_no_equal_here_is_answered_with_what_replaces_it() {
         (Method::GET, "/settings/registry", "manifests, uploads, collection and pagination"),
         (Method::PUT, "/settings/registry", "manifests, uploads, collection and pagination"),
         (Method::POST, "/settings/registry/reset", "manifests, uploads, collection and pagination"),
-        (Method::GET, "/settings/metrics", "/metrics"),
+        (Method::PUT, "/settings/metrics", "/api/v1/metrics"),
         (Method::GET, "/registry/proxy/catalog?registry=quay.io", "crane catalog"),
         (Method::GET, "/registry/proxy/tags?registry=quay.io&repository=a", "crane ls"),
     ] {
