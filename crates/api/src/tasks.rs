@@ -125,4 +125,7 @@ pub struct StorageUsage {
     pub source: String,
     /// Free bytes below which pushes are refused.
     pub reserve: u64,
+    /// When it was measured (RFC 3339).
+    #[serde(default)]
+    pub as_of: String,
 }

@@ -171,7 +171,15 @@ impl Granted {
 
 /// The answer to a change: the resource as it is now.
 pub(in super::super) fn changed<T: Serialize>(changed: &Changed<T>) -> Result<Response<ResponseBody>, ServiceError> {
-    let mut response = reply::json(StatusCode::OK, &changed.value)?;
+    changed_to(changed, &changed.value)
+}
+
+/// The same with more than what was changed; the entity tag is of that alone.
+pub(in super::super) fn changed_to<T: Serialize>(
+    changed: &Changed<T>,
+    shown: &impl Serialize,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let mut response = reply::json(StatusCode::OK, shown)?;
     let tag = manage::entity_tag(&changed.value);
     response.headers_mut().insert(header::ETAG, value(format!("\"{tag}\"")));
     Ok(with_generation(response, &changed.generation))
@@ -182,7 +190,19 @@ pub(in super::super) fn made<T: Serialize>(
     location: &str,
     changed: &Changed<T>,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    Ok(with_generation(reply::created(location, &changed.value)?, &changed.generation))
+    made_as(location, changed, &changed.value)
+}
+
+/// The same with more than what was changed; the entity tag is of that alone.
+pub(in super::super) fn made_as<T: Serialize>(
+    location: &str,
+    changed: &Changed<T>,
+    shown: &impl Serialize,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let mut response = reply::created(location, shown)?;
+    let tag = manage::entity_tag(&changed.value);
+    response.headers_mut().insert(header::ETAG, value(format!("\"{tag}\"")));
+    Ok(with_generation(response, &changed.generation))
 }
 
 /// The answer to a change that leaves nothing to show.

@@ -21,6 +21,7 @@ use api::{
 };
 use http::{Method, Response, StatusCode};
 use oci::UploadId;
+use std::time::SystemTime;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<StorageUsage>("/storage", "show_storage", "Show how much room is left."),
@@ -118,6 +119,7 @@ pub(super) async fn storage_usage(granted: &Granted) -> Result<Option<StorageUsa
         percent: used.saturating_mul(100).checked_div(room.total_bytes).unwrap_or_default() as u8,
         source: "statvfs".to_owned(),
         reserve: room.reserve_bytes,
+        as_of: rfc3339(SystemTime::now()),
     }))
 }
 

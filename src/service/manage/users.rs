@@ -9,7 +9,7 @@ use super::{
         query::{Query, encode},
     },
     audit::settled,
-    changes::{changed, done, made},
+    changes::{changed, changed_to, done, made_as},
     operation::{AnswerShape, Operation, PAGE, Shape},
     reply::{self, rfc3339},
 };
@@ -186,7 +186,7 @@ impl Family for UserEndpoint {
     fn serve(self, granted: Granted) -> Answering {
         Box::pin(async move {
             match self {
-                Self::List => list(&granted),
+                Self::List => list(&granted).await,
                 Self::Create => create(granted).await,
                 Self::Show(user) => show(&granted, &user).await,
                 Self::Update(user) => update(granted, user).await,
@@ -201,11 +201,16 @@ impl Family for UserEndpoint {
     }
 }
 
-fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let (page, live) = (granted.page_query()?, &granted.request.live);
     let query = Query::parse(granted.request.head.uri.query().unwrap_or_default());
     let found = users::list(live, page.last.as_deref(), query.one("q")?, query.one("group")?)?;
-    granted.list(&reply::first_of(found, page.n, |user| user.username.clone()))
+    let found = reply::first_of(found, page.n, |user| user.username.clone());
+    let mut items = Vec::with_capacity(found.items.len());
+    for user in found.items {
+        items.push(with_record(granted, user).await?);
+    }
+    granted.list(&Page { items, next: found.next, total: found.total })
 }
 
 async fn show(granted: &Granted, name: &str) -> Result<Response<ResponseBody>, ServiceError> {
@@ -267,7 +272,8 @@ async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceE
         accounts.lift_tombstone(&name).await?;
     }
     accounts.record_created(&name, email).await?;
-    made(&format!("/api/v1/users/{}", encode(&name)), &user)
+    let shown = with_record(&granted, user.value.clone()).await?;
+    made_as(&format!("/api/v1/users/{}", encode(&name)), &user, &shown)
 }
 
 /// Counts a stranger's request for an account: each of them hashes a password, and tells which names are taken.
@@ -331,7 +337,7 @@ async fn change_user(
     if let Some(email) = email {
         accounts.record_user(&name, |record| record.email.clone_from(&email)).await?;
     }
-    changed(&user)
+    changed_to(&user, &with_record(granted, user.value.clone()).await?)
 }
 
 async fn delete(granted: Granted, name: String) -> Result<Response<ResponseBody>, ServiceError> {

@@ -177,7 +177,7 @@ async fn settings(world: &World, tab: &Tab, name: &str) -> Result<()> {
     check(item["visibility"] == "private" && item["immutable_tags"] == "v.*", &format!("it is saved: {item}"))?;
     tab.fill("Type", "walk").await?;
     tab.press("Delete repository").await?;
-    tab.shows(&["400 Bad Request"]).await?;
+    tab.shows(&["This is not the repository"]).await?;
     tab.go(&path).await?;
     tab.fill("Type", name).await?;
     tab.press("Delete repository").await?;

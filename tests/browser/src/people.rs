@@ -81,7 +81,7 @@ async fn rules(world: &World, tab: &Tab) -> Result<()> {
     tab.js::<()>("document.querySelector('#np').focus()", &[]).await?;
     tab.keys("walk/*").await?;
     save(tab, "Add rule").await?;
-    tab.shows(&["walk/*"]).await?;
+    tab.shows(&["Saved.", "walk/*"]).await?;
     check(world.full.file("access-control.json")?.contains("walk/*"), "the rule is in the file")?;
     tab.press("Edit rule 7").await?;
     tab.check("push").await?;
@@ -110,7 +110,7 @@ async fn settings(world: &World, tab: &Tab) -> Result<()> {
     tab.go("/settings/sessions").await?;
     tab.fill("idle_hours", "soon").await?;
     save(tab, "Save").await?;
-    tab.shows(&["400 Bad Request"]).await
+    tab.shows(&["Must be a number"]).await
 }
 
 async fn tasks(tab: &Tab, scripts: bool) -> Result<()> {
@@ -139,7 +139,7 @@ async fn keys(tab: &Tab, scripts: bool) -> Result<()> {
     tab.fill("Name", "walking").await?;
     tab.fill("Scopes", "nonsense").await?;
     tab.press("Make the key").await?;
-    tab.shows(&["a scope is written repository:PATTERN:ACTIONS"]).await?;
+    tab.shows(&["A scope is written repository:PATTERN:ACTIONS"]).await?;
     tab.fill("Name", "walking").await?;
     tab.choose("Expires", "in 30 days").await?;
     tab.fill("Scopes", "repository:walk/**:pull").await?;

@@ -91,8 +91,7 @@ pub async fn mishaps(tab: &Tab) -> Result<Vec<String>> {
     for kind in ["policy", "errors"] {
         found.extend(seen[kind].as_array().into_iter().flatten().map(|text| format!("{kind}: {text}")));
     }
-    // On a busy machine the columns of a table settle while its rows arrive. What people call good is below 0.1.
-    if seen["shift"].as_f64().is_some_and(|shift| shift > 0.02) {
+    if seen["shift"].as_f64().is_some_and(|shift| shift > 0.0) {
         found.push(format!("content moved while it was loaded: {} by {}", seen["moved"], seen["shift"]));
     }
     Ok(found)

@@ -95,8 +95,11 @@ async fn a_user_is_locked_unlocked_moved_between_groups_and_deleted() {
     admin.put("/users/groups", &json!({ "groups": [] })).await.refused(400, "INVALID_REQUEST");
     admin.put("/users/bob/groups", &json!({ "username": "mia", "groups": [] })).await.refused(400, "INVALID_REQUEST");
 
-    admin.patch("/users/bob", &json!({ "email": "bob@example.com" })).await.is(200);
-    assert_eq!(admin.get("/users/bob").await.is(200).json()["email"], "bob@example.com");
+    let patched = admin.patch("/users/bob", &json!({ "email": "bob@example.com" })).await.is(200);
+    let shown = admin.get("/users/bob").await.is(200);
+    assert_eq!((patched.json(), patched.header("etag")), (shown.json(), shown.header("etag")));
+    assert_eq!(shown.json()["email"], "bob@example.com");
+    assert_eq!(admin.get("/users?q=bob").await.is(200).json()["items"], json!([shown.json()]));
     assert_eq!(problem(&admin.patch("/users/bob", &json!({ "email": "bob" })).await).0, "/email");
 
     admin.post("/repositories", &json!({ "name": "lab/app", "owner": "alice" })).await.is(201);
