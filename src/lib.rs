@@ -6,7 +6,7 @@
 //!
 //! | layer | modules | contents |
 //! |---|---|---|
-//! | 0 vocabulary | [`who`], [`files`] | callers, actions and permissions; the one place that makes files appear |
+//! | 0 vocabulary | [`who`], [`files`], [`artifacts`] | callers, actions and permissions; the one place that makes files appear; what describes an artifact |
 //! | 1 storage and access | [`storage`], [`identity`], [`access`] | blobs, facts and uploads behind traits; passwords and tokens; rules and the one decision |
 //! | 2 registry and accounts | [`registry`], [`accounts`] | what an OCI registry does, without HTTP; sessions, API keys and records of users |
 //! | 3 upkeep | [`upkeep`], [`jobs`] | garbage collection, retention, scrub and checks; one scheduler for what runs by itself |
@@ -22,6 +22,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod artifacts;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -13,10 +13,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, Tag, UploadId};
+use wharfinger::artifacts::{ArtifactId, ArtifactRepositoryName};
 use wharfinger::registry::{Chunk, Condition, Interruption, Registry, Settings};
 use wharfinger::storage::fs::{Fs, Init};
 use wharfinger::storage::{
-    AccountKey, Condemned, FactKey, Item, PushId, RunId, SESSION_KEY, SIGNING_KEY, UserFile, Why,
+    AccountKey, ArtifactFact, ArtifactKey, ArtifactLogEntry, ArtifactLogKind, Condemned, FactKey, Item, PushId, RunId,
+    SESSION_KEY, SIGNING_KEY, TrashId, UserFile, Why,
 };
 use wharfinger::who::{ApiKeyId, SessionId};
 
@@ -204,6 +206,18 @@ fn the_table_of_paths_matches_keys_and_items() {
         FactKey::Account(AccountKey::User(user.clone())).path(),
         FactKey::Account(AccountKey::Tombstone(user)).path(),
     ];
+    let (builds, artifact): (ArtifactRepositoryName, ArtifactId) =
+        ("builds".parse().unwrap(), format!("art-{}", "a".repeat(26)).parse().unwrap());
+    let facts = ArtifactFact::ALL.map(|fact| ArtifactKey::Fact(builds.clone(), fact));
+    let logged = ArtifactLogEntry { at: run.0, change: ArtifactLogKind::Put, id: artifact };
+    let more = [
+        ArtifactKey::Record(builds.clone(), "1.0".parse().unwrap(), artifact),
+        ArtifactKey::Intent(builds.clone(), PushId(run.0)),
+        ArtifactKey::ExpiredIntent(builds.clone(), PushId(run.0)),
+        ArtifactKey::Trash(builds.clone(), TrashId { at: run.0, id: artifact }),
+        ArtifactKey::Log(builds.clone(), logged),
+    ];
+    paths.extend(facts.into_iter().chain(more).map(|key| FactKey::Artifact(key).path()));
     // The other files of an empty store.
     let dir = tempfile::tempdir().unwrap();
     Fs::open(dir.path(), Init::EmptyDirectory).unwrap();
@@ -237,6 +251,9 @@ fn the_table_of_paths_matches_keys_and_items() {
                 ("<session>", &session.to_string()),
                 ("<key>", &key.to_string()),
                 ("<user>", "alice"),
+                ("<builds>", "builds"),
+                ("<version>", "1.0"),
+                ("<artifact>", &artifact.to_string()),
             ]
             .iter()
             .fold(pattern.to_owned(), |path, (word, text)| path.replace(word, text))

@@ -266,6 +266,11 @@ impl Rights {
         }
     }
 
+    /// Whether the default allows a caller what nothing else decides.
+    pub(super) fn default_allows(&self, subject: &Subject, ceiling: &Ceiling) -> bool {
+        self.default_for(subject, ceiling).0
+    }
+
     /// Whether repository facts could allow this caller a pull that nothing else allows.
     pub fn asks_facts(&self, subject: &Subject, ceiling: &Ceiling) -> bool {
         !self.default_for(subject, ceiling).0

@@ -145,8 +145,10 @@ impl RulesReader<'_> {
 
     fn role(&mut self, piece: &RawValue, key: &str) -> Role {
         let mut role = Role::default();
-        let known = ["description", "permissions", "repositories"];
-        let Some([description, permissions, repositories]) = self.fields(piece, key, known) else { return role };
+        let known = ["description", "permissions", "repositories", "artifacts"];
+        let Some([description, permissions, repositories, artifacts]) = self.fields(piece, key, known) else {
+            return role;
+        };
         let description = description.and_then(|description| self.text(description, &format!("{key}.description")));
         role.description = description.unwrap_or_default();
         let of_permissions = format!("{key}.permissions");
@@ -163,6 +165,9 @@ impl RulesReader<'_> {
         let listed = self.list(repositories, &of_repositories, "repository patterns");
         let is_empty = listed.is_empty();
         role.repositories = listed.into_iter().filter_map(|piece| self.pattern(piece, &of_repositories)).collect();
+        let of_artifacts = format!("{key}.artifacts");
+        let listed = self.list(artifacts, &of_artifacts, "patterns of artifact repositories");
+        role.artifacts = listed.into_iter().filter_map(|piece| self.pattern(piece, &of_artifacts)).collect();
         if is_empty && Action::ALL.into_iter().any(|action| role.grants(Permission::on_images(action))) {
             let message = "grants permissions on images but lists no repositories, so it has no effect".to_owned();
             self.warnings.push(RulesProblem { line: self.lines.line(piece), key: key.to_owned(), message });

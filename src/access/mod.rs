@@ -1,5 +1,6 @@
 //! Access control: rules, roles and the function that decides. Pure: this module parses files but does not read them.
 
+mod artifacts;
 mod builtin;
 mod ceiling;
 mod decision;
@@ -16,6 +17,7 @@ mod tests;
 mod unreachable;
 mod within;
 
+pub use artifacts::ArtifactDecision;
 pub use builtin::roles as builtin_roles;
 pub use ceiling::Ceiling;
 #[cfg(test)]

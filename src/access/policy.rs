@@ -83,6 +83,8 @@ pub struct Role {
     pub permissions: BTreeSet<Permission>,
     /// The repositories in which its image permissions apply.
     pub repositories: Patterns,
+    /// The repositories of artifacts in which its permissions on artifacts and their repositories apply.
+    pub artifacts: Patterns,
     /// The file does not define it.
     pub is_builtin: bool,
 }

@@ -8,7 +8,7 @@ use super::{
     policy::{GroupRole, Policy, Rule, RuleUser},
     unreachable::is_within,
 };
-use crate::who::{Action, Permission, Subject};
+use crate::who::{Action, Permission, Resource, Subject};
 use oci::{Pattern, RepositoryName, glob_matches};
 
 /// Maximum steps of one comparison of patterns.
@@ -69,6 +69,9 @@ impl<'r> Comparer<'r> {
         if let Some(permission) = permissions.into_iter().find(lacks) {
             return Err(format!("{target} has {permission}"));
         }
+        if let Some(held) = artifacts_beyond(own, self.subject, policy, target) {
+            return Err(format!("{target} has {held}"));
+        }
         let has_same_rules = own.rules == policy.rules && own.patterns.as_slice() == policy.patterns.as_slice();
         let beyond = |grant: &RepositoryGrant<'_>| {
             let is_shared =
@@ -101,6 +104,25 @@ impl Rights {
         };
         ceiling.permits(permission) && (policy.admin_by(subject).is_some() || policy.roles_of(subject).any(is_granted))
     }
+}
+
+/// A permission of a role in repositories of artifacts that a target has and a caller lacks there.
+fn artifacts_beyond(own: &Policy, caller: &Subject, policy: &Policy, target: &Subject) -> Option<String> {
+    let is_of_artifacts = |permission: &&Permission| matches!(permission.resource, Resource::Artifact | Resource::Repo);
+    let has = |permission: &Permission, pattern: &str| {
+        let roles = own.roles_of(caller).filter(|held| held.role.grants(*permission));
+        let mut patterns = roles.flat_map(|held| held.role.artifacts.as_slice());
+        patterns.any(|wide| pattern_for(wide, caller).is_some_and(|wide| covers(&wide, pattern)))
+    };
+    for held in policy.roles_of(target) {
+        for permission in held.role.permissions.iter().filter(is_of_artifacts) {
+            let patterns = held.role.artifacts.as_slice().iter().filter_map(|pattern| pattern_for(pattern, target));
+            if let Some(pattern) = patterns.into_iter().find(|pattern| !has(permission, pattern)) {
+                return Some(format!("{permission} in the artifact repositories {pattern}"));
+            }
+        }
+    }
+    None
 }
 
 /// What a user may do in repositories, at most.

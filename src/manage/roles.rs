@@ -16,6 +16,7 @@ use api::{
     FieldProblem,
     roles::{PermissionText, PutRole, RoleInfo, UpdateRole},
 };
+use oci::Patterns;
 
 /// A role; `None` if there is none with this name.
 pub fn role(policy: &Policy, name: &str) -> Option<RoleInfo> {
@@ -23,10 +24,16 @@ pub fn role(policy: &Policy, name: &str) -> Option<RoleInfo> {
         name: name.to_owned(),
         description: role.description.clone(),
         permissions: role.permissions.iter().map(ToString::to_string).collect(),
-        repositories: role.repositories.as_slice().iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+        repositories: texts(&role.repositories),
+        artifacts: texts(&role.artifacts),
         builtin: builtin_roles().contains_key(name),
         defined: !role.is_builtin,
     })
+}
+
+/// Patterns as the file spells them.
+fn texts(patterns: &Patterns) -> Vec<String> {
+    patterns.as_slice().iter().map(|pattern| pattern.as_str().to_owned()).collect()
 }
 
 /// The roles whose names follow `after`, in byte order.
@@ -77,6 +84,9 @@ pub fn update(
         if let Some(repositories) = &asked.repositories {
             role.repositories.clone_from(repositories);
         }
+        if let Some(artifacts) = &asked.artifacts {
+            role.artifacts.clone_from(artifacts);
+        }
         Ok(role)
     })
 }
@@ -87,6 +97,7 @@ fn wanted_role(wanted: &PutRole) -> Result<RoleInfo, EditRefusal> {
         description: wanted.description.clone(),
         permissions: permissions(&wanted.permissions, "/permissions")?,
         repositories: wanted.repositories.clone(),
+        artifacts: wanted.artifacts.clone(),
         ..RoleInfo::default()
     })
 }
@@ -102,7 +113,8 @@ fn change(
         let current = role(policy, name);
         precondition.check_resource(current.as_ref())?;
         let wanted = wanted(current)?;
-        check_patterns(&wanted.repositories)?;
+        check_patterns("repositories", &wanted.repositories)?;
+        check_patterns("artifacts", &wanted.artifacts)?;
         let rules = RulesText::parse(text)?;
         rules.put_role(&wanted);
         Ok(FileEdit { text: rules.text(), affects: Affected::members(policy, name) })
@@ -147,10 +159,10 @@ fn permissions(texts: &[PermissionText], at: &str) -> Result<Vec<String>, EditRe
 }
 
 /// Checks repository patterns.
-fn check_patterns(patterns: &[String]) -> Result<(), EditRefusal> {
+fn check_patterns(field: &str, patterns: &[String]) -> Result<(), EditRefusal> {
     let wrong = patterns.iter().enumerate().filter_map(|(i, text)| {
         let why = text.parse::<oci::Pattern>().err()?;
-        Some(FieldProblem::new(format!("/repositories/{i}"), format!("{text:?}: {why}")))
+        Some(FieldProblem::new(format!("/{field}/{i}"), format!("{text:?}: {why}")))
     });
     let problems: Vec<_> = wrong.collect();
     if problems.is_empty() { Ok(()) } else { Err(EditRefusal::Invalid(problems)) }

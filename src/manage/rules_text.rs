@@ -64,6 +64,9 @@ impl RulesText {
         if !role.repositories.is_empty() || object.get("repositories").is_some() {
             set_list(&object, "repositories", &role.repositories);
         }
+        if !role.artifacts.is_empty() || object.get("artifacts").is_some() {
+            set_list(&object, "artifacts", &role.artifacts);
+        }
     }
 
     /// Removes a group or a role.

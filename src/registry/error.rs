@@ -1,7 +1,11 @@
 //! Errors of the registry. The service maps them to status and code.
 
-use super::{ExceededQuota, NamespaceName};
-use crate::{files::Size, storage};
+use super::{ExceededQuota, NamespaceName, UploadHome};
+use crate::{
+    artifacts::{ArtifactId, ArtifactMediaType, ArtifactRepositoryName, PropertyKey},
+    files::Size,
+    storage,
+};
 use oci::{Digest, Field, InvalidManifest, Reference, ReferencedDigest, RepositoryName, Tag, UploadId, excerpt};
 use std::fmt;
 
@@ -68,7 +72,7 @@ pub enum RegistryError {
     /// A chunk does not start at the end of the session.
     #[error("the chunk must start at byte {len}: upload {id} has {len} bytes so far")]
     OutOfOrder {
-        repository: RepositoryName,
+        home: UploadHome,
         /// The session, which continues.
         id: UploadId,
         /// The bytes it has.
@@ -86,6 +90,38 @@ pub enum RegistryError {
     /// The caller's open sessions would hold more bytes than this limit.
     #[error("upload quota exceeded: the open uploads of one user may hold {limit}; finish or cancel some", limit = Size(*.0))]
     UploadBytesExceeded(u64),
+    /// The repository of artifacts does not exist.
+    #[error("there is no artifact repository {0}")]
+    ArtifactRepositoryUnknown(ArtifactRepositoryName),
+    /// There is one of this name.
+    #[error("the artifact repository {0} exists already")]
+    ArtifactRepositoryExists(ArtifactRepositoryName),
+    /// There was one of this name, and it can still be restored.
+    #[error(
+        "the artifact repository {0} was deleted and is still in the trash; its name is free when it is removed for good \
+         (artifacts.trash_hours)"
+    )]
+    ArtifactRepositoryInTrash(ArtifactRepositoryName),
+    /// There is no such artifact, or it has changed since it was read.
+    #[error("there is no such artifact in this repository")]
+    ArtifactUnknown,
+    /// There is another one with the same version, path and properties.
+    #[error(
+        "{0} exists already with other content: use another version, path or property, delete it first, or set overwrite"
+    )]
+    ArtifactExists(ArtifactId),
+    /// Several artifacts match where one is meant.
+    #[error("{} artifacts match: add properties until one is left, or say all", .0.len())]
+    ArtifactAmbiguous(Vec<ArtifactId>),
+    /// The file is larger than the limit, in bytes.
+    #[error("the file is larger than this registry's limit for artifacts of {limit}", limit = Size(*.0))]
+    ArtifactTooLarge(u64),
+    /// The operator requires this property.
+    #[error("every artifact must have the property {0} in this registry")]
+    PropertyMissing(PropertyKey),
+    /// The operator does not accept this media type.
+    #[error("this registry does not accept artifacts of the media type {0}")]
+    MediaTypeRefused(ArtifactMediaType),
     /// A quota of the operator.
     #[error("{0}; ask the operator, or delete something and wait a minute")]
     QuotaExceeded(ExceededQuota),

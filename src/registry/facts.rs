@@ -216,7 +216,11 @@ impl Registry {
 }
 
 /// The value of what was read. What cannot be used is logged, and is none.
-fn parsed<T>(key: &FactKey, read: &storage::Result<Option<Fact>>, parse: fn(&[u8]) -> Option<T>) -> Option<T> {
+pub(super) fn parsed<T>(
+    key: &FactKey,
+    read: &storage::Result<Option<Fact>>,
+    parse: fn(&[u8]) -> Option<T>,
+) -> Option<T> {
     match read {
         Ok(None) => None,
         Ok(Some(fact)) => {

@@ -10,7 +10,7 @@ use crate::{
     files::world,
     storage::{Durability, FactKey, InstanceId, PushId, Put},
 };
-use oci::{Digest, Manifest, ReferencedDigest, RepositoryName, json};
+use oci::{Digest, Manifest, ReferencedDigest, json};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
@@ -51,26 +51,27 @@ impl Intent {
 
 /// Acknowledged pushes whose intents still exist.
 #[derive(Default)]
-pub(super) struct Finished(Mutex<VecDeque<(Duration, RepositoryName, PushId)>>);
+pub(super) struct Finished(Mutex<VecDeque<(Duration, FactKey)>>);
 
 /// Beyond this many, intents are left to the next collection.
 const MOST_FINISHED: usize = 100_000;
 
 impl Finished {
-    fn add(&self, repository: &RepositoryName, push: PushId) {
+    /// Adds an intent that has expired.
+    pub(super) fn add(&self, expired: FactKey) {
         let mut finished = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if finished.len() < MOST_FINISHED {
-            finished.push_back((world::uptime(), repository.clone(), push));
+            finished.push_back((world::uptime(), expired));
         }
     }
 
-    fn older_than(&self, age: Duration) -> Option<(RepositoryName, PushId)> {
+    fn older_than(&self, age: Duration) -> Option<FactKey> {
         let mut finished = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, ..) = finished.front()?;
         if world::uptime().saturating_sub(*at) < age {
             return None;
         }
-        finished.pop_front().map(|(_, repository, push)| (repository, push))
+        finished.pop_front().map(|(_, expired)| expired)
     }
 }
 
@@ -103,7 +104,7 @@ impl Repository {
         let (active, expired) =
             (FactKey::Intent(self.name.clone(), push), FactKey::ExpiredIntent(self.name.clone(), push));
         match self.store().rename(&active, &expired).await {
-            Ok(_) => self.registry.core.finished.add(&self.name, push),
+            Ok(_) => self.registry.core.finished.add(expired),
             Err(error) => {
                 tracing::debug!(repository = %self.name, %error, "cannot delete the intent of a push; the next garbage collection does it")
             }
@@ -115,8 +116,8 @@ impl Registry {
     /// Removes the intents of pushes that were acknowledged long enough ago for every reader to see what they
     /// published.
     pub(crate) async fn forget_fulfilled(&self) -> Result<()> {
-        while let Some((repository, push)) = self.core.finished.older_than(self.settings.collection.settle) {
-            self.core.store.discard(&FactKey::ExpiredIntent(repository, push)).await?;
+        while let Some(expired) = self.core.finished.older_than(self.settings.collection.settle) {
+            self.core.store.discard(&expired).await?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! by. [`Repository`] is the same for one repository of it. One file per noun of the protocol. Access has been decided
 //! when these are called.
 
+pub mod artifacts;
 mod batch;
 mod blob;
 mod catalog;
@@ -27,6 +28,7 @@ pub(crate) mod pulls;
 mod push;
 mod quota;
 mod readiness;
+mod receive;
 pub(crate) mod references;
 pub(crate) mod referrer;
 mod removal;
@@ -39,6 +41,7 @@ mod tag;
 #[cfg(test)]
 pub(crate) mod tests;
 mod upload;
+mod upload_home;
 mod usage;
 mod verify;
 pub mod view;
@@ -65,9 +68,10 @@ pub use readiness::Readiness;
 pub use referrer::Referrers;
 pub use removal::RemovedRepository;
 pub use repository::Repository;
-pub use settings::{AutoCreate, Collection, MissingReferences, ScrubSettings, Settings, VerifyReads};
+pub use settings::{ArtifactSettings, AutoCreate, Collection, MissingReferences, ScrubSettings, Settings, VerifyReads};
 pub use space::Room;
 pub use upload::{Chunk, OpenUpload};
+pub use upload_home::UploadHome;
 pub use usage::UsageTotals;
 
 use crate::{files::world, storage::Storage, who::Subject};

@@ -1,6 +1,6 @@
 //! The note of an upload session: its owner, the length reported to its client, and the hash so far.
 
-use super::{Repository, ledger::Owner};
+use super::{ledger::Owner, upload_home::UploadSessions};
 use crate::{files::world, who::Subject};
 use bytes::Bytes;
 use oci::{Algorithm, Hasher, SavedHash, json};
@@ -34,10 +34,10 @@ struct HashMark {
 }
 
 impl SessionNote {
-    pub(super) fn new(repository: &Repository, algorithm: Algorithm) -> Self {
+    pub(super) fn new(sessions: &UploadSessions, algorithm: Algorithm) -> Self {
         Self {
-            repository: repository.name.to_string(),
-            owner: owner(&repository.registry.caller),
+            repository: sessions.home.to_string(),
+            owner: owner(&sessions.registry.caller),
             started: timestamp(),
             algorithm: algorithm.to_string(),
             acknowledged: 0,
@@ -55,8 +55,8 @@ impl SessionNote {
     }
 
     /// Whether the session is this repository's and this caller's.
-    pub(super) fn belongs_to(&self, repository: &Repository) -> bool {
-        self.repository == repository.name.as_str() && self.owner == owner(&repository.registry.caller)
+    pub(super) fn belongs_to(&self, sessions: &UploadSessions) -> bool {
+        self.repository == sessions.home.to_string() && self.owner == owner(&sessions.registry.caller)
     }
 
     /// Records the hash of all `len` bytes.
@@ -110,8 +110,8 @@ mod tests {
     use crate::storage::Mem;
     use std::sync::Arc;
 
-    fn app() -> Repository {
-        Registry::new(Arc::new(Mem::default()), Arc::default()).repository(&"app".parse().unwrap())
+    fn app() -> UploadSessions {
+        Registry::new(Arc::new(Mem::default()), Arc::default()).repository(&"app".parse().unwrap()).sessions()
     }
 
     #[test]

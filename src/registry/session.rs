@@ -5,9 +5,10 @@
 //! same effect as a single one.
 
 use super::{
-    Chunk, Registry, RegistryError, Repository, Result,
+    Chunk, Registry, RegistryError, Result,
     note::SessionNote,
     upload::{OpenUpload, Writer},
+    upload_home::UploadSessions,
     verify,
 };
 use crate::storage::{TakenOver, UploadTurn};
@@ -31,12 +32,12 @@ impl OpenSession {
     }
 }
 
-impl Repository {
+impl UploadSessions {
     /// The length of a session.
     ///
     /// # Errors
     /// [`RegistryError::UploadUnknown`].
-    pub async fn upload(&self, id: &UploadId) -> Result<OpenUpload> {
+    pub(super) async fn upload(&self, id: &UploadId) -> Result<OpenUpload> {
         self.session(id).await?;
         Ok(OpenUpload { id: *id, len: self.registry.report_len(id).await? })
     }
@@ -53,7 +54,7 @@ impl Repository {
     /// The error for a request that does not continue at the end of the session.
     pub(super) async fn out_of_order(&self, id: &UploadId) -> RegistryError {
         match self.registry.report_len(id).await {
-            Ok(len) => RegistryError::OutOfOrder { repository: self.name.clone(), id: *id, len },
+            Ok(len) => RegistryError::OutOfOrder { home: self.home.clone(), id: *id, len },
             Err(error) => error,
         }
     }
@@ -62,9 +63,7 @@ impl Repository {
     /// beyond: later bytes belong to another request, which may have to be repeated.
     pub(super) async fn superseded(&self, id: &UploadId) -> RegistryError {
         match self.registry.read_session(id).await {
-            Ok(session) => {
-                RegistryError::OutOfOrder { repository: self.name.clone(), id: *id, len: session.reported() }
-            }
+            Ok(session) => RegistryError::OutOfOrder { home: self.home.clone(), id: *id, len: session.reported() },
             Err(error) => error,
         }
     }

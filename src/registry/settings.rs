@@ -7,7 +7,7 @@ mod upkeep;
 pub use quota::Quota;
 pub(crate) use rule::ImmutableHere;
 pub use rule::{ImmutableTags, RetentionRule};
-pub use upkeep::{Collection, ScrubSettings};
+pub use upkeep::{ArtifactSettings, Collection, ScrubSettings};
 
 use std::time::Duration;
 
@@ -103,6 +103,8 @@ pub struct Settings {
     pub auto_create: AutoCreate,
     /// Whether a user whose push creates a repository owns it.
     pub owner_on_push: bool,
+    /// The artifact store.
+    pub artifacts: ArtifactSettings,
 }
 
 impl Default for Settings {
@@ -134,6 +136,7 @@ impl Default for Settings {
             quotas: Vec::new(),
             auto_create: AutoCreate::default(),
             owner_on_push: false,
+            artifacts: ArtifactSettings::default(),
         }
     }
 }

@@ -5,27 +5,13 @@
 //! wins; the other gets the current offset.
 
 use super::{
-    Registry, RegistryError, Repository, Result,
-    batch::{Batch, IncomingBytes},
-    ledger::Owner,
-    note::{SessionNote, owner},
-    quota::Growth,
+    Registry, RegistryError, Repository, Result, batch::IncomingBytes, ledger::Owner, note::SessionNote, quota::Growth,
     verify,
 };
-use crate::{
-    files::world,
-    storage::{Aged, Appended, Condemnation, Item, ItemKind, Presence, Published, UploadTurn},
-};
+use crate::storage::{Aged, Condemnation, Item, ItemKind, Presence, Published, UploadTurn};
 use bytes::Bytes;
-use futures_util::future::{Either, select};
 use oci::{Algorithm, ChunkRange, Digest, Hasher, UploadId};
-use std::{
-    pin::pin,
-    time::{Duration, SystemTime},
-};
-
-/// The hash is saved at this interval of bytes, so that after a kill no more than this has to be read again.
-const NOTE_EVERY: u64 = 64 << 20;
+use std::time::{Duration, SystemTime};
 
 /// A session as its client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +34,14 @@ pub struct Chunk {
 
 impl Chunk {
     /// The number of bytes, if it is stated.
-    fn announced(self) -> Option<u64> {
+    pub(super) fn announced(self) -> Option<u64> {
         self.range.map(|range| range.len).or(self.length)
     }
 }
 
 /// What happens to a session after a request has sent its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     /// More may follow.
     Open,
     /// It becomes a blob immediately.
@@ -80,29 +66,8 @@ impl Repository {
     /// # Errors
     /// [`RegistryError::TooManyUploads`], [`RegistryError::UploadBytesExceeded`], or no room.
     pub async fn begin_upload(&self, algorithm: Algorithm) -> Result<OpenUpload> {
-        self.begin(algorithm).await.map(|writer| OpenUpload { id: writer.id, len: 0 })
-    }
-
-    async fn begin(&self, algorithm: Algorithm) -> Result<Writer> {
         self.may_be_pushed_to().await?;
-        self.registry.admit(0).await?;
-        let (id, owner) = (UploadId::from(world::uuid()), owner(&self.registry.caller));
-        self.registry.within_bytes(&owner, 0)?;
-        let settings = self.settings();
-        let allows = |all: usize, own: super::ledger::Total| {
-            all <= settings.open_uploads && own.sessions <= settings.open_uploads_per_user
-        };
-        if !self.registry.core.ledger.open(id, &owner, allows) {
-            return Err(RegistryError::TooManyUploads);
-        }
-        let turn = self.registry.core.ledger.turn(&id).unwrap_or_default();
-        let note = SessionNote::new(self, algorithm);
-        let facts = note.bytes();
-        if let Err(e) = self.store().begin(&id, facts.clone()).await {
-            self.registry.core.ledger.close(&id);
-            return Err(e.into());
-        }
-        Ok(Writer { id, turn, note, facts, hasher: Hasher::new(algorithm), len: 0, noted: 0 })
+        self.sessions().begin(algorithm).await.map(|writer| OpenUpload { id: writer.id, len: 0 })
     }
 
     /// Ends a session and deletes its bytes.
@@ -110,9 +75,15 @@ impl Repository {
     /// # Errors
     /// [`RegistryError::UploadUnknown`].
     pub async fn cancel_upload(&self, id: &UploadId) -> Result<()> {
-        self.session(id).await?;
-        // Even if another request is writing to it.
-        self.registry.discard(id, &UploadTurn::default()).await
+        self.sessions().cancel(id).await
+    }
+
+    /// The length of a session.
+    ///
+    /// # Errors
+    /// [`RegistryError::UploadUnknown`].
+    pub async fn upload(&self, id: &UploadId) -> Result<OpenUpload> {
+        self.sessions().upload(id).await
     }
 
     /// Appends bytes to a session. Bytes that arrived before an early end stay until the request is repeated.
@@ -121,9 +92,10 @@ impl Repository {
     /// [`RegistryError::UploadUnknown`]; [`RegistryError::OutOfOrder`], which leaves the session unchanged; [`RegistryError::ChunkLength`],
     /// [`RegistryError::BlobTooLarge`], [`RegistryError::Interrupted`], or no room.
     pub async fn append_upload(&self, id: &UploadId, chunk: Chunk, bytes: impl IncomingBytes) -> Result<OpenUpload> {
-        let mut writer = self.resume(id, chunk).await?;
+        let sessions = self.sessions();
+        let mut writer = sessions.resume(id, chunk).await?;
         self.check_blob_quota(None, writer.len, chunk).await?;
-        self.receive(&mut writer, chunk, bytes, Then::Open).await?;
+        sessions.receive(&mut writer, chunk, bytes, Then::Open).await?;
         Ok(OpenUpload { id: *id, len: writer.len })
     }
 
@@ -139,9 +111,10 @@ impl Repository {
         chunk: Chunk,
         bytes: impl IncomingBytes,
     ) -> Result<()> {
-        let mut writer = self.resume(id, chunk).await?;
+        let sessions = self.sessions();
+        let mut writer = sessions.resume(id, chunk).await?;
         self.check_blob_quota(Some(digest), writer.len, chunk).await?;
-        self.receive(&mut writer, chunk, bytes, Then::Closed).await?;
+        sessions.receive(&mut writer, chunk, bytes, Then::Closed).await?;
         self.publish(writer, digest).await
     }
 
@@ -178,86 +151,9 @@ impl Repository {
     /// Those of [`Repository::finish_upload`]; nothing of the session stays.
     pub async fn push_blob(&self, digest: &Digest, chunk: Chunk, bytes: impl IncomingBytes) -> Result<()> {
         self.check_blob_quota(Some(digest), 0, chunk).await?;
-        let mut writer = self.begin(digest.algorithm()).await?;
-        let id = writer.id;
-        if let Err(e) = self.receive(&mut writer, chunk, bytes, Then::Closed).await {
-            // No client knows of this session.
-            self.registry.discard(&id, &writer.turn).await?;
-            return Err(e);
-        }
+        self.may_be_pushed_to().await?;
+        let writer = self.sessions().receive_whole(digest.algorithm(), chunk, bytes).await?;
         self.publish(writer, digest).await
-    }
-
-    /// Reads a request's bytes into a session. A batch is written and hashed while the next one arrives; the longer
-    /// the write takes, the larger the next batch.
-    async fn receive(
-        &self,
-        writer: &mut Writer,
-        chunk: Chunk,
-        mut bytes: impl IncomingBytes,
-        then: Then,
-    ) -> Result<()> {
-        let announced = chunk.announced();
-        if let (Some(range), Some(length)) = (chunk.range, chunk.length)
-            && range.len != length
-        {
-            return Err(RegistryError::ChunkLength);
-        }
-        self.registry.check_room(writer, announced.unwrap_or(0)).await?;
-        let receiver = self.registry.core.receivers.enter();
-        let mut batch = Batch::default();
-        batch.fill(&mut bytes, receiver.least()).await;
-        let start = writer.len;
-        while !batch.parts.is_empty() {
-            let end = writer.len + batch.len;
-            if chunk.range.is_some_and(|range| end - start > range.len) {
-                return Err(RegistryError::ChunkLength);
-            }
-            // Bytes of unknown length are counted as they arrive, while other requests write too.
-            self.registry.check_room(writer, batch.len).await?;
-            if end - writer.noted >= NOTE_EVERY {
-                self.note(writer, false).await?;
-            }
-            let hasher = writer.hasher.clone();
-            let append = self.store().append(&writer.id, &writer.turn, writer.len, batch.parts, hasher);
-            let mut next = Batch { ended: batch.ended, ..Batch::default() };
-            let appended = {
-                let (append, gather) = (pin!(append), pin!(next.fill(&mut bytes, receiver.most())));
-                match select(append, gather).await {
-                    Either::Left((appended, _)) => appended,
-                    Either::Right(((), append)) => append.await,
-                }
-            };
-            let (appended, hasher) = appended?;
-            match appended {
-                Appended::To(len) => {
-                    self.registry.add_written(len - writer.len);
-                    (writer.len, writer.hasher) = (len, hasher);
-                    self.registry.core.ledger.holds(&writer.id, len);
-                }
-                // Another writer came first and won.
-                Appended::At(_) => return Err(self.out_of_order(&writer.id).await),
-                Appended::Gone if writer.turn.is_over() => return Err(self.superseded(&writer.id).await),
-                Appended::Gone => return Err(RegistryError::UploadUnknown(writer.id)),
-            }
-            next.fill(&mut bytes, receiver.least()).await;
-            batch = next;
-        }
-        let taken = match batch.ended {
-            Some(Err(interruption)) => Err(RegistryError::Interrupted(interruption)),
-            _ if chunk.range.is_some_and(|range| range.len != writer.len - start) => Err(RegistryError::ChunkLength),
-            _ => Ok(()),
-        };
-        // A session that is about to become a blob needs no note; if that fails, the bytes are read again.
-        let is_told = then == Then::Open && taken.is_ok();
-        let is_noted = match is_told {
-            true => writer.note.acknowledged == writer.len && writer.noted == writer.len,
-            false => writer.noted == writer.len || taken.is_ok(),
-        };
-        if !is_noted {
-            self.note(writer, is_told).await?;
-        }
-        taken
     }
 
     /// Verifies, publishes and links a blob; runs to completion.
@@ -270,27 +166,7 @@ impl Repository {
                 if repository.has_quotas() && repository.linked(&digest).await?.is_none() {
                     repository.claim_quotas(Growth { bytes: writer.len, ..Growth::default() }).await?;
                 }
-                let published = match verify::appended(&digest, &writer.hasher, writer.len) {
-                    Some(verified) => repository.store().publish(&id, &turn, &verified).await?,
-                    None => Published::Differs,
-                };
-                let published = match published {
-                    Published::Differs => match repository.registry.publish_sealed(writer, &digest).await {
-                        // What was read no longer belonged to this request, so it is unknown what it sent.
-                        Err(_) if turn.is_over() => return Err(repository.superseded(&id).await),
-                        published => published?,
-                    },
-                    published => published,
-                };
-                // The request sent the bytes of this digest. Another closing request published the same bytes in
-                // between, perhaps not durably yet; or the session was cancelled.
-                let blob = Item::Blob(digest.clone());
-                if published == Published::Gone && repository.registry.ensure(&[blob]).await? == [Presence::Missing] {
-                    return match turn.is_over() {
-                        true => Err(repository.superseded(&id).await),
-                        false => Err(RegistryError::UploadUnknown(id)),
-                    };
-                }
+                repository.sessions().make_blob(writer, &digest).await?;
                 repository.link(&digest).await?;
                 if !turn.is_over() {
                     repository.registry.core.ledger.close(&id);
@@ -303,7 +179,7 @@ impl Repository {
 
 impl Registry {
     /// Whether a session may receive `more` bytes.
-    async fn check_room(&self, writer: &Writer, more: u64) -> Result<()> {
+    pub(super) async fn check_room(&self, writer: &Writer, more: u64) -> Result<()> {
         if writer.len.saturating_add(more) > self.settings.blob_bytes {
             return Err(RegistryError::BlobTooLarge(self.settings.blob_bytes));
         }
@@ -311,7 +187,7 @@ impl Registry {
         self.admit(more).await
     }
 
-    fn within_bytes(&self, owner: &Owner, more: u64) -> Result<()> {
+    pub(super) fn within_bytes(&self, owner: &Owner, more: u64) -> Result<()> {
         if self.core.ledger.of(owner).bytes.saturating_add(more) > self.settings.upload_bytes_per_user {
             return Err(RegistryError::UploadBytesExceeded(self.settings.upload_bytes_per_user));
         }
@@ -320,7 +196,7 @@ impl Registry {
 
     /// Publishes a session that was hashed by another algorithm, or has other bytes than its writer hashed: they are
     /// read (again).
-    async fn publish_sealed(&self, writer: Writer, digest: &Digest) -> Result<Published> {
+    pub(super) async fn publish_sealed(&self, writer: Writer, digest: &Digest) -> Result<Published> {
         let (store, id) = (&self.core.store, writer.id);
         let sealed = store.seal(&id, &writer.turn).await?.ok_or(RegistryError::UploadUnknown(id))?;
         let (hasher, at) = match writer.hasher.algorithm() == digest.algorithm() && writer.len <= sealed.len() {
@@ -363,7 +239,7 @@ impl Registry {
     }
 
     /// Ends a session and removes its bytes, unless another request has taken it over.
-    async fn discard(&self, id: &UploadId, turn: &UploadTurn) -> Result<()> {
+    pub(super) async fn discard(&self, id: &UploadId, turn: &UploadTurn) -> Result<()> {
         if self.core.store.abandon(id, turn, Duration::ZERO).await? != Condemnation::Renewed {
             self.core.ledger.close(id);
         }

@@ -4,8 +4,7 @@ use super::{
     error::ServiceError,
     headers::{CONTENT_DIGEST, UPLOAD_UUID, value},
 };
-use crate::storage;
-use crate::wire::ResponseBody;
+use crate::{registry::UploadHome, storage, wire::ResponseBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use oci::{Digest, RepositoryName, UploadId, UploadPlace};
 use serde::Serialize;
@@ -81,13 +80,16 @@ pub(super) enum SessionReply {
 /// that URL starts at that offset again (`registry::session`). `Range` cannot express "nothing": clients expect `0-0`
 /// for an empty session, but a refused chunk omits it, or the client would skip one byte.
 pub(super) fn session_headers(
-    name: &RepositoryName,
+    home: &UploadHome,
     id: &UploadId,
     len: u64,
     reply: SessionReply,
 ) -> Vec<(HeaderName, String)> {
     let place = UploadPlace { id: *id, offset: Some(len) };
-    let location = format!("/v2/{name}/blobs/uploads/{place}");
+    let location = match home {
+        UploadHome::Images(name) => format!("/v2/{name}/blobs/uploads/{place}"),
+        UploadHome::Artifacts(name) => format!("/api/v1/artifacts/{name}/upload/{place}"),
+    };
     let mut headers = vec![(header::LOCATION, location), (UPLOAD_UUID, id.to_string())];
     if len > 0 || reply == SessionReply::Current {
         headers.push((header::RANGE, format!("0-{}", len.saturating_sub(1))));

@@ -280,12 +280,21 @@ impl ServiceError {
                     R::NamespaceUnknown(_) => ErrorRow::new(S::NOT_FOUND, "NOT_FOUND"),
                     R::NamespaceInUse(_) => ErrorRow::new(S::CONFLICT, "IN_USE"),
                     R::UploadUnknown(_) => ErrorRow::new(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+                    R::ArtifactRepositoryUnknown(_) => ErrorRow::new(S::NOT_FOUND, "NOT_FOUND"),
+                    R::ArtifactRepositoryExists(_) => ErrorRow::new(S::CONFLICT, "NAME_TAKEN"),
+                    R::ArtifactRepositoryInTrash(_) => ErrorRow::new(S::CONFLICT, "NAME_TAKEN"),
+                    R::ArtifactUnknown => ErrorRow::new(S::NOT_FOUND, "NOT_FOUND"),
+                    R::ArtifactExists(_) => ErrorRow::new(S::CONFLICT, "NAME_TAKEN"),
+                    R::ArtifactAmbiguous(ids) => ErrorRow::new(S::CONFLICT, "AMBIGUOUS").detail(ids),
+                    R::ArtifactTooLarge(_) => ErrorRow::new(S::PAYLOAD_TOO_LARGE, "DENIED"),
+                    R::PropertyMissing(_) => ErrorRow::new(S::BAD_REQUEST, "INVALID_REQUEST"),
+                    R::MediaTypeRefused(_) => ErrorRow::new(S::UNSUPPORTED_MEDIA_TYPE, "DENIED"),
                     R::MissingReferences(_) => ErrorRow::new(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
                     R::ManifestInvalid(_) => ErrorRow::new(S::BAD_REQUEST, "MANIFEST_INVALID"),
                     R::ManifestTooLarge(_) => ErrorRow::new(S::PAYLOAD_TOO_LARGE, "DENIED"),
                     R::DigestMismatch { .. } => ErrorRow::new(S::BAD_REQUEST, "DIGEST_INVALID"),
-                    R::OutOfOrder { repository, id, len } => ErrorRow {
-                        headers: session_headers(repository, id, *len, SessionReply::ChunkRefused),
+                    R::OutOfOrder { home, id, len } => ErrorRow {
+                        headers: session_headers(home, id, *len, SessionReply::ChunkRefused),
                         ..ErrorRow::new(S::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID")
                     },
                     R::ChunkLength => ErrorRow::new(S::BAD_REQUEST, "SIZE_INVALID"),

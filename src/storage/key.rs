@@ -3,6 +3,7 @@
 //! `docs/layout.md` describes the format for people.
 
 mod account;
+mod artifact;
 mod dir_of;
 mod item;
 mod place;
@@ -10,6 +11,8 @@ mod place;
 mod tests;
 
 pub use account::{AccountDir, AccountKey, UserFile};
+pub(super) use artifact::ARTIFACTS;
+pub use artifact::{ArtifactDir, ArtifactFact, ArtifactKey, ArtifactLogEntry, ArtifactLogKind, TrashId};
 pub use dir_of::{DirOf, Listed};
 pub use place::StorePlace;
 
@@ -74,6 +77,8 @@ pub enum FactKey {
     Pulls(RepositoryName, u8),
     /// What the daemon keeps of a user, a session or an API key.
     Account(AccountKey),
+    /// What is kept of artifacts.
+    Artifact(ArtifactKey),
 }
 
 /// A directory whose names can be listed.
@@ -101,6 +106,8 @@ pub enum Dir {
     Pulls(u8),
     /// Sessions, API keys, or users.
     Accounts(AccountDir),
+    /// Artifacts, their repositories, and what belongs to them.
+    Artifacts(ArtifactDir),
 }
 
 /// Everything that has a life cycle.
@@ -179,6 +186,7 @@ impl FactKey {
             Self::PullsSince => format!("{PULLS}/since"),
             Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), flat(name)),
             Self::Account(key) => key.path(),
+            Self::Artifact(key) => key.path(),
         }
     }
 }
@@ -206,6 +214,7 @@ impl FactKey {
                 4 << 10
             }
             Self::Description(_) | Self::Account(_) => 64 << 10,
+            Self::Artifact(key) => key.longest(),
             _ => LONGEST,
         }
     }
@@ -230,6 +239,7 @@ impl FactKey {
             Self::Intent(..) | Self::ExpiredIntent(..) | Self::Deleted(..) => 0,
             Self::CollectionReport | Self::CollectionMark | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
             Self::Namespace(_) | Self::Account(_) => 0,
+            Self::Artifact(key) => key.step(),
             Self::Referrer { .. } | Self::Visibility(_) | Self::Owner(_) => 1,
             Self::Description(_) | Self::OwnImmutable(_) => 1,
             // The last of a new repository's facts: with it all others are there.
@@ -259,6 +269,7 @@ impl FactKey {
             Self::CollectionReport | Self::CollectionMark | Self::Scrub => "the name of a report",
             Self::PullsSince | Self::Pulls(..) => "the name of pull times",
             Self::Account(_) => "the name of a session, an API key or a user's record",
+            Self::Artifact(key) => key.naming(),
         }
     }
 
@@ -282,12 +293,22 @@ impl FactKey {
             | Self::Namespace(_) => Some("the removal of a recorded fact"),
             Self::Account(AccountKey::ApiKeyUse(_)) => None,
             Self::Account(_) => Some("the removal of a session, an API key or a user's record"),
+            Self::Artifact(key) => key.removal(),
             Self::Root | Self::Layer(..) | Self::Revision(..) => Some("the removal of a fact"),
         }
     }
 }
 
 impl Dir {
+    /// Whether the names in it are directories.
+    pub(super) fn holds_directories(&self) -> bool {
+        match self {
+            Self::Names(_) => true,
+            Self::Artifacts(dir) => dir.holds_directories(),
+            _ => false,
+        }
+    }
+
     /// The path below the storage root.
     pub fn path(&self) -> String {
         match self {
@@ -305,6 +326,7 @@ impl Dir {
             Self::Recorded => format!("{REPOSITORIES}/_facts"),
             Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
             Self::Accounts(dir) => dir.path(),
+            Self::Artifacts(dir) => dir.path(),
         }
     }
 }
@@ -329,6 +351,11 @@ pub fn referrer(name: &str) -> Option<Digest> {
 pub fn intent(name: &str) -> Option<(PushId, bool)> {
     let (id, expired) = name.strip_suffix(".expired").map_or((name, false), |id| (id, true));
     ulid(id).map(|ulid| (PushId(ulid), expired))
+}
+
+/// Whether a path is below that of artifacts.
+pub(super) fn is_of_artifacts(path: &str) -> bool {
+    path.strip_prefix(ARTIFACTS).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Where a tag is moved while another process than the daemon removes it.

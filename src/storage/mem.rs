@@ -220,7 +220,7 @@ impl Facts for Mem {
     }
 
     async fn children(&self, dir: &Dir, after: Option<&str>, most: usize) -> Result<ListingPage<String>> {
-        let wants_dirs = matches!(dir, Dir::Names(_));
+        let wants_dirs = dir.holds_directories();
         let level = self.state().level(&dir.path());
         let mut names = level.into_iter().filter(|(name, is_dir)| {
             *is_dir == wants_dirs && dir.lists(name) && after.is_none_or(|a| name.as_str() > a)

@@ -31,7 +31,10 @@ pub use content::{Appended, Content, DigestCheck, Published, TakenOver, UploadPr
 pub use error::StorageError;
 pub use facts::{Durability, Expect, Fact, Facts, ListingPage, Put, PutOutcome, Version};
 pub use items::{AgedItems, ItemsOf};
-pub use key::{AccountKey, Dir, DirOf, FactKey, Item, ItemKind, Listed, UserFile};
+pub use key::{
+    AccountKey, ArtifactDir, ArtifactFact, ArtifactKey, ArtifactLogEntry, ArtifactLogKind, Dir, DirOf, FactKey, Item,
+    ItemKind, Listed, TrashId, UserFile,
+};
 pub use lifecycle::{
     Aged, Capabilities, Condemnation, Condemned, Examined, Exclusive, Grave, InstanceId, Lifecycle, Presence, PushId,
     RunId, StoreHealth, Why,

@@ -154,6 +154,24 @@ impl Permission {
     /// Permission to delete whole repositories and namespaces.
     pub const DELETE_REPO: Self = Self { verb: Verb::Delete, resource: Resource::Repo };
 
+    /// Permission to see that a repository of artifacts exists.
+    pub const VIEW_REPO: Self = Self { verb: Verb::View, resource: Resource::Repo };
+
+    /// Permission to list artifacts.
+    pub const VIEW_ARTIFACT: Self = Self { verb: Verb::View, resource: Resource::Artifact };
+
+    /// Permission to search and download artifacts.
+    pub const DOWNLOAD_ARTIFACT: Self = Self { verb: Verb::Download, resource: Resource::Artifact };
+
+    /// Permission to upload artifacts.
+    pub const UPLOAD_ARTIFACT: Self = Self { verb: Verb::Upload, resource: Resource::Artifact };
+
+    /// Permission to change what is said about artifacts.
+    pub const UPDATE_ARTIFACT: Self = Self { verb: Verb::Update, resource: Resource::Artifact };
+
+    /// Permission to delete and restore artifacts.
+    pub const DELETE_ARTIFACT: Self = Self { verb: Verb::Delete, resource: Resource::Artifact };
+
     /// Permission to see that a repository exists.
     pub const VIEW_IMAGE: Self = Self { verb: Verb::View, resource: Resource::Image };
 

@@ -14,6 +14,9 @@ pub struct RoleInfo {
     pub permissions: Vec<String>,
     /// The repositories to which its permissions on images apply; none if empty.
     pub repositories: Vec<String>,
+    /// The artifact repositories in which its permissions on artifacts and their repositories apply; none if empty.
+    #[serde(default)]
+    pub artifacts: Vec<String>,
     /// Whether this role exists without being defined. It can be overridden, but not deleted.
     pub builtin: bool,
     /// Whether the file of rules defines it.
@@ -36,6 +39,9 @@ pub struct PutRole {
     /// The repositories to which its permissions on images apply; none if empty.
     #[serde(default)]
     pub repositories: Vec<String>,
+    /// The artifact repositories in which its permissions on artifacts and their repositories apply; none if empty.
+    #[serde(default)]
+    pub artifacts: Vec<String>,
 }
 
 /// `PATCH /roles/{role}`: what is absent stays.
@@ -54,6 +60,9 @@ pub struct UpdateRole {
     /// The repositories to which its permissions on images apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repositories: Option<Vec<String>>,
+    /// The artifact repositories in which its permissions on artifacts and their repositories apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<Vec<String>>,
 }
 
 /// A permission, in one of two forms.

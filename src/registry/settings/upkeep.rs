@@ -1,5 +1,6 @@
-//! Settings of the maintenance: collection and scrubbing.
+//! Settings of the maintenance, and of the artifact store.
 
+use crate::artifacts::PropertyKey;
 use std::time::Duration;
 
 /// Settings of collections.
@@ -49,5 +50,29 @@ pub struct ScrubSettings {
 impl Default for ScrubSettings {
     fn default() -> Self {
         Self { enabled: true, every: Duration::from_secs(30 * 86_400), bytes_per_second: 20 << 20 }
+    }
+}
+
+/// Settings of the artifact store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactSettings {
+    /// Maximum size of one file in bytes.
+    pub file_bytes: u64,
+    /// The properties that every artifact must have.
+    pub required_properties: Vec<PropertyKey>,
+    /// The media types that are accepted, where `*` stands for any text; all if there are none.
+    pub allowed_types: Vec<String>,
+    /// How long a deleted artifact, or a deleted repository of artifacts, can be restored.
+    pub trash: Duration,
+}
+
+impl Default for ArtifactSettings {
+    fn default() -> Self {
+        Self {
+            file_bytes: 1 << 40,
+            required_properties: Vec::new(),
+            allowed_types: Vec::new(),
+            trash: Duration::from_secs(72 * 3600),
+        }
     }
 }

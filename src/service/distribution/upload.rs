@@ -9,7 +9,7 @@ use super::super::{
     push_headers,
 };
 use crate::{
-    registry::{self, OpenUpload, Repository},
+    registry::{self, OpenUpload, Repository, UploadHome},
     who::Action,
     wire::ResponseBody,
 };
@@ -18,7 +18,8 @@ use oci::{Algorithm, Digest, UploadId, UploadPlace};
 
 fn progress(status: StatusCode, repository: &Repository, upload: &OpenUpload) -> Response<ResponseBody> {
     let mut response = empty(status);
-    for (header, text) in session_headers(repository.name(), &upload.id, upload.len, SessionReply::Current) {
+    let home = UploadHome::Images(repository.name().clone());
+    for (header, text) in session_headers(&home, &upload.id, upload.len, SessionReply::Current) {
         response.headers_mut().insert(header, value(text));
     }
     response

@@ -1,7 +1,7 @@
 //! Checks every row of the table with a sample of each error.
 
 use super::{written::phrase, *};
-use crate::registry::{AbsentReference, ExceededQuota};
+use crate::registry::{AbsentReference, ExceededQuota, UploadHome};
 use crate::service::{DistributionEndpoint, challenge::LoginFault};
 use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
@@ -143,6 +143,15 @@ samples! {
     "NamespaceUnknown": ServiceError::Registry(R::NamespaceUnknown(_)) => R::NamespaceUnknown("team".parse().unwrap()).into();
     "NamespaceInUse": ServiceError::Registry(R::NamespaceInUse(_)) => R::NamespaceInUse("team".parse().unwrap()).into();
     "UploadUnknown": ServiceError::Registry(R::UploadUnknown(_)) => R::UploadUnknown(UploadId::random()).into();
+    "ArtifactRepositoryUnknown": ServiceError::Registry(R::ArtifactRepositoryUnknown(_)) => R::ArtifactRepositoryUnknown("builds".parse().unwrap()).into();
+    "ArtifactRepositoryExists": ServiceError::Registry(R::ArtifactRepositoryExists(_)) => R::ArtifactRepositoryExists("builds".parse().unwrap()).into();
+    "ArtifactRepositoryInTrash": ServiceError::Registry(R::ArtifactRepositoryInTrash(_)) => R::ArtifactRepositoryInTrash("builds".parse().unwrap()).into();
+    "ArtifactUnknown": ServiceError::Registry(R::ArtifactUnknown) => R::ArtifactUnknown.into();
+    "ArtifactExists": ServiceError::Registry(R::ArtifactExists(_)) => R::ArtifactExists(artifact()).into();
+    "ArtifactAmbiguous": ServiceError::Registry(R::ArtifactAmbiguous(_)) => R::ArtifactAmbiguous(vec![artifact()]).into();
+    "ArtifactTooLarge": ServiceError::Registry(R::ArtifactTooLarge(_)) => R::ArtifactTooLarge(4).into();
+    "PropertyMissing": ServiceError::Registry(R::PropertyMissing(_)) => R::PropertyMissing("build".parse().unwrap()).into();
+    "MediaTypeRefused": ServiceError::Registry(R::MediaTypeRefused(_)) => R::MediaTypeRefused("text/html".parse().unwrap()).into();
     "MissingReferences": ServiceError::Registry(R::MissingReferences(_)) => missing();
     "ManifestInvalid": ServiceError::Registry(R::ManifestInvalid(_)) => R::from(InvalidManifest::Unknown).into();
     "ManifestTooLarge": ServiceError::Registry(R::ManifestTooLarge(_)) => R::ManifestTooLarge(4).into();
@@ -182,6 +191,10 @@ fn quota(limit: QuotaLimit) -> ServiceError {
     R::QuotaExceeded(ExceededQuota { patterns: "team/**".into(), limit }).into()
 }
 
+fn artifact() -> crate::artifacts::ArtifactId {
+    format!("art-{}", "a".repeat(26)).parse().unwrap()
+}
+
 fn digest() -> Digest {
     format!("sha256:{}", "0".repeat(64)).parse().unwrap()
 }
@@ -197,7 +210,7 @@ fn mismatch() -> ServiceError {
 }
 
 fn out_of_order(len: u64) -> ServiceError {
-    R::OutOfOrder { repository: "app".parse().unwrap(), id: UploadId::random(), len }.into()
+    R::OutOfOrder { home: UploadHome::Images("app".parse().unwrap()), id: UploadId::random(), len }.into()
 }
 
 /// The response to a sample, and its body.

@@ -38,7 +38,7 @@ fn save(section: &'static str, name: &str, endpoint: ManageEndpoint, method: Met
 /// The fields of each form, as the API calls them.
 const USER: [&str; 4] = ["username", "password", "groups", "email"];
 const GROUP: [&str; 4] = ["name", "description", "roles", "members"];
-const ROLE: [&str; 4] = ["name", "description", "permissions", "repositories"];
+const ROLE: [&str; 5] = ["name", "description", "permissions", "repositories", "artifacts"];
 
 /// Deletes something if the form names it.
 async fn confirmed(
@@ -170,6 +170,7 @@ fn role_of(fields: &PageForm, name: &str) -> PutRole {
         description: fields.text("description").trim().to_owned(),
         permissions: fields.all("permission").into_iter().map(PermissionText::Text).collect(),
         repositories: fields.words("repositories"),
+        artifacts: fields.words("artifacts"),
     }
 }
 

@@ -46,7 +46,9 @@ impl<S: Sys> Facts for Fs<S> {
         let (path, is_of_a_push) = (key.path(), matches!(key, FactKey::Intent(..) | FactKey::ExpiredIntent(..)));
         self.run(move |inner| {
             absent(inner.sys().unlink(&path)).map_err(|e| StorageError::io("discard", &path, e))?;
-            if is_of_a_push {
+            if key::is_of_artifacts(&path) {
+                inner.prune(&path);
+            } else if is_of_a_push {
                 inner.prune_pushes(&path);
             }
             Ok(())

@@ -80,9 +80,9 @@ impl Default for Listings {
 
 /// The kind of the names in a directory.
 pub(super) fn kind_in(dir: &Dir) -> FileKind {
-    match dir {
-        Dir::Names(_) => FileKind::Directory,
-        _ => FileKind::File,
+    match dir.holds_directories() {
+        true => FileKind::Directory,
+        false => FileKind::File,
     }
 }
 

@@ -137,8 +137,13 @@ impl<S: Sys> FsInner<S> {
         if self.is_beside {
             return;
         }
-        self.files.prune(path, key::REPOSITORIES);
-        self.prune_pushes(path);
+        match key::is_of_artifacts(path) {
+            true => self.files.prune(path, key::ARTIFACTS),
+            false => {
+                self.files.prune(path, key::REPOSITORIES);
+                self.prune_pushes(path);
+            }
+        }
     }
 
     /// Removes the directory of a repository's pushes, if it is empty and nothing else is left of the repository.

@@ -5,7 +5,8 @@ use oci::Algorithm;
 
 /// The directories that every store has from the start, parents first.
 pub(super) fn directories() -> impl Iterator<Item = String> {
-    let plain = ["blobs", "graveyard", "identity", "quarantine", "repositories", "state", "state/tmp", "uploads"];
+    let plain =
+        ["artifacts", "blobs", "graveyard", "identity", "quarantine", "repositories", "state", "state/tmp", "uploads"];
     let pools = Algorithm::ALL.into_iter().flat_map(|a| {
         let pool = format!("blobs/{a}");
         let shards = (0..=255u8).map(move |shard| format!("blobs/{a}/{shard:02x}"));

@@ -1,8 +1,12 @@
 //! What the names in a directory stand for: [`Dir::path`] read backwards. Whatever stands for nothing is passed over
 //! by every list; `fsck` finds it as a stray, see [`super::StorePlace`].
 
-use super::{AccountDir, AccountKey, Dir, FACTS, UserFile, digest_of, flat_name, intent, referrer};
+use super::{
+    AccountDir, AccountKey, ArtifactDir, ArtifactLogEntry, Dir, FACTS, TrashId, UserFile, artifact, digest_of,
+    flat_name, intent, referrer,
+};
 use crate::{
+    artifacts::{ArtifactId, ArtifactRepositoryName, ArtifactVersion},
     storage::PushId,
     who::{ApiKeyId, SessionId},
 };
@@ -111,6 +115,93 @@ impl DirOf<UserFile> {
     }
 }
 
+impl DirOf<ArtifactRepositoryName> {
+    /// Repositories of artifacts. There need be nothing but remains of one.
+    pub fn artifact_repositories() -> Self {
+        Self::of(Dir::Artifacts(ArtifactDir::Repositories))
+    }
+}
+
+impl DirOf<ArtifactVersion> {
+    /// Versions of a repository of artifacts.
+    pub fn artifact_versions(repository: &ArtifactRepositoryName) -> Self {
+        Self::of(Dir::Artifacts(ArtifactDir::Versions(repository.clone())))
+    }
+}
+
+impl DirOf<ArtifactId> {
+    /// Artifacts of one version.
+    pub fn artifacts(repository: &ArtifactRepositoryName, version: &ArtifactVersion) -> Self {
+        Self::of(Dir::Artifacts(ArtifactDir::Records(repository.clone(), version.clone())))
+    }
+}
+
+impl DirOf<TrashId> {
+    /// Deleted artifacts of a repository, in the order of their deletion.
+    pub fn artifact_trash(repository: &ArtifactRepositoryName) -> Self {
+        Self::of(Dir::Artifacts(ArtifactDir::Trash(repository.clone())))
+    }
+}
+
+impl DirOf<ArtifactLogEntry> {
+    /// Notes of changes in a repository of artifacts, oldest first.
+    pub fn artifact_log(repository: &ArtifactRepositoryName) -> Self {
+        Self::of(Dir::Artifacts(ArtifactDir::Log(repository.clone())))
+    }
+}
+
+impl DirOf<(PushId, bool)> {
+    /// Publications of artifacts under way, and those whose intents have expired.
+    pub fn artifact_intents(repository: &ArtifactRepositoryName) -> Self {
+        Self::of(Dir::Artifacts(ArtifactDir::Intents(repository.clone())))
+    }
+}
+
+impl Listed for ArtifactRepositoryName {
+    fn read(dir: &Dir, name: &str) -> Option<Self> {
+        match dir {
+            Dir::Artifacts(ArtifactDir::Repositories) => name.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Listed for ArtifactVersion {
+    fn read(dir: &Dir, name: &str) -> Option<Self> {
+        match dir {
+            Dir::Artifacts(ArtifactDir::Versions(_)) => Self::of_file_name(name),
+            _ => None,
+        }
+    }
+}
+
+impl Listed for ArtifactId {
+    fn read(dir: &Dir, name: &str) -> Option<Self> {
+        match dir {
+            Dir::Artifacts(ArtifactDir::Records(..)) => artifact::id(name),
+            _ => None,
+        }
+    }
+}
+
+impl Listed for TrashId {
+    fn read(dir: &Dir, name: &str) -> Option<Self> {
+        match dir {
+            Dir::Artifacts(ArtifactDir::Trash(_)) => artifact::trash(name),
+            _ => None,
+        }
+    }
+}
+
+impl Listed for ArtifactLogEntry {
+    fn read(dir: &Dir, name: &str) -> Option<Self> {
+        match dir {
+            Dir::Artifacts(ArtifactDir::Log(_)) => Self::parse(name),
+            _ => None,
+        }
+    }
+}
+
 impl Listed for SessionId {
     fn read(dir: &Dir, name: &str) -> Option<Self> {
         match dir {
@@ -181,7 +272,7 @@ impl Listed for Digest {
 impl Listed for (PushId, bool) {
     fn read(dir: &Dir, name: &str) -> Option<Self> {
         match dir {
-            Dir::Intents(_) => intent(name),
+            Dir::Intents(_) | Dir::Artifacts(ArtifactDir::Intents(_)) => intent(name),
             _ => None,
         }
     }
@@ -201,6 +292,7 @@ impl Dir {
             Self::Tags(_) | Self::Tagged(..) => Tag::read(self, name).is_some(),
             Self::Revisions(..) | Self::Deleted(..) | Self::Referrers(..) => Digest::read(self, name).is_some(),
             Self::Intents(_) => <(PushId, bool)>::read(self, name).is_some(),
+            Self::Artifacts(dir) => dir.lists(name),
             Self::Accounts(dir) => {
                 AccountKey::parse(*dir, name).is_some_and(|key| !matches!(key, AccountKey::ApiKeyUse(_)))
             }

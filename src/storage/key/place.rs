@@ -1,8 +1,8 @@
 //! What a path below the root means: the reverse of [`super`]. A path with no meaning is a stray file.
 
 use super::{
-    AccountDir, AccountKey, FactKey, GRAVEYARD, QUARANTINE, REPOSITORIES, UPLOADS, digest_of, flat_name, intent,
-    referrer, ulid,
+    ARTIFACTS, AccountDir, AccountKey, ArtifactKey, FactKey, GRAVEYARD, QUARANTINE, REPOSITORIES, UPLOADS, digest_of,
+    flat_name, intent, referrer, ulid,
 };
 use crate::{
     files::{FileKind, atomic::TEMPORARY},
@@ -39,7 +39,7 @@ pub enum StorePlace {
 }
 
 /// The top-level directories.
-const TOP: [&str; 7] = ["blobs", GRAVEYARD, "identity", QUARANTINE, REPOSITORIES, "state", UPLOADS];
+const TOP: [&str; 8] = [ARTIFACTS, "blobs", GRAVEYARD, "identity", QUARANTINE, REPOSITORIES, "state", UPLOADS];
 
 impl StorePlace {
     /// What a path means; `None` for a stray, such as a file where a directory should be.
@@ -61,6 +61,7 @@ fn directory(path: &str, parts: &[&str]) -> Option<StorePlace> {
         [top] => is(TOP.contains(top)),
         ["blobs", algorithm] => is(is_algorithm(algorithm)),
         ["blobs", algorithm, shard] => is(is_algorithm(algorithm) && is_shard(shard)),
+        [ARTIFACTS, below @ ..] => is(ArtifactKey::is_directory(below)),
         [REPOSITORIES, "_facts"] => is(true),
         [REPOSITORIES, below @ ..] => is(is_of_repository(below)),
         [UPLOADS, id] => id.parse().ok().map(StorePlace::Upload),
@@ -82,6 +83,7 @@ fn file(path: &str, parts: &[&str]) -> Option<StorePlace> {
             digest(algorithm, hex).map(StorePlace::Blob)
         }
         [REPOSITORIES, "_facts", name] => flat_name(name).map(FactKey::Recorded).map(StorePlace::Fact),
+        [ARTIFACTS, below @ ..] => ArtifactKey::parse(below).map(FactKey::Artifact).map(StorePlace::Fact),
         [REPOSITORIES, below @ ..] => fact(below).map(StorePlace::Fact),
         [UPLOADS, id, "data" | "sealed" | "session.json"] => {
             id.parse::<UploadId>().ok().map(|_| StorePlace::UploadFile)

@@ -51,7 +51,7 @@ pub use report::{CollectionReport, Count, Kinds, RepositoryReport, Untagged};
 use super::pace::Pace;
 use crate::{
     files::world,
-    registry::{Collection, Registry},
+    registry::{self, Collection, Registry},
     storage::{self, Durability, FactKey, Put, RunId},
 };
 use async_trait::async_trait;
@@ -84,7 +84,7 @@ impl From<storage::StorageError> for CollectionError {
 type Result<T, E = CollectionError> = std::result::Result<T, E>;
 
 /// Layout features whose roots this build can mark.
-const KNOWN_FEATURES: &[&str] = &[];
+const KNOWN_FEATURES: &[&str] = &[registry::artifacts::FEATURE];
 
 /// The most that the store's clock and this process's clock may diverge during a run before it stops.
 const MOST_DRIFT: Duration = Duration::from_secs(300);
@@ -322,6 +322,9 @@ impl<'a> Pass<'a> {
         self.report.left.number += condemned.all();
         self.report.left.bytes += condemned.bytes;
         self.tidy_intents().await?;
+        if !self.options.dry_run {
+            self.tidy_artifact_intents().await?;
+        }
         self.report.seconds = self.elapsed().as_secs_f64();
         Ok(self.report)
     }

@@ -121,6 +121,9 @@ pub struct CollectionReport {
     pub repositories: u64,
     /// Manifests found.
     pub manifests: u64,
+    /// Artifacts found, also in the trash.
+    #[serde(default)]
+    pub artifacts: u64,
     /// Blobs that something refers to.
     pub referenced: Count,
     /// Blobs that nothing refers to.

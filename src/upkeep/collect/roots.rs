@@ -1,10 +1,12 @@
 //! The sources of roots. Each marks everything that its roots reach.
 
+mod artifacts;
 mod repository;
 mod retain;
 mod walk;
 
 use super::{CollectionStep, Pass, Result, graveyard::Graveyard, marks::Marks};
+use artifacts::Artifacts;
 use async_trait::async_trait;
 pub(super) use walk::RepositoryWalk;
 
@@ -15,9 +17,9 @@ pub(super) trait RootSource: Send + Sync {
     async fn mark(&self, pass: &mut Pass<'_>, graveyard: &Graveyard, marks: &mut Marks) -> Result<()>;
 }
 
-/// All sources.
-pub(super) fn sources() -> [&'static dyn RootSource; 1] {
-    [&Repositories]
+/// All sources. Repositories first: their mark may have been interrupted, and is resumed; the others are marked anew.
+pub(super) fn sources() -> [&'static dyn RootSource; 2] {
+    [&Repositories, &Artifacts]
 }
 
 /// Manifests of repositories, and active pushes of manifests.

@@ -70,6 +70,7 @@ impl<S: Sys> Check<'_, S> {
                 let found = || FindingWithFix::warning(FindingKind::FactGarbled, path, "is malformed", advice);
                 Ok((!is_sound).then(found).into_iter().collect())
             }
+            FactKey::Artifact(key) => self.artifact(path, key),
             _ => Ok(Vec::new()),
         }
     }

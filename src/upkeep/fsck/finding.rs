@@ -62,6 +62,8 @@ pub enum FindingKind {
     ReferrerDangling,
     /// A membership link to a blob that does not exist.
     LinkWithoutBlob,
+    /// The record of an artifact cannot be read.
+    ArtifactGarbled,
     /// An intent cannot be read.
     IntentGarbled,
     /// An upload session whose start or end was interrupted.

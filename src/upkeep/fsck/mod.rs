@@ -9,6 +9,7 @@
 //!
 //! All functions here block.
 
+mod artifacts;
 mod bytes;
 mod facts;
 mod finding;
