@@ -1,12 +1,15 @@
 //! The table of `settings.toml`: one row per key. The parser and the reference are generated from it.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::{SettingKey, Unit};
 use super::live::{Editing, Live};
-use super::values::{ForwardedHeaders, LogLevel};
+use super::values::{ForwardedHeaders, LogLevel, Value};
 use super::vars::PAGE_CEILING;
+use crate::artifacts::ArtifactMediaType;
 use crate::files::Syncing;
 use crate::registry::settings::{AutoCreate, MissingReferences, Settings, VerifyReads};
 
@@ -314,6 +317,24 @@ pub static KEYS: &[SettingKey] = &[
     .help("Which headers of the proxies in REGISTRY_TRUSTED_PROXIES are trusted: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded` (RFC 7239). The others are ignored."),
     SettingKey::origins("server", "cors_origins", |live, origins| live.cors_origins = origins)
         .help("Web pages that may use the registry from a browser (CORS): their origins, or \"*\" for any page, then without the browser's own login."),
+    SettingKey::number("artifacts", "max_file_bytes", "\"1 TiB\"", Unit::Bytes, MIB, 1024 * TIB, |live, n| {
+        registry(live).artifacts.file_bytes = n;
+    })
+    .help("Largest file accepted as an artifact. `uploads.max_blob_bytes` applies, too."),
+    SettingKey::texts("artifacts", "required_properties", "[]", 64, "keys of properties", |live, texts| {
+        registry(live).artifacts.required_properties = parsed(texts)?;
+        Ok(())
+    })
+    .help("Properties that every artifact must have; an upload without one of them is answered 400."),
+    SettingKey::texts("artifacts", "allowed_types", "[]", 64, "media types such as \"application/*\"", |live, texts| {
+        registry(live).artifacts.allowed_types = texts.iter().copied().map(type_pattern).collect::<Result<_, _>>()?;
+        Ok(())
+    })
+    .help("Media types that artifacts may have, where `*` stands for any text; others are answered 415. An empty list allows all."),
+    SettingKey::number("artifacts", "trash_hours", "72", Unit::Count, 0, 8760, |live, n| {
+        registry(live).artifacts.trash = Duration::from_secs(n * 3600);
+    })
+    .help("How long a deleted artifact, and a deleted artifact repository, is kept and can be restored."),
     SettingKey::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_default = size(n);
     })
@@ -329,6 +350,19 @@ pub static KEYS: &[SettingKey] = &[
     })
     .help("Most referrers that are read for one page of their list, also where a filter leaves out some of them; the others follow by its `Link`."),
 ];
+
+/// The values that these texts stand for.
+fn parsed<T: FromStr<Err: fmt::Display>>(texts: &[&str]) -> Value<Vec<T>> {
+    texts.iter().map(|text| text.parse().map_err(|why| format!("{text:?}: {why}"))).collect()
+}
+
+/// A pattern of media types.
+fn type_pattern(text: &str) -> Value<String> {
+    match !text.is_empty() && text.len() <= ArtifactMediaType::MAX && text.bytes().all(|b| b.is_ascii_graphic()) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(format!("{text:?}: must be a media type, in which * may stand for any text")),
+    }
+}
 
 /// The registry's settings of a generation that is not shared yet.
 fn registry(live: &mut Live) -> &mut Settings {

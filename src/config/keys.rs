@@ -34,6 +34,8 @@ pub(super) enum Setter {
     Line(fn(&mut Live, &str)),
     /// A list of origins of web pages.
     Origins(fn(&mut Live, Origins)),
+    /// A list of texts; what they are, for people.
+    Texts(&'static str, fn(&mut Live, &[&str]) -> values::Value<()>),
 }
 
 /// One key of `settings.toml`.
@@ -142,6 +144,18 @@ impl SettingKey {
         Self::row(section, key, "[]", Setter::Origins(set))
     }
 
+    /// A list of at most `max` texts; `what` says for people what they are.
+    pub(super) const fn texts(
+        section: &'static str,
+        key: &'static str,
+        default: &'static str,
+        max: u64,
+        what: &'static str,
+        set: fn(&mut Live, &[&str]) -> values::Value<()>,
+    ) -> Self {
+        Self { max, ..Self::row(section, key, default, Setter::Texts(what, set)) }
+    }
+
     /// What the setting does.
     pub(super) const fn help(self, help: &'static str) -> Self {
         Self { help, ..self }
@@ -178,6 +192,7 @@ impl SettingKey {
             Setter::Origins(_) => {
                 format!("at most {} origins such as \"https://ui.example.com\", or only \"*\"", Origins::MOST)
             }
+            Setter::Texts(what, _) => format!("at most {} {what}", self.max),
             Setter::Line(_) => format!("a line of at most {} characters", self.max),
             Setter::Word(words, _) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
         }
@@ -189,7 +204,7 @@ impl SettingKey {
             (Setter::Number(_) | Setter::OrAuto(_), Unit::Bytes) => "a size from ",
             (Setter::Number(_) | Setter::OrAuto(_) | Setter::Seconds(_), _) => "a number from ",
             (Setter::Word(..), _) => "one of ",
-            (Setter::Origins(_), _) => "an array of ",
+            (Setter::Origins(_) | Setter::Texts(..), _) => "an array of ",
             (Setter::Switch(_) | Setter::Line(_), _) => "",
         };
         format!("{kind}{}", self.range())
@@ -208,7 +223,7 @@ impl SettingKey {
             }
             Setter::Line(set) => line(text, self.max).map(|()| set(live, text)),
             Setter::Switch(_) => Err("must be true or false, without quotation marks".to_owned()),
-            Setter::Origins(_) => Err(format!("must be an array: [{text:?}]")),
+            Setter::Origins(_) | Setter::Texts(..) => Err(format!("must be an array: [{text:?}]")),
             _ if self.unit == Unit::Bytes => values::size(text).and_then(|number| self.set_number(live, number)),
             _ => Err(format!("must be a number without quotation marks: {}", self.range())),
         }
@@ -224,7 +239,7 @@ impl SettingKey {
             Setter::Number(set) => set(live, number),
             Setter::Seconds(field) => *field(live) = Duration::from_secs(number),
             Setter::OrAuto(set) => set(live, Some(number)),
-            Setter::Word(..) | Setter::Switch(_) | Setter::Line(_) | Setter::Origins(_) => {
+            Setter::Word(..) | Setter::Switch(_) | Setter::Line(_) | Setter::Origins(_) | Setter::Texts(..) => {
                 return Err(format!("must be {}", self.wanted()));
             }
         }
@@ -233,13 +248,17 @@ impl SettingKey {
 
     /// Whether its value is an array.
     pub(super) fn takes_list(&self) -> bool {
-        matches!(self.set, Setter::Origins(_))
+        matches!(self.set, Setter::Origins(_) | Setter::Texts(..))
     }
 
     /// Applies a list of texts to the generation.
     pub(super) fn set_list(&self, live: &mut Live, texts: &[&str]) -> values::Value<()> {
         match &self.set {
             Setter::Origins(set) => Origins::parse(texts).map(|origins| set(live, origins)),
+            Setter::Texts(..) if texts.len() as u64 > self.max => {
+                Err(format!("has {} items; at most {} are allowed", texts.len(), self.max))
+            }
+            Setter::Texts(_, set) => set(live, texts),
             _ => Err(format!("must be {}, not an array", self.wanted())),
         }
     }
@@ -268,7 +287,7 @@ impl SettingKey {
             (Setter::Number(_) | Setter::OrAuto(_), Value::String(text)) => {
                 text.parse::<u64>().map(Value::from).unwrap_or_else(|_| value.clone())
             }
-            (Setter::Origins(_), Value::String(text)) => {
+            (Setter::Origins(_) | Setter::Texts(..), Value::String(text)) => {
                 text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).collect()
             }
             _ => value.clone(),

@@ -42,6 +42,7 @@ pub(super) fn start(daemon: &Daemon, store: &Arc<Fs>) {
     jobs.start(Collect(keeper()), stopping());
     jobs.start(Scrub(keeper()), stopping());
     jobs.start(SavePulls(keeper()), stopping());
+    jobs.start(EmptyArtifactTrash(keeper()), stopping());
     jobs.start(SweepAccounts { accounts: accounts.clone(), generation: live.clone() }, stopping());
     jobs.start(Flush { store: store.clone(), generation: live.clone() }, pending());
 }
@@ -209,6 +210,32 @@ impl Job for Scrub {
             }
             Err(error) => {
                 warn!(%error, "scrub failed; retrying later");
+                return Err(error.to_string());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes for good what was in the trash of artifacts for its time, and old notes of changes.
+struct EmptyArtifactTrash(Keeper);
+
+#[async_trait]
+impl Job for EmptyArtifactTrash {
+    fn name(&self) -> &'static str {
+        "artifact_trash"
+    }
+
+    fn schedule(&self) -> Option<Schedule> {
+        self.0.schedule(|_| Some(Schedule::every(SWEEP_EVERY)))
+    }
+
+    async fn run(&self, _: &Run) -> Result<(), String> {
+        match self.0.registry().empty_artifact_trash().await {
+            Ok((0, 0)) => {}
+            Ok((artifacts, repositories)) => info!(artifacts, repositories, "trash of artifacts emptied"),
+            Err(error) => {
+                warn!(%error, "cannot empty the trash of artifacts; retrying later");
                 return Err(error.to_string());
             }
         }

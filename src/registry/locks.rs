@@ -15,6 +15,7 @@ pub(super) struct Locks {
     repositories: Stripes<RwLock<()>>,
     existence: Stripes<RwLock<()>>,
     facts: Stripes<Mutex<()>>,
+    artifacts: Stripes<Mutex<()>>,
     manifests: Stripes<RwLock<()>>,
     uploads: Stripes<RwLock<()>>,
 }
@@ -26,6 +27,7 @@ impl Default for Locks {
             repositories: Stripes::new(STRIPES),
             existence: Stripes::new(STRIPES),
             facts: Stripes::new(STRIPES),
+            artifacts: Stripes::new(STRIPES),
             manifests: Stripes::new(STRIPES),
             uploads: Stripes::new(STRIPES),
         }
@@ -60,6 +62,16 @@ impl Locks {
     /// Held while a repository's facts are compared and changed; taken before all others.
     pub(super) async fn lock_facts(&self, repository: &RepositoryName) -> MutexGuard<'_, ()> {
         self.facts.of(repository).lock().await
+    }
+
+    /// The same for a repository of artifacts.
+    pub(super) async fn lock_artifact_facts(&self, repository: &RepositoryName) -> MutexGuard<'_, ()> {
+        self.facts.of(&(repository, "artifacts")).lock().await
+    }
+
+    /// Held while records of artifacts are compared and changed in this repository; taken after its existence.
+    pub(super) async fn lock_artifacts(&self, repository: &RepositoryName) -> MutexGuard<'_, ()> {
+        self.artifacts.of(repository).lock().await
     }
 
     /// Held while this repository is created, or its deletion begins.

@@ -120,6 +120,8 @@ struct Core {
     outlines: usage::KnownOutlines,
     /// What lists of tags found out.
     tags: view::KnownTags,
+    /// The last name of a note about artifacts.
+    notes: artifacts::LastNote,
     /// Detects a clock that was set forward.
     clock: clock::Clock,
     /// Publishing continues after a client disconnects; shutdown waits for it.
@@ -149,6 +151,7 @@ impl Registry {
             quotas: quota::QuotaCounts::default(),
             outlines: usage::KnownOutlines::default(),
             tags: view::KnownTags::default(),
+            notes: artifacts::LastNote::default(),
             clock: clock::Clock::default(),
             publishing: TaskTracker::new(),
         };

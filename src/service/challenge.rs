@@ -60,7 +60,8 @@ impl LoginFault {
                 | Need::MayOrRegister(_)
                 | Need::MayUnlessOpen(_)
                 | Need::Owner(..)
-                | Need::ActionOfOwner(..) => "access denied: this token does not allow this".into(),
+                | Need::ActionOfOwner(..)
+                | Need::Artifacts(..) => "access denied: this token does not allow this".into(),
             },
         }
     }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     access::Scope,
+    artifacts::ArtifactRepositoryName,
     config::Operator,
     who::{Action, Permission},
 };
@@ -96,6 +97,8 @@ pub enum Need<'a> {
     Owner(&'a RepositoryName, Permission),
     /// An action in a repository, and to own it or a permission of a role.
     ActionOfOwner(&'a RepositoryName, Action, Permission),
+    /// A permission in a repository of artifacts, by a role or as its owner.
+    Artifacts(&'a ArtifactRepositoryName, Permission),
 }
 
 /// What a method does to stored content.
@@ -234,6 +237,7 @@ impl Endpoint {
             | Need::ActionOfOwner(name, ..) => Some(name),
             Need::Nothing | Need::Sight | Need::Entry | Need::List | Need::Operate => None,
             Need::LoggedIn | Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) => None,
+            Need::Artifacts(..) => None,
         }
     }
 
@@ -257,7 +261,7 @@ impl Endpoint {
             Need::List => Some(Scope::Catalog),
             Need::Nothing | Need::Sight | Need::Entry | Need::Operate => None,
             // No scope of a token grants these.
-            Need::RepositoryOr(..) | Need::Owner(..) | Need::ActionOfOwner(..) => None,
+            Need::RepositoryOr(..) | Need::Owner(..) | Need::ActionOfOwner(..) | Need::Artifacts(..) => None,
             Need::LoggedIn | Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) => None,
         };
         let source = self.mount_source().map(|from| Scope::Repository(from.clone(), vec![Action::Pull]));

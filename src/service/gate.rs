@@ -18,7 +18,8 @@ use super::{
     routed::{Caller, Routed, Sight},
 };
 use crate::{
-    access::{Decision, DecisionStep, Rights, Verdict},
+    access::{ArtifactDecision, Decision, DecisionStep, Rights, Verdict},
+    artifacts::ArtifactRepositoryName,
     config::Live,
     identity::Identity,
     registry::Registry,
@@ -140,7 +141,7 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, S
         Need::Sight | Need::Operate => routed.sight(&who),
         Need::Nothing | Need::Entry | Need::List | Need::Repository(..) => Sight::Word,
         Need::RepositoryOr(..) | Need::LoggedIn | Need::Owner(..) | Need::ActionOfOwner(..) => Sight::Word,
-        Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) => Sight::Word,
+        Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) | Need::Artifacts(..) => Sight::Word,
     };
     let not_logged_in = || Some("no credentials were sent".to_owned());
     let is_narrow = who.ceiling.scopes().is_some() && matches!(routed.endpoint, Endpoint::Manage(_));
@@ -175,6 +176,12 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, S
         Need::MayOrRegister(_) if routed.live.may_register() => None,
         Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) if !is_known => not_logged_in(),
         Need::Owner(..) | Need::ActionOfOwner(..) if !is_known => not_logged_in(),
+        // Strangers may have what is public.
+        Need::Artifacts(name, permission)
+            if !is_known && !may_in_artifacts(&routed.live, &routed.registry, &who, name, permission).await =>
+        {
+            not_logged_in()
+        }
         Need::MayUnlessOpen(permission) => (!may_unless_open(&routed.live, &who, permission))
             .then(|| format!("{} does not have {permission}", who.subject)),
         Need::May(permission) | Need::MayOrRegister(permission) => {
@@ -187,6 +194,10 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, S
             }
             let verdict = rights.may(&who.subject, &who.ceiling, permission);
             (!verdict.allowed).then(|| format!("{} does not have {permission}: {}", who.subject, verdict.reason))
+        }
+        Need::Artifacts(name, permission) => {
+            let allowed = may_in_artifacts(&routed.live, &routed.registry, &who, name, permission).await;
+            (!allowed).then(|| format!("{} does not have {permission} in the artifact repository {name}", who.subject))
         }
         Need::ActionOfOwner(name, action, permission) => {
             let allowed = decide(&routed.live, &routed.registry, &who, name, action).await.allowed
@@ -206,7 +217,11 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, S
     };
     let Some(reason) = refusal else {
         routed.endpoint.switched_off(&routed.head.method, &routed.live.operator)?;
-        if matches!(routed.endpoint, Endpoint::Manage(_)) && !matches!(routed.head.method, Method::GET | Method::HEAD) {
+        let is_counted = match &routed.endpoint {
+            Endpoint::Manage(endpoint) => !endpoint.is_of_content(),
+            _ => false,
+        };
+        if is_counted && !matches!(routed.head.method, Method::GET | Method::HEAD) {
             admit_write(&routed, &who)?;
         }
         let registry = routed.registry.asked_by(who.subject.clone());
@@ -238,6 +253,48 @@ fn may_unless_open(live: &Live, who: &Caller, permission: Permission) -> bool {
         Rights::Open => true,
         Rights::Users => who.subject != Subject::Anonymous && who.ceiling.permits(permission),
         Rights::Tokens | Rights::Rules { .. } => live.rights.may(&who.subject, &who.ceiling, permission).allowed,
+    }
+}
+
+/// Whether the caller has a permission in a repository of artifacts. Whoever may do anything there that is worth
+/// knowing of it may see it.
+async fn may_in_artifacts(
+    live: &Live,
+    registry: &Registry,
+    who: &Caller,
+    name: &ArtifactRepositoryName,
+    permission: Permission,
+) -> bool {
+    let decisions = artifact_decisions(live, who, name, permission);
+    if decisions.contains(&ArtifactDecision::Allowed) {
+        return true;
+    }
+    if decisions.iter().all(|decision| *decision == ArtifactDecision::Refused) {
+        return false;
+    }
+    let facts = registry.artifacts(name).access_facts().await;
+    decisions.into_iter().any(|decision| decision.with(&facts, &who.subject))
+}
+
+/// The decisions of which one has to allow a permission.
+fn artifact_decisions(
+    live: &Live,
+    who: &Caller,
+    name: &ArtifactRepositoryName,
+    permission: Permission,
+) -> Vec<ArtifactDecision> {
+    let decide = |permission| live.rights.decide_in_artifacts(&who.subject, &who.ceiling, name, permission);
+    match permission {
+        Permission::VIEW_REPO => {
+            let seen_by = [
+                Permission::VIEW_REPO,
+                Permission::VIEW_ARTIFACT,
+                Permission::DOWNLOAD_ARTIFACT,
+                Permission::UPLOAD_ARTIFACT,
+            ];
+            seen_by.map(decide).into()
+        }
+        permission => vec![decide(permission)],
     }
 }
 

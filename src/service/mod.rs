@@ -7,6 +7,7 @@ mod answer;
 mod challenge;
 mod client;
 mod compression;
+mod content;
 mod cookie;
 mod cors;
 mod distribution;
@@ -37,9 +38,9 @@ pub use distribution::DistributionEndpoint;
 pub use heavy::Heavy;
 pub use login::LoginMemory;
 pub use manage::{
-    ActivityEndpoint, AliasEndpoint, AuthEndpoint, ConfigEndpoint, DashboardEndpoint, GroupEndpoint, KeyEndpoint,
-    ManageEndpoint, NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint, RuleEndpoint, SearchEndpoint, SeenByCallers,
-    SettingsEndpoint, StorageEndpoint, SystemEndpoint, TaskEndpoint, UserEndpoint,
+    ActivityEndpoint, AliasEndpoint, ArtifactEndpoint, AskedVersion, AuthEndpoint, ConfigEndpoint, DashboardEndpoint,
+    GroupEndpoint, KeyEndpoint, ManageEndpoint, NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint, RuleEndpoint,
+    SearchEndpoint, SeenByCallers, SettingsEndpoint, StorageEndpoint, SystemEndpoint, TaskEndpoint, UserEndpoint,
 };
 pub use ops::OpsEndpoint;
 pub use pages::PagesEndpoint;

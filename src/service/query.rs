@@ -26,6 +26,11 @@ impl<'a> Query<'a> {
         self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_ref())
     }
 
+    /// All parameters, those without a value too.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
+    }
+
     /// Whether a parameter is present, even without a value.
     pub(super) fn names(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)

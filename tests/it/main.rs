@@ -5,6 +5,7 @@
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_wharfinger");
 
+mod artifacts;
 #[cfg(not(portable))]
 mod background;
 mod beside;

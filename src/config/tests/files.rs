@@ -77,6 +77,19 @@ fn every_key_sets_its_default_and_enforces_its_bounds() {
             }
             continue;
         }
+        if let crate::config::keys::Setter::Texts(..) = &key.set {
+            let other = if key.default == "[]" { "[\"a=b\"]" } else { "[]" };
+            // A list of keys takes no filter; the keys' own tests say what else is accepted.
+            let others = [other, "[\"key\"]"].map(|other| live(&file(other), &[]));
+            let changes = others.iter().flatten().any(|(live, _)| settings(live) != untouched);
+            assert!(changes, "{}", key.name());
+            let long = format!("[{}]", vec!["\"a\""; usize::try_from(key.max).unwrap() + 1].join(","));
+            for bad in ["1", "true", "\"a\"", "[1]", long.as_str()] {
+                let reported = live(&file(bad), &[]).unwrap_err();
+                assert!(reported.starts_with(&format!("settings.toml:2: {}: ", key.name())), "{reported}");
+            }
+            continue;
+        }
         if let crate::config::keys::Setter::Line(_) = &key.set {
             assert_ne!(settings(&live(&file("\"moving to a new disk\""), &[]).unwrap().0), untouched);
             let long = format!("\"{}\"", "x".repeat(usize::try_from(key.max).unwrap() + 1));

@@ -67,13 +67,13 @@ impl ArtifactRepository {
 
     async fn edit_now(&self, stored: StoredArtifact, edit: ArtifactEdit) -> Result<Artifact> {
         let _staying = self.staying().await?;
-        let _changing = self.registry.core.locks.lock_facts(self.name.to_match()).await;
+        let _changing = self.registry.core.locks.lock_artifacts(self.name.to_match()).await;
         self.finish_replacing(&stored.artifact).await?;
         let new = edit.apply(&stored.artifact);
         if new.id == stored.artifact.id {
             return match self.write(&new, Expect::Unchanged(stored.fact)).await? {
                 true => {
-                    self.log(ArtifactLogKind::Put, new.id).await;
+                    self.log(ArtifactLogKind::Put, &new).await;
                     Ok(new)
                 }
                 false => Err(RegistryError::ArtifactUnknown),
@@ -102,8 +102,8 @@ impl ArtifactRepository {
         }
         self.take(&stored.artifact, stored.fact).await?;
         self.complete(push).await;
-        self.log(ArtifactLogKind::Put, new.id).await;
-        self.log(ArtifactLogKind::Deleted, stored.artifact.id).await;
+        self.log(ArtifactLogKind::Put, &new).await;
+        self.log(ArtifactLogKind::Deleted, &stored.artifact).await;
         Ok(new)
     }
 

@@ -9,6 +9,7 @@ use crate::{
 };
 use oci::{json, json::Object};
 use serde_json::{Map, Value};
+use tokio::sync::MutexGuard;
 
 /// Everything that is recorded about a repository of artifacts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,6 +99,11 @@ impl ArtifactRepository {
                 RepositoryFacts::default()
             }
         }
+    }
+
+    /// Held by whoever compares what is recorded with what a client knows of it before a change.
+    pub async fn lock(&self) -> MutexGuard<'_, ()> {
+        self.registry.core.locks.lock_artifact_facts(self.name.to_match()).await
     }
 
     /// Sets who may see it where nothing else decides.

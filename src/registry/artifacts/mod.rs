@@ -18,6 +18,7 @@ mod tests;
 mod trash;
 
 pub use changes::ArtifactChange;
+pub(super) use changes::LastNote;
 pub use edit::ArtifactEdit;
 pub(crate) use facts::is_sound;
 pub use facts::{ArtifactRepositoryFacts, NewArtifactRepository};

@@ -99,7 +99,7 @@ impl ArtifactRepository {
     ///
     /// # Errors
     /// [`RegistryError::UploadUnknown`], and those of [`Self::put`]. After [`RegistryError::ArtifactExists`] the session
-    /// and its bytes are gone.
+    /// stays, so that the client can give another version.
     pub async fn finish_upload(&self, id: &UploadId, new: NewArtifact) -> Result<PublishedArtifact> {
         self.accepts(&new)?;
         let writer = self.sessions().resume(id, Chunk::default()).await?;
@@ -157,10 +157,7 @@ impl ArtifactRepository {
                 let _staying = repository.staying().await?;
                 let digest = new.digest.clone().unwrap_or_else(|| writer.hasher.clone().finish());
                 // Bytes that would be refused get no name in the pool.
-                if let Err(refused) = repository.would_fit(&new, &digest).await {
-                    repository.registry.discard(&id, &turn).await?;
-                    return Err(refused);
-                }
+                repository.would_fit(&new, &digest).await?;
                 let push = repository.declare(&digest).await?;
                 let published = async {
                     repository.sessions().make_blob(writer, &digest).await?;
@@ -220,7 +217,7 @@ impl ArtifactRepository {
         artifact: &Artifact,
         overwrite: bool,
     ) -> Result<PublishedArtifact> {
-        let _changing = self.registry.core.locks.lock_facts(self.name.to_match()).await;
+        let _changing = self.registry.core.locks.lock_artifacts(self.name.to_match()).await;
         for _ in 0..ATTEMPTS {
             self.must_have_blob(&artifact.digest).await?;
             let key = self.record_key(artifact);
@@ -250,10 +247,20 @@ impl ArtifactRepository {
             if !self.is_declared(push).await? {
                 return Err(RegistryError::Overtaken);
             }
-            self.log(ArtifactLogKind::Put, artifact.id).await;
+            self.log(ArtifactLogKind::Put, artifact).await;
             return Ok(PublishedArtifact { artifact: artifact.clone(), publication });
         }
         Err(RegistryError::Overtaken)
+    }
+
+    /// The artifact that a publication would make, if it is there already with the stated digest.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn published(&self, new: &NewArtifact) -> Result<Option<Artifact>> {
+        let id = ArtifactId::of(&new.version, &new.path, &new.properties);
+        let there = self.stored(&new.version, &id).await?.map(|stored| stored.artifact);
+        Ok(there.filter(|artifact| new.digest.as_ref() == Some(&artifact.digest)))
     }
 
     /// Writes a record if the condition holds; whether it did.

@@ -208,10 +208,10 @@ impl StoredArtifact {
 }
 
 /// When each replaced artifact was replaced.
-type Replaced = HashMap<ArtifactId, jiff::Timestamp>;
+type ReplacedIds = HashMap<ArtifactId, jiff::Timestamp>;
 
-fn replaced<'a>(all: impl Iterator<Item = &'a Artifact>) -> Replaced {
-    let mut replaced = Replaced::new();
+fn replaced<'a>(all: impl Iterator<Item = &'a Artifact>) -> ReplacedIds {
+    let mut replaced = ReplacedIds::new();
     for artifact in all {
         if let Some(old) = artifact.replaces {
             let at = replaced.entry(old).or_insert(artifact.updated);
@@ -222,7 +222,7 @@ fn replaced<'a>(all: impl Iterator<Item = &'a Artifact>) -> Replaced {
 }
 
 /// One that was published again after it was replaced is another one.
-fn is_replaced(artifact: &Artifact, replaced: &Replaced) -> bool {
+fn is_replaced(artifact: &Artifact, replaced: &ReplacedIds) -> bool {
     replaced.get(&artifact.id).is_some_and(|at| artifact.updated <= *at)
 }
 

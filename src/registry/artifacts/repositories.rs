@@ -9,10 +9,7 @@ use crate::{
     artifacts::ArtifactRepositoryName,
     files::world,
     registry::{Creation, Registry, RegistryError, Result},
-    storage::{
-        self, ArtifactDir, ArtifactFact, ArtifactKey, Dir, DirOf, Durability, Expect, FactKey, Put, PutOutcome,
-        StorageError,
-    },
+    storage::{self, ArtifactFact, ArtifactKey, DirOf, Durability, Expect, FactKey, Put, PutOutcome, StorageError},
 };
 use oci::{json, json::Object};
 use serde_json::{Map, Value};
@@ -191,30 +188,6 @@ impl Registry {
             }
         }
         Err(storage::StorageError::damaged(FactKey::Root.path(), "others keep changing it").into())
-    }
-
-    /// Removes a user from the repositories of artifacts that they own.
-    ///
-    /// # Errors
-    /// Only the store's.
-    pub async fn disown_artifacts(&self, user: &super::super::OwnerName) -> Result<u64> {
-        let owned = Expect::Is(storage::Version::of(&user.to_bytes()));
-        let mut names = self.core.store.names(DirOf::artifact_repositories(), PAGE);
-        let mut disowned = 0;
-        while let Some(name) = names.next().await? {
-            let key = FactKey::Artifact(ArtifactKey::Fact(name, ArtifactFact::Owner));
-            disowned += u64::from(self.core.store.delete(&key, owned.clone()).await?);
-        }
-        Ok(disowned)
-    }
-
-    /// Whether there is any repository of artifacts, or something left of one.
-    ///
-    /// # Errors
-    /// Only the store's.
-    pub async fn has_artifacts(&self) -> Result<bool> {
-        let dir = Dir::Artifacts(ArtifactDir::Repositories);
-        Ok(self.core.store.hold_any(vec![dir]).await?.contains(&true))
     }
 
     /// The names of all repositories of artifacts, those in the trash too.

@@ -19,14 +19,14 @@ impl ArtifactRepository {
         self.registry
             .shielded(async move {
                 let _staying = repository.staying().await?;
-                let _changing = repository.registry.core.locks.lock_facts(repository.name.to_match()).await;
+                let _changing = repository.registry.core.locks.lock_artifacts(repository.name.to_match()).await;
                 // First to the trash: whoever looks in both places finds it.
                 let entry = repository.keep_in_trash(&stored.artifact, rule.as_deref()).await?;
                 if !repository.take(&stored.artifact, stored.fact).await? {
                     repository.store().delete(&repository.trash_key(entry), Expect::Any).await?;
                     return Err(RegistryError::ArtifactUnknown);
                 }
-                repository.log(ArtifactLogKind::Deleted, stored.artifact.id).await;
+                repository.log(ArtifactLogKind::Deleted, &stored.artifact).await;
                 Ok(entry)
             })
             .await
@@ -59,7 +59,7 @@ impl ArtifactRepository {
 
     async fn restore_now(&self, id: ArtifactId) -> Result<Artifact> {
         let _staying = self.staying().await?;
-        let _changing = self.registry.core.locks.lock_facts(self.name.to_match()).await;
+        let _changing = self.registry.core.locks.lock_artifacts(self.name.to_match()).await;
         let mut names = self.store().names(DirOf::artifact_trash(&self.name), PAGE);
         let mut last = None;
         while let Some(entry) = names.next().await? {
@@ -88,13 +88,13 @@ impl ArtifactRepository {
         }
         self.complete(push).await;
         self.store().delete(&self.trash_key(entry), Expect::Any).await?;
-        self.log(ArtifactLogKind::Put, id).await;
+        self.log(ArtifactLogKind::Put, &artifact).await;
         Ok(artifact)
     }
 
     /// Puts a copy of a record into the trash.
     pub(super) async fn keep_in_trash(&self, artifact: &Artifact, rule: Option<&str>) -> Result<TrashId> {
-        let entry = TrashId { at: world::ulid(), id: artifact.id };
+        let entry = TrashId { at: self.registry.core.notes.next(), id: artifact.id };
         let trashed = TrashedArtifact {
             deleted: now(),
             deleted_by: self.caller(),

@@ -6,11 +6,12 @@ use super::{
         error::ServiceError,
         routed::{Caller, RequestId, Routed},
     },
-    Authenticated, Granted, administers, authorize, may_unless_open,
+    Authenticated, Granted, administers, artifact_decisions, authorize, may_in_artifacts, may_unless_open,
     refusal::denied_permission,
 };
 use crate::{
-    access::{Ceiling, Decision, Rights},
+    access::{Ceiling, Decision, RepositoryFacts, Rights},
+    artifacts::ArtifactRepositoryName,
     config::Live,
     registry::{Registry, Repository, Shows, Visible},
     who::{Action, Permission, Subject},
@@ -74,6 +75,35 @@ impl Granted {
             }
             Rights::Open | Rights::Users | Rights::Tokens => may_unless_open(&self.request.live, &self.who, permission),
         }
+    }
+
+    /// Whether the caller has a permission in a repository of artifacts.
+    pub(in super::super) async fn may_in_artifacts(
+        &self,
+        repository: &ArtifactRepositoryName,
+        permission: Permission,
+    ) -> bool {
+        may_in_artifacts(&self.request.live, &self.request.registry, &self.who, repository, permission).await
+    }
+
+    /// The same where the facts of the repository are known.
+    pub(in super::super) fn has_in_artifacts(
+        &self,
+        repository: &ArtifactRepositoryName,
+        facts: &RepositoryFacts,
+        permission: Permission,
+    ) -> bool {
+        let decisions = artifact_decisions(&self.request.live, &self.who, repository, permission);
+        decisions.into_iter().any(|decision| decision.with(facts, &self.who.subject))
+    }
+
+    /// Whether the caller may see that a repository of artifacts exists.
+    pub(in super::super) fn sees_artifacts(
+        &self,
+        repository: &ArtifactRepositoryName,
+        facts: &RepositoryFacts,
+    ) -> bool {
+        self.has_in_artifacts(repository, facts, Permission::VIEW_REPO)
     }
 
     /// The refusal for a caller who lacks this permission.

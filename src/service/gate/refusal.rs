@@ -7,7 +7,7 @@ use super::{
         error::{ApiError, ServiceError},
         routed::{Caller, Routed},
     },
-    decide,
+    decide, may_in_artifacts,
 };
 use crate::{
     access::Ceiling,
@@ -29,6 +29,11 @@ pub(super) async fn refused_by_api(routed: Routed, who: &Caller, is_known: bool,
     {
         return ApiError::NotFound.into();
     }
+    if let Need::Artifacts(name, _) = endpoint.needs()
+        && !may_in_artifacts(&live, &registry, who, name, Permission::VIEW_REPO).await
+    {
+        return ApiError::NotFound.into();
+    }
     ServiceError::Denied { message: denied(&endpoint, who), reason }
 }
 
@@ -45,6 +50,11 @@ pub(super) fn denied(endpoint: &Endpoint, caller: &Caller) -> String {
         Need::List => format!("access denied: {who} may not list the catalog"),
         Need::Operate => format!("access denied: this needs the permission VIEW:SYSTEM, which {who} does not have"),
         Need::Nothing | Need::Sight | Need::Entry => format!("access denied: {who} may not use this registry"),
+        Need::Artifacts(name, permission) => {
+            format!(
+                "access denied: this needs the permission {permission} in the artifact repository {name}, or its owner"
+            )
+        }
         Need::LoggedIn => "access denied: this needs a login".to_owned(),
         Need::May(permission) | Need::MayOrRegister(permission) | Need::MayUnlessOpen(permission) => {
             denied_permission(caller, permission)

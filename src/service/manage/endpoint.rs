@@ -9,6 +9,7 @@ use super::super::{
 use super::{
     activity::{self, ActivityEndpoint},
     aliases::AliasEndpoint,
+    artifacts::{self, ArtifactEndpoint},
     auth::{self, AuthEndpoint},
     config::{self, ConfigEndpoint},
     dashboard::{self, DashboardEndpoint},
@@ -61,6 +62,8 @@ pub enum ManageEndpoint {
     Namespace(NamespaceEndpoint),
     /// Search.
     Search(SearchEndpoint),
+    /// Files with versions and properties.
+    Artifact(ArtifactEndpoint),
     /// Free space and open uploads.
     Storage(StorageEndpoint),
     /// What clients have done.
@@ -121,6 +124,7 @@ pub(super) static OPERATIONS: &[&[Operation]] = &[
     repositories::OPERATIONS,
     namespaces::OPERATIONS,
     search::OPERATIONS,
+    artifacts::OPERATIONS,
     storage::OPERATIONS,
     activity::OPERATIONS,
     tasks::OPERATIONS,
@@ -169,12 +173,18 @@ impl ManageEndpoint {
             ["keys", ..] => KeyEndpoint::parse(line).map(Self::Key),
             ["repositories", ..] => RepositoryEndpoint::parse(line).map(Self::Repository),
             ["namespaces", ..] => NamespaceEndpoint::parse(line).map(Self::Namespace),
+            ["artifacts", ..] => ArtifactEndpoint::parse(line).map(Self::Artifact),
             ["search"] => SearchEndpoint::parse(line).map(Self::Search),
             ["storage" | "quotas"] | ["uploads", ..] => StorageEndpoint::parse(line).map(Self::Storage),
             ["metrics" | "access-log"] => ActivityEndpoint::parse(line).map(Self::Activity),
             ["tasks", ..] | ["gc" | "fsck"] => TaskEndpoint::parse(line).map(Self::Task),
             _ => Err(ApiError::NotFound.into()),
         }
+    }
+
+    /// Whether it moves content, as pushes and pulls do.
+    pub(in super::super) fn is_of_content(&self) -> bool {
+        matches!(self, Self::Artifact(endpoint) if endpoint.is_of_content())
     }
 
     fn noun(&self) -> &dyn Family {
@@ -192,6 +202,7 @@ impl ManageEndpoint {
             Self::Repository(endpoint) => endpoint,
             Self::Namespace(endpoint) => endpoint,
             Self::Search(endpoint) => endpoint,
+            Self::Artifact(endpoint) => endpoint,
             Self::Storage(endpoint) => endpoint,
             Self::Activity(endpoint) => endpoint,
             Self::Task(endpoint) => endpoint,
@@ -232,6 +243,7 @@ impl Family for ManageEndpoint {
             Self::Repository(endpoint) => endpoint.serve(granted),
             Self::Namespace(endpoint) => endpoint.serve(granted),
             Self::Search(endpoint) => endpoint.serve(granted),
+            Self::Artifact(endpoint) => endpoint.serve(granted),
             Self::Storage(endpoint) => endpoint.serve(granted),
             Self::Activity(endpoint) => endpoint.serve(granted),
             Self::Task(endpoint) => endpoint.serve(granted),

@@ -4,6 +4,7 @@
 
 mod activity;
 mod aliases;
+mod artifacts;
 mod audit;
 mod auth;
 mod body;
@@ -32,6 +33,7 @@ mod users;
 
 pub use activity::ActivityEndpoint;
 pub use aliases::AliasEndpoint;
+pub use artifacts::{ArtifactEndpoint, AskedVersion};
 pub use auth::AuthEndpoint;
 pub use config::ConfigEndpoint;
 pub use dashboard::DashboardEndpoint;

@@ -163,6 +163,7 @@ fn need(operation: &Operation) -> Result<String, ServiceError> {
         Need::ActionOfOwner(_, action, permission) => {
             format!("{action}, as the repository's owner or with {permission}")
         }
+        Need::Artifacts(_, permission) => format!("{permission} in the artifact repository"),
         Need::Owner(_, permission) => format!("the repository's owner, or {permission}"),
     })
 }
@@ -171,7 +172,8 @@ fn need(operation: &Operation) -> Result<String, ServiceError> {
 fn sample(operation: &Operation) -> Result<Endpoint, ServiceError> {
     let value = |name: &str| match name {
         "id" => "01J0000000000000000000000A",
-        "upload" => "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        "artifact" => "art-aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "upload" | "uuid" => "3fa85f64-5717-4562-b3fc-2c963f66afa6",
         "sid" => "00112233445566778899aabbccddeeff",
         "key" => "0011223344556677",
         "index" => "0",

@@ -19,11 +19,12 @@ use std::collections::BTreeMap;
 const DEEPEST: usize = 4;
 
 /// What the parts of the API are called here, in the order in which they are shown.
-const TITLES: [(&str, &str); 21] = [
+const TITLES: [(&str, &str); 22] = [
     ("auth", "Logging in, sessions, your password"),
     ("keys", "API keys"),
     ("repositories", "Repositories, tags and manifests"),
     ("namespaces", "Namespaces"),
+    ("artifacts", "Artifacts: files with versions and properties"),
     ("search", "Search"),
     ("dashboard", "The registry at a glance"),
     ("users", "Users"),

@@ -21,7 +21,7 @@ pub enum ArtifactKey {
     ExpiredIntent(ArtifactRepositoryName, PushId),
     /// An artifact that was deleted, and can be restored.
     Trash(ArtifactRepositoryName, TrashId),
-    /// A note that an artifact was stored or deleted. Empty.
+    /// A note that an artifact was stored or deleted: its version.
     Log(ArtifactRepositoryName, ArtifactLogEntry),
 }
 
@@ -282,7 +282,7 @@ mod tests {
     use super::*;
     use crate::{
         files::FileKind,
-        storage::{FactKey, StorePlace},
+        storage::{FactKey, key::StorePlace},
     };
 
     fn keys() -> [(ArtifactKey, String); 11] {

@@ -203,7 +203,7 @@ async fn untagged_manifests_stay_and_are_reported() {
 async fn a_store_with_an_unknown_feature_or_without_its_root_is_not_collected() {
     each(|registry| async move {
         push_blobs(&registry).await;
-        for root in [r#"{"format":1,"features":["artifacts"]}"#, "{"] {
+        for root in [r#"{"format":1,"features":["holograms"]}"#, "{"] {
             let put = Put::any(FactKey::Root, root);
             registry.store().put(vec![put], Durability::Durable).await.unwrap();
             let refused = registry.collect(NOW, &()).await.unwrap_err();

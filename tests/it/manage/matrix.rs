@@ -56,7 +56,8 @@ fn request(method: &str, path: &str, operation: &Value) -> Request {
 fn filled(path: &str) -> String {
     let value = |name: &str| match name {
         "id" => "01J0000000000000000000000A",
-        "upload" => "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        "artifact" => "art-aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "upload" | "uuid" => "3fa85f64-5717-4562-b3fc-2c963f66afa6",
         "sid" => "00112233445566778899aabbccddeeff",
         "key" => "0011223344556677",
         "index" => "7",
@@ -114,7 +115,7 @@ async fn registry_with_roles(settings: &str) -> (Managed, Vec<String>) {
             [(role_name("only", permission), json!([permission])), (role_name("not", permission), json!(without))]
         {
             groups[&name] = json!({ "members": [name], "roles": [name] });
-            roles[&name] = json!({ "permissions": of_role, "repositories": ["**"] });
+            roles[&name] = json!({ "permissions": of_role, "repositories": ["**"], "artifacts": ["**"] });
             users.push(name);
         }
     }
@@ -184,6 +185,20 @@ fn expected(need: &str, user: Option<&str>) -> Vec<Told> {
         (_, Some(user)) if is_of_repository => {
             let has = permission_in(need).is_some_and(|permission| user == role_name("only", permission));
             if has && !needs_both { allowed } else { vec![Told::Absent] }
+        }
+        (need, Some(user)) if need.ends_with("in the artifact repository") => {
+            let permission = permission_in(need).unwrap();
+            // Whoever may do one of these sees that the repository exists.
+            let sees = ["VIEW:REPO", "VIEW:ARTIFACT", "DOWNLOAD:ARTIFACT", "UPLOAD:ARTIFACT"];
+            let is_seen = user.starts_with("not-") || sees.iter().any(|seen| user == role_name("only", seen));
+            let has = user == role_name("only", permission)
+                || (user.starts_with("not-") && !has_lost(user, permission))
+                || (permission == "VIEW:REPO" && is_seen);
+            match (has, is_seen) {
+                (true, _) => allowed,
+                (false, true) => vec![Told::Denied],
+                (false, false) => vec![Told::Absent],
+            }
         }
         (need, Some(user)) => {
             let permission = permission_in(need).unwrap_or_else(|| panic!("a new kind of need: {need}"));
