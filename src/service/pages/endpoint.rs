@@ -204,6 +204,31 @@ impl PagesEndpoint {
         matches!(self, Self::Page(WebPage::Asset(_)))
     }
 
+    /// The repository that it is about. What its caller may do there is decided by what the page asks of the API.
+    pub(in super::super) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Page(
+                WebPage::Tags(name)
+                | WebPage::Untagged(name)
+                | WebPage::Referrers(name)
+                | WebPage::Retention(name)
+                | WebPage::Access(name)
+                | WebPage::Settings(name)
+                | WebPage::Compare(name)
+                | WebPage::Copy(name)
+                | WebPage::Manifest(name, _),
+            )
+            | Self::Form(
+                WebForm::DeleteTags(name)
+                | WebForm::SetTag(name)
+                | WebForm::Copy(name)
+                | WebForm::SaveSettings(name)
+                | WebForm::DeleteRepository(name),
+            ) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Parses a path of a page.
     pub(in super::super) fn parse(line: &RequestLine<'_>) -> Result<Self, ServiceError> {
         let PathOffer(page, form) = PathOffer::at(line.segments)?;

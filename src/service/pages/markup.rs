@@ -282,21 +282,21 @@ pub(super) fn strip(layers: &[(u64, bool)]) -> Markup {
     Markup(out)
 }
 
-/// Values over time, the latest at the end, as an area. The text beside it says what the highest one is.
-pub(super) fn spark(values: impl AsRef<[u64]>) -> Markup {
+/// Values over time as steps, the latest at the right end. The text beside it says what the highest one is.
+pub(super) fn spark(values: impl AsRef<[u64]>, most: usize) -> Markup {
     const HEIGHT: u128 = 100;
     let values = values.as_ref();
     let largest = u128::from(values.iter().copied().max().unwrap_or_default().max(1));
-    let width = values.len().saturating_sub(1).max(1);
+    let start = most.saturating_sub(values.len());
     let mut out = format!(
-        "<svg class=\"spark\" viewBox=\"0 0 {width} {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\"M0 {HEIGHT}"
+        "<svg class=\"spark\" viewBox=\"0 0 {most} {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\"M{start} {HEIGHT}"
     );
-    for (x, value) in values.iter().enumerate() {
+    for (place, value) in values.iter().take(most).enumerate() {
         let up = (u128::from(*value) * HEIGHT / largest).max(u128::from(*value > 0));
         // Writing to a string cannot fail.
-        let _ = write!(out, "L{x} {}", HEIGHT - up);
+        let _ = write!(out, "V{}H{}", HEIGHT - up, start + place + 1);
     }
-    let _ = write!(out, "L{width} {HEIGHT}Z\"/></svg>");
+    let _ = write!(out, "V{HEIGHT}Z\"/></svg>");
     Markup(out)
 }
 
@@ -368,6 +368,14 @@ mod tests {
         let waits = [1, 59, 60, 125].map(wait);
         assert_eq!(waits, ["1 second", "59 seconds", "1 minute", "2 minutes 5 seconds"]);
         assert_eq!((counted(1, "tag", "tags"), counted(2, "tag", "tags")), ("1 tag".to_owned(), "2 tags".to_owned()));
+    }
+
+    #[test]
+    fn steps_end_at_the_right() {
+        let path = spark([0, 5, 10], 4).to_string();
+        assert!(path.contains("d=\"M1 100V100H2V50H3V0H4V100Z\""), "{path}");
+        assert!(spark([], 4).to_string().contains("d=\"M4 100V100Z\""));
+        assert!(spark([u64::MAX, 1], 2).to_string().contains("V0H1V99H2"), "something is never nothing");
     }
 
     #[test]

@@ -121,7 +121,10 @@ impl Observation {
     /// Records the endpoint.
     pub(in crate::service) fn routed(&mut self, endpoint: &Endpoint) {
         self.endpoint = endpoint.name();
-        self.repository = endpoint.repository().cloned();
+        self.repository = match endpoint {
+            Endpoint::Pages(page) => page.repository().cloned(),
+            endpoint => endpoint.repository().cloned(),
+        };
         self.reference = endpoint.reference();
         self.transfer = Transfer::of(endpoint, self.method);
         if let Some(transfer) = self.transfer {

@@ -101,6 +101,12 @@ async fn the_latest_requests_are_shown_as_text() {
     let nothing = html(&admin.get("/system/requests?q=%22%3E%3Cscript%3E").await.is(200));
     shows(&nothing, &["No request matches"]);
     shows(&html(&admin.get("/system").await.is(200)), &["href=\"/system/requests\""]);
+    // A page is about a repository as well.
+    client.push_empty_index("team/app", "1.0").await;
+    html(&admin.get("/repositories/team/app").await.is(200));
+    let pages =
+        async || html(&admin.get("/system/requests?q=page_tags").await.is(200)).contains("/repositories/team/app");
+    registry.until(Duration::from_secs(10), "the page is not shown", pages).await;
     for _ in 0..101 {
         client.get("/v2/").await.is(200);
     }
