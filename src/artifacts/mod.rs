@@ -15,6 +15,11 @@ mod text;
 mod trashed;
 mod version;
 
+pub mod archive;
+pub mod index;
+pub mod retention;
+pub mod search;
+
 pub use artifact::Artifact;
 pub use file_name::{ArtifactFileName, InvalidFileName};
 pub use id::{ArtifactId, InvalidArtifactId};
@@ -23,6 +28,9 @@ pub use metadata::{ArtifactMetadata, InvalidMetadata};
 pub use path::{ArtifactPath, InvalidArtifactPath};
 pub use properties::{InvalidProperties, Properties, PropertyKey, PropertyValue};
 pub use repository_name::{ArtifactRepositoryName, InvalidArtifactRepository};
+pub use search::{
+    ArchiveFormat, ArtifactFilters, ArtifactOrder, ArtifactQuery, ArtifactSort, DownloadQuery, InvalidQuery, Wildcard,
+};
 pub use trashed::TrashedArtifact;
 pub use version::{ArtifactVersion, InvalidVersion};
 

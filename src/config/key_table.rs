@@ -10,6 +10,7 @@ use super::live::{Editing, Live};
 use super::values::{ForwardedHeaders, LogLevel, Value};
 use super::vars::PAGE_CEILING;
 use crate::artifacts::ArtifactMediaType;
+use crate::artifacts::{ArtifactSort, retention::ArtifactRetention};
 use crate::files::Syncing;
 use crate::registry::settings::{AutoCreate, MissingReferences, Settings, VerifyReads};
 
@@ -22,6 +23,10 @@ const FORWARDED_HEADERS: &[&str] = &["x-forwarded", "forwarded"];
 const VERIFY: &[&str] = &["off", "sampled", "always"];
 const AUTO_CREATE: &[&str] = &["anywhere", "in_namespaces", "never"];
 const MISSING: &[&str] = &["refuse", "children", "accept"];
+/// As [`ArtifactSort::ALL`] has them.
+const SORTS: &[&str] = &["name", "version", "path", "size", "created_at", "updated_at"];
+/// Items of a list.
+const MOST_ITEMS: u64 = 64;
 
 /// The rows' ranges keep every number within `usize`.
 fn size(number: u64) -> usize {
@@ -335,6 +340,58 @@ pub static KEYS: &[SettingKey] = &[
         registry(live).artifacts.trash = Duration::from_secs(n * 3600);
     })
     .help("How long a deleted artifact, and a deleted artifact repository, is kept and can be restored."),
+    SettingKey::switch("artifact_retention", "enabled", "false", |live, on| retention(live).enabled = on)
+        .help("Whether artifacts that the rules below do not keep are moved to the trash, once an hour. `GET /api/v1/artifacts/repos/{repo}/retention/plan` shows what would be. A repository can have rules of its own."),
+    SettingKey::number("artifact_retention", "max_versions", "5", Unit::Count, 0, 1_000_000, |live, n| {
+        retention(live).max_versions = size(n);
+    })
+    .help("How many artifacts of one group stay, the newest of it. 0 is no limit."),
+    SettingKey::number("artifact_retention", "max_age_days", "30", Unit::Count, 0, 36_500, |live, n| {
+        retention(live).max_age_days = u32::try_from(n).unwrap_or(u32::MAX);
+    })
+    .help("Artifacts older than this many days go. 0 is no limit."),
+    SettingKey::switch("artifact_retention", "exclude_latest", "false", |live, on| retention(live).exclude_latest = on)
+        .help("Whether the newest artifact of each group stays in any case."),
+    SettingKey::texts("artifact_retention", "group_by", "[\"path\", \"properties\"]", 4, "of \"name\", \"version\", \"path\" and \"properties\"", |live, texts| {
+        retention(live).group_by = parsed(texts)?;
+        Ok(())
+    })
+    .help("What the artifacts of one group have in common. By default these are the versions of one file for one platform, so the files of a release stay or go together."),
+    SettingKey::texts("artifact_retention", "ignore", "[\"build\", \"commit\"]", MOST_ITEMS, "keys of properties", |live, texts| {
+        retention(live).ignore = parsed(texts)?;
+        Ok(())
+    })
+    .help("Properties in which the artifacts of one group may differ."),
+    SettingKey::texts("artifact_retention", "keep", "[]", MOST_ITEMS, "filters such as \"branch=main\" or \"version=1.*\"", |live, texts| {
+        retention(live).keep = parsed(texts)?;
+        Ok(())
+    })
+    .help("Artifacts that stay in any case and are not counted in their group: what one of these filters finds, written as the query of a search."),
+    SettingKey::number("artifact_retention", "max_total_size", "0", Unit::Bytes, 0, 1024 * TIB, |live, n| {
+        retention(live).max_total_size = n;
+    })
+    .help("How many bytes a repository may have: the oldest artifacts go until the rest fits. 0 is no limit."),
+    SettingKey::number("artifact_search", "max_results", "100", Unit::Count, 1, 10_000, |live, n| {
+        registry(live).artifact_search.max_results = size(n);
+    })
+    .help("Most results in one answer; a request for more gets this many."),
+    SettingKey::word("artifact_search", "default_sort", "\"created_at\"", SORTS, |live, index| {
+        registry(live).artifact_search.order.sort = ArtifactSort::ALL[index];
+    })
+    .help("What results are sorted by if the request does not say."),
+    SettingKey::word("artifact_search", "default_order", "\"desc\"", &["desc", "asc"], |live, index| {
+        registry(live).artifact_search.order.descending = index == 0;
+    })
+    .help("Whether results are in falling or in rising order if the request does not say."),
+    SettingKey::number("artifact_search", "max_files", "1000", Unit::Count, 1, 100_000, |live, n| {
+        registry(live).artifact_search.max_files = size(n);
+    })
+    .help("Most files in one archive; a download of more is answered 400."),
+    SettingKey::texts("artifact_search", "indexed", "[\"build\", \"branch\", \"commit\"]", MOST_ITEMS, "keys of properties", |live, texts| {
+        registry(live).artifact_search.indexed = parsed(texts)?;
+        Ok(())
+    })
+    .help("Properties by which artifacts are found without looking at others; each takes 4 bytes per artifact in memory. Other properties are found, too. A change counts after a restart."),
     SettingKey::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_default = size(n);
     })
@@ -350,6 +407,11 @@ pub static KEYS: &[SettingKey] = &[
     })
     .help("Most referrers that are read for one page of their list, also where a filter leaves out some of them; the others follow by its `Link`."),
 ];
+
+/// The rules of retention of artifacts.
+fn retention(live: &mut Live) -> &mut ArtifactRetention {
+    &mut registry(live).artifact_retention
+}
 
 /// The values that these texts stand for.
 fn parsed<T: FromStr<Err: fmt::Display>>(texts: &[&str]) -> Value<Vec<T>> {

@@ -43,6 +43,7 @@ pub(super) fn start(daemon: &Daemon, store: &Arc<Fs>) {
     jobs.start(Scrub(keeper()), stopping());
     jobs.start(SavePulls(keeper()), stopping());
     jobs.start(EmptyArtifactTrash(keeper()), stopping());
+    jobs.start(RetainArtifacts(keeper()), stopping());
     jobs.start(SweepAccounts { accounts: accounts.clone(), generation: live.clone() }, stopping());
     jobs.start(Flush { store: store.clone(), generation: live.clone() }, pending());
 }
@@ -210,6 +211,32 @@ impl Job for Scrub {
             }
             Err(error) => {
                 warn!(%error, "scrub failed; retrying later");
+                return Err(error.to_string());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Moves to the trash what the rules of retention of artifacts do not keep.
+struct RetainArtifacts(Keeper);
+
+#[async_trait]
+impl Job for RetainArtifacts {
+    fn name(&self) -> &'static str {
+        "artifact_retention"
+    }
+
+    fn schedule(&self) -> Option<Schedule> {
+        self.0.schedule(|live| live.operator.delete.then(|| Schedule::every(SWEEP_EVERY)))
+    }
+
+    async fn run(&self, _: &Run) -> Result<(), String> {
+        match self.0.registry().retain_artifacts().await {
+            Ok(0) => {}
+            Ok(artifacts) => info!(artifacts, "artifacts moved to the trash by retention"),
+            Err(error) => {
+                warn!(%error, "cannot apply retention to artifacts; retrying later");
                 return Err(error.to_string());
             }
         }

@@ -124,6 +124,8 @@ struct Core {
     notes: artifacts::LastNote,
     /// Detects a clock that was set forward.
     clock: clock::Clock,
+    /// The artifacts that were searched.
+    artifact_indexes: artifacts::ArtifactIndexes,
     /// Publishing continues after a client disconnects; shutdown waits for it.
     publishing: TaskTracker,
 }
@@ -137,6 +139,7 @@ impl Registry {
         let core = Core {
             store,
             ledger: ledger::Ledger::default(),
+            artifact_indexes: artifacts::ArtifactIndexes::default(),
             receivers: batch::Receivers::default(),
             hints: quick_cache::sync::Cache::new(HINTS),
             locks: locks::Locks::default(),

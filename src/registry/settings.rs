@@ -1,14 +1,17 @@
 //! The operator's settings of the registry; plain values, independent of any file.
 
+mod artifact_search;
 mod quota;
 mod rule;
 mod upkeep;
 
+pub use artifact_search::ArtifactSearchSettings;
 pub use quota::Quota;
 pub(crate) use rule::ImmutableHere;
 pub use rule::{ImmutableTags, RetentionRule};
 pub use upkeep::{ArtifactSettings, Collection, ScrubSettings};
 
+use crate::artifacts::retention::ArtifactRetention;
 use std::time::Duration;
 
 /// Which missing references a pushed manifest may have.
@@ -105,6 +108,10 @@ pub struct Settings {
     pub owner_on_push: bool,
     /// The artifact store.
     pub artifacts: ArtifactSettings,
+    /// The search for artifacts.
+    pub artifact_search: ArtifactSearchSettings,
+    /// Which artifacts are deleted automatically, where their repository has no rules of its own.
+    pub artifact_retention: ArtifactRetention,
 }
 
 impl Default for Settings {
@@ -137,6 +144,8 @@ impl Default for Settings {
             auto_create: AutoCreate::default(),
             owner_on_push: false,
             artifacts: ArtifactSettings::default(),
+            artifact_search: ArtifactSearchSettings::default(),
+            artifact_retention: ArtifactRetention::default(),
         }
     }
 }

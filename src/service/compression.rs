@@ -60,7 +60,9 @@ impl Compression {
         self,
         mut response: Response<ResponseBody>,
     ) -> Result<Response<ResponseBody>, ServiceError> {
-        if self == Self::Never || !is_text(response.headers()) {
+        // A file that somebody stored stays as it is, whatever its type: it has ranges, and its digest is its tag.
+        let is_file = response.headers().contains_key(header::ACCEPT_RANGES) || response.body().in_memory().is_none();
+        if self == Self::Never || is_file || !is_text(response.headers()) {
             return Ok(response);
         }
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));

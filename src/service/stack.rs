@@ -134,11 +134,14 @@ async fn handle(
 
 /// Turns a response into one for HEAD: no body, but the length a GET would have, which hyper does not add.
 fn without_body(response: &mut Response<ResponseBody>) {
-    let len = response.body().len();
+    let len = response.body().size_hint().exact();
     if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return;
     }
-    response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| len.into());
+    // Of what is made while it is sent, the length may not be known.
+    if let Some(len) = len {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| len.into());
+    }
     *response.body_mut() = ResponseBody::default();
 }
 

@@ -46,6 +46,14 @@ enum BodyContent {
     Blob(Box<BlobBody>),
     /// Pieces that are made while they are sent; their number is unknown.
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    Made(MadeBody),
+}
+
+/// Pieces that are made from what is read while they are sent, so that making one may fail.
+struct MadeBody {
+    pieces: Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>,
+    /// How many bytes are left, if it is known.
+    left: Option<u64>,
 }
 
 /// One part of a blob's response.
@@ -95,6 +103,12 @@ impl ResponseBody {
         Self(BodyContent::Stream(Box::pin(pieces.map(Into::into))))
     }
 
+    /// Pieces that are made from what is read while they are sent, and their length if it is known. An error ends the
+    /// response before its end, so that the client notices. The pieces are counted by whoever makes them.
+    pub fn making(len: Option<u64>, pieces: impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static) -> Self {
+        Self(BodyContent::Made(MadeBody { pieces: Box::pin(pieces), left: len }))
+    }
+
     /// Counts the bytes in memory until the client has them.
     ///
     /// # Errors
@@ -113,12 +127,13 @@ impl ResponseBody {
         }
     }
 
-    /// Length in bytes, as far as it is known: zero for a stream.
+    /// Length in bytes, as far as it is known: zero otherwise.
     pub fn len(&self) -> u64 {
         match &self.0 {
             BodyContent::Empty | BodyContent::Stream(_) => 0,
             BodyContent::Whole(bytes) | BodyContent::Shared(bytes) => bytes.len() as u64,
             BodyContent::Blob(blob) => blob.left,
+            BodyContent::Made(made) => made.left.unwrap_or(0),
         }
     }
 
@@ -127,7 +142,7 @@ impl ResponseBody {
         match &self.0 {
             BodyContent::Empty => Some(&[]),
             BodyContent::Whole(bytes) | BodyContent::Shared(bytes) => Some(bytes),
-            BodyContent::Blob(_) | BodyContent::Stream(_) => None,
+            BodyContent::Blob(_) | BodyContent::Stream(_) | BodyContent::Made(_) => None,
         }
     }
 
@@ -136,7 +151,7 @@ impl ResponseBody {
         match self.0 {
             BodyContent::Empty => Some(Bytes::new()),
             BodyContent::Whole(bytes) | BodyContent::Shared(bytes) => Some(bytes),
-            BodyContent::Blob(_) | BodyContent::Stream(_) => None,
+            BodyContent::Blob(_) | BodyContent::Stream(_) | BodyContent::Made(_) => None,
         }
     }
 
@@ -168,16 +183,27 @@ impl http_body::Body for ResponseBody {
             BodyContent::Stream(pieces) => {
                 pieces.as_mut().poll_next(cx).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
             }
+            BodyContent::Made(made) => {
+                let piece = ready!(made.pieces.as_mut().poll_next(cx));
+                if let (Some(left), Some(Ok(bytes))) = (&mut made.left, &piece) {
+                    *left = left.saturating_sub(bytes.len() as u64);
+                }
+                Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        !matches!(self.0, BodyContent::Stream(_)) && self.is_empty()
+        match &self.0 {
+            BodyContent::Stream(_) => false,
+            BodyContent::Made(made) => made.left == Some(0),
+            _ => self.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.0 {
-            BodyContent::Stream(_) => SizeHint::default(),
+            BodyContent::Stream(_) | BodyContent::Made(MadeBody { left: None, .. }) => SizeHint::default(),
             _ => SizeHint::with_exact(self.len()),
         }
     }

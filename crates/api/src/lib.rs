@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod activity;
+pub mod artifact_search;
 pub mod artifacts;
 pub mod audit;
 pub mod auth;

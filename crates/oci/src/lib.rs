@@ -12,6 +12,7 @@ pub mod json;
 mod manifest;
 pub mod media_type;
 mod name;
+pub mod order;
 mod pattern;
 mod patterns;
 mod range;

@@ -52,6 +52,7 @@ impl ArtifactChange {
 impl ArtifactRepository {
     /// Notes a change. Whoever misses the note reads the record itself sooner or later, so a failure is only logged.
     pub(super) async fn log(&self, change: ArtifactLogKind, artifact: &Artifact) {
+        self.tell_index(change, artifact).await;
         let entry = ArtifactLogEntry { at: self.registry.core.notes.next(), change, id: artifact.id };
         let put = Put::any(FactKey::Artifact(ArtifactKey::Log(self.name.clone(), entry)), artifact.version.to_string());
         if let Err(error) = self.store().put(vec![put], Durability::Process).await {

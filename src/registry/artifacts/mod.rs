@@ -9,10 +9,12 @@
 mod changes;
 mod edit;
 mod facts;
+mod indexes;
 mod intent;
 mod publish;
 mod records;
 mod repositories;
+mod retention;
 #[cfg(test)]
 mod tests;
 mod trash;
@@ -22,6 +24,8 @@ pub(super) use changes::LastNote;
 pub use edit::ArtifactEdit;
 pub(crate) use facts::is_sound;
 pub use facts::{ArtifactRepositoryFacts, NewArtifactRepository};
+pub(super) use indexes::ArtifactIndexes;
+pub use indexes::IndexReader;
 pub(crate) use intent::ArtifactIntent;
 pub use publish::{NewArtifact, Publication, PublishedArtifact};
 pub use records::{ArtifactWalk, StoredArtifact};

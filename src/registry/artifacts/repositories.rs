@@ -70,6 +70,7 @@ impl ArtifactRepository {
                 let deleted = Creation::now(&repository.registry.caller).to_bytes();
                 let put = Put::any(repository.key(ArtifactFact::Deleted), deleted);
                 repository.store().put(vec![put], Durability::Durable).await?;
+                repository.forget_index();
                 Ok(())
             })
             .await

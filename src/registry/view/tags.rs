@@ -2,14 +2,16 @@
 
 use super::{
     details::{ManifestDetail, ManifestKind, ManifestReader},
-    order::{by_version, natural},
     platform::PlatformName,
 };
 use crate::{
     registry::{RegistryError, Repository, Result, settings::ImmutableHere},
     storage::{DirOf, FactKey, OutlineStamp, StorageError, work_on},
 };
-use oci::{Digest, Tag};
+use oci::{
+    Digest, Tag,
+    order::{by_version, natural},
+};
 use std::{
     cmp::Ordering,
     collections::HashMap,

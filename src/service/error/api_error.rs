@@ -6,6 +6,9 @@ use api::FieldProblem;
 use http::StatusCode as S;
 use serde_json::{Value, json};
 
+/// After how many seconds to search again where artifacts are being indexed.
+const INDEXING_RETRY: u64 = 5;
+
 /// Why the management API did not serve a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
@@ -78,6 +81,9 @@ pub enum ApiError {
     /// Too many requests of this kind; the seconds after which to retry.
     #[error("too many requests; retry in {0} seconds")]
     TooManyRequests(u64),
+    /// Artifacts of this repository are being indexed since they were first searched.
+    #[error("the artifacts of {0} are being indexed; retry in {INDEXING_RETRY} seconds")]
+    NotIndexedYet(String),
     /// Without authentication, anybody could change the configuration.
     #[error("management needs logins: set REGISTRY_AUTH_TYPE=basic and REGISTRY_AUTH_HTPASSWD")]
     ManagementDisabled,
@@ -134,6 +140,7 @@ impl ApiError {
             }
             Self::PreconditionRequired => ErrorRow::new(S::PRECONDITION_REQUIRED, "PRECONDITION_REQUIRED"),
             Self::TooManyRequests(seconds) => ErrorRow::too_many(*seconds),
+            Self::NotIndexedYet(_) => ErrorRow::unavailable(INDEXING_RETRY),
             Self::ManagementDisabled => ErrorRow::new(S::FORBIDDEN, "MANAGEMENT_DISABLED"),
             Self::AccessControlDisabled => ErrorRow::new(S::CONFLICT, "ACCESS_CONTROL_DISABLED"),
             Self::ExternalUsers => ErrorRow::new(S::CONFLICT, "EXTERNAL_USERS"),

@@ -126,6 +126,7 @@ samples! {
     "ApiPreconditionFailed": ServiceError::Api(ApiError::PreconditionFailed(_)) => ApiError::PreconditionFailed(Some("ab".into())).into();
     "PreconditionRequired": ServiceError::Api(ApiError::PreconditionRequired) => ApiError::PreconditionRequired.into();
     "TooManyRequests": ServiceError::Api(ApiError::TooManyRequests(_)) => ApiError::TooManyRequests(7).into();
+    "NotIndexedYet": ServiceError::Api(ApiError::NotIndexedYet(_)) => ApiError::NotIndexedYet("builds".into()).into();
     "ManagementDisabled": ServiceError::Api(ApiError::ManagementDisabled) => ApiError::ManagementDisabled.into();
     "AccessControlDisabled": ServiceError::Api(ApiError::AccessControlDisabled) => ApiError::AccessControlDisabled.into();
     "ExternalUsers": ServiceError::Api(ApiError::ExternalUsers) => ApiError::ExternalUsers.into();

@@ -9,7 +9,7 @@ use super::super::{
 use super::{
     activity::{self, ActivityEndpoint},
     aliases::AliasEndpoint,
-    artifacts::{self, ArtifactEndpoint},
+    artifacts::{self, ArtifactEndpoint, ArtifactSearchEndpoint},
     auth::{self, AuthEndpoint},
     config::{self, ConfigEndpoint},
     dashboard::{self, DashboardEndpoint},
@@ -64,6 +64,8 @@ pub enum ManageEndpoint {
     Search(SearchEndpoint),
     /// Files with versions and properties.
     Artifact(ArtifactEndpoint),
+    /// Search for artifacts.
+    ArtifactSearch(ArtifactSearchEndpoint),
     /// Free space and open uploads.
     Storage(StorageEndpoint),
     /// What clients have done.
@@ -125,6 +127,7 @@ pub(super) static OPERATIONS: &[&[Operation]] = &[
     namespaces::OPERATIONS,
     search::OPERATIONS,
     artifacts::OPERATIONS,
+    artifacts::SEARCH_OPERATIONS,
     storage::OPERATIONS,
     activity::OPERATIONS,
     tasks::OPERATIONS,
@@ -173,6 +176,9 @@ impl ManageEndpoint {
             ["keys", ..] => KeyEndpoint::parse(line).map(Self::Key),
             ["repositories", ..] => RepositoryEndpoint::parse(line).map(Self::Repository),
             ["namespaces", ..] => NamespaceEndpoint::parse(line).map(Self::Namespace),
+            segments if ArtifactSearchEndpoint::is_at(segments) => {
+                ArtifactSearchEndpoint::parse(line).map(Self::ArtifactSearch)
+            }
             ["artifacts", ..] => ArtifactEndpoint::parse(line).map(Self::Artifact),
             ["search"] => SearchEndpoint::parse(line).map(Self::Search),
             ["storage" | "quotas"] | ["uploads", ..] => StorageEndpoint::parse(line).map(Self::Storage),
@@ -203,6 +209,7 @@ impl ManageEndpoint {
             Self::Namespace(endpoint) => endpoint,
             Self::Search(endpoint) => endpoint,
             Self::Artifact(endpoint) => endpoint,
+            Self::ArtifactSearch(endpoint) => endpoint,
             Self::Storage(endpoint) => endpoint,
             Self::Activity(endpoint) => endpoint,
             Self::Task(endpoint) => endpoint,
@@ -244,6 +251,7 @@ impl Family for ManageEndpoint {
             Self::Namespace(endpoint) => endpoint.serve(granted),
             Self::Search(endpoint) => endpoint.serve(granted),
             Self::Artifact(endpoint) => endpoint.serve(granted),
+            Self::ArtifactSearch(endpoint) => endpoint.serve(granted),
             Self::Storage(endpoint) => endpoint.serve(granted),
             Self::Activity(endpoint) => endpoint.serve(granted),
             Self::Task(endpoint) => endpoint.serve(granted),

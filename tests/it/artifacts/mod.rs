@@ -7,6 +7,7 @@ mod recipe;
 mod repositories;
 mod rights;
 mod safety;
+mod search;
 mod uploads;
 
 use crate::PROGRAM;

@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     artifacts::{Artifact, ArtifactPath, ArtifactRepositoryName, ArtifactVersion, Properties},
-    registry::{RegistryError, artifacts::StoredArtifact, view::natural},
+    registry::{RegistryError, artifacts::StoredArtifact},
     wire::ResponseBody,
 };
 use http::{HeaderName, Response, StatusCode};
+use oci::order::by_version;
 use std::fmt::Write as _;
 
 /// How many artifacts match, where the newest of several was sent.
@@ -74,7 +75,7 @@ async fn latest(
 ) -> Result<Vec<StoredArtifact>, ServiceError> {
     let repository = granted.registry().artifacts(name);
     let mut versions = repository.versions().await?;
-    versions.sort_by(|a, b| natural(b.as_str(), a.as_str()));
+    versions.sort_by(|a, b| by_version(b.as_str(), a.as_str()));
     for version in versions {
         let found = repository.variants(&version, path, having).await?;
         if !found.is_empty() {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     access::Visibility,
-    artifacts::ArtifactRepositoryName,
+    artifacts::{ArtifactRepositoryName, retention::OwnRetention},
     manage::Precondition,
     registry::{
         Description, OwnerName,
@@ -87,6 +87,9 @@ pub(super) async fn change(
     let ArtifactRepositoryChange { description: text, private, owner, retention } = asked;
     let text = text.map(|text| text.as_deref().map(description).transpose()).transpose()?;
     let owner = owner.map(|owner| owner.as_deref().map(owner_name).transpose()).transpose()?;
+    if let Some(Some(rules)) = &retention {
+        OwnRetention::parse(rules).map_err(|why| invalid("/retention", why))?;
+    }
     let repository = granted.registry().artifacts(name);
     let alone = repository.lock().await;
     compare(&granted, name).await?;

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     artifacts::{ArtifactRepositoryName, ArtifactVersion},
-    registry::view::natural,
     wire::ResponseBody,
 };
 use api::artifacts::ArtifactInfo;
 use http::{Response, StatusCode};
+use oci::order::by_version;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use std::cmp::Ordering;
 
@@ -40,7 +40,7 @@ pub(super) async fn list(
     let page = granted.page_query()?;
     let repository = granted.registry().artifacts(name);
     let mut versions = repository.versions().await?;
-    let newest_first = |a: &str, b: &str| natural(b, a);
+    let newest_first = |a: &str, b: &str| by_version(b, a);
     versions.retain(|version| {
         page.last.as_deref().is_none_or(|last| newest_first(last, version.as_str()) == Ordering::Less)
     });

@@ -1,4 +1,4 @@
-//! The orders of tags for people: natural, and by version.
+//! The orders of tags and of versions for people: natural, and by version.
 
 use std::{cmp::Ordering, iter};
 
@@ -8,8 +8,8 @@ pub fn natural(a: &str, b: &str) -> Ordering {
     by_part.unwrap_or_else(|| parts(a).count().cmp(&parts(b).count())).then_with(|| a.cmp(b))
 }
 
-/// Compares tags as versions: by their numbers, and a pre-release before its release. A tag that is no version comes
-/// before all that are.
+/// Compares tags or versions as versions: by their numbers, and a pre-release before its release. A text that is no version
+/// comes before all that are.
 pub fn by_version(a: &str, b: &str) -> Ordering {
     match (VersionParts::of(a), VersionParts::of(b)) {
         (Some(a), Some(b)) => a.compare(&b),
