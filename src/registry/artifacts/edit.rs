@@ -108,7 +108,7 @@ impl ArtifactRepository {
     }
 
     /// Removes what an artifact replaces, if a crash has left it: its next record no longer says so.
-    async fn finish_replacing(&self, artifact: &Artifact) -> Result<()> {
+    pub(super) async fn finish_replacing(&self, artifact: &Artifact) -> Result<()> {
         let Some(old) = artifact.replaces else { return Ok(()) };
         let left = match self.find(&old).await {
             Ok(left) => left,

@@ -234,6 +234,7 @@ impl ArtifactRepository {
                     }
                     Some(_) if !overwrite => return Err(RegistryError::ArtifactExists(artifact.id)),
                     Some(there) => {
+                        self.finish_replacing(&there).await?;
                         self.keep_in_trash(&there, None).await?;
                         (Expect::Unchanged(found), Publication::Replaced)
                     }

@@ -1,5 +1,7 @@
 //! The artifact store without HTTP, and garbage collection beside it.
 
+mod faults;
+
 use super::*;
 use crate::{
     artifacts::{Artifact, ArtifactId, Properties},

@@ -20,6 +20,8 @@ impl ArtifactRepository {
             .shielded(async move {
                 let _staying = repository.staying().await?;
                 let _changing = repository.registry.core.locks.lock_artifacts(repository.name.to_match()).await;
+                // Without it, what it replaces would be shown again.
+                repository.finish_replacing(&stored.artifact).await?;
                 // First to the trash: whoever looks in both places finds it.
                 let entry = repository.keep_in_trash(&stored.artifact, rule.as_deref()).await?;
                 if !repository.take(&stored.artifact, stored.fact).await? {
