@@ -15,10 +15,19 @@ pub fn check(is_so: bool, what: &str) -> Result<()> {
 
 /// Presses a button that changes the operator's files. What it would change is shown first, and saved by another press.
 pub async fn save(tab: &Tab, button: &str) -> Result<()> {
+    tab.js::<()>("window.__before = true", &[]).await?;
     tab.press(button).await?;
     // Without scripts nobody asks in a window.
     if tab.driver.get_alert_text().await.is_ok() {
         tab.driver.accept_alert().await?;
+    }
+    // On a busy machine the page before is still there for a while.
+    for _ in 0..100 {
+        let is_next = tab.js::<bool>("return !window.__before && document.readyState === 'complete'", &[]).await;
+        if is_next.is_ok_and(|is_next| is_next) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     if tab.text().await?.contains("Nothing is saved yet.") {
         let changed: usize = tab.js("return document.querySelectorAll('.diff ins, .diff del').length", &[]).await?;
