@@ -46,9 +46,11 @@ impl SettingsText {
     /// The section is not a table.
     pub(super) fn set(&mut self, section: &str, key: &str, value: &Json) -> Result<(), EditRefusal> {
         let mut document = self.document()?;
-        let is_first = document.is_empty() && !self.text.ends_with("\n\n") && !self.text.is_empty();
-        let table =
-            document.entry(section).or_insert_with(|| Item::Table(new_table(is_first || !self.text.is_empty())));
+        if !document.contains_key(section) {
+            let table = new_table(&mut document, false);
+            document.insert(section, Item::Table(table));
+        }
+        let table = document.entry(section).or_insert_with(|| Item::Table(Table::new()));
         let table: &mut dyn TableLike =
             table.as_table_like_mut().ok_or_else(|| EditRefusal::invalid("", format!("[{section}] is not a table")))?;
         set(table, key, value);
@@ -87,14 +89,13 @@ impl SettingsText {
     /// An item is not an object.
     pub(super) fn set_list(&mut self, section: &str, items: &[Json]) -> Result<(), EditRefusal> {
         let mut document = self.document()?;
-        let is_empty = self.text.trim().is_empty();
         let mut new = ArrayOfTables::new();
         let old = document.remove(section).and_then(|item| item.into_array_of_tables().ok());
         let mut old = old.into_iter().flatten();
         for (i, item) in items.iter().enumerate() {
             let keys = item.as_object();
             let keys = keys.ok_or_else(|| EditRefusal::invalid(format!("/{section}/{i}"), "must be an object"))?;
-            let mut table = old.next().unwrap_or_else(|| new_table(!is_empty || i > 0));
+            let mut table = old.next().unwrap_or_else(|| new_table(&mut document, i > 0));
             table.retain(|key, _| keys.contains_key(key));
             keys.iter().for_each(|(key, value)| set(&mut table, key, value));
             new.push(table);
@@ -129,12 +130,19 @@ fn set(table: &mut dyn TableLike, key: &str, json: &Json) {
     }
 }
 
-/// A table after a blank line, unless it is the first text of the file.
-fn new_table(follows: bool) -> Table {
-    let mut table = Table::new();
-    if follows {
-        table.decor_mut().set_prefix("\n");
+/// A table for the end of a document, below the comments that are there, after a blank line.
+fn new_table(document: &mut DocumentMut, follows_another: bool) -> Table {
+    let mut above = document.trailing().as_str().unwrap_or_default().to_owned();
+    document.set_trailing("");
+    if !above.is_empty() && !above.ends_with('\n') {
+        above.push('\n');
     }
+    let is_first = above.is_empty() && document.is_empty() && !follows_another;
+    if !is_first && !above.ends_with("\n\n") {
+        above.push('\n');
+    }
+    let mut table = Table::new();
+    table.decor_mut().set_prefix(above);
     table
 }
 

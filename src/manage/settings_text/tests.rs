@@ -48,6 +48,14 @@ fn one_key_changes_and_its_comments_stay() {
         |text| text.set("operator", "message", &json!("back \"soon\"")).unwrap(),
         &["+", "+[operator]", "+message = 'back \"soon\"'"],
     );
+    for above in ["# Our settings.\n", "[pagination]\ndefault_limit = 5\n\n# [collection]\n# run = \"never\"\n"] {
+        let after = changes(
+            above,
+            |text| text.set("operator", "read_only", &json!(true)).unwrap(),
+            &["+", "+[operator]", "+read_only = true"],
+        );
+        assert!(after.starts_with(above), "comments stay above what is added: {after}");
+    }
     let inline = "uploads = { max_open = 10 } # all\n";
     changes(
         inline,
@@ -73,6 +81,14 @@ fn a_key_that_is_reset_loses_its_line_and_no_other() {
         |text| text.remove("server", "cors_origins").unwrap(),
         &["-cors_origins = [", "-  \"https://a.example\", # ours", "-]"],
     );
+    for above in ["# Our settings.\n", "[pagination]\ndefault_limit = 5\n\n# [collection]\n# run = \"never\"\n"] {
+        let after = changes(
+            above,
+            |text| text.set("operator", "read_only", &json!(true)).unwrap(),
+            &["+", "+[operator]", "+read_only = true"],
+        );
+        assert!(after.starts_with(above), "comments stay above what is added: {after}");
+    }
     let inline = "uploads = { max_open = 10, max_blob_bytes = 5 }\n";
     changes(
         inline,
