@@ -90,6 +90,15 @@ fn user_and_password_can_be_given_and_the_directory_is_created() {
     }
 }
 
+#[test]
+fn a_directory_that_is_given_by_a_relative_path_can_be_used_from_within() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = run(dir.path(), &["init", "--dir", "conf"], "");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let checked = run(&dir.path().join("conf"), &["check"], "");
+    assert!(checked.status.success(), "{}{}", text(&checked.stdout), text(&checked.stderr));
+}
+
 #[tokio::test]
 async fn wiping_needs_the_directory_typed_and_no_daemon() {
     let dir = tempfile::tempdir().unwrap();

@@ -71,7 +71,8 @@ pub(super) fn init(asked: &InitArgs) -> ExitCode {
 }
 
 fn write_configuration(asked: &InitArgs) -> Result<(), String> {
-    let dir = asked.dir.clone().unwrap_or_default();
+    // The daemon may be started in another directory, the one with .env among them.
+    let dir = std::path::absolute(asked.dir.as_deref().unwrap_or(Path::new("."))).map_err(|error| error.to_string())?;
     let place = |name: &str| if asked.dir.is_some() { dir.join(name) } else { Path::new(".").join(name) };
     let (htpasswd, rules) = (place("htpasswd"), place("access-control.json"));
     let (settings, dotenv) = (place("settings.toml"), place(".env"));
