@@ -181,6 +181,11 @@ impl Client {
         self.0.transport.locate(base, reference)
     }
 
+    /// The largest answer that is read as a whole, in bytes.
+    pub(crate) fn most_answer(&self) -> usize {
+        self.0.most_manifest
+    }
+
     pub(crate) fn attempts(&self) -> Attempts {
         Attempts::new(self.0.retries)
     }
@@ -198,8 +203,9 @@ impl Client {
         }
     }
 
-    async fn read_once(&self, call: &Call, scopes: &Scopes) -> Result<Whole, ErrorCause> {
-        self.open_once(call, scopes).await?.whole(self.0.most_manifest).await
+    /// Sends a request once, and reads the whole answer.
+    pub(crate) async fn read_once(&self, call: &Call, scopes: &Scopes) -> Result<Whole, ErrorCause> {
+        self.open_once(call, scopes).await?.whole(self.most_answer()).await
     }
 
     /// Sends a request once, and leaves the body to be read. An answer that is worth another
@@ -215,7 +221,7 @@ impl Client {
     /// Sends a request with a header that fits, and once more after a 401.
     async fn logged_in(&self, call: &Call, scopes: &Scopes) -> Result<RegistryResponse, ErrorCause> {
         let ClientState { transport, login, .. } = &*self.0;
-        let header = login.header(transport, scopes).await?;
+        let header = self.header(call, scopes).await?;
         let answer = transport.send(call, self.who(header.as_ref()).as_ref().map(Who::authorization)).await?;
         // Only the registry itself has a say about its login, not a server it redirects to.
         if answer.status != StatusCode::UNAUTHORIZED || !self.registry().is_own(&answer.url) {
@@ -239,7 +245,7 @@ impl Client {
         length: u64,
     ) -> Result<RegistryResponse, ErrorCause> {
         let ClientState { transport, login, .. } = &*self.0;
-        let header = login.header(transport, scopes).await?;
+        let header = self.header(call, scopes).await?;
         let who = self.who(header.as_ref());
         let answer = transport.stream(call, who.as_ref().map(Who::authorization), stream, length).await?;
         if answer.status != StatusCode::UNAUTHORIZED || !self.registry().is_own(&answer.url) {
@@ -248,6 +254,15 @@ impl Client {
         let can_go_on = login.challenged(transport, scopes, header.as_ref(), &answer.headers).await?.is_some();
         let fault = answer.fault().await;
         Err(if can_go_on { fault.retryable() } else { fault.last() })
+    }
+
+    /// What a request says about who asks.
+    async fn header(&self, call: &Call, scopes: &Scopes) -> Result<Option<HeaderValue>, ErrorCause> {
+        let ClientState { transport, login, .. } = &*self.0;
+        match login.header(transport, scopes).await? {
+            None if call.is_eager => login.unasked(transport).await,
+            header => Ok(header),
+        }
     }
 
     fn who<'h>(&self, header: Option<&'h HeaderValue>) -> Option<Who<'h>> {

@@ -83,6 +83,11 @@ impl ErrorCause {
         Self::new(ErrorKind::Protocol, detail)
     }
 
+    /// What was to be sent could not be read.
+    pub(crate) fn source(error: &std::io::Error) -> Self {
+        Self::new(ErrorKind::Source, format!("the content cannot be read: {}", causes(error)))
+    }
+
     /// The same, worth another attempt.
     pub(crate) fn retryable(mut self) -> Self {
         self.retry = true;

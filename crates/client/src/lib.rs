@@ -53,6 +53,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
+mod api;
 mod blob;
 mod body;
 mod client;
@@ -73,6 +74,7 @@ mod transport;
 mod upload;
 mod url;
 
+pub use api::{ApiRequest, ApiResponse, ApiStream};
 pub use blob::{BlobDownload, RemoteBlob};
 pub use client::{Builder, Client, LoggedIn};
 pub use error::{Error, ErrorKind, ResponseError};
@@ -86,5 +88,6 @@ pub use referrers::Referrer;
 pub use registry::{InvalidRegistry, RegistryAddress};
 pub use retry::Retries;
 pub use source::{BlobSource, ByteStream};
+pub use text::escaped;
 pub use transport::Timeouts;
 pub use upload::{PushOptions, PushOutcome};

@@ -138,6 +138,11 @@ impl Login {
         Ok(token::fetch(transport, &realm, &Scopes::none(), &credential, true).await?.identity)
     }
 
+    /// A header before any challenge, from a credential that needs no exchange.
+    pub(crate) async fn unasked(&self, transport: &Transport) -> Result<Option<HeaderValue>, ErrorCause> {
+        basic_header(&self.credential(transport).await?)
+    }
+
     fn demand(&self) -> Option<Demand> {
         self.demand.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -184,7 +189,10 @@ impl Login {
 fn parse_challenge(transport: &Transport, headers: &HeaderMap) -> Result<Option<(Demand, Scopes)>, ErrorCause> {
     let values = headers.get_all(header::WWW_AUTHENTICATE);
     let challenges = Challenge::parse(values.iter().filter_map(|value| value.to_str().ok()));
-    let bearer = challenges.iter().find(|c| c.scheme == "bearer").and_then(|c| Some((c, c.get("realm")?)));
+    // A realm that is no URL names no token service: such a server takes tokens that it gave elsewhere (RFC 6750).
+    let is_url = |realm: &&str| realm.contains("://") || realm.starts_with('/');
+    let bearer = challenges.iter().filter(|c| c.scheme == "bearer");
+    let bearer = bearer.filter_map(|c| Some((c, c.get("realm").filter(is_url)?))).next();
     if let Some((challenge, realm)) = bearer {
         let base = transport.registry.url("/v2/").map_err(|_| ErrorCause::protocol("the registry has no URL"))?;
         let url = transport.locate(&base, realm)?;

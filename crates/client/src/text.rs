@@ -7,12 +7,17 @@ const MOST: usize = 300;
 
 /// The text, cut to a few hundred characters, with everything escaped that would not print as itself.
 pub(crate) fn shown(text: &str) -> String {
-    let mut out = String::new();
-    for (i, c) in text.chars().enumerate() {
-        if i == MOST {
-            out.push('…');
-            break;
-        }
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => escaped(&text[..end]) + "…",
+        None => escaped(text),
+    }
+}
+
+/// The text, with everything escaped that would not print as itself: control characters, and those that are invisible
+/// or turn what follows around.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
         if c.is_control() || is_format(c) {
             // Writing to a string does not fail.
             let _ = write!(out, "{}", c.escape_unicode());

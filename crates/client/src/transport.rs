@@ -51,11 +51,13 @@ pub(crate) struct Call {
     pub(crate) url: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
+    /// Whether it says who asks before anybody wants to know: its answer depends on that.
+    pub(crate) is_eager: bool,
 }
 
 impl Call {
     pub(crate) fn new(method: Method, url: Uri) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None }
+        Self { method, url, headers: HeaderMap::new(), body: None, is_eager: false }
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self, ErrorCause> {
@@ -253,7 +255,7 @@ fn broken(error: &(dyn StdError + 'static)) -> ErrorCause {
         if let Some(source) = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref())
             && let Some(SourceFailed(error)) = source.downcast_ref()
         {
-            return ErrorCause::new(ErrorKind::Source, format!("the content cannot be read: {}", causes(error)));
+            return ErrorCause::source(error);
         }
         cause = error.source();
     }

@@ -277,9 +277,7 @@ impl BlobUpload<'_> {
     }
 
     async fn send(&self, call: &Call, offset: u64, length: u64) -> Result<RegistryResponse, ErrorCause> {
-        let failed = |error| {
-            ErrorCause::new(ErrorKind::Source, format!("the content cannot be read: {}", crate::error::causes(&error)))
-        };
+        let failed = |error| ErrorCause::source(&error);
         let stream = if length > 0 {
             self.source.open(offset).await.map_err(failed)?
         } else {
