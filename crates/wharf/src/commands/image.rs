@@ -1,0 +1,444 @@
+//! Images, as people think of them: a name with a tag.
+
+use crate::{
+    commands::{
+        content::{self, ParsedImage},
+        repository::{self, RepositoryListArgs},
+    },
+    copy::{CopyOptions, copy_image},
+    failure::{ExitStatus, Failure},
+    layout,
+    management::Management,
+    output::{Column, ColumnKind},
+    place::{ImageName, ImagePlace},
+    session::Session,
+};
+use clap::{Args, Subcommand};
+use client::{PageRequest, Platform};
+use http::Method;
+use oci::{Reference, RepositoryName};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// `wharf image`.
+#[derive(Subcommand)]
+pub enum ImageCommand {
+    /// List repositories of images.
+    #[command(visible_alias = "ls")]
+    List(RepositoryListArgs),
+    /// List the tags of an image.
+    #[command(after_help = "Example: wharf image tags team/app --include '1.5.*' --sort version")]
+    Tags(TagListArgs),
+    /// Delete tags, or manifests by their digests.
+    #[command(visible_alias = "rm", after_help = "Example: wharf image delete team/app:v1")]
+    Delete {
+        /// IMAGE:TAG or IMAGE@DIGEST; or an image followed by one tag.
+        #[arg(required = true)]
+        images: Vec<String>,
+        /// Something that does not exist is no failure.
+        #[arg(long)]
+        ignore_missing: bool,
+    },
+    /// Set who may pull where no rule decides: public or private.
+    Visibility {
+        /// The image.
+        image: String,
+        /// public or private.
+        visibility: String,
+    },
+    /// Show an image: platform, configuration, layers.
+    Inspect {
+        /// The image.
+        image: String,
+        /// Of an image for several platforms, this one: linux/arm64.
+        #[arg(long)]
+        platform: Option<Platform>,
+    },
+    /// Compare two images; exits 1 if they differ.
+    Diff {
+        /// The first.
+        from: String,
+        /// The second.
+        to: String,
+        /// Of images for several platforms, this one.
+        #[arg(long)]
+        platform: Option<Platform>,
+    },
+    /// Print the digest of an image.
+    Digest {
+        /// The image.
+        image: String,
+        /// Of an image for several platforms, this one.
+        #[arg(long)]
+        platform: Option<Platform>,
+    },
+    /// Print the configuration of an image.
+    Config {
+        /// The image.
+        image: String,
+        /// Of an image for several platforms, this one.
+        #[arg(long)]
+        platform: Option<Platform>,
+    },
+    /// Show the steps that built an image.
+    History {
+        /// The image.
+        image: String,
+        /// Of an image for several platforms, this one.
+        #[arg(long)]
+        platform: Option<Platform>,
+    },
+    /// List the layers of an image.
+    Layers {
+        /// The image.
+        image: String,
+        /// Of an image for several platforms, this one.
+        #[arg(long)]
+        platform: Option<Platform>,
+    },
+    /// Copy an image, between any two registries or directories.
+    #[command(visible_alias = "cp")]
+    Copy(CopyArgs),
+    /// Write an image to a file or directory.
+    Export(ExportArgs),
+    /// Push an image from a file or directory.
+    Import(ImportArgs),
+    /// Ask whether an image is built on the current version of its base; exits 1 if not.
+    #[command(after_help = "Example: wharf image check-base team/app:v1 docker.io/alpine:3")]
+    CheckBase {
+        /// The image.
+        image: String,
+        /// Its base; what the image says unless given.
+        base: Option<String>,
+        /// Of images for several platforms, this one.
+        #[arg(long)]
+        platform: Option<Platform>,
+    },
+}
+
+/// `wharf image tags`, `wharf tag list`.
+#[derive(Args)]
+pub struct TagListArgs {
+    /// The repository.
+    pub image: String,
+    /// By name, version, pushed or size.
+    #[arg(long)]
+    pub sort: Option<String>,
+    /// At most this many.
+    #[arg(long)]
+    pub num: Option<usize>,
+    /// Only tags that match this pattern; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// No tags that match this pattern; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+}
+
+/// `wharf image copy`.
+#[derive(Args)]
+#[command(after_help = "Example: wharf image copy docker.io/alpine:3 team/alpine:3\n\
+    Example: wharf image copy team/app oci:backup --all-tags")]
+pub struct CopyArgs {
+    /// An image, or oci:DIRECTORY:NAME.
+    source: String,
+    /// An image, or oci:DIRECTORY:NAME.
+    target: String,
+    /// Only this platform of an image for several; may be repeated.
+    #[arg(long)]
+    platform: Vec<Platform>,
+    /// Also what refers to the image: signatures, SBOMs, attestations.
+    #[arg(long)]
+    referrers: bool,
+    /// Also tags such as sha256-….sig, by which older tools attach signatures.
+    #[arg(long)]
+    digest_tags: bool,
+    /// All tags of the repository.
+    #[arg(long)]
+    all_tags: bool,
+    /// Blobs copied at the same time.
+    #[arg(short, long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+    /// Leave tags that exist at the target alone.
+    #[arg(long)]
+    no_clobber: bool,
+}
+
+/// `wharf image export`.
+#[derive(Args)]
+#[command(after_help = "Example: wharf image export team/app:v1 app.tar --docker && docker load -i app.tar")]
+pub struct ExportArgs {
+    /// The image.
+    image: String,
+    /// A file for a tar archive, or a directory if it ends in /.
+    target: PathBuf,
+    /// Write what docker load reads, instead of an OCI archive. It has one platform.
+    #[arg(long)]
+    docker: bool,
+    /// Of an image for several platforms, this one.
+    #[arg(long)]
+    platform: Option<Platform>,
+}
+
+/// `wharf image import`.
+#[derive(Args)]
+#[command(after_help = "Example: docker save app -o app.tar && wharf image import app.tar team/app:v1")]
+pub struct ImportArgs {
+    /// An OCI archive, what docker save wrote, or a directory.
+    source: PathBuf,
+    /// The image to push.
+    image: String,
+    /// Which image of several in the archive.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+pub const TAGS: &[Column] = &[
+    Column::text("TAG", "/name"),
+    Column::of("DIGEST", "/digest", ColumnKind::Digest),
+    Column::of("SIZE", "/size", ColumnKind::Bytes),
+    Column::text("PLATFORMS", "/platforms"),
+    Column::text("KIND", "/kind").wide(),
+    Column::of("PUSHED", "/pushed_at", ColumnKind::Time),
+    Column::text("BY", "/pushed_by").wide(),
+    Column::of("IMMUTABLE", "/immutable", ColumnKind::Flag).wide(),
+    Column::of("SIGNED", "/has_signature", ColumnKind::Flag).wide(),
+    Column::text("SAME AS", "/aliases").wide(),
+];
+const IMAGE: &[Column] = &[
+    Column::text("Name", "/name"),
+    Column::text("Digest", "/digest"),
+    Column::text("Media type", "/media_type"),
+    Column::of("Size", "/size", ColumnKind::Bytes),
+    Column::text("Platforms", "/platforms"),
+    Column::text("Created", "/config/created"),
+    Column::text("Entrypoint", "/config/config/Entrypoint"),
+    Column::text("Command", "/config/config/Cmd"),
+    Column::text("User", "/config/config/User"),
+    Column::text("Layers", "/layer_count"),
+    Column::text("Annotations", "/annotations"),
+];
+const LAYERS: &[Column] = &[
+    Column::text("DIGEST", "/digest"),
+    Column::of("SIZE", "/size", ColumnKind::Bytes),
+    Column::text("MEDIA TYPE", "/mediaType"),
+];
+const HISTORY: &[Column] = &[
+    Column::of("CREATED", "/created", ColumnKind::Time),
+    Column::of("SIZE", "/size", ColumnKind::Bytes),
+    Column::text("STEP", "/created_by"),
+];
+const CHANGES: &[Column] = &[
+    Column::text("", "/sign"),
+    Column::text("WHAT", "/what"),
+    Column::text("VALUE", "/value"),
+    Column::of("SIZE", "/size", ColumnKind::Bytes),
+];
+
+pub async fn run(command: ImageCommand, session: &Session) -> Result<(), Failure> {
+    match command {
+        ImageCommand::List(args) => repository::list(args, session).await,
+        ImageCommand::Tags(args) => tags(args, session).await,
+        ImageCommand::Delete { images, ignore_missing } => delete(&images, ignore_missing, session).await,
+        ImageCommand::Visibility { image, visibility: value } => visibility(&image, &value, session).await,
+        ImageCommand::Inspect { image, platform } => {
+            let name = ImageName::parse(&image)?;
+            let image = ParsedImage::pull(&name, platform.as_ref(), session).await?;
+            session.output.one(&image.summary(&name).await?, IMAGE, "/digest")
+        }
+        ImageCommand::Diff { from, to, platform } => diff(&from, &to, platform.as_ref(), session).await,
+        ImageCommand::Digest { image, platform } => digest(&image, platform.as_ref(), session).await,
+        ImageCommand::Config { image, platform } => {
+            let image = ParsedImage::pull(&ImageName::parse(&image)?, platform.as_ref(), session).await?;
+            match session.output.format {
+                crate::output::OutputFormat::Raw => session.output.bytes(&image.config_bytes().await?),
+                _ => session.output.document(&image.config().await?),
+            }
+        }
+        ImageCommand::History { image, platform } => {
+            let image = ParsedImage::pull(&ImageName::parse(&image)?, platform.as_ref(), session).await?;
+            session.output.list(&image.history().await?, HISTORY, "/created_by")
+        }
+        ImageCommand::Layers { image, platform } => {
+            let image = ParsedImage::pull(&ImageName::parse(&image)?, platform.as_ref(), session).await?;
+            session.output.list(&image.layers(), LAYERS, "/digest")
+        }
+        ImageCommand::Copy(args) => copy(args, session).await,
+        ImageCommand::Export(args) => export(args, session).await,
+        ImageCommand::Import(args) => import(args, session).await,
+        ImageCommand::CheckBase { image, base, platform } => {
+            check_base(&image, base.as_deref(), platform.as_ref(), session).await
+        }
+    }
+}
+
+/// Lists tags: by the management API if there is one, else by names alone.
+pub async fn tags(args: TagListArgs, session: &Session) -> Result<(), Failure> {
+    let (management, repository) = session.managed(&ImageName::parse(&args.image)?.only_repository()?)?;
+    let all = all_tags(&management, &repository, args.sort.as_deref()).await?;
+    let matches = |patterns: &[String], name: &str| patterns.iter().any(|pattern| oci::glob_matches(pattern, name));
+    let name_of = |tag: &Value| tag.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut tags: Vec<Value> = all
+        .into_iter()
+        .filter(|tag| args.include.is_empty() || matches(&args.include, &name_of(tag)))
+        .filter(|tag| !matches(&args.exclude, &name_of(tag)))
+        .collect();
+    tags.truncate(args.num.unwrap_or(usize::MAX));
+    let columns = if tags.iter().any(|tag| tag.get("digest").is_some()) { TAGS } else { &TAGS[..1] };
+    session.output.list(&tags, columns, "/name")
+}
+
+/// All tags of a repository, with as much as the registry tells about each.
+pub async fn all_tags(
+    management: &Management,
+    repository: &RepositoryName,
+    sort: Option<&str>,
+) -> Result<Vec<Value>, Failure> {
+    if management.exists().await? {
+        let pairs: Vec<_> = sort.map(|sort| ("sort", sort)).into_iter().collect();
+        return management.list(&format!("/repositories/{repository}/-/tags"), &pairs, None).await;
+    }
+    if let Some(sort) = sort.filter(|sort| *sort != "name") {
+        return Err(Failure::usage(format!("this registry cannot sort tags by {sort}")));
+    }
+    let mut pages = management.client.tags(repository, &PageRequest { size: None, after: None });
+    let mut found = Vec::new();
+    while let Some(page) = pages.next_page().await? {
+        found.extend(page.iter().map(|tag| json!({ "name": tag.as_str() })));
+    }
+    Ok(found)
+}
+
+/// Deletes images by tag or digest. An image and a tag without a colon are also understood.
+pub async fn delete(images: &[String], ignore_missing: bool, session: &Session) -> Result<(), Failure> {
+    let joined;
+    let images = match images {
+        [image, tag] if ImageName::parse(image)?.tag.is_none() && !tag.contains([':', '/', '@']) => {
+            joined = [format!("{image}:{tag}")];
+            &joined[..]
+        }
+        images => images,
+    };
+    let mut failed = 0;
+    for text in images {
+        let done = async {
+            let image = ImageName::parse(text)?;
+            if image.tag.is_none() && image.digest.is_none() {
+                return Err(Failure::usage(format!(
+                    "name a tag or a digest of {text}, or use: wharf repo delete {text}"
+                )));
+            }
+            let (client, repository) = session.registry_of(&image)?;
+            match image.reference()? {
+                Reference::Tag(tag) => client.delete_tag(&repository, &tag).await?,
+                Reference::Digest(digest) => client.delete_manifest(&repository, &digest).await?,
+            }
+            Ok(())
+        };
+        match done.await {
+            Ok(()) => session.output.note(&format!("Deleted {text}.")),
+            Err(failure) if failure.status == ExitStatus::NotFound && ignore_missing => {}
+            Err(failure) if images.len() == 1 => return Err(failure),
+            Err(failure) => {
+                crate::output::warn(&format!("wharf: {text}: {failure}"));
+                failed += 1;
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        failed => Err(Failure::new(ExitStatus::Partial, format!("{failed} of {} were not deleted", images.len()))),
+    }
+}
+
+pub async fn visibility(image: &str, value: &str, session: &Session) -> Result<(), Failure> {
+    let (management, repository) = session.managed(&ImageName::parse(image)?.only_repository()?)?;
+    if !matches!(value, "public" | "private") {
+        return Err(Failure::usage(format!("{value:?} is not a visibility: write public or private")));
+    }
+    let path = format!("/repositories/{repository}/-/visibility");
+    let state = management.value(Method::PUT, &path, Some(&json!({ "visibility": value }))).await?;
+    let effective = state.get("effective").and_then(Value::as_str).unwrap_or(value).to_owned();
+    if let Some(why) = state.get("overridden_by").and_then(Value::as_str) {
+        session.output.note(&format!("{repository} is still {effective}: {why}."));
+    }
+    crate::commands::access::finish(session, Some(state), &format!("{repository} is {value}."))
+}
+
+pub async fn digest(image: &str, platform: Option<&Platform>, session: &Session) -> Result<(), Failure> {
+    let name = ImageName::parse(image)?;
+    if platform.is_none() {
+        let (client, repository) = session.registry_of(&name)?;
+        let head = client.head_manifest(&repository, &name.reference()?).await?;
+        let head = head.ok_or_else(|| Failure::not_found(format!("there is no image {name}")))?;
+        if let Some(digest) = head.digest {
+            return session.output.line(digest.as_str());
+        }
+    }
+    let image = ParsedImage::pull(&name, platform, session).await?;
+    session.output.line(image.digest.as_str())
+}
+
+async fn diff(from: &str, to: &str, platform: Option<&Platform>, session: &Session) -> Result<(), Failure> {
+    let from = ParsedImage::pull(&ImageName::parse(from)?, platform, session).await?;
+    let to = ParsedImage::pull(&ImageName::parse(to)?, platform, session).await?;
+    let changes = content::differences(&from, &to).await?;
+    session.output.list(&changes, CHANGES, "/value")?;
+    if changes.is_empty() { Ok(()) } else { Err(Failure::no()) }
+}
+
+pub async fn copy(args: CopyArgs, session: &Session) -> Result<(), Failure> {
+    let options = CopyOptions {
+        platforms: args.platform,
+        referrers: args.referrers,
+        digest_tags: args.digest_tags,
+        all_tags: args.all_tags,
+        jobs: usize::from(args.jobs),
+        no_clobber: args.no_clobber,
+    };
+    copy_image(&ImagePlace::parse(&args.source)?, &ImagePlace::parse(&args.target)?, &options, session).await
+}
+
+pub async fn export(args: ExportArgs, session: &Session) -> Result<(), Failure> {
+    let image = ImageName::parse(&args.image)?;
+    let is_directory = args.target.as_os_str().to_string_lossy().ends_with('/') || args.target.is_dir();
+    if is_directory && !args.docker {
+        let options = CopyOptions { platforms: args.platform.into_iter().collect(), ..CopyOptions::default() };
+        let name = image.tag.as_ref().map(|tag| tag.as_str().to_owned());
+        let target = ImagePlace::Layout(args.target, name);
+        return copy_image(&ImagePlace::Registry(image), &target, &options, session).await;
+    }
+    layout::archive::export(&image, &args.target, args.docker, args.platform.as_ref(), session).await
+}
+
+pub async fn import(args: ImportArgs, session: &Session) -> Result<(), Failure> {
+    let image = ImageName::parse(&args.image)?;
+    layout::archive::import(&args.source, args.name.as_deref(), &image, session).await
+}
+
+async fn check_base(
+    image: &str,
+    base: Option<&str>,
+    platform: Option<&Platform>,
+    session: &Session,
+) -> Result<(), Failure> {
+    const NAME: &str = "org.opencontainers.image.base.name";
+    const DIGEST: &str = "org.opencontainers.image.base.digest";
+    let image = ParsedImage::pull(&ImageName::parse(image)?, platform, session).await?;
+    let said = |key: &str| image.manifest.annotations.get(key).cloned();
+    let base = match base.map(str::to_owned).or_else(|| said(NAME)) {
+        Some(base) => ImageName::parse(&base)?,
+        None => return Err(Failure::usage(format!("the image does not say what its base is ({NAME}); name it"))),
+    };
+    let current = ParsedImage::pull(&base, platform, session).await?;
+    let is_built_on = match said(DIGEST) {
+        Some(digest) => digest == current.digest.as_str() || digest == current.tagged.as_str(),
+        // An image begins with the layers of its base.
+        None => image.layer_digests().starts_with(&current.layer_digests()),
+    };
+    session.output.note(&match is_built_on {
+        true => format!("It is built on the current {base}."),
+        false => format!("It is built on another version of {base}."),
+    });
+    if is_built_on { Ok(()) } else { Err(Failure::no()) }
+}

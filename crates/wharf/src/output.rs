@@ -1,0 +1,262 @@
+//! What commands print: data on stdout, everything else on stderr.
+
+mod columns;
+mod table;
+
+pub use columns::{Column, ColumnKind, bytes, short};
+
+use crate::failure::Failure;
+use clap::ValueEnum as _;
+use minijinja::value::ValueKind;
+use serde_json::Value;
+use std::{
+    io::{self, IsTerminal, Write},
+    str::FromStr,
+};
+
+/// How data is printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// A table, as wide as the terminal.
+    #[default]
+    Table,
+    /// A table with all columns.
+    Wide,
+    /// One JSON document: the API's objects, unchanged.
+    Json,
+    /// One JSON document in each line.
+    JsonLines,
+    /// YAML.
+    Yaml,
+    /// The bytes as the server sent them.
+    Raw,
+    /// A template, filled in for each object.
+    Template(String),
+}
+
+/// The formats with a name.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum NamedFormat {
+    Table,
+    Wide,
+    Json,
+    Jsonl,
+    Yaml,
+    Raw,
+}
+
+impl FromStr for OutputFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains("{{") || text.contains("{%") {
+            return Ok(Self::Template(text.to_owned()));
+        }
+        Ok(match NamedFormat::from_str(text, true) {
+            Ok(NamedFormat::Table) => Self::Table,
+            Ok(NamedFormat::Wide) => Self::Wide,
+            Ok(NamedFormat::Json) => Self::Json,
+            Ok(NamedFormat::Jsonl) => Self::JsonLines,
+            Ok(NamedFormat::Yaml) => Self::Yaml,
+            Ok(NamedFormat::Raw) => Self::Raw,
+            Err(_) => return Err("use table, wide, json, jsonl, yaml, raw, or a template such as '{{ name }}'".into()),
+        })
+    }
+}
+
+/// Prints for one command.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// How.
+    pub format: OutputFormat,
+    /// Names and digests only, and no notes.
+    pub is_quiet: bool,
+    /// Whether progress may be shown on stderr.
+    pub shows_progress: bool,
+    /// Whether questions are answered with yes.
+    pub says_yes: bool,
+}
+
+impl Output {
+    /// Prints a list. `key` is the field that `--quiet` prints.
+    pub fn list(&self, items: &[Value], columns: &[Column], key: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        if self.is_quiet {
+            for item in items {
+                writeln!(out, "{}", columns::text(item.pointer(key).unwrap_or(&Value::Null)))?;
+            }
+            return Ok(());
+        }
+        match &self.format {
+            OutputFormat::Table | OutputFormat::Wide => {
+                let is_wide = self.format == OutputFormat::Wide;
+                table::write(&mut out, items, columns, is_wide, terminal_width())?;
+            }
+            OutputFormat::Json => writeln!(out, "{:#}", Value::Array(items.to_vec()))?,
+            OutputFormat::Yaml => write!(out, "{}", yaml(&Value::Array(items.to_vec()))?)?,
+            OutputFormat::JsonLines | OutputFormat::Raw => {
+                for item in items {
+                    writeln!(out, "{item}")?;
+                }
+            }
+            OutputFormat::Template(template) => {
+                let template = Template::new(template)?;
+                for item in items {
+                    writeln!(out, "{}", template.fill(item)?)?;
+                }
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Prints one object. `key` is the field that `--quiet` prints.
+    pub fn one(&self, item: &Value, columns: &[Column], key: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        if self.is_quiet {
+            return Ok(writeln!(out, "{}", columns::text(item.pointer(key).unwrap_or(&Value::Null)))?);
+        }
+        match &self.format {
+            OutputFormat::Table | OutputFormat::Wide => {
+                let shown = columns.iter().filter_map(|column| {
+                    let text = column.shown(item);
+                    (!text.is_empty()).then_some((column.title, text))
+                });
+                let shown: Vec<_> = shown.collect();
+                let width = shown.iter().map(|(title, _)| title.len()).max().unwrap_or_default();
+                for (title, text) in shown {
+                    writeln!(out, "{title:width$}  {text}")?;
+                }
+            }
+            OutputFormat::Json => writeln!(out, "{item:#}")?,
+            OutputFormat::Yaml => write!(out, "{}", yaml(item)?)?,
+            OutputFormat::JsonLines | OutputFormat::Raw => writeln!(out, "{item}")?,
+            OutputFormat::Template(template) => writeln!(out, "{}", Template::new(template)?.fill(item)?)?,
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Prints a single value: as text, unless another format is asked for.
+    pub fn scalar(&self, value: &Value) -> Result<(), Failure> {
+        match self.format {
+            OutputFormat::Table | OutputFormat::Wide => self.line(&columns::text(value)),
+            _ => self.document(value),
+        }
+    }
+
+    /// Prints an object that has no columns: as JSON, unless another format is asked for.
+    pub fn document(&self, value: &Value) -> Result<(), Failure> {
+        match self.format {
+            // JSON escapes control characters itself, but not those that turn text around.
+            OutputFormat::Table | OutputFormat::Wide | OutputFormat::Raw => {
+                self.bytes(format!("{value:#}\n").as_bytes())
+            }
+            _ => Self { is_quiet: false, ..self.clone() }.one(value, &[], ""),
+        }
+    }
+
+    /// Prints a line of text as data, with everything escaped that does not print as itself.
+    pub fn line(&self, text: &str) -> Result<(), Failure> {
+        Ok(writeln!(io::stdout().lock(), "{}", client::escaped(text))?)
+    }
+
+    /// Prints bytes as they are: content that the caller asked for.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        Ok(out.flush()?)
+    }
+
+    /// Says on stderr what was done, unless the caller wants quiet.
+    pub fn note(&self, text: &str) {
+        if !self.is_quiet {
+            warn(text);
+        }
+    }
+
+    /// Asks whether to go on.
+    ///
+    /// # Errors
+    /// If the answer is no, or nobody can be asked.
+    pub fn confirm(&self, question: &str) -> Result<(), Failure> {
+        if self.says_yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(Failure::usage(format!("{question} Give --yes to say so without a terminal.")));
+        }
+        eprint!("{} [y/N] ", client::escaped(question));
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Failure::failed(format!("cannot read the answer: {error}")))?;
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Failure::failed("nothing was changed")),
+        }
+    }
+
+    /// Asks for a name to be typed, for what cannot be undone.
+    ///
+    /// # Errors
+    /// If it is typed wrong, or nobody can be asked.
+    pub fn confirm_name(&self, question: &str, name: &str) -> Result<(), Failure> {
+        if self.says_yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(Failure::usage(format!("{question} Give --confirm {name}, or --yes.")));
+        }
+        eprint!("{} Type its name: ", client::escaped(question));
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Failure::failed(format!("cannot read the answer: {error}")))?;
+        if answer.trim() == name { Ok(()) } else { Err(Failure::failed("that is not its name; nothing was changed")) }
+    }
+}
+
+/// Says something on stderr.
+pub fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", client::escaped(text));
+}
+
+/// The width of the terminal that stdout is; `None` in a pipe, where nothing is cut.
+fn terminal_width() -> Option<usize> {
+    let terminal = console::Term::stdout();
+    terminal.is_term().then(|| usize::from(terminal.size().1))
+}
+
+fn yaml(value: &Value) -> Result<String, Failure> {
+    serde_yaml_ng::to_string(value).map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// A template of the caller.
+struct Template<'t> {
+    environment: minijinja::Environment<'t>,
+    source: &'t str,
+}
+
+impl<'t> Template<'t> {
+    fn new(source: &'t str) -> Result<Self, Failure> {
+        let mut environment = minijinja::Environment::new();
+        environment.set_undefined_behavior(minijinja::UndefinedBehavior::Chainable);
+        // As in JSON, and nothing for what is not there.
+        environment.set_formatter(|out, state, value| match value.kind() {
+            ValueKind::Bool => Ok(write!(out, "{}", serde_json::Value::Bool(value.is_true()))?),
+            ValueKind::Undefined | ValueKind::None => Ok(()),
+            _ => minijinja::escape_formatter(out, state, value),
+        });
+        let template = Self { environment, source };
+        template.environment.template_from_str(source).map_err(|error| invalid(&error))?;
+        Ok(template)
+    }
+
+    fn fill(&self, item: &Value) -> Result<String, Failure> {
+        let filled = self.environment.render_str(self.source, item).map_err(|error| invalid(&error))?;
+        Ok(filled)
+    }
+}
+
+fn invalid(error: &minijinja::Error) -> Failure {
+    Failure::usage(format!("--format: {error}"))
+}

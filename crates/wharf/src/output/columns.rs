@@ -1,0 +1,169 @@
+//! Which fields of an object are shown, and how.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+/// One column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its heading.
+    pub title: &'static str,
+    /// The field, as a JSON pointer.
+    pub field: &'static str,
+    /// How its value is written.
+    pub kind: ColumnKind,
+    /// Whether only `--format wide` shows it.
+    pub is_wide: bool,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// As it is; lists with commas.
+    Text,
+    /// Bytes, with a unit.
+    Bytes,
+    /// A number, to the right.
+    Number,
+    /// A time, by how long it is ago.
+    Time,
+    /// A digest, shortened.
+    Digest,
+    /// `yes`, or nothing.
+    Flag,
+}
+
+impl Column {
+    /// A column of text.
+    pub const fn text(title: &'static str, field: &'static str) -> Self {
+        Self { title, field, kind: ColumnKind::Text, is_wide: false }
+    }
+
+    /// A column of another kind.
+    pub const fn of(title: &'static str, field: &'static str, kind: ColumnKind) -> Self {
+        Self { title, field, kind, is_wide: false }
+    }
+
+    /// The same, in wide tables only.
+    pub const fn wide(self) -> Self {
+        Self { is_wide: true, ..self }
+    }
+
+    /// Whether its values are aligned to the right.
+    pub fn is_right(&self) -> bool {
+        matches!(self.kind, ColumnKind::Bytes | ColumnKind::Number)
+    }
+
+    /// What the column shows of an object.
+    pub fn shown(&self, item: &Value) -> String {
+        let value = item.pointer(self.field).unwrap_or(&Value::Null);
+        match (self.kind, value) {
+            (ColumnKind::Bytes, Value::Number(_)) => value.as_u64().map(bytes).unwrap_or_default(),
+            (ColumnKind::Time, Value::String(time)) => ago(time, Timestamp::now()),
+            (ColumnKind::Digest, Value::String(digest)) => short(digest).to_owned(),
+            (ColumnKind::Flag, Value::Bool(is)) => if *is { "yes" } else { "" }.to_owned(),
+            _ => text(value),
+        }
+    }
+}
+
+/// A value in one line, with everything escaped that does not print as itself.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => client::escaped(text),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Object(_) => client::escaped(&value.to_string()),
+    }
+}
+
+/// Bytes with a unit, in three figures: `1.25 GiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three figures are shown")]
+    let mut value = count as f64;
+    let mut unit = "";
+    for next in UNITS {
+        if value < 1023.5 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// How long a time is ago: `5 minutes ago`. Times that cannot be read are shown as they are.
+fn ago(time: &str, now: Timestamp) -> String {
+    let Ok(then) = time.parse::<Timestamp>() else { return client::escaped(time) };
+    let passed = now.duration_since(then);
+    let is_future = passed < SignedDuration::ZERO;
+    let seconds = passed.unsigned_abs().as_secs();
+    let (count, unit) = match seconds {
+        0..10 => return if is_future { "in a moment" } else { "just now" }.to_owned(),
+        10..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3600, "hour"),
+        172_800..5_184_000 => (seconds / 86_400, "day"),
+        5_184_000..63_072_000 => (seconds / 2_592_000, "month"),
+        _ => (seconds / 31_536_000, "year"),
+    };
+    if is_future { format!("in {count} {unit}s") } else { format!("{count} {unit}s ago") }
+}
+
+/// The beginning of a digest, long enough to be the only one.
+pub fn short(digest: &str) -> &str {
+    const HEX: usize = 12;
+    match digest.split_once(':') {
+        Some((algorithm, hex)) if hex.is_ascii() && hex.len() > HEX => &digest[..algorithm.len() + 1 + HEX],
+        _ => digest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn bytes_have_three_figures() {
+        for (count, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.00 KiB"),
+            (1536, "1.50 KiB"),
+            (10 * 1024, "10.0 KiB"),
+            (1_048_575, "1.00 MiB"),
+            (123 << 20, "123 MiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn times_are_relative() {
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        for (time, text) in [
+            ("2026-11-30T11:59:58Z", "just now"),
+            ("2026-11-30T11:59:00Z", "60 seconds ago"),
+            ("2026-11-30T09:00:00Z", "3 hours ago"),
+            ("2026-11-20T12:00:00Z", "10 days ago"),
+            ("2020-11-20T12:00:00Z", "6 years ago"),
+            ("2026-12-07T12:00:00Z", "in 7 days"),
+            ("yesterday", "yesterday"),
+        ] {
+            assert_eq!(ago(time, now), text);
+        }
+    }
+
+    #[test]
+    fn text_of_strangers_cannot_move_the_cursor() {
+        assert_eq!(text(&json!("a\u{1b}[2Jb")), r"a\u{1b}[2Jb");
+        assert_eq!(text(&json!(["a", "b\n"])), r"a,b\u{a}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Progress on a terminal: a line for each transfer, and one for all of them. Elsewhere nothing is shown.
+
+use crate::output::Output;
+use client::{ProgressCallback, TransferPhase};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::sync::Arc;
+
+const TRANSFER: &str = "{prefix:<20} {bar:24} {binary_bytes:>11} of {binary_total_bytes} {wide_msg}";
+const TOTAL: &str =
+    "{prefix:<20} {bar:24} {binary_bytes:>11} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+const STEPS: &str = "{bar:24} {pos:>3} % {wide_msg}";
+
+/// The lines of one command.
+pub struct TransferLines {
+    lines: MultiProgress,
+    total: ProgressBar,
+}
+
+impl TransferLines {
+    /// Lines for transfers of this many bytes.
+    pub fn new(output: &Output, bytes: u64) -> Self {
+        let target = match output.shows_progress {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let lines = MultiProgress::with_draw_target(target);
+        let total = lines.add(ProgressBar::new(bytes).with_style(style(TOTAL)).with_prefix("total"));
+        Self { lines, total }
+    }
+
+    /// A line for one transfer.
+    pub fn add(&self, name: &str, bytes: u64) -> TransferLine {
+        let bar = ProgressBar::new(bytes).with_style(style(TRANSFER)).with_prefix(client::escaped(name));
+        TransferLine { bar: self.lines.insert_before(&self.total, bar), total: self.total.clone(), bytes }
+    }
+
+    /// Removes all lines.
+    pub fn end(&self) {
+        self.total.finish_and_clear();
+        let _ = self.lines.clear();
+    }
+}
+
+/// The line of one transfer.
+pub struct TransferLine {
+    bar: ProgressBar,
+    total: ProgressBar,
+    bytes: u64,
+}
+
+impl TransferLine {
+    /// Moves the line along.
+    pub fn callback(&self) -> ProgressCallback {
+        let (bar, total) = (self.bar.clone(), self.total.clone());
+        Arc::new(move |phase, bytes| {
+            let before = bar.position();
+            bar.set_position(bytes);
+            match bytes.checked_sub(before) {
+                Some(more) => total.inc(more),
+                None => total.dec(before - bytes),
+            }
+            bar.set_message(match phase {
+                TransferPhase::Resuming => "resuming",
+                TransferPhase::Receiving | TransferPhase::Sending | TransferPhase::Complete => "",
+            });
+        })
+    }
+
+    /// Ends the line: all of it is there, sent or not.
+    pub fn end(self) {
+        self.total.inc(self.bytes.saturating_sub(self.bar.position()));
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A line that counts to a hundred.
+pub fn steps(output: &Output) -> ProgressBar {
+    match output.shows_progress {
+        true => ProgressBar::new(100).with_style(style(STEPS)),
+        false => ProgressBar::hidden(),
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("━━─")
+}

@@ -1,0 +1,12 @@
+//! Sessions at the command line, against a real daemon.
+#![allow(unreachable_pub, reason = "a test program is not a library")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod administration;
+mod copies;
+mod dfcli;
+mod guide;
+mod images;
+mod logins;
+mod output;
+mod rig;
