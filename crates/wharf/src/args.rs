@@ -2,8 +2,9 @@
 
 use crate::{
     commands::{
-        access::{GroupCommand, KeyCommand, RoleCommand, UserCommand},
+        access::{GroupCommand, KeysCommand, RoleCommand, UsersCommand},
         admin::{AdminCommand, NamespaceCommand, SettingsCommand, TaskCommand},
+        artifact::ArtifactCommand,
         content::{BlobCommand, IndexCommand, ManifestCommand, TagCommand},
         context::ContextCommand,
         image::{CopyArgs, ExportArgs, ImageCommand, ImportArgs},
@@ -11,7 +12,7 @@ use crate::{
         referrers::{AttachArgs, ReferrersCommand},
         repository::RepositoryCommand,
     },
-    output::{Output, OutputFormat},
+    output::{CommandOutput, OutputFormat},
 };
 use clap::{Args, Parser, Subcommand};
 use std::{
@@ -90,9 +91,9 @@ pub struct Globals {
 
 impl Globals {
     /// How this run prints.
-    pub fn output(&self) -> Output {
+    pub fn output(&self) -> CommandOutput {
         let format = if self.json { Some(OutputFormat::Json) } else { self.format.clone() };
-        Output {
+        CommandOutput {
             format: format.unwrap_or_default(),
             is_quiet: self.quiet,
             shows_progress: !self.no_progress && !self.quiet && io::stderr().is_terminal(),
@@ -155,9 +156,12 @@ pub enum WharfCommand {
     /// Attach a file to an image.
     #[command(after_help = "Example: wharf attach team/app:v1 sbom.json --artifact-type application/spdx+json")]
     Attach(AttachArgs),
+    /// Files with versions and properties, beside images.
+    #[command(subcommand)]
+    Artifact(ArtifactCommand),
     /// Users.
     #[command(subcommand)]
-    User(UserCommand),
+    User(UsersCommand),
     /// Groups of users.
     #[command(subcommand)]
     Group(GroupCommand),
@@ -166,7 +170,7 @@ pub enum WharfCommand {
     Role(RoleCommand),
     /// API keys.
     #[command(subcommand)]
-    Key(KeyCommand),
+    Key(KeysCommand),
     /// Settings of the server.
     #[command(subcommand)]
     Settings(SettingsCommand),

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod artifact;
 pub mod content;
 pub mod context;
 pub mod image;
@@ -14,7 +15,7 @@ use crate::{
     failure::Failure,
     management::Management,
     output::OutputFormat,
-    session::Session,
+    session::CommandSession,
 };
 use clap::CommandFactory;
 use content::ParsedImage;
@@ -25,7 +26,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Runs a command.
-pub async fn run(command: WharfCommand, session: &Session) -> Result<(), Failure> {
+pub async fn run(command: WharfCommand, session: &CommandSession) -> Result<(), Failure> {
     match command {
         WharfCommand::Login(args) => login::login(args, session).await,
         WharfCommand::Logout(args) => login::logout(args, session).await,
@@ -45,6 +46,7 @@ pub async fn run(command: WharfCommand, session: &Session) -> Result<(), Failure
         WharfCommand::Index(command) => content::index(command, session).await,
         WharfCommand::Referrers(command) => referrers::run(command, session).await,
         WharfCommand::Attach(args) => referrers::attach(args, session).await,
+        WharfCommand::Artifact(command) => artifact::run(command, session).await,
         WharfCommand::User(command) => access::user(command, session).await,
         WharfCommand::Group(command) => access::group(command, session).await,
         WharfCommand::Role(command) => access::role(command, session).await,
@@ -77,7 +79,7 @@ pub async fn run(command: WharfCommand, session: &Session) -> Result<(), Failure
 }
 
 /// Sends a request to the management API and prints the answer.
-async fn api(method: &str, path: &str, data: Option<&str>, session: &Session) -> Result<(), Failure> {
+async fn api(method: &str, path: &str, data: Option<&str>, session: &CommandSession) -> Result<(), Failure> {
     let method: Method = method
         .to_ascii_uppercase()
         .parse()
@@ -102,7 +104,7 @@ async fn api(method: &str, path: &str, data: Option<&str>, session: &Session) ->
 }
 
 /// Checks that an image is whole.
-async fn validate(image: &str, fast: bool, session: &Session) -> Result<(), Failure> {
+async fn validate(image: &str, fast: bool, session: &CommandSession) -> Result<(), Failure> {
     let name = crate::place::ImageName::parse(image)?;
     let root = ParsedImage::pull(&name, None, session).await?;
     let mut todo = vec![root.manifest.clone()];
@@ -140,14 +142,14 @@ async fn validate(image: &str, fast: bool, session: &Session) -> Result<(), Fail
     Ok(())
 }
 
-fn completion(shell: clap_complete::Shell, session: &Session) -> Result<(), Failure> {
+fn completion(shell: clap_complete::Shell, session: &CommandSession) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Wharf::command(), "wharf", &mut script);
     session.output.bytes(&script)
 }
 
 /// Writes a page for the program and one for each of its commands.
-fn man(directory: &Path, session: &Session) -> Result<(), Failure> {
+fn man(directory: &Path, session: &CommandSession) -> Result<(), Failure> {
     let mut command = Wharf::command();
     command.build();
     let mut todo = vec![("wharf".to_owned(), command)];

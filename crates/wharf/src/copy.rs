@@ -10,7 +10,7 @@ use crate::{
     output::OutputFormat,
     place::{ImageName, ImagePlace},
     progress::TransferLines,
-    session::Session,
+    session::CommandSession,
 };
 use bytes::Bytes;
 use client::{Platform, PushOutcome};
@@ -53,7 +53,7 @@ impl Default for CopyOptions {
 const MOST_DEPTH: usize = 8;
 
 /// A manifest to be copied.
-struct PlannedManifest {
+struct CopiedManifest {
     media_type: String,
     digest: Digest,
     bytes: Bytes,
@@ -65,7 +65,7 @@ struct PlannedManifest {
 #[derive(Default)]
 struct CopyPlan {
     blobs: BTreeMap<Digest, u64>,
-    manifests: Vec<PlannedManifest>,
+    manifests: Vec<CopiedManifest>,
     known: BTreeMap<Digest, usize>,
 }
 
@@ -74,7 +74,7 @@ pub async fn copy_image(
     source: &ImagePlace,
     target: &ImagePlace,
     options: &CopyOptions,
-    session: &Session,
+    session: &CommandSession,
 ) -> Result<(), Failure> {
     let from = ImageStore::open(source, session)?;
     let to = ImageStore::open(target, session)?;
@@ -86,7 +86,7 @@ pub async fn copy_layout(
     layout: OciLayout,
     name: Option<String>,
     target: &ImageName,
-    session: &Session,
+    session: &CommandSession,
 ) -> Result<(), Failure> {
     let place = ImagePlace::Layout("archive".into(), name);
     let target = ImagePlace::Registry(target.clone());
@@ -100,7 +100,7 @@ async fn copy_between(
     to: &ImageStore,
     target: &ImagePlace,
     options: &CopyOptions,
-    session: &Session,
+    session: &CommandSession,
 ) -> Result<(), Failure> {
     let mut plan = CopyPlan::default();
     for (reference, tag) in chosen(from, source, target, options).await? {
@@ -241,7 +241,7 @@ impl CopyPlan {
             Box::pin(self.add_manifest(from, media_type, digest, bytes, depth + 1)).await?;
         }
         self.known.insert(digest.clone(), self.manifests.len());
-        self.manifests.push(PlannedManifest { media_type, digest, bytes, tags: Vec::new() });
+        self.manifests.push(CopiedManifest { media_type, digest, bytes, tags: Vec::new() });
         Ok(())
     }
 
@@ -329,7 +329,7 @@ async fn execute(
     from: &ImageStore,
     to: &ImageStore,
     options: &CopyOptions,
-    session: &Session,
+    session: &CommandSession,
 ) -> Result<TransferReport, Failure> {
     let missing = missing_blobs(plan, to).await?;
     let lines = TransferLines::new(&session.output, missing.values().sum());

@@ -104,7 +104,7 @@ impl From<client::Error> for Failure {
     }
 }
 
-/// Output that nobody reads any more is the end of the command, not an error.
+/// CommandOutput that nobody reads any more is the end of the command, not an error.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {

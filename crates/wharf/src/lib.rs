@@ -18,7 +18,7 @@ pub mod session;
 use args::Wharf;
 use clap::Parser;
 use failure::{ExitStatus, Failure};
-use session::Session;
+use session::CommandSession;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(wharf: Wharf) -> Result<(), Failure> {
-    let session = Session::open(wharf.globals)?;
+    let session = CommandSession::open(wharf.globals)?;
     commands::run(wharf.command, &session).await
 }
 

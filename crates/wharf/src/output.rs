@@ -32,6 +32,10 @@ pub enum OutputFormat {
     Raw,
     /// A template, filled in for each object.
     Template(String),
+    /// Of `artifact download` only: a zip archive.
+    Zip,
+    /// Of `artifact download` only: a compressed tar archive.
+    TarGz,
 }
 
 /// The formats with a name.
@@ -43,6 +47,9 @@ enum NamedFormat {
     Jsonl,
     Yaml,
     Raw,
+    Zip,
+    #[value(name = "tar.gz")]
+    TarGz,
 }
 
 impl FromStr for OutputFormat {
@@ -59,6 +66,8 @@ impl FromStr for OutputFormat {
             Ok(NamedFormat::Jsonl) => Self::JsonLines,
             Ok(NamedFormat::Yaml) => Self::Yaml,
             Ok(NamedFormat::Raw) => Self::Raw,
+            Ok(NamedFormat::Zip) => Self::Zip,
+            Ok(NamedFormat::TarGz) => Self::TarGz,
             Err(_) => return Err("use table, wide, json, jsonl, yaml, raw, or a template such as '{{ name }}'".into()),
         })
     }
@@ -66,7 +75,7 @@ impl FromStr for OutputFormat {
 
 /// Prints for one command.
 #[derive(Clone, Debug)]
-pub struct Output {
+pub struct CommandOutput {
     /// How.
     pub format: OutputFormat,
     /// Names and digests only, and no notes.
@@ -77,7 +86,7 @@ pub struct Output {
     pub says_yes: bool,
 }
 
-impl Output {
+impl CommandOutput {
     /// Prints a list. `key` is the field that `--quiet` prints.
     pub fn list(&self, items: &[Value], columns: &[Column], key: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
@@ -99,8 +108,9 @@ impl Output {
                     writeln!(out, "{item}")?;
                 }
             }
+            OutputFormat::Zip | OutputFormat::TarGz => return Err(archives_only()),
             OutputFormat::Template(template) => {
-                let template = Template::new(template)?;
+                let template = OutputTemplate::new(template)?;
                 for item in items {
                     writeln!(out, "{}", template.fill(item)?)?;
                 }
@@ -130,7 +140,8 @@ impl Output {
             OutputFormat::Json => writeln!(out, "{item:#}")?,
             OutputFormat::Yaml => write!(out, "{}", yaml(item)?)?,
             OutputFormat::JsonLines | OutputFormat::Raw => writeln!(out, "{item}")?,
-            OutputFormat::Template(template) => writeln!(out, "{}", Template::new(template)?.fill(item)?)?,
+            OutputFormat::Zip | OutputFormat::TarGz => return Err(archives_only()),
+            OutputFormat::Template(template) => writeln!(out, "{}", OutputTemplate::new(template)?.fill(item)?)?,
         }
         Ok(out.flush()?)
     }
@@ -226,17 +237,21 @@ fn terminal_width() -> Option<usize> {
     terminal.is_term().then(|| usize::from(terminal.size().1))
 }
 
+fn archives_only() -> Failure {
+    Failure::usage("--format zip and tar.gz are for wharf artifact download")
+}
+
 fn yaml(value: &Value) -> Result<String, Failure> {
     serde_yaml_ng::to_string(value).map_err(|error| Failure::failed(error.to_string()))
 }
 
 /// A template of the caller.
-struct Template<'t> {
+struct OutputTemplate<'t> {
     environment: minijinja::Environment<'t>,
     source: &'t str,
 }
 
-impl<'t> Template<'t> {
+impl<'t> OutputTemplate<'t> {
     fn new(source: &'t str) -> Result<Self, Failure> {
         let mut environment = minijinja::Environment::new();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Chainable);

@@ -1,6 +1,6 @@
 //! Progress on a terminal: a line for each transfer, and one for all of them. Elsewhere nothing is shown.
 
-use crate::output::Output;
+use crate::output::CommandOutput;
 use client::{ProgressCallback, TransferPhase};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct TransferLines {
 
 impl TransferLines {
     /// Lines for transfers of this many bytes.
-    pub fn new(output: &Output, bytes: u64) -> Self {
+    pub fn new(output: &CommandOutput, bytes: u64) -> Self {
         let target = match output.shows_progress {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
@@ -74,7 +74,7 @@ impl TransferLine {
 }
 
 /// A line that counts to a hundred.
-pub fn steps(output: &Output) -> ProgressBar {
+pub fn steps(output: &CommandOutput) -> ProgressBar {
     match output.shows_progress {
         true => ProgressBar::new(100).with_style(style(STEPS)),
         false => ProgressBar::hidden(),

@@ -6,7 +6,7 @@ use crate::{
     credentials::{CredentialChain, Sessions},
     failure::Failure,
     management::Management,
-    output::Output,
+    output::CommandOutput,
     place::ImageName,
 };
 use client::{Client, RegistryAddress, Secret, Timeouts};
@@ -19,7 +19,7 @@ use std::{
 };
 
 /// One run of the program.
-pub struct Session {
+pub struct CommandSession {
     /// The options that all commands take.
     pub globals: Globals,
     /// Where the configuration and the sessions are.
@@ -29,12 +29,12 @@ pub struct Session {
     /// Sessions of logins.
     pub sessions: Arc<Sessions>,
     /// What is printed.
-    pub output: Output,
+    pub output: CommandOutput,
     /// One client for each registry that the command speaks to.
     clients: Mutex<BTreeMap<String, Client>>,
 }
 
-impl Session {
+impl CommandSession {
     /// Reads the configuration.
     pub fn open(globals: Globals) -> Result<Self, Failure> {
         let files = WharfFiles::find(globals.config.as_deref())?;

@@ -6,7 +6,7 @@ use crate::{
     failure::Failure,
     management::{query, segment},
     output::{Column, ColumnKind, warn},
-    session::Session,
+    session::CommandSession,
 };
 use clap::{Args, Subcommand};
 use http::Method;
@@ -15,7 +15,7 @@ use std::{path::PathBuf, time::Duration};
 
 /// `wharf user`.
 #[derive(Subcommand)]
-pub enum UserCommand {
+pub enum UsersCommand {
     /// List users.
     #[command(visible_alias = "ls")]
     List {
@@ -231,7 +231,7 @@ pub struct RoleArgs {
 
 /// `wharf key`.
 #[derive(Subcommand)]
-pub enum KeyCommand {
+pub enum KeysCommand {
     /// List API keys.
     #[command(visible_alias = "ls")]
     List {
@@ -315,20 +315,20 @@ const KEYS: &[Column] = &[
     Column::of("LAST USED", "/last_used_at", ColumnKind::Time),
 ];
 
-pub async fn user(command: UserCommand, session: &Session) -> Result<(), Failure> {
+pub async fn user(command: UsersCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let (show, note) = match command {
-        UserCommand::List { filter, group } => {
+        UsersCommand::List { filter, group } => {
             let pairs = [("q", filter.as_deref()), ("group", group.as_deref())];
             let pairs: Vec<_> = pairs.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
             let users = management.list("/users", &pairs, None).await?;
             return session.output.list(&users, USERS, "/username");
         }
-        UserCommand::Show { name } => {
+        UsersCommand::Show { name } => {
             let user = management.get(&format!("/users/{}", segment(&name))).await?;
             return session.output.one(&user, USERS, "/username");
         }
-        UserCommand::Create { name, password, groups, email, robot } => {
+        UsersCommand::Create { name, password, groups, email, robot } => {
             let mut body = json!({ "username": name, "groups": groups, "robot": robot });
             let mut generated = None;
             if !robot {
@@ -346,19 +346,19 @@ pub async fn user(command: UserCommand, session: &Session) -> Result<(), Failure
             }
             (Some(made), format!("Created {name}."))
         }
-        UserCommand::Password { name, password } => {
+        UsersCommand::Password { name, password } => {
             let (password, is_generated) = password.choose()?;
             let body = json!({ "password": password });
             management.send(Method::PATCH, &format!("/users/{}", segment(&name)), Some(&body)).await?;
             session.output.note(&format!("The password of {name} is changed; their sessions have ended."));
             return if is_generated { session.output.line(&password) } else { Ok(()) };
         }
-        UserCommand::Delete { name } => {
+        UsersCommand::Delete { name } => {
             session.output.confirm(&format!("Delete the user {name}, with their keys and sessions?"))?;
             management.send(Method::DELETE, &format!("/users/{}", segment(&name)), None).await?;
             (None, format!("Deleted {name}."))
         }
-        UserCommand::Groups { name, groups, add, remove } => {
+        UsersCommand::Groups { name, groups, add, remove } => {
             let path = format!("/users/{}", segment(&name));
             let groups = match groups {
                 Some(groups) => groups,
@@ -370,24 +370,24 @@ pub async fn user(command: UserCommand, session: &Session) -> Result<(), Failure
                 format!("{name} is changed."),
             )
         }
-        UserCommand::Lock { name } => (Some(set_lock(session, &name, true).await?), format!("{name} is locked.")),
-        UserCommand::Unlock { name } => {
+        UsersCommand::Lock { name } => (Some(set_lock(session, &name, true).await?), format!("{name} is locked.")),
+        UsersCommand::Unlock { name } => {
             (Some(set_lock(session, &name, false).await?), format!("{name} may log in again."))
         }
-        UserCommand::Access { name, add, remove, dry_run } => {
+        UsersCommand::Access { name, add, remove, dry_run } => {
             return access(session, &name, add.as_deref(), remove.as_deref(), dry_run).await;
         }
     };
     finish(session, show, &note)
 }
 
-async fn set_lock(session: &Session, name: &str, locked: bool) -> Result<Value, Failure> {
+async fn set_lock(session: &CommandSession, name: &str, locked: bool) -> Result<Value, Failure> {
     let path = format!("/users/{}", segment(name));
     session.management()?.value(Method::PATCH, &path, Some(&json!({ "locked": locked }))).await
 }
 
 async fn access(
-    session: &Session,
+    session: &CommandSession,
     name: &str,
     add: Option<&str>,
     remove: Option<&str>,
@@ -415,7 +415,7 @@ async fn access(
     session.output.one(&changed, &[Column::text("Before", "/before"), Column::text("After", "/after")], "/after")
 }
 
-pub async fn group(command: GroupCommand, session: &Session) -> Result<(), Failure> {
+pub async fn group(command: GroupCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let path = |name: &str| format!("/groups/{}", segment(name));
     let (show, note) = match command {
@@ -456,7 +456,7 @@ pub async fn group(command: GroupCommand, session: &Session) -> Result<(), Failu
     finish(session, show, &note)
 }
 
-pub async fn role(command: RoleCommand, session: &Session) -> Result<(), Failure> {
+pub async fn role(command: RoleCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let path = |name: &str| format!("/roles/{}", segment(name));
     let (show, note) = match command {
@@ -493,15 +493,15 @@ pub async fn role(command: RoleCommand, session: &Session) -> Result<(), Failure
     finish(session, show, &note)
 }
 
-pub async fn key(command: KeyCommand, session: &Session) -> Result<(), Failure> {
+pub async fn key(command: KeysCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     match command {
-        KeyCommand::List { user } => {
+        KeysCommand::List { user } => {
             let pairs: Vec<_> = user.as_deref().map(|user| ("user", user)).into_iter().collect();
             let keys = management.list("/keys", &pairs, None).await?;
             session.output.list(&keys, KEYS, "/id")
         }
-        KeyCommand::Create { name, scopes, expires, owner, output_file } => {
+        KeysCommand::Create { name, scopes, expires, owner, output_file } => {
             let mut body = json!({ "name": name, "scopes": scopes });
             if let Some(expires) = expires {
                 body["expires_in"] = expires.as_secs().into();
@@ -527,7 +527,7 @@ pub async fn key(command: KeyCommand, session: &Session) -> Result<(), Failure> 
                 _ => session.output.one(&made, KEYS, "/secret"),
             }
         }
-        KeyCommand::Edit { id, name, scopes, expires } => {
+        KeysCommand::Edit { id, name, scopes, expires } => {
             let mut body = Map::new();
             body.extend(name.map(|name| ("name".to_owned(), name.into())));
             body.extend((!scopes.is_empty()).then(|| ("scopes".to_owned(), scopes.into())));
@@ -536,7 +536,7 @@ pub async fn key(command: KeyCommand, session: &Session) -> Result<(), Failure> 
             let key = management.value(Method::PATCH, &path, Some(&Value::Object(body))).await?;
             finish(session, Some(key), &format!("{id} is changed."))
         }
-        KeyCommand::Delete { id } => {
+        KeysCommand::Delete { id } => {
             session.output.confirm(&format!("Delete the API key {id}?"))?;
             management.send(Method::DELETE, &format!("/keys/{}", segment(&id)), None).await?;
             finish(session, None, &format!("Deleted {id}."))
@@ -545,7 +545,7 @@ pub async fn key(command: KeyCommand, session: &Session) -> Result<(), Failure> 
 }
 
 /// Says what was done; programs that asked for an object get it.
-pub fn finish(session: &Session, object: Option<Value>, note: &str) -> Result<(), Failure> {
+pub fn finish(session: &CommandSession, object: Option<Value>, note: &str) -> Result<(), Failure> {
     use crate::output::OutputFormat;
     match object.filter(|_| !matches!(session.output.format, OutputFormat::Table | OutputFormat::Wide)) {
         Some(object) => session.output.one(&object, &[], "/name"),

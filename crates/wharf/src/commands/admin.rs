@@ -5,7 +5,7 @@ use crate::{
     failure::{ExitStatus, Failure},
     management::{Management, segment},
     output::{Column, ColumnKind, OutputFormat},
-    session::Session,
+    session::CommandSession,
 };
 use clap::{Subcommand, ValueEnum};
 use client::ApiRequest;
@@ -204,7 +204,7 @@ const QUOTAS: &[Column] = &[
 /// Between two looks at a task.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub async fn settings(command: SettingsCommand, session: &Session) -> Result<(), Failure> {
+pub async fn settings(command: SettingsCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let path = |section: &str| format!("/settings/{}", segment(section));
     match command {
@@ -271,7 +271,7 @@ fn keys_of(section: &Value) -> Vec<Value> {
     keys.keys().map(row).collect()
 }
 
-pub async fn namespace(command: NamespaceCommand, session: &Session) -> Result<(), Failure> {
+pub async fn namespace(command: NamespaceCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     match command {
         NamespaceCommand::List => {
@@ -288,7 +288,7 @@ pub async fn namespace(command: NamespaceCommand, session: &Session) -> Result<(
     }
 }
 
-pub async fn task(command: TaskCommand, session: &Session) -> Result<(), Failure> {
+pub async fn task(command: TaskCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let path = |id: &str| format!("/tasks/{}", segment(id));
     match command {
@@ -307,7 +307,7 @@ pub async fn task(command: TaskCommand, session: &Session) -> Result<(), Failure
 }
 
 /// Waits for the end of a task and prints it.
-async fn watch(session: &Session, management: &Management, id: &str) -> Result<(), Failure> {
+async fn watch(session: &CommandSession, management: &Management, id: &str) -> Result<(), Failure> {
     let progress = crate::progress::steps(&session.output);
     loop {
         let task = management.get(&format!("/tasks/{}", segment(id))).await?;
@@ -330,7 +330,7 @@ async fn watch(session: &Session, management: &Management, id: &str) -> Result<(
     }
 }
 
-pub async fn admin(command: AdminCommand, session: &Session) -> Result<(), Failure> {
+pub async fn admin(command: AdminCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     match command {
         AdminCommand::Gc { dry_run, now, force, detach } => {
@@ -368,7 +368,7 @@ pub async fn admin(command: AdminCommand, session: &Session) -> Result<(), Failu
 
 /// Starts a task, and waits for it unless it is not wanted.
 async fn start(
-    session: &Session,
+    session: &CommandSession,
     management: &Management,
     path: &str,
     body: &Value,

@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
     output::{Column, ColumnKind},
     place::ImageName,
-    session::Session,
+    session::CommandSession,
 };
 use bytes::Bytes;
 use clap::Subcommand;
@@ -173,7 +173,7 @@ const HEAD: &[Column] = &[
 /// The media type of an index.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-pub async fn tag(command: TagCommand, session: &Session) -> Result<(), Failure> {
+pub async fn tag(command: TagCommand, session: &CommandSession) -> Result<(), Failure> {
     match command {
         TagCommand::List(args) => image::tags(args, session).await,
         TagCommand::Set { image, tag } => {
@@ -193,7 +193,7 @@ pub async fn tag(command: TagCommand, session: &Session) -> Result<(), Failure> 
 }
 
 /// Deletes tags by name or pattern.
-async fn delete_tags(texts: &[String], dry_run: bool, session: &Session) -> Result<(), Failure> {
+async fn delete_tags(texts: &[String], dry_run: bool, session: &CommandSession) -> Result<(), Failure> {
     let mut chosen = Vec::new();
     for text in texts {
         match text.rsplit_once(':').filter(|(_, tag)| tag.contains('*')) {
@@ -220,7 +220,7 @@ async fn delete_tags(texts: &[String], dry_run: bool, session: &Session) -> Resu
     image::delete(&chosen, false, session).await
 }
 
-pub async fn manifest(command: ManifestCommand, session: &Session) -> Result<(), Failure> {
+pub async fn manifest(command: ManifestCommand, session: &CommandSession) -> Result<(), Failure> {
     match command {
         ManifestCommand::Get { image, platform } => {
             let name = ImageName::parse(&image)?;
@@ -288,7 +288,7 @@ async fn pull(
     })
 }
 
-pub async fn blob(command: BlobCommand, session: &Session) -> Result<(), Failure> {
+pub async fn blob(command: BlobCommand, session: &CommandSession) -> Result<(), Failure> {
     match command {
         BlobCommand::Get { blob, output } => {
             let name = ImageName::parse(&blob)?;
@@ -354,7 +354,7 @@ fn digest_of(name: &ImageName) -> Result<&Digest, Failure> {
         .ok_or_else(|| Failure::usage(format!("{name} names no digest: write {}@sha256:…", name.repository)))
 }
 
-pub async fn index(command: IndexCommand, session: &Session) -> Result<(), Failure> {
+pub async fn index(command: IndexCommand, session: &CommandSession) -> Result<(), Failure> {
     let (text, images, is_new) = match &command {
         IndexCommand::Create { index, images } => (index, &images[..], true),
         IndexCommand::Add { index, images } => (index, &images[..], false),

@@ -4,7 +4,7 @@ use crate::{
     config::ServerContext,
     failure::Failure,
     output::{Column, ColumnKind},
-    session::{Session, nearest},
+    session::{CommandSession, nearest},
 };
 use clap::Subcommand;
 use serde_json::json;
@@ -42,7 +42,7 @@ const CONTEXTS: &[Column] = &[
     Column::of("CURRENT", "/current", ColumnKind::Flag),
 ];
 
-pub fn run(command: ContextCommand, session: &Session) -> Result<(), Failure> {
+pub fn run(command: ContextCommand, session: &CommandSession) -> Result<(), Failure> {
     let mut config = session.config.clone();
     match command {
         ContextCommand::List => {
@@ -80,7 +80,7 @@ pub fn run(command: ContextCommand, session: &Session) -> Result<(), Failure> {
     session.files.save(&config)
 }
 
-fn unknown(name: &str, session: &Session) -> Failure {
+fn unknown(name: &str, session: &CommandSession) -> Failure {
     let failure = Failure::not_found(format!("there is no context {name:?}"));
     match nearest(name, session.config.contexts.keys()) {
         Some(near) => failure.hint(format!("did you mean {near:?}?")),

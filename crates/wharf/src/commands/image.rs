@@ -11,7 +11,7 @@ use crate::{
     management::Management,
     output::{Column, ColumnKind},
     place::{ImageName, ImagePlace},
-    session::Session,
+    session::CommandSession,
 };
 use clap::{Args, Subcommand};
 use client::{PageRequest, Platform};
@@ -235,7 +235,7 @@ const CHANGES: &[Column] = &[
     Column::of("SIZE", "/size", ColumnKind::Bytes),
 ];
 
-pub async fn run(command: ImageCommand, session: &Session) -> Result<(), Failure> {
+pub async fn run(command: ImageCommand, session: &CommandSession) -> Result<(), Failure> {
     match command {
         ImageCommand::List(args) => repository::list(args, session).await,
         ImageCommand::Tags(args) => tags(args, session).await,
@@ -273,7 +273,7 @@ pub async fn run(command: ImageCommand, session: &Session) -> Result<(), Failure
 }
 
 /// Lists tags: by the management API if there is one, else by names alone.
-pub async fn tags(args: TagListArgs, session: &Session) -> Result<(), Failure> {
+pub async fn tags(args: TagListArgs, session: &CommandSession) -> Result<(), Failure> {
     let (management, repository) = session.managed(&ImageName::parse(&args.image)?.only_repository()?)?;
     let all = all_tags(&management, &repository, args.sort.as_deref()).await?;
     let matches = |patterns: &[String], name: &str| patterns.iter().any(|pattern| oci::glob_matches(pattern, name));
@@ -310,7 +310,7 @@ pub async fn all_tags(
 }
 
 /// Deletes images by tag or digest. An image and a tag without a colon are also understood.
-pub async fn delete(images: &[String], ignore_missing: bool, session: &Session) -> Result<(), Failure> {
+pub async fn delete(images: &[String], ignore_missing: bool, session: &CommandSession) -> Result<(), Failure> {
     let joined;
     let images = match images {
         [image, tag] if ImageName::parse(image)?.tag.is_none() && !tag.contains([':', '/', '@']) => {
@@ -351,7 +351,7 @@ pub async fn delete(images: &[String], ignore_missing: bool, session: &Session) 
     }
 }
 
-pub async fn visibility(image: &str, value: &str, session: &Session) -> Result<(), Failure> {
+pub async fn visibility(image: &str, value: &str, session: &CommandSession) -> Result<(), Failure> {
     let (management, repository) = session.managed(&ImageName::parse(image)?.only_repository()?)?;
     if !matches!(value, "public" | "private") {
         return Err(Failure::usage(format!("{value:?} is not a visibility: write public or private")));
@@ -365,7 +365,7 @@ pub async fn visibility(image: &str, value: &str, session: &Session) -> Result<(
     crate::commands::access::finish(session, Some(state), &format!("{repository} is {value}."))
 }
 
-pub async fn digest(image: &str, platform: Option<&Platform>, session: &Session) -> Result<(), Failure> {
+pub async fn digest(image: &str, platform: Option<&Platform>, session: &CommandSession) -> Result<(), Failure> {
     let name = ImageName::parse(image)?;
     if platform.is_none() {
         let (client, repository) = session.registry_of(&name)?;
@@ -379,7 +379,7 @@ pub async fn digest(image: &str, platform: Option<&Platform>, session: &Session)
     session.output.line(image.digest.as_str())
 }
 
-async fn diff(from: &str, to: &str, platform: Option<&Platform>, session: &Session) -> Result<(), Failure> {
+async fn diff(from: &str, to: &str, platform: Option<&Platform>, session: &CommandSession) -> Result<(), Failure> {
     let from = ParsedImage::pull(&ImageName::parse(from)?, platform, session).await?;
     let to = ParsedImage::pull(&ImageName::parse(to)?, platform, session).await?;
     let changes = content::differences(&from, &to).await?;
@@ -387,7 +387,7 @@ async fn diff(from: &str, to: &str, platform: Option<&Platform>, session: &Sessi
     if changes.is_empty() { Ok(()) } else { Err(Failure::no()) }
 }
 
-pub async fn copy(args: CopyArgs, session: &Session) -> Result<(), Failure> {
+pub async fn copy(args: CopyArgs, session: &CommandSession) -> Result<(), Failure> {
     let options = CopyOptions {
         platforms: args.platform,
         referrers: args.referrers,
@@ -399,7 +399,7 @@ pub async fn copy(args: CopyArgs, session: &Session) -> Result<(), Failure> {
     copy_image(&ImagePlace::parse(&args.source)?, &ImagePlace::parse(&args.target)?, &options, session).await
 }
 
-pub async fn export(args: ExportArgs, session: &Session) -> Result<(), Failure> {
+pub async fn export(args: ExportArgs, session: &CommandSession) -> Result<(), Failure> {
     let image = ImageName::parse(&args.image)?;
     let is_directory = args.target.as_os_str().to_string_lossy().ends_with('/') || args.target.is_dir();
     if is_directory && !args.docker {
@@ -411,7 +411,7 @@ pub async fn export(args: ExportArgs, session: &Session) -> Result<(), Failure> 
     layout::archive::export(&image, &args.target, args.docker, args.platform.as_ref(), session).await
 }
 
-pub async fn import(args: ImportArgs, session: &Session) -> Result<(), Failure> {
+pub async fn import(args: ImportArgs, session: &CommandSession) -> Result<(), Failure> {
     let image = ImageName::parse(&args.image)?;
     layout::archive::import(&args.source, args.name.as_deref(), &image, session).await
 }
@@ -420,7 +420,7 @@ async fn check_base(
     image: &str,
     base: Option<&str>,
     platform: Option<&Platform>,
-    session: &Session,
+    session: &CommandSession,
 ) -> Result<(), Failure> {
     const NAME: &str = "org.opencontainers.image.base.name";
     const DIGEST: &str = "org.opencontainers.image.base.digest";

@@ -6,7 +6,7 @@ use crate::{
     failure::{ExitStatus, Failure},
     management::{Management, query},
     output::{Column, ColumnKind, warn},
-    session::Session,
+    session::CommandSession,
 };
 use clap::Args;
 use client::{ApiRequest, Client, Credential, ErrorKind, Secret};
@@ -82,7 +82,7 @@ const DOCKER_KEY: &str = "docker login by wharf";
 /// What a key is called that stands for a session.
 const KEY: &str = "wharf";
 
-pub async fn login(args: LoginArgs, session: &Session) -> Result<(), Failure> {
+pub async fn login(args: LoginArgs, session: &CommandSession) -> Result<(), Failure> {
     if args.password.is_some() {
         warn("wharf: the password can be seen in the list of processes; prefer --password-stdin");
     }
@@ -170,14 +170,14 @@ async fn store_key(management: &Management, host: &str, user: &str, name: &str) 
 }
 
 /// Makes a server the current one.
-fn choose(session: &Session, name: String, context: ServerContext) -> Result<(), Failure> {
+fn choose(session: &CommandSession, name: String, context: ServerContext) -> Result<(), Failure> {
     let mut config = session.config.clone();
     config.contexts.insert(name.clone(), context);
     config.current = Some(name);
     session.files.save(&config)
 }
 
-pub async fn logout(args: LogoutArgs, session: &Session) -> Result<(), Failure> {
+pub async fn logout(args: LogoutArgs, session: &CommandSession) -> Result<(), Failure> {
     let servers = match (&args.at, args.all) {
         (_, true) => session.sessions.servers()?,
         (Some(server), _) => vec![session.address(&session.context_of(server))?.name().to_owned()],
@@ -216,12 +216,12 @@ pub async fn logout(args: LogoutArgs, session: &Session) -> Result<(), Failure> 
     Ok(())
 }
 
-pub async fn whoami(session: &Session) -> Result<(), Failure> {
+pub async fn whoami(session: &CommandSession) -> Result<(), Failure> {
     let me = session.management()?.get("/auth/me").await?;
     session.output.one(&me, ME, "/username")
 }
 
-pub async fn status(session: &Session) -> Result<(), Failure> {
+pub async fn status(session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let mut status = management.get("/system").await?;
     status["server"] = management.client.registry().to_string().into();
@@ -235,7 +235,7 @@ pub async fn status(session: &Session) -> Result<(), Failure> {
     session.output.one(&status, STATUS, "/version")
 }
 
-pub async fn version(session: &Session) -> Result<(), Failure> {
+pub async fn version(session: &CommandSession) -> Result<(), Failure> {
     let mut versions = json!({ "wharf": env!("CARGO_PKG_VERSION") });
     if let Ok(management) = session.management()
         && let Ok(system) = management.get("/system").await
@@ -245,7 +245,7 @@ pub async fn version(session: &Session) -> Result<(), Failure> {
     session.output.one(&versions, &[Column::text("wharf", "/wharf"), Column::text("server", "/server")], "/wharf")
 }
 
-pub async fn passwd(session: &Session) -> Result<(), Failure> {
+pub async fn passwd(session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let current = ask_hidden("Current password: ")?;
     let next = ask_hidden("New password: ")?;
@@ -258,7 +258,7 @@ pub async fn passwd(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-pub async fn can(action: &str, repository: &str, user: Option<&str>, session: &Session) -> Result<(), Failure> {
+pub async fn can(action: &str, repository: &str, user: Option<&str>, session: &CommandSession) -> Result<(), Failure> {
     let pairs = [("action", action), ("repository", repository)].into_iter().chain(user.map(|user| ("user", user)));
     let answer = session.management()?.get(&format!("/auth/can{}", query(pairs))).await?;
     let columns = [

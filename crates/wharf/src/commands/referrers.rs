@@ -5,7 +5,7 @@ use crate::{
     failure::Failure,
     output::{Column, ColumnKind},
     place::ImageName,
-    session::Session,
+    session::CommandSession,
 };
 use bytes::Bytes;
 use clap::{Args, Subcommand};
@@ -74,7 +74,7 @@ const EMPTY: &[u8] = b"{}";
 /// The largest file that `referrers get` prints.
 const MOST_FILE: usize = 256 << 20;
 
-pub async fn run(command: ReferrersCommand, session: &Session) -> Result<(), Failure> {
+pub async fn run(command: ReferrersCommand, session: &CommandSession) -> Result<(), Failure> {
     match command {
         ReferrersCommand::List { image, artifact_type } => {
             let (client, repository, subject) = resolve(&image, session).await?;
@@ -113,7 +113,7 @@ fn shown(referrer: &Referrer) -> Value {
     })
 }
 
-async fn resolve(image: &str, session: &Session) -> Result<(Client, RepositoryName, Digest), Failure> {
+async fn resolve(image: &str, session: &CommandSession) -> Result<(Client, RepositoryName, Digest), Failure> {
     let name = ImageName::parse(image)?;
     let (client, repository) = session.registry_of(&name)?;
     let digest = match name.reference()? {
@@ -130,7 +130,7 @@ struct Branch {
     depth: usize,
 }
 
-pub async fn tree(image: &str, session: &Session) -> Result<(), Failure> {
+pub async fn tree(image: &str, session: &CommandSession) -> Result<(), Failure> {
     let (client, repository, digest) = resolve(image, session).await?;
     let mut todo = vec![Branch { digest, label: image.to_owned(), depth: 0 }];
     while let Some(Branch { digest, label, depth }) = todo.pop() {
@@ -156,7 +156,7 @@ pub async fn tree(image: &str, session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-pub async fn attach(args: AttachArgs, session: &Session) -> Result<(), Failure> {
+pub async fn attach(args: AttachArgs, session: &CommandSession) -> Result<(), Failure> {
     let name = ImageName::parse(&args.image)?;
     let (client, repository) = session.registry_of(&name)?;
     let subject = client.pull_manifest(&repository, &name.reference()?).await?;

@@ -6,7 +6,7 @@ use crate::{
     management::{Management, query},
     output::{Column, ColumnKind},
     place::ImageName,
-    session::Session,
+    session::CommandSession,
 };
 use clap::{Args, Subcommand};
 use client::PageRequest;
@@ -120,7 +120,7 @@ const REPOSITORIES: &[Column] = &[
 const ACCESS: &[Column] =
     &[Column::text("WHO", "/who"), Column::text("ACTIONS", "/actions"), Column::text("REASONS", "/reasons").wide()];
 
-pub async fn run(command: RepositoryCommand, session: &Session) -> Result<(), Failure> {
+pub async fn run(command: RepositoryCommand, session: &CommandSession) -> Result<(), Failure> {
     let managed = |name: &str| session.managed(&ImageName::parse(name)?.only_repository()?);
     match command {
         RepositoryCommand::List(args) => list(args, session).await,
@@ -185,12 +185,16 @@ pub async fn run(command: RepositoryCommand, session: &Session) -> Result<(), Fa
 }
 
 /// Lists repositories: by the management API if there is one, else by the catalog.
-pub async fn list(args: RepositoryListArgs, session: &Session) -> Result<(), Failure> {
+pub async fn list(args: RepositoryListArgs, session: &CommandSession) -> Result<(), Failure> {
     list_at(&session.management()?, args, session).await
 }
 
 /// Lists the repositories of a server.
-pub async fn list_at(management: &Management, args: RepositoryListArgs, session: &Session) -> Result<(), Failure> {
+pub async fn list_at(
+    management: &Management,
+    args: RepositoryListArgs,
+    session: &CommandSession,
+) -> Result<(), Failure> {
     if management.exists().await? {
         let mut pairs = Vec::new();
         for (key, value) in [("q", &args.filter), ("namespace", &args.namespace), ("sort", &args.sort)] {

@@ -5,7 +5,7 @@ use crate::{
     failure::Failure,
     layout::{LayoutBlob, OciLayout},
     place::ImagePlace,
-    session::Session,
+    session::CommandSession,
 };
 use bytes::Bytes;
 use client::{Client, PageRequest, ProgressCallback, PushOptions, PushOutcome, RemoteBlob};
@@ -21,7 +21,7 @@ pub enum ImageStore {
 
 impl ImageStore {
     /// The store of a place.
-    pub fn open(place: &ImagePlace, session: &Session) -> Result<Self, Failure> {
+    pub fn open(place: &ImagePlace, session: &CommandSession) -> Result<Self, Failure> {
         match place {
             ImagePlace::Registry(name) => {
                 let (client, repository) = session.registry_of(name)?;

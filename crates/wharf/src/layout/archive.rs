@@ -6,7 +6,7 @@ use crate::{
     copy::{CopyOptions, copy_image, copy_layout},
     failure::Failure,
     place::{ImageName, ImagePlace},
-    session::Session,
+    session::CommandSession,
 };
 use bytes::Bytes;
 use client::{Platform, PushOptions};
@@ -31,7 +31,7 @@ pub async fn export(
     target: &Path,
     is_docker: bool,
     platform: Option<&Platform>,
-    session: &Session,
+    session: &CommandSession,
 ) -> Result<(), Failure> {
     let parsed = ParsedImage::pull(image, platform, session).await?;
     let mut archive = Archive::create(target)?;
@@ -152,7 +152,12 @@ impl Archive {
 }
 
 /// Pushes an image from an archive or a directory.
-pub async fn import(source: &Path, name: Option<&str>, image: &ImageName, session: &Session) -> Result<(), Failure> {
+pub async fn import(
+    source: &Path,
+    name: Option<&str>,
+    image: &ImageName,
+    session: &CommandSession,
+) -> Result<(), Failure> {
     if source.is_dir() {
         let place = ImagePlace::Layout(source.to_owned(), name.map(str::to_owned));
         return copy_image(&place, &ImagePlace::Registry(image.clone()), &CopyOptions::default(), session).await;
@@ -233,7 +238,7 @@ async fn import_docker(
     directory: &Path,
     name: Option<&str>,
     target: &ImageName,
-    session: &Session,
+    session: &CommandSession,
 ) -> Result<(), Failure> {
     let path = directory.join(DOCKER_MANIFEST);
     if !path.is_file() {

@@ -55,7 +55,7 @@ fn the_first_steps_work_as_they_are() {
     let text = fs::read_to_string(page()).unwrap();
     let blocks: Vec<&str> =
         text.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(b, _)| b).collect();
-    assert_eq!(blocks.len(), 3);
+    assert_eq!(blocks.len(), 4);
     let script = format!("set -euo pipefail\n{}", blocks.concat());
     let program = PathBuf::from(env!("CARGO_BIN_EXE_wharf"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());

@@ -1,7 +1,7 @@
 //! One image, pulled and parsed.
 
 use super::platform_text;
-use crate::{failure::Failure, place::ImageName, session::Session};
+use crate::{failure::Failure, place::ImageName, session::CommandSession};
 use bytes::Bytes;
 use client::{Client, Platform};
 use oci::{Bounds, Digest, Manifest, ReferencedDigest, RepositoryName};
@@ -34,7 +34,11 @@ const MOST_CONFIG: usize = 16 << 20;
 
 impl ParsedImage {
     /// Pulls the manifest of an image; of one for several platforms, that of a platform if one is given.
-    pub async fn pull(name: &ImageName, platform: Option<&Platform>, session: &Session) -> Result<Self, Failure> {
+    pub async fn pull(
+        name: &ImageName,
+        platform: Option<&Platform>,
+        session: &CommandSession,
+    ) -> Result<Self, Failure> {
         let (client, repository) = session.registry_of(name)?;
         let reference = name.reference()?;
         let first = client.pull_manifest(&repository, &reference).await?;

@@ -1,0 +1,413 @@
+//! Artifacts: files with versions, paths and properties, beside images.
+
+mod transfer;
+mod unpack;
+
+use crate::{
+    commands::access::finish,
+    failure::Failure,
+    management::{Management, query, segment},
+    output::{Column, ColumnKind},
+    session::CommandSession,
+};
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+/// `wharf artifact`.
+#[derive(Subcommand)]
+pub enum ArtifactCommand {
+    /// Create a repository of artifacts.
+    Create {
+        /// Its name.
+        repo: String,
+        /// What it is for.
+        #[arg(short, long)]
+        description: Option<String>,
+        /// Let only its owner, and whoever a role allows, see it.
+        #[arg(short, long)]
+        private: bool,
+    },
+    /// List repositories of artifacts.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Delete a repository with everything in it.
+    DeleteRepo {
+        /// Its name.
+        repo: String,
+        /// The name again, in place of a question.
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+    },
+    /// Upload files. What breaks is resumed.
+    #[command(after_help = "Example: wharf artifact upload builds app.tar.gz -v 1.4.0 -P os=linux,build=77")]
+    Upload(UploadArgs),
+    /// Download files: one as it is, several as an archive.
+    #[command(after_help = "Example: wharf artifact download builds -v latest -P os=linux -o app.tar.gz\n\
+        Example: wharf artifact download builds -v 1.4.0 --unpack -o dist\n\
+        Example: wharf artifact download builds -v '1.*' --format tar.gz -o all.tar.gz")]
+    Download(DownloadArgs),
+    /// Find artifacts in all repositories that you may see.
+    #[command(after_help = "Example: wharf artifact search -P os=linux --sort version --order desc")]
+    Search {
+        /// Only this repository.
+        #[arg(short, long)]
+        repo: Option<String>,
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Print a table, as without it.
+        #[arg(short, long, hide = true)]
+        table: bool,
+    },
+    /// List the versions of a repository, newest first.
+    Versions {
+        /// The repository.
+        repo: String,
+    },
+    /// Change the properties of an artifact. It gets another id.
+    Edit {
+        /// The repository.
+        repo: String,
+        /// The artifact's id.
+        id: String,
+        /// KEY=VALUE to set, with commas; may be repeated.
+        #[arg(short = 'P', long = "property", value_name = "KEY=VALUE")]
+        properties: Vec<String>,
+        /// A key to remove; may be repeated.
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
+    },
+    /// Give an artifact another version, path or name.
+    Rename {
+        /// The repository.
+        repo: String,
+        /// The artifact's id.
+        id: String,
+        /// The version.
+        #[arg(short = 'v', long)]
+        version: String,
+        /// The path.
+        #[arg(short, long)]
+        path: Option<String>,
+        /// The name under which it is saved.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Delete an artifact. It goes to the trash.
+    #[command(visible_alias = "rm")]
+    Delete {
+        /// The repository.
+        repo: String,
+        /// The version.
+        version: String,
+        /// The path.
+        path: String,
+        /// KEY=VALUE, with commas: of several variants, this one.
+        #[arg(short = 'P', long = "property", value_name = "KEY=VALUE")]
+        properties: Vec<String>,
+        /// Delete all variants.
+        #[arg(long)]
+        all: bool,
+    },
+    /// List what is in the trash of a repository.
+    Trash {
+        /// The repository.
+        repo: String,
+    },
+    /// Restore an artifact from the trash.
+    Restore {
+        /// The repository.
+        repo: String,
+        /// The artifact's id.
+        id: String,
+    },
+    /// Show what the rules of retention would delete.
+    Retention {
+        /// The repository.
+        repo: String,
+    },
+}
+
+/// `wharf artifact upload`.
+#[derive(Args)]
+pub struct UploadArgs {
+    /// The repository.
+    repo: String,
+    /// The files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The version; the file's name unless given.
+    #[arg(short = 'v', long)]
+    version: Option<String>,
+    /// The path; the file's name unless given. For several files it is the directory.
+    #[arg(short, long)]
+    path: Option<String>,
+    /// KEY=VALUE, with commas; \, is a comma in a value; may be repeated.
+    #[arg(short = 'P', long = "property", value_name = "KEY=VALUE")]
+    properties: Vec<String>,
+    /// Replace what is there with other bytes.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+/// `wharf artifact download`.
+#[derive(Args)]
+pub struct DownloadArgs {
+    /// The repository.
+    repo: String,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// An archive, even of one file; --format zip (as without it) or tar.gz.
+    #[arg(long)]
+    archive: bool,
+    /// The file, the directory, or - for stdout; the file's own name in this directory unless given.
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Unpack the archive into the directory.
+    #[arg(long)]
+    unpack: bool,
+    /// Names without directories in the archive.
+    #[arg(long)]
+    flat: bool,
+}
+
+/// Which artifacts.
+#[derive(Args)]
+pub struct FilterArgs {
+    /// The version, with * for any text; latest is the newest.
+    #[arg(short = 'v', long)]
+    version: Option<String>,
+    /// The path, with * for any text.
+    #[arg(short, long)]
+    path: Option<String>,
+    /// KEY=VALUE, with commas; may be repeated.
+    #[arg(short = 'P', long = "property", value_name = "KEY=VALUE")]
+    properties: Vec<String>,
+    /// At most this many.
+    #[arg(long)]
+    num: Option<usize>,
+    /// By name, version, path, size, created_at or updated_at.
+    #[arg(long)]
+    sort: Option<String>,
+    /// asc or desc.
+    #[arg(long)]
+    order: Option<String>,
+}
+
+const REPOSITORIES: &[Column] = &[
+    Column::text("NAME", "/name"),
+    Column::of("ARTIFACTS", "/artifact_count", ColumnKind::Number),
+    Column::of("VERSIONS", "/version_count", ColumnKind::Number),
+    Column::of("SIZE", "/size", ColumnKind::Bytes),
+    Column::of("PRIVATE", "/private", ColumnKind::Flag),
+    Column::text("OWNER", "/owner"),
+    Column::of("UPDATED", "/updated_at", ColumnKind::Time),
+    Column::text("DESCRIPTION", "/description").wide(),
+];
+const ARTIFACTS: &[Column] = &[
+    Column::text("REPO", "/repo"),
+    Column::text("VERSION", "/version"),
+    Column::text("PATH", "/path"),
+    Column::of("SIZE", "/size", ColumnKind::Bytes),
+    Column::text("PROPERTIES", "/properties"),
+    Column::of("CREATED", "/created_at", ColumnKind::Time),
+    Column::text("BY", "/created_by").wide(),
+    Column::text("DIGEST", "/digest").wide(),
+    Column::text("ID", "/id"),
+];
+const TRASH: &[Column] = &[
+    Column::of("DELETED", "/deleted_at", ColumnKind::Time),
+    Column::text("BY", "/deleted_by"),
+    Column::text("RULE", "/rule"),
+    Column::text("VERSION", "/artifact/version"),
+    Column::text("PATH", "/artifact/path"),
+    Column::text("ID", "/artifact/id"),
+];
+const RETENTION: &[Column] = &[
+    Column::text("VERSION", "/version"),
+    Column::text("PATH", "/path"),
+    Column::of("KEPT", "/keep", ColumnKind::Flag),
+    Column::text("RULE", "/rule"),
+    Column::text("ID", "/id").wide(),
+];
+
+pub async fn run(command: ArtifactCommand, session: &CommandSession) -> Result<(), Failure> {
+    let management = session.management()?;
+    match command {
+        ArtifactCommand::Create { repo, description, private } => {
+            let body = json!({ "name": repo, "description": description, "private": private });
+            let made = management.value(Method::POST, "/artifacts/repos", Some(&body)).await?;
+            finish(session, Some(made), &format!("Created {repo}."))
+        }
+        ArtifactCommand::List => {
+            session.output.list(&management.list("/artifacts/repos", &[], None).await?, REPOSITORIES, "/name")
+        }
+        ArtifactCommand::DeleteRepo { repo, confirm } => {
+            match confirm {
+                Some(typed) if typed == repo => {}
+                Some(_) => return Err(Failure::usage(format!("--confirm is not {repo}; nothing was deleted"))),
+                None => {
+                    session.output.confirm_name(&format!("This deletes {repo} with all its artifacts."), &repo)?;
+                }
+            }
+            management.send(Method::DELETE, &format!("/artifacts/repos/{}", segment(&repo)), None).await?;
+            finish(session, None, &format!("Deleted {repo}."))
+        }
+        ArtifactCommand::Upload(args) => transfer::upload(args, &management, session).await,
+        ArtifactCommand::Download(args) => transfer::download(args, &management, session).await,
+        ArtifactCommand::Search { repo, filter, table: _ } => {
+            let mut pairs = filter.pairs()?;
+            pairs.extend(repo.map(|repo| ("repo".to_owned(), repo)));
+            let found = search(&management, &pairs, filter.num).await?;
+            session.output.list(&found, ARTIFACTS, "/id")
+        }
+        ArtifactCommand::Versions { repo } => {
+            let versions = management.get(&format!("/artifacts/{}/versions", segment(&repo))).await?;
+            match &versions {
+                Value::Object(versions) if session.output.format == crate::output::OutputFormat::Table => {
+                    let artifacts: Vec<Value> =
+                        versions.values().filter_map(Value::as_array).flatten().cloned().collect();
+                    session.output.list(&artifacts, ARTIFACTS, "/id")
+                }
+                _ => session.output.document(&versions),
+            }
+        }
+        ArtifactCommand::Edit { repo, id, properties, unset } => {
+            let artifact = find(&management, &repo, &id).await?;
+            let mut all = artifact.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+            all.extend(parse_properties(&properties)?.into_iter().map(|(key, value)| (key, value.into())));
+            all.retain(|key, _| !unset.contains(key));
+            let path = format!("/artifacts/{}/{}/properties", segment(&repo), segment(&id));
+            let changed = management.value(Method::PUT, &path, Some(&Value::Object(all))).await?;
+            session.output.one(&changed, ARTIFACTS, "/id")
+        }
+        ArtifactCommand::Rename { repo, id, version, path, name } => {
+            let mut body = Map::new();
+            body.insert("version".into(), version.into());
+            body.extend(path.map(|path| ("path".to_owned(), path.into())));
+            body.extend(name.map(|name| ("name".to_owned(), name.into())));
+            let target = format!("/artifacts/{}/{}/rename", segment(&repo), segment(&id));
+            let changed = management.value(Method::PUT, &target, Some(&Value::Object(body))).await?;
+            session.output.one(&changed, ARTIFACTS, "/id")
+        }
+        ArtifactCommand::Delete { repo, version, path, properties, all } => {
+            let mut pairs = property_pairs(&properties)?;
+            pairs.extend(all.then(|| ("all".to_owned(), "true".to_owned())));
+            let target = file_path(&repo, &version, &path, &pairs);
+            management.send(Method::DELETE, &target, None).await?;
+            finish(session, None, &format!("{version}/{path} is in the trash."))
+        }
+        ArtifactCommand::Trash { repo } => {
+            let found = management.list(&format!("/artifacts/{}/trash", segment(&repo)), &[], None).await?;
+            session.output.list(&found, TRASH, "/artifact/id")
+        }
+        ArtifactCommand::Restore { repo, id } => {
+            let path = format!("/artifacts/{}/{}/restore", segment(&repo), segment(&id));
+            let restored = management.value(Method::POST, &path, None).await?;
+            finish(session, Some(restored), &format!("{id} is restored."))
+        }
+        ArtifactCommand::Retention { repo } => {
+            let path = format!("/artifacts/repos/{}/retention/plan", segment(&repo));
+            session.output.list(&management.list(&path, &[], None).await?, RETENTION, "/id")
+        }
+    }
+}
+
+/// Everything that a search finds, up to `most`.
+async fn search(
+    management: &Management,
+    pairs: &[(String, String)],
+    most: Option<usize>,
+) -> Result<Vec<Value>, Failure> {
+    let mut found = Vec::new();
+    loop {
+        let offset = found.len().to_string();
+        let most_left = most.map(|most| (most - found.len()).to_string());
+        let page = [("offset", offset.as_str())].into_iter().chain(most_left.as_deref().map(|num| ("num", num)));
+        let pairs = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).chain(page);
+        let mut answer = management.get(&format!("/artifacts/search{}", query(pairs))).await?;
+        let total = answer.get("total").and_then(Value::as_u64).unwrap_or_default();
+        let Some(Value::Array(results)) = answer.get_mut("results").map(Value::take) else { return Ok(found) };
+        let is_last = results.is_empty();
+        found.extend(results);
+        if is_last || found.len() as u64 >= total || most.is_some_and(|most| found.len() >= most) {
+            return Ok(found);
+        }
+    }
+}
+
+/// One artifact of a repository, by its id.
+async fn find(management: &Management, repo: &str, id: &str) -> Result<Value, Failure> {
+    let versions = management.get(&format!("/artifacts/{}/versions", segment(repo))).await?;
+    let all = versions.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_array).flatten();
+    let found = all.into_iter().find(|artifact| artifact["id"] == id);
+    found.cloned().ok_or_else(|| Failure::not_found(format!("{repo} has no artifact {id}")))
+}
+
+/// The path of one file.
+fn file_path(repo: &str, version: &str, path: &str, pairs: &[(String, String)]) -> String {
+    let path: Vec<_> = path.split('/').map(segment).collect();
+    let query = query(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    format!("/artifacts/{}/{}/{}{query}", segment(repo), segment(version), path.join("/"))
+}
+
+impl FilterArgs {
+    /// As parameters of a query.
+    fn pairs(&self) -> Result<Vec<(String, String)>, Failure> {
+        let mut pairs = property_pairs(&self.properties)?;
+        for (key, value) in
+            [("version", &self.version), ("path", &self.path), ("sort", &self.sort), ("order", &self.order)]
+        {
+            pairs.extend(value.clone().map(|value| (key.to_owned(), value)));
+        }
+        Ok(pairs)
+    }
+}
+
+/// Properties as parameters of a query, so that one may be called `version`.
+fn property_pairs(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let properties = parse_properties(texts)?;
+    Ok(properties.into_iter().map(|(key, value)| (format!("property.{key}"), value)).collect())
+}
+
+/// `KEY=VALUE,KEY=VALUE`, where `\,` is a comma in a value.
+fn parse_properties(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let mut properties = Vec::new();
+    for text in texts {
+        let mut parts = vec![String::new()];
+        let mut characters = text.chars().peekable();
+        while let Some(c) = characters.next() {
+            match (c, characters.peek()) {
+                ('\\', Some(',')) => {
+                    parts.last_mut().into_iter().for_each(|part| part.push(','));
+                    characters.next();
+                }
+                (',', _) => parts.push(String::new()),
+                _ => parts.last_mut().into_iter().for_each(|part| part.push(c)),
+            }
+        }
+        for part in parts {
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| Failure::usage(format!("{part:?} is not KEY=VALUE")))?;
+            properties.push((key.to_owned(), value.to_owned()));
+        }
+    }
+    Ok(properties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_are_split_at_commas() {
+        let texts = ["os=linux,build=77".to_owned(), r"note=a\,b=c".to_owned()];
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            parse_properties(&texts).unwrap(),
+            [pair("os", "linux"), pair("build", "77"), pair("note", "a,b=c")]
+        );
+        assert!(parse_properties(&["os".to_owned()]).is_err());
+    }
+}
