@@ -161,6 +161,7 @@ pub(in super::super) const OPERATIONS: &[Operation] = &[
             200,
         )
     },
+    // Of these four, 405 is for what is no ID: the path is then that of a file, in a version of that name.
     Operation::of(
         "PUT",
         "/artifacts/{repo}/{artifact}/metadata",
@@ -170,7 +171,7 @@ pub(in super::super) const OPERATIONS: &[Operation] = &[
         200,
     )
     .takes::<ArtifactMetadataObject>()
-    .refuses(&[412]),
+    .refuses(&[405, 412]),
     Operation::of(
         "PUT",
         "/artifacts/{repo}/{artifact}/properties",
@@ -180,7 +181,7 @@ pub(in super::super) const OPERATIONS: &[Operation] = &[
         200,
     )
     .takes::<ArtifactPropertyValues>()
-    .refuses(&[409, 412]),
+    .refuses(&[405, 409, 412]),
     Operation::of(
         "PUT",
         "/artifacts/{repo}/{artifact}/rename",
@@ -190,7 +191,7 @@ pub(in super::super) const OPERATIONS: &[Operation] = &[
         200,
     )
     .takes::<RenameArtifactRequest>()
-    .refuses(&[409, 412]),
+    .refuses(&[405, 409, 412]),
     Operation::of(
         "POST",
         "/artifacts/{repo}/{artifact}/restore",
@@ -199,7 +200,7 @@ pub(in super::super) const OPERATIONS: &[Operation] = &[
         ARTIFACT,
         200,
     )
-    .refuses(&[409]),
+    .refuses(&[405, 409]),
     Operation::list::<TrashedArtifactItem>(
         "/artifacts/{repo}/trash",
         "list_artifact_trash",
