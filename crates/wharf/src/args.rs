@@ -2,7 +2,7 @@
 
 use crate::{
     commands::{
-        access::{GroupCommand, KeysCommand, RoleCommand, UsersCommand},
+        access::{group::GroupCommand, key::KeysCommand, role::RoleCommand, user::UsersCommand},
         admin::{AdminCommand, NamespaceCommand, SettingsCommand, TaskCommand},
         artifact::ArtifactCommand,
         content::{BlobCommand, IndexCommand, ManifestCommand, TagCommand},
