@@ -5,7 +5,7 @@ use crate::{
         access::{group::GroupCommand, key::KeysCommand, role::RoleCommand, user::UsersCommand},
         admin::{AdminCommand, NamespaceCommand, SettingsCommand, TaskCommand},
         artifact::ArtifactCommand,
-        content::{BlobCommand, IndexCommand, ManifestCommand, TagCommand},
+        content::{BlobCommand, ManifestCommand, TagCommand, index::IndexCommand},
         context::ContextCommand,
         image::{CopyArgs, ExportArgs, ImageCommand, ImportArgs},
         login::{LoginArgs, LogoutArgs},
@@ -63,7 +63,7 @@ pub struct Globals {
     /// Print names and digests only, and no notes.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Answer all questions with yes.
+    /// Answer yes to all questions.
     #[arg(short, long, global = true)]
     pub yes: bool,
     /// Print without colours, as with NO_COLOR.
@@ -116,7 +116,7 @@ pub enum WharfCommand {
     Status,
     /// Show the version of this program and of the server.
     Version,
-    /// Change the own password.
+    /// Change your password.
     Passwd,
     /// Ask whether an action is allowed, and why; exits 1 if not.
     #[command(after_help = "Example: wharf can push team/app --user carl")]

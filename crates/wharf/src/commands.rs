@@ -14,7 +14,7 @@ use crate::{
     args::{Wharf, WharfCommand},
     failure::Failure,
     management::Management,
-    output::OutputFormat,
+    output::{OutputFormat, count},
     session::CommandSession,
 };
 use clap::CommandFactory;
@@ -43,7 +43,7 @@ pub async fn run(command: WharfCommand, session: &CommandSession) -> Result<(), 
         WharfCommand::Tag(command) => content::tag(command, session).await,
         WharfCommand::Manifest(command) => content::manifest(command, session).await,
         WharfCommand::Blob(command) => content::blob(command, session).await,
-        WharfCommand::Index(command) => content::index(command, session).await,
+        WharfCommand::Index(command) => content::index::run(command, session).await,
         WharfCommand::Referrers(command) => referrers::run(command, session).await,
         WharfCommand::Attach(args) => referrers::attach(args, session).await,
         WharfCommand::Artifact(command) => artifact::run(command, session).await,
@@ -138,7 +138,7 @@ async fn validate(image: &str, fast: bool, session: &CommandSession) -> Result<(
             todo.push(parsed);
         }
     }
-    session.output.note(&format!("{name} is whole: {manifests} manifests, {blobs} blobs."));
+    session.output.note(&format!("{name} is whole: {}, {}.", count(manifests, "manifest"), count(blobs, "blob")));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ pub use store::ImageStore;
 use crate::{
     failure::Failure,
     layout::OciLayout,
-    output::OutputFormat,
+    output::{OutputFormat, count},
     place::{ImageName, ImagePlace},
     progress::TransferLines,
     session::CommandSession,
@@ -131,10 +131,10 @@ async fn copy_between(
     match session.output.format {
         OutputFormat::Table | OutputFormat::Wide if !session.output.is_quiet => {
             session.output.note(&format!(
-                "Copied {}: {} manifests, {} blobs ({}); {} were there.",
+                "Copied {}: {}, {} ({}); {} already there.",
                 last.digest,
-                plan.manifests.len(),
-                report.copied + report.linked,
+                count(plan.manifests.len() as u64, "manifest"),
+                count(report.copied + report.linked, "blob"),
                 crate::output::bytes(report.bytes),
                 report.existed
             ));

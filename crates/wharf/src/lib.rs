@@ -8,6 +8,7 @@ pub mod config;
 pub mod copy;
 pub mod credentials;
 pub mod failure;
+pub mod file_source;
 pub mod layout;
 pub mod management;
 pub mod output;

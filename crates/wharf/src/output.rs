@@ -3,7 +3,7 @@
 mod columns;
 mod table;
 
-pub use columns::{Column, ColumnKind, bytes, short};
+pub use columns::{Column, ColumnKind, bytes, count, short};
 
 use crate::failure::Failure;
 use clap::ValueEnum as _;

@@ -1,5 +1,6 @@
 //! Tags, manifests, blobs and indexes, as the protocol knows them.
 
+pub mod index;
 mod parsed;
 
 pub use parsed::{BOUNDS, ParsedImage, differences};
@@ -10,14 +11,14 @@ use crate::{
         image::{self, TagListArgs},
     },
     failure::Failure,
+    file_source::FileSource,
     output::{Column, ColumnKind},
     place::ImageName,
     session::CommandSession,
 };
-use bytes::Bytes;
 use clap::Subcommand;
-use client::{BlobSource, Client, Platform, PushOptions};
-use oci::{Algorithm, Digest, Hasher, Reference, RepositoryName};
+use client::{Client, Platform, PushOptions};
+use oci::{Digest, Reference, RepositoryName};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -133,45 +134,11 @@ pub enum BlobCommand {
     },
 }
 
-/// `wharf index`.
-#[derive(Subcommand)]
-pub enum IndexCommand {
-    /// Make an image for several platforms of images for one.
-    #[command(after_help = "Example: wharf index create team/app:v1 team/app:v1-amd64 team/app:v1-arm64")]
-    Create {
-        /// The new image.
-        index: String,
-        /// Images of the same repository.
-        #[arg(required = true)]
-        images: Vec<String>,
-    },
-    /// Add images to one for several platforms.
-    Add {
-        /// The image for several platforms.
-        index: String,
-        /// Images of the same repository.
-        #[arg(required = true)]
-        images: Vec<String>,
-    },
-    /// Remove platforms or digests from an image for several platforms.
-    #[command(visible_alias = "rm")]
-    Delete {
-        /// The image for several platforms.
-        index: String,
-        /// Platforms, such as linux/arm64, or digests.
-        #[arg(required = true)]
-        entries: Vec<String>,
-    },
-}
-
 const HEAD: &[Column] = &[
     Column::text("Media type", "/mediaType"),
     Column::text("Digest", "/digest"),
     Column::of("Size", "/size", ColumnKind::Bytes),
 ];
-
-/// The media type of an index.
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 pub async fn tag(command: TagCommand, session: &CommandSession) -> Result<(), Failure> {
     match command {
@@ -354,56 +321,6 @@ fn digest_of(name: &ImageName) -> Result<&Digest, Failure> {
         .ok_or_else(|| Failure::usage(format!("{name} names no digest: write {}@sha256:…", name.repository)))
 }
 
-pub async fn index(command: IndexCommand, session: &CommandSession) -> Result<(), Failure> {
-    let (text, images, is_new) = match &command {
-        IndexCommand::Create { index, images } => (index, &images[..], true),
-        IndexCommand::Add { index, images } => (index, &images[..], false),
-        IndexCommand::Delete { index, .. } => (index, &[][..], false),
-    };
-    let name = ImageName::parse(text)?;
-    let (client, repository) = session.registry_of(&name)?;
-    let mut index = match is_new {
-        true => json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] }),
-        false => {
-            let manifest = client.pull_manifest(&repository, &name.reference()?).await?;
-            oci::json::from_slice(&manifest.bytes).map_err(|error| Failure::failed(format!("{name}: {error}")))?
-        }
-    };
-    let Some(entries) = index.get_mut("manifests").and_then(Value::as_array_mut) else {
-        return Err(Failure::failed(format!("{name} is not an image for several platforms")));
-    };
-    for image in images {
-        let child_name = ImageName::parse(image)?;
-        let (from, child_repository) = session.registry_of(&child_name)?;
-        if from.registry().name() != client.registry().name() || child_repository != repository {
-            return Err(Failure::usage(format!("{image} is in another repository; copy it to {repository} first")));
-        }
-        let child = ParsedImage::pull(&child_name, None, session).await?;
-        let platform = child.platform().await?;
-        // Of two images for one platform the later one counts.
-        entries.retain(|entry| entry.get("platform") != Some(&platform) && entry["digest"] != child.digest.as_str());
-        entries.push(json!({
-            "mediaType": child.media_type, "digest": child.digest.as_str(), "size": child.bytes.len(), "platform": platform,
-        }));
-    }
-    if let IndexCommand::Delete { entries: unwanted, .. } = &command {
-        for wanted in unwanted {
-            let before = entries.len();
-            entries.retain(|entry| entry["digest"] != wanted.as_str() && platform_text(&entry["platform"]) != *wanted);
-            if entries.len() == before {
-                return Err(Failure::not_found(format!("{name} has no {wanted}")));
-            }
-        }
-    }
-    let media_type = index.get("mediaType").and_then(Value::as_str).unwrap_or(INDEX).to_owned();
-    let tags: Vec<oci::Tag> = match name.reference()? {
-        Reference::Tag(tag) => vec![tag],
-        Reference::Digest(_) => Vec::new(),
-    };
-    let pushed = client.push_manifest(&repository, &media_type, Bytes::from(index.to_string()), &tags).await?;
-    session.output.line(pushed.as_str())
-}
-
 /// A platform as people write it.
 pub fn platform_text(platform: &Value) -> String {
     let parts = ["os", "architecture", "variant"].map(|part| platform.get(part).and_then(Value::as_str));
@@ -420,57 +337,5 @@ pub fn read(path: Option<&Path>) -> Result<Vec<u8>, Failure> {
             read.map_err(|error| Failure::failed(format!("cannot read stdin: {error}")))?;
             Ok(bytes)
         }
-    }
-}
-
-/// A file to push, whose digest is known.
-pub struct FileSource {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its length in bytes.
-    pub size: u64,
-    path: PathBuf,
-    /// What came from stdin lies here until it is pushed.
-    _kept: Option<tempfile::NamedTempFile>,
-}
-
-impl FileSource {
-    /// Reads a file once, for its digest; without a path, stdin into a temporary file.
-    pub async fn open(path: Option<&Path>) -> Result<Self, Failure> {
-        let path = path.filter(|path| *path != Path::new("-")).map(Path::to_owned);
-        let read = tokio::task::spawn_blocking(move || {
-            let (path, kept) = match path {
-                Some(path) => (path, None),
-                None => {
-                    let mut file = tempfile::NamedTempFile::new()
-                        .map_err(|error| Failure::failed(format!("cannot make a temporary file: {error}")))?;
-                    io::copy(&mut io::stdin().lock(), &mut file)
-                        .map_err(|error| Failure::failed(format!("cannot read stdin: {error}")))?;
-                    (file.path().to_owned(), Some(file))
-                }
-            };
-            let failed = |error| Failure::file("read", &path, &error);
-            let mut file = fs::File::open(&path).map_err(failed)?;
-            let mut hasher = Hasher::new(Algorithm::Sha256);
-            let (mut size, mut piece) = (0, vec![0; 1 << 20]);
-            loop {
-                match file.read(&mut piece).map_err(failed)? {
-                    0 => break,
-                    n => {
-                        hasher.update(&piece[..n]);
-                        size += n as u64;
-                    }
-                }
-            }
-            Ok(Self { digest: hasher.finish(), size, path, _kept: kept })
-        });
-        read.await.map_err(|error| Failure::failed(error.to_string()))?
-    }
-}
-
-#[async_trait::async_trait]
-impl BlobSource for FileSource {
-    async fn open(&self, offset: u64) -> io::Result<client::ByteStream> {
-        crate::layout::stream_file(&self.path, offset, None).await
     }
 }

@@ -1,8 +1,8 @@
 //! What refers to images.
 
 use crate::{
-    commands::content::FileSource,
     failure::Failure,
+    file_source::FileSource,
     output::{Column, ColumnKind},
     place::ImageName,
     session::CommandSession,

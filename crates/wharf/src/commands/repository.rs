@@ -4,7 +4,7 @@ use crate::{
     commands::{access::finish, image::visibility},
     failure::Failure,
     management::{Management, query},
-    output::{Column, ColumnKind},
+    output::{Column, ColumnKind, count},
     place::ImageName,
     session::CommandSession,
 };
@@ -169,7 +169,7 @@ pub async fn run(command: RepositoryCommand, session: &CommandSession) -> Result
             let path = format!("/repositories/{name}{}", query([("confirm", name.as_str())]));
             let deleted = management.value(Method::DELETE, &path, None).await?;
             let tags = deleted.get("tags").and_then(Value::as_u64).unwrap_or_default();
-            finish(session, Some(deleted), &format!("Deleted {name} with {tags} tags."))
+            finish(session, Some(deleted), &format!("Deleted {name} with {}.", count(tags, "tag")))
         }
         RepositoryCommand::Access { name } => {
             let (management, name) = managed(&name)?;

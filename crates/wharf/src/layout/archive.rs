@@ -272,7 +272,7 @@ async fn import_docker(
     let mut layers = Vec::new();
     for layer in image["Layers"].as_array().cloned().unwrap_or_default() {
         let path = inside(&layer)?;
-        let source = crate::commands::content::FileSource::open(Some(&path)).await?;
+        let source = crate::file_source::FileSource::open(Some(&path)).await?;
         client.push_blob(&repository, &source.digest, source.size, &source, &PushOptions::default()).await?;
         layers.push(json!({
             "mediaType": layer_type(&path)?, "digest": source.digest.as_str(), "size": source.size,

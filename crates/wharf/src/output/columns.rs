@@ -97,6 +97,11 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
+/// A number of things: `1 tag`, `2 tags`.
+pub fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// How long a time is ago: `5 minutes ago`. Times that cannot be read are shown as they are.
 fn ago(time: &str, now: Timestamp) -> String {
     let Ok(then) = time.parse::<Timestamp>() else { return client::escaped(time) };

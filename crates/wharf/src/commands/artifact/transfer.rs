@@ -2,8 +2,8 @@
 
 use super::{DownloadArgs, UploadArgs, file_path, property_pairs, unpack};
 use crate::{
-    commands::content::FileSource,
     failure::{ExitStatus, Failure},
+    file_source::FileSource,
     layout::NewFile,
     management::{Management, query, segment},
     output::OutputFormat,
