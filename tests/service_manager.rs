@@ -47,11 +47,7 @@ fn a_socket_of_systemd_is_served_and_nobody_is_refused_between_two_starts() {
     let daemon = Daemon::from_command(activated(1, socket.try_clone().unwrap()), &data, &[("REGISTRY_PORT", "1")]);
     assert_eq!(daemon.address(), address);
     assert!(get(&early).starts_with("HTTP/1.1 200"));
-    let log = daemon.log();
-    assert!(
-        log.contains(&format!("systemd listens on {address}; REGISTRY_HOST and REGISTRY_PORT (127.0.0.1:1)")),
-        "{log}"
-    );
+    daemon.logged(&format!("systemd listens on {address}; REGISTRY_HOST and REGISTRY_PORT (127.0.0.1:1)"));
     daemon.kill();
     let between = TcpStream::connect(address).unwrap();
     let port = address.port().to_string();

@@ -31,10 +31,7 @@ use prometheus_client::{
 use recent::RecentRequests;
 use room::RoomMetrics;
 use scrub::ScrubMetrics;
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 use store::Store;
 use transfers::{PassedBytes, Transfers};
 
@@ -208,7 +205,7 @@ impl Telemetry {
     }
 
     /// The latest requests, newest first.
-    pub(super) fn recent_requests(&self) -> Vec<Arc<KeptRequest>> {
+    pub(super) fn recent_requests(&self) -> Vec<KeptRequest> {
         self.recent.newest_first()
     }
 

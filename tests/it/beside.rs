@@ -30,7 +30,7 @@ async fn creating_a_missing_storage_directory_is_logged() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(PROGRAM, &dir.path().join("data"), &[("REGISTRY_STORAGE_PATH", "srv/registry/data")]);
     assert!(dir.path().join("srv/registry/data/ROOT.json").exists());
-    assert!(daemon.log().contains("CREATED THE STORAGE DIRECTORY srv/registry/data"), "{}", daemon.log());
+    daemon.logged("CREATED THE STORAGE DIRECTORY srv/registry/data");
 }
 
 #[tokio::test]

@@ -314,10 +314,7 @@ async fn a_log_line_cannot_be_forged() {
         assert_ne!(reply.header("x-request-id"), "a b%FORGED", "only a harmless id is taken over");
         let taken = daemon.ask(Method::GET, "/v2/").header("x-request-id", "ci-42.a_b").send().await;
         assert_eq!(taken.header("x-request-id"), "ci-42.a_b");
-        while !daemon.log().contains("ci-42.a_b") {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        let log = daemon.log();
+        let log = daemon.logged("ci-42.a_b");
         assert!(log.lines().all(|line| !line.starts_with("FORGED")), "{log}");
         assert!(!log.contains('\u{1b}'), "no terminal sequences: {log}");
         if format == "json" {
@@ -335,10 +332,8 @@ async fn only_trusted_proxies_may_state_the_clients_address() {
         let vars = [("REGISTRY_TRUSTED_PROXIES", proxies)];
         let daemon = Daemon::start(PROGRAM, &root, if proxies.is_empty() { &[] } else { &vars });
         daemon.ask(Method::GET, "/v2/").header("x-forwarded-for", "1.1.1.1, 203.0.113.9").send().await;
-        while !daemon.log().contains("endpoint=\"ping\"") {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        assert!(daemon.log().contains(output), "{}", daemon.log());
+        let log = daemon.logged("endpoint=\"ping\"");
+        assert!(log.contains(output), "{log}");
     }
 }
 

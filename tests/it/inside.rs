@@ -66,8 +66,8 @@ async fn only_the_selected_forwarding_header_of_a_proxy_is_believed() {
         let daemon = Daemon::start(PROGRAM, &root, &vars);
         let ask = daemon.ask(Method::GET, "/v2/").header("x-forwarded-for", "203.0.113.1");
         ask.header("forwarded", "for=203.0.113.2").send().await.is(200);
-        daemon.until(SOON, "the line", async || daemon.log().contains("endpoint=\"ping\"")).await;
-        assert!(daemon.log().contains(&format!("client={client} ")), "{}", daemon.log());
+        let log = daemon.logged("endpoint=\"ping\"");
+        assert!(log.contains(&format!("client={client} ")), "{log}");
     }
 }
 

@@ -92,7 +92,7 @@ async fn a_second_daemon_waits_for_the_first_and_takes_over() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     first.kill();
     let second = second.join().unwrap();
-    assert!(second.log().contains("waiting for it to end"), "{}", second.log());
+    second.logged("waiting for it to end");
     assert_eq!(second.tags("app").await, ["v1"]);
 }
 
@@ -139,10 +139,7 @@ async fn startup_logs_the_configuration_and_how_to_push() {
     let (_dir, root) = store();
     let daemon = Daemon::start(PROGRAM, &root, &[]);
     let port = daemon.address().port();
-    while !daemon.log().contains("docker push") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let log = daemon.log();
+    let log = daemon.logged("docker push");
     for line in [
         "address:",
         "storage directory:",
@@ -189,6 +186,6 @@ async fn without_configuration_data_is_kept_in_its_own_directory() {
     let daemon = Daemon::from_command(command, &root, &[]);
     daemon.push_image("app", "v1", "x").await;
     assert!(root.join("ROOT.json").exists());
-    assert!(daemon.log().contains("storage directory: ./data (default); initialised if empty"), "{}", daemon.log());
-    assert!(daemon.log().contains("created the storage directory ./data"), "{}", daemon.log());
+    daemon.logged("storage directory: ./data (default); initialised if empty");
+    daemon.logged("created the storage directory ./data");
 }

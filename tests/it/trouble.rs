@@ -26,7 +26,7 @@ async fn while_root_json_is_missing_pushes_are_refused_and_pulls_continue() {
     assert_eq!(daemon.tags("app").await, ["v1"]);
     let metrics = String::from_utf8(daemon.get("/metrics").await.body.to_vec()).unwrap();
     assert!(metrics.contains("wharfinger_store_state{state=\"degraded\"} 1"), "{metrics}");
-    assert!(daemon.log().contains("ROOT.json is missing from the storage directory"));
+    daemon.logged("ROOT.json is missing from the storage directory");
 
     std::fs::rename(&away, &mark).unwrap();
     let is_back = async || daemon.post("/v2/app/blobs/uploads/", "").await.status == StatusCode::ACCEPTED;
@@ -51,7 +51,7 @@ async fn durability_is_a_setting_that_applies_at_once() {
         found.unwrap_or_else(|| panic!("no {line} in {metrics}"))
     };
     let directories = "wharfinger_store_syncs_total{what=\"directory\"}";
-    assert!(daemon.log().contains("A POWER FAILURE MAY DESTROY THE STORE"));
+    daemon.logged("A POWER FAILURE MAY DESTROY THE STORE");
     assert_eq!(metric("wharfinger_store_durability{mode=\"none\"}").await, 1);
     let before = metric(directories).await;
     daemon.push_image("app", "v1", "none").await;

@@ -66,9 +66,23 @@ impl Daemon {
         Self { child, client: Client::new(address.expect("an address")), log }
     }
 
-    /// What it has logged so far.
+    /// What has been read of its log so far. The log is written and read beside the requests: whether it has a line
+    /// that a request has caused, [`logged`](Self::logged) tells.
     pub fn log(&self) -> String {
         self.log.lock().expect("log").clone()
+    }
+
+    /// Waits until its log contains a text, and returns the log.
+    pub fn logged(&self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "{text:?} is not in the log: {log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Its log, which can be read later and after it has ended.

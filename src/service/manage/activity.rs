@@ -18,7 +18,7 @@ use api::{
     activity::{AccessLogEntry, ActivityReport},
 };
 use http::Response;
-use std::{future::ready, sync::Arc};
+use std::future::ready;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<ActivityReport>("/metrics", "show_activity", "Show what clients have pushed and pulled.")
@@ -111,7 +111,7 @@ fn requests(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     };
     let text = asked.first("q").unwrap_or_default();
     let kept = granted.request.state.telemetry.recent_requests();
-    let is_asked_for = |kept: &&Arc<KeptRequest>| {
+    let is_asked_for = |kept: &&KeptRequest| {
         kept.number() < before && (!only_failed || kept.has_failed()) && (text.is_empty() || kept.mentions(text))
     };
     let found = first_of(kept.iter().filter(is_asked_for), page.n, |kept| kept.number().to_string());

@@ -2,7 +2,7 @@
 
 use super::{
     Served, Telemetry,
-    recent::KeptRequest,
+    recent::{KeptRequest, RequestTexts},
     transfers::{Transfer, TransferEnd},
 };
 use crate::{
@@ -21,7 +21,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body::{Frame, SizeHint};
 use oci::{Reference, RepositoryName};
 use std::{
-    mem,
     net::IpAddr,
     pin::Pin,
     sync::{
@@ -186,25 +185,28 @@ impl Observation {
         response.map(|body| Observed { body, observation: self })
     }
 
-    /// Moves what is known into the latest requests, at the end.
-    fn keep(&mut self, status: u16, received: u64, took: Duration) {
-        self.telemetry.recent.keep(KeptRequest {
-            number: 0,
+    /// Adds it to the latest requests, at the end.
+    fn keep(&self, status: u16, received: u64, took: Duration) {
+        let texts = RequestTexts {
+            id: &self.id,
+            user: self.caller.name(),
+            repository: self.repository.as_ref().map(RepositoryName::as_str),
+            reference: self.reference.as_ref().map(Reference::as_str),
+            reason: self.reason.as_deref(),
+            agent: self.agent.as_deref(),
+        };
+        self.telemetry.recent.keep(|memory| KeptRequest {
             began: SystemTime::now().checked_sub(took).unwrap_or(SystemTime::UNIX_EPOCH),
-            id: mem::take(&mut self.id),
             client: self.client,
-            caller: mem::replace(&mut self.caller, Subject::Anonymous),
             auth: self.auth.as_str(),
             method: self.method,
             endpoint: self.endpoint,
-            repository: self.repository.take(),
-            reference: self.reference.take(),
             status,
-            reason: self.reason.take(),
             received,
             sent: self.sent,
             took,
-            agent: self.agent.take(),
+            texts: memory.rewritten(texts),
+            number: 0,
         });
     }
 }

@@ -27,7 +27,7 @@ async fn keys_in_a_directory_of_the_operator_work_and_cannot_be_changed() {
         files.settings = "[reload]\npoll_seconds = 1\n".to_owned();
         files.vars.push(("REGISTRY_API_KEYS", dir.path().display().to_string()));
     });
-    assert!(other.log().contains("0011223344556677.json"), "{}", other.log());
+    other.logged("0011223344556677.json");
     let client = other.caller(Some(password("alice", secret))).client;
     client.get("/v2/").await.refused(401, "UNAUTHORIZED");
     let path = dir.path().join(format!("{id}.json"));
