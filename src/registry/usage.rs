@@ -3,7 +3,7 @@
 use super::{NamespaceName, Registry, Result, Visible, catalog::CatalogScope};
 use crate::storage::RepositoryOutline;
 use oci::RepositoryName;
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 /// Repositories whose outlines are kept in memory: 250 bytes each. Few in tests, which create many registries.
 const MOST_KEPT: usize = if cfg!(test) { 64 } else { 131_072 };
@@ -117,15 +117,6 @@ impl Registry {
                 _ => return Ok(()),
             }
         }
-    }
-
-    /// The repositories that a user owns.
-    ///
-    /// # Errors
-    /// Only the store's.
-    pub async fn repositories_of(&self, user: &str) -> Result<HashSet<RepositoryName>> {
-        let facts = self.all_access_facts().await?.into_iter();
-        Ok(facts.filter(|(_, facts)| facts.owner.as_deref() == Some(user)).map(|(name, _)| name).collect())
     }
 
     /// The totals over everything that the caller may see.

@@ -70,7 +70,7 @@ impl ArtifactRepository {
         UploadSessions { registry: self.registry.clone(), home: UploadHome::Artifacts(self.name.clone()) }
     }
 
-    fn key(&self, fact: ArtifactFact) -> FactKey {
+    pub(in crate::registry) fn key(&self, fact: ArtifactFact) -> FactKey {
         FactKey::Artifact(ArtifactKey::Fact(self.name.clone(), fact))
     }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     access::Visibility,
     registry::{Registry, RegistryError, Repository, Result},
-    storage::{DirOf, Durability, Expect, FactKey, Put, Version},
+    storage::{ArtifactFact, DirOf, Durability, Expect, FactKey, Put, Version},
 };
 use oci::{Expression, RepositoryName};
 use tokio::sync::MutexGuard;
@@ -77,16 +77,33 @@ impl Repository {
 }
 
 impl Registry {
-    /// Removes a user from the repositories they own, which then have no owner. Returns how many there were.
+    /// Removes a user from the repositories of images and artifacts that they own, which then have no owner.
     ///
     /// # Errors
     /// Only the store's; repositories before the failure have no owner any more.
-    pub async fn disown(&self, user: &OwnerName) -> Result<u64> {
-        let (mut disowned, owned) = (0, Expect::Is(Version::of(&user.to_bytes())));
+    pub async fn disown(&self, user: &OwnerName) -> Result<()> {
+        let owned = || Expect::Is(Version::of(&user.to_bytes()));
         let mut recorded = self.core.store.names(DirOf::recorded(), PAGE);
         while let Some(name) = recorded.next().await? {
-            disowned += u64::from(self.core.store.delete(&FactKey::Owner(name), owned.clone()).await?);
+            self.core.store.delete(&FactKey::Owner(name), owned()).await?;
         }
-        Ok(disowned)
+        let mut artifacts = self.core.store.names(DirOf::artifact_repositories(), PAGE);
+        while let Some(name) = artifacts.next().await? {
+            self.core.store.delete(&self.artifacts(&name).key(ArtifactFact::Owner), owned()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a user owns a repository of images or artifacts.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn owns_any(&self, user: &str) -> Result<bool> {
+        let owns = |owner: Option<&str>| owner == Some(user);
+        if self.all_access_facts().await?.values().any(|facts| owns(facts.owner.as_deref())) {
+            return Ok(true);
+        }
+        let artifacts = self.artifact_repositories().await?;
+        Ok(artifacts.iter().any(|(_, facts)| owns(facts.access.owner.as_deref())))
     }
 }

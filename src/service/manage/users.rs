@@ -291,9 +291,9 @@ async fn check_is_free(granted: &Granted, name: &str) -> Result<(), ServiceError
     {
         return Err(taken(format!("a namespace {name:?}")));
     }
-    match granted.registry().repositories_of(name).await?.is_empty() {
-        true => Ok(()),
-        false => Err(taken(format!("a repository that belongs to a user {name:?}"))),
+    match granted.registry().owns_any(name).await? {
+        false => Ok(()),
+        true => Err(taken(format!("a repository that belongs to a user {name:?}"))),
     }
 }
 
@@ -350,11 +350,8 @@ async fn delete(granted: Granted, name: String) -> Result<Response<ResponseBody>
     granted.rehearse(delete.clone()).await?;
     // First, and the same call finishes it after a crash: whoever gets a name must not get its keys.
     granted.request.state.accounts.bury(&name, &granted.who().subject.to_string()).await?;
-    let registry = granted.registry();
-    for repository in registry.repositories_of(&name).await? {
-        let repository = registry.repository(&repository);
-        let _alone = repository.lock_facts().await;
-        repository.set_owner(None).await?;
+    if let Ok(owner) = name.parse() {
+        granted.registry().disown(&owner).await?;
     }
     let deleted = granted.change(&name, delete).await?;
     Ok(done(&deleted))

@@ -102,9 +102,22 @@ async fn a_user_is_locked_unlocked_moved_between_groups_and_deleted() {
     assert_eq!(admin.get("/users?q=bob").await.is(200).json()["items"], json!([shown.json()]));
     assert_eq!(problem(&admin.patch("/users/bob", &json!({ "email": "bob" })).await).0, "/email");
 
-    admin.post("/repositories", &json!({ "name": "lab/app", "owner": "alice" })).await.is(201);
+    for (name, owner) in [("lab/app", "alice"), ("lab/tool", "bob")] {
+        admin.post("/repositories", &json!({ "name": name, "owner": owner })).await.is(201);
+    }
+    for (name, owner) in [("builds", "alice"), ("reports", "bob")] {
+        admin.post("/artifacts/repos", &json!({ "name": name })).await.is(201);
+        admin.patch(&format!("/artifacts/repos/{name}"), &json!({ "owner": owner })).await.is(200);
+    }
     admin.delete("/users/alice").await.is(204);
-    assert_eq!(admin.get("/repositories/lab/app").await.is(200).json()["owner"], Value::Null);
+    for (path, owner) in [
+        ("/repositories/lab/app", json!(null)),
+        ("/repositories/lab/tool", json!("bob")),
+        ("/artifacts/repos/builds", json!(null)),
+        ("/artifacts/repos/reports", json!("bob")),
+    ] {
+        assert_eq!(admin.get(path).await.is(200).json()["owner"], owner, "{path}");
+    }
     registry.user("alice").get("/auth/me").await.refused(401, "UNAUTHORIZED");
     assert_eq!(changed(&people, &registry.text("htpasswd")).len(), 1);
     assert!(!registry.text("access-control.json").contains("alice"));
@@ -175,11 +188,13 @@ async fn what_cannot_be_a_user_is_refused_and_changes_nothing() {
     admin.client.push_image("namespace/app", "v1", "x").await;
     admin.client.push_image("x", "v1", "x").await;
     admin.patch("/repositories/x", &json!({ "owner": "former" })).await.is(200);
+    admin.post("/artifacts/repos", &json!({ "name": "builds" })).await.is(201);
+    admin.patch("/artifacts/repos/builds", &json!({ "owner": "leaver" })).await.is(200);
     let named = |name: &str| json!({ "username": name, "password": GOOD });
     for name in ["", "me", "groups", "anonymous", "*", "@devs", "#x", "a:b", "a/b", "a%b", " a", &"n".repeat(129)] {
         assert_eq!(problem(&admin.post("/users", &named(name)).await).0, "/username", "{name:?}");
     }
-    for name in ["alice", "ci", "ghost", "namespace", "former"] {
+    for name in ["alice", "ci", "ghost", "namespace", "former", "leaver"] {
         admin.post("/users", &named(name)).await.refused(409, "NAME_TAKEN");
     }
     for (body, at) in [
