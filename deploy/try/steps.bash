@@ -52,8 +52,6 @@ start() {
     mapfile -t variables < <(setting Environment; grep -E '^[A-Z_]+=' "$(setting EnvironmentFile)" | sed -E 's/^([A-Z_]+)="(.*)"$/\1=\2/')
     as_unit=(runuser -u "$(setting User)" -- env -C "$(setting WorkingDirectory)" "${variables[@]}")
     # shellcheck disable=SC2046  # a command and its arguments
-    "${as_unit[@]}" $(setting ExecStartPre) || fail 'the check before the start'
-    # shellcheck disable=SC2046
     "${as_unit[@]}" $(setting ExecStart) > /tmp/daemon.log 2>&1 &
     daemon=$!
     for _ in $(seq 100); do
