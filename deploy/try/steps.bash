@@ -37,10 +37,10 @@ init() {
     runuser -u wharfinger -- wharfinger init --dir "$configuration" > /tmp/init
     take_password
 }
+password_of_init() { sed -n 's/^password  \([^ ]*\).*/\1/p' /tmp/init | grep . || fail "init shows no password: $(cat /tmp/init)"; }
 # Keeps what `init` printed, and has the registry use a free port.
 take_password() {
-    password=$(sed -n 's/^password  \([^ ]*\).*/\1/p' /tmp/init)
-    [ -n "$password" ] || fail "init shows no password: $(cat /tmp/init)"
+    password=$(password_of_init)
     port=$(free_port)
     printf '\nREGISTRY_PORT=%s\n' "$port" >> "$configuration/.env"
 }
