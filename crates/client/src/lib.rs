@@ -88,6 +88,6 @@ pub use referrers::Referrer;
 pub use registry::{InvalidRegistry, RegistryAddress};
 pub use retry::Retries;
 pub use source::{BlobSource, ByteStream};
-pub use text::escaped;
+pub use text::{escaped, is_unprintable};
 pub use transport::Timeouts;
 pub use upload::{PushOptions, PushOutcome};

@@ -43,6 +43,11 @@ impl RegistryAddress {
         &self.name
     }
 
+    /// Its URL, without a path: `https://registry.example.com`.
+    pub fn base_url(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
+    }
+
     /// A repository by the name that people write: on Docker Hub, `library/` is left out.
     ///
     /// # Errors

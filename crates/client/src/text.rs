@@ -18,7 +18,7 @@ pub(crate) fn shown(text: &str) -> String {
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || is_format(c) {
+        if is_unprintable(c) {
             // Writing to a string does not fail.
             let _ = write!(out, "{}", c.escape_unicode());
         } else {
@@ -26,6 +26,12 @@ pub fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a character would not print as itself: control characters, and those that are invisible or turn what follows
+/// around.
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control() || is_format(c)
 }
 
 /// Characters that print nothing, or change how others are printed (Unicode's categories Cf, Zl and Zp).

@@ -13,6 +13,7 @@ use crate::{
         repository::RepositoryCommand,
     },
     output::{CommandOutput, OutputFormat},
+    tui::TuiArgs,
 };
 use clap::{Args, Parser, Subcommand};
 use std::{
@@ -236,6 +237,9 @@ pub enum WharfCommand {
         #[arg(required = true)]
         images: Vec<String>,
     },
+    /// Open the terminal UI.
+    #[command(after_help = "Example: wharf tui --theme dark\n\nPress ? in it for the keys.")]
+    Tui(TuiArgs),
     /// Write a completion script for a shell.
     #[command(after_help = "Example: wharf completion bash > /etc/bash_completion.d/wharf")]
     Completion {

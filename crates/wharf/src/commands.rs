@@ -73,6 +73,7 @@ pub async fn run(command: WharfCommand, session: &CommandSession) -> Result<(), 
         WharfCommand::Validate { image, fast } => validate(&image, fast, session).await,
         WharfCommand::Tree { image } => referrers::tree(&image, session).await,
         WharfCommand::Rm { images } => image::delete(&images, false, session).await,
+        WharfCommand::Tui(args) => crate::tui::run(args, session).await,
         WharfCommand::Completion { shell } => completion(shell, session),
         WharfCommand::Man { directory } => man(&directory, session),
     }

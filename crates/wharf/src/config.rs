@@ -19,6 +19,36 @@ pub struct WharfConfig {
     /// Servers by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub contexts: BTreeMap<String, ServerContext>,
+    /// How `wharf tui` looks.
+    #[serde(default, skip_serializing_if = "TuiConfig::is_default")]
+    pub tui: TuiConfig,
+}
+
+/// `[tui]`: how the terminal UI looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TuiConfig {
+    /// `terminal`, `dark`, `light` or `mono`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theme: Option<String>,
+    /// The colour of text, by name or as `#rrggbb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreground: Option<String>,
+    /// The colour behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
+    /// The colour of what is selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highlight: Option<String>,
+    /// Whether clicks and the wheel are taken, which the terminal's own selection of text needs otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mouse: bool,
+}
+
+impl TuiConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A server, and how to connect to it.
@@ -112,7 +142,7 @@ fn from_dfcli() -> Option<WharfConfig> {
     let plain_http = !config.server.contains("://");
     let context = ServerContext { server: config.server, plain_http, ..ServerContext::default() };
     let name = "dfcli".to_owned();
-    Some(WharfConfig { current: Some(name.clone()), contexts: [(name, context)].into() })
+    Some(WharfConfig { current: Some(name.clone()), contexts: [(name, context)].into(), ..WharfConfig::default() })
 }
 
 #[cfg(test)]
@@ -125,7 +155,11 @@ mod tests {
         let files = WharfFiles::find(Some(&directory.path().join("deep/config.toml"))).unwrap();
         assert_eq!(files.load().unwrap(), WharfConfig::default());
         let context = ServerContext { server: "registry.example.com".into(), ..ServerContext::default() };
-        let config = WharfConfig { current: Some("work".into()), contexts: [("work".into(), context)].into() };
+        let config = WharfConfig {
+            current: Some("work".into()),
+            contexts: [("work".into(), context)].into(),
+            ..WharfConfig::default()
+        };
         files.save(&config).unwrap();
         assert_eq!(files.load().unwrap(), config);
     }

@@ -15,6 +15,7 @@ pub mod output;
 pub mod place;
 pub mod progress;
 pub mod session;
+pub mod tui;
 
 use args::Wharf;
 use clap::Parser;
@@ -43,11 +44,13 @@ pub fn main() -> ExitCode {
     };
     let status = runtime.block_on(async {
         tokio::select! {
+            // In this order, so that signals are waited for before the command begins.
+            biased;
+            status = stopped() => ExitCode::from(status),
             done = run(wharf) => match done {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => report(&failure),
             },
-            status = stopped() => ExitCode::from(status),
         }
     });
     // What is being read or hashed when the command is interrupted is not waited for.

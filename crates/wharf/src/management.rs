@@ -57,12 +57,9 @@ impl Management {
         let mut items = Vec::new();
         let mut last: Option<String> = None;
         loop {
-            let mut pairs = form_urlencoded::Serializer::new(String::new());
-            pairs.extend_pairs(query.iter()).append_pair("n", PAGE);
-            if let Some(last) = &last {
-                pairs.append_pair("last", last);
-            }
-            let mut page = self.get(&format!("{path}?{}", pairs.finish())).await?;
+            let of_page = [("n", PAGE)].into_iter().chain(last.as_deref().map(|last| ("last", last)));
+            let query = self::query(query.iter().copied().chain(of_page));
+            let mut page = self.get(&format!("{path}{query}")).await?;
             if let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) {
                 items.extend(found);
             }

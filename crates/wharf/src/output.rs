@@ -1,6 +1,6 @@
 //! What commands print: data on stdout, everything else on stderr.
 
-mod columns;
+pub(crate) mod columns;
 mod table;
 
 pub use columns::{Column, ColumnKind, bytes, count, short};
@@ -101,18 +101,18 @@ impl CommandOutput {
                 let is_wide = self.format == OutputFormat::Wide;
                 table::write(&mut out, items, columns, is_wide, terminal_width())?;
             }
-            OutputFormat::Json => writeln!(out, "{:#}", Value::Array(items.to_vec()))?,
-            OutputFormat::Yaml => write!(out, "{}", yaml(&Value::Array(items.to_vec()))?)?,
+            OutputFormat::Json => writeln!(out, "{}", ascii_json(&format!("{:#}", Value::Array(items.to_vec()))))?,
+            OutputFormat::Yaml => write!(out, "{}", for_terminal(yaml(&Value::Array(items.to_vec()))?))?,
             OutputFormat::JsonLines | OutputFormat::Raw => {
                 for item in items {
-                    writeln!(out, "{item}")?;
+                    writeln!(out, "{}", ascii_json(&item.to_string()))?;
                 }
             }
             OutputFormat::Zip | OutputFormat::TarGz => return Err(archives_only()),
             OutputFormat::Template(template) => {
                 let template = OutputTemplate::new(template)?;
                 for item in items {
-                    writeln!(out, "{}", template.fill(item)?)?;
+                    writeln!(out, "{}", for_terminal(template.fill(item)?))?;
                 }
             }
         }
@@ -137,11 +137,13 @@ impl CommandOutput {
                     writeln!(out, "{title:width$}  {text}")?;
                 }
             }
-            OutputFormat::Json => writeln!(out, "{item:#}")?,
-            OutputFormat::Yaml => write!(out, "{}", yaml(item)?)?,
-            OutputFormat::JsonLines | OutputFormat::Raw => writeln!(out, "{item}")?,
+            OutputFormat::Json => writeln!(out, "{}", ascii_json(&format!("{item:#}")))?,
+            OutputFormat::Yaml => write!(out, "{}", for_terminal(yaml(item)?))?,
+            OutputFormat::JsonLines | OutputFormat::Raw => writeln!(out, "{}", ascii_json(&item.to_string()))?,
             OutputFormat::Zip | OutputFormat::TarGz => return Err(archives_only()),
-            OutputFormat::Template(template) => writeln!(out, "{}", OutputTemplate::new(template)?.fill(item)?)?,
+            OutputFormat::Template(template) => {
+                writeln!(out, "{}", for_terminal(OutputTemplate::new(template)?.fill(item)?))?
+            }
         }
         Ok(out.flush()?)
     }
@@ -157,9 +159,8 @@ impl CommandOutput {
     /// Prints an object that has no columns: as JSON, unless another format is asked for.
     pub fn document(&self, value: &Value) -> Result<(), Failure> {
         match self.format {
-            // JSON escapes control characters itself, but not those that turn text around.
             OutputFormat::Table | OutputFormat::Wide | OutputFormat::Raw => {
-                self.bytes(format!("{value:#}\n").as_bytes())
+                self.bytes(format!("{}\n", ascii_json(&format!("{value:#}"))).as_bytes())
             }
             _ => Self { is_quiet: false, ..self.clone() }.one(value, &[], ""),
         }
@@ -170,8 +171,15 @@ impl CommandOutput {
         Ok(writeln!(io::stdout().lock(), "{}", client::escaped(text))?)
     }
 
-    /// Prints bytes as they are: content that the caller asked for.
+    /// Prints content that the caller asked for: as it is, unless a person would look at it.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        if io::stdout().is_terminal() {
+            let text = str::from_utf8(bytes)
+                .map_err(|_| Failure::usage("this is no text; write it to a file or into a pipe"))?;
+            let mut out = io::stdout().lock();
+            out.write_all(for_terminal(text.to_owned()).as_bytes())?;
+            return Ok(out.flush()?);
+        }
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
         Ok(out.flush()?)
@@ -237,6 +245,41 @@ fn terminal_width() -> Option<usize> {
     terminal.is_term().then(|| usize::from(terminal.size().1))
 }
 
+/// JSON that means the same, with escapes for what would not print as itself.
+fn ascii_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Lines and spaces are between values; inside of texts they are escaped already.
+        if !matches!(c, '\n' | ' ') && client::is_unprintable(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Text of others as a terminal may have it: lines and tabs stay, all other control characters are escaped. In a pipe,
+/// it stays as it is.
+fn for_terminal(text: String) -> String {
+    match io::stdout().is_terminal() {
+        true => harmless_lines(&text),
+        false => text,
+    }
+}
+
+fn harmless_lines(text: &str) -> String {
+    let is_kept = |c: char| matches!(c, '\n' | '\t');
+    text.split_inclusive(is_kept)
+        .map(|piece| match piece.strip_suffix(is_kept) {
+            Some(line) => format!("{}{}", client::escaped(line), &piece[line.len()..]),
+            None => client::escaped(piece),
+        })
+        .collect()
+}
+
 fn archives_only() -> Failure {
     Failure::usage("--format zip and tar.gz are for wharf artifact download")
 }
@@ -274,4 +317,24 @@ impl<'t> OutputTemplate<'t> {
 
 fn invalid(error: &minijinja::Error) -> Failure {
     Failure::usage(format!("--format: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn json_says_the_same_and_deceives_no_terminal() {
+        let value = json!({ "a": "x\u{9b}2J\u{202e}\u{e0041}\u{7f}é\n" });
+        let shown = ascii_json(&format!("{value:#}"));
+        assert_eq!(shown, "{\n  \"a\": \"x\\u009b2J\\u202e\\udb40\\udc41\\u007fé\\n\"\n}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value);
+    }
+
+    #[test]
+    fn lines_of_text_stay_lines() {
+        assert_eq!(harmless_lines("a\tb\n\u{1b}[2Jc\r\n"), "a\tb\n\\u{1b}[2Jc\\u{d}\n");
+        assert_eq!(harmless_lines(""), "");
+    }
 }

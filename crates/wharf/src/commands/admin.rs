@@ -259,7 +259,7 @@ fn take_list(value: Value) -> Option<Vec<Value>> {
 }
 
 /// One row for each key of a section.
-fn keys_of(section: &Value) -> Vec<Value> {
+pub fn keys_of(section: &Value) -> Vec<Value> {
     let of = |part: &str, key: &str| section.get(part).and_then(|part| part.get(key)).cloned().unwrap_or_default();
     let keys = section.get("values").and_then(Value::as_object).cloned().unwrap_or_default();
     let row = |key: &String| {

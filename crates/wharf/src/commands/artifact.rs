@@ -1,6 +1,6 @@
 //! Artifacts: files with versions, paths and properties, beside images.
 
-mod transfer;
+pub mod transfer;
 mod unpack;
 
 use crate::{
@@ -315,7 +315,7 @@ pub async fn run(command: ArtifactCommand, session: &CommandSession) -> Result<(
 }
 
 /// Everything that a search finds, up to `most`.
-async fn search(
+pub async fn search(
     management: &Management,
     pairs: &[(String, String)],
     most: Option<usize>,
@@ -372,7 +372,7 @@ fn property_pairs(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// `KEY=VALUE,KEY=VALUE`, where `\,` is a comma in a value.
-fn parse_properties(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
+pub fn parse_properties(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let mut properties = Vec::new();
     for text in texts {
         let mut parts = vec![String::new()];

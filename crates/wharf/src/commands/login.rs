@@ -94,36 +94,86 @@ pub async fn login(args: LoginArgs, session: &CommandSession) -> Result<(), Fail
     if let Some(file) = &session.globals.ca_file {
         context.ca_file = Some(std::path::absolute(file).map_err(|error| Failure::file("find", file, &error))?);
     }
+    let host = session.address(&context)?.name().to_owned();
+    let with = if args.key_stdin {
+        LoginWith::Key(Secret::new(from_stdin("API key")?))
+    } else {
+        let user = match args.username {
+            Some(user) => user,
+            None => ask("User: ")?,
+        };
+        let password = Secret::new(match (args.password, args.password_stdin) {
+            (Some(password), _) => password,
+            (None, true) => from_stdin("password")?,
+            (None, false) => ask_hidden("Password: ")?,
+        });
+        LoginWith::Password { user, password }
+    };
+    let done = log_in(with, context, args.name.unwrap_or(host), session).await?;
+    session.output.note(&done.note);
+    if args.docker && done.is_session {
+        let management = Management::of(session.client(&done.context)?);
+        let user = done.context.user.as_deref().unwrap_or_default();
+        let written = store_key(&management, &done.host, user, DOCKER_KEY).await?;
+        session.output.note(&format!("docker and podman use an API key now; it is in {written}."));
+    }
+    Ok(())
+}
+
+/// By what somebody logs in.
+pub enum LoginWith {
+    /// As a user.
+    Password { user: String, password: Secret },
+    /// By an API key, which says whose it is.
+    Key(Secret),
+}
+
+/// A login that succeeded.
+pub struct LoginDone {
+    /// What to tell the person.
+    pub note: String,
+    /// The server, which is the current one now.
+    pub context: ServerContext,
+    /// Its name.
+    pub host: String,
+    /// Whether there is a session, rather than a key or a password kept for docker.
+    pub is_session: bool,
+}
+
+/// Logs in at a server, keeps the session, and makes the server the current one under a name.
+pub async fn log_in(
+    with: LoginWith,
+    context: ServerContext,
+    name: String,
+    session: &CommandSession,
+) -> Result<LoginDone, Failure> {
     let address = session.address(&context)?;
     let host = address.name().to_owned();
-    let anonymous = Client::builder(address.clone()).timeouts(session.timeouts()).build();
-    if args.key_stdin {
-        let key = Secret::new(from_stdin("API key")?);
-        let client = Client::builder(address).credentials(Credential::RegistryToken(key.clone())).build();
-        let me = Management::of(client).get("/auth/me").await?;
-        let user = me.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let written = store_docker(&host, &user, &key).await?;
-        session.output.note(&format!("Logged in to {host} as {user}; the key is in {written}."));
-        return choose(session, args.name.unwrap_or(host), ServerContext { user: Some(user), ..context });
-    }
-    let user = match args.username {
-        Some(user) => user,
-        None => ask("User: ")?,
+    let finish = |context: ServerContext, is_session, note| {
+        choose(session, name.clone(), context.clone())?;
+        Ok(LoginDone { note, context, host: host.clone(), is_session })
     };
-    let password = Secret::new(match (args.password, args.password_stdin) {
-        (Some(password), _) => password,
-        (None, true) => from_stdin("password")?,
-        (None, false) => ask_hidden("Password: ")?,
-    });
-    context.user = Some(user.clone());
+    let (user, password) = match with {
+        LoginWith::Password { user, password } => (user, password),
+        LoginWith::Key(key) => {
+            let client = Client::builder(address).credentials(Credential::RegistryToken(key.clone())).build();
+            let me = Management::of(client).get("/auth/me").await?;
+            let user = me.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let written = store_docker(&host, &user, &key).await?;
+            let note = format!("Logged in to {host} as {user}; the key is in {written}.");
+            return finish(ServerContext { user: Some(user), ..context }, false, note);
+        }
+    };
+    let context = ServerContext { user: Some(user.clone()), ..context };
     let login = ApiRequest::new(Method::POST, "/api/v1/auth/login")
         .json(&json!({ "username": user, "password": password.expose() }));
+    let anonymous = Client::builder(address.clone()).timeouts(session.timeouts()).build();
     match anonymous.send_api(&login).await {
         Ok(answer) => {
             let answer: api::auth::LoginAnswer = oci::json::from_slice(&answer.body)
                 .map_err(|error| Failure::failed(format!("{host} is not a Wharfinger: {error}")))?;
             session.sessions.keep(&host, SavedSession::of(answer, None))?;
-            session.output.note(&format!("Logged in to {host} as {user}."));
+            finish(context, true, format!("Logged in to {host} as {user}."))
         }
         // Another registry, or one whose users come from elsewhere.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported | ErrorKind::Protocol) => {
@@ -134,31 +184,24 @@ pub async fn login(args: LoginArgs, session: &CommandSession) -> Result<(), Fail
                 None => (user.as_str(), &password),
             };
             let written = store_docker(&host, user, secret).await?;
-            session.output.note(&match found.checked {
+            let note = match found.checked {
                 true => format!("Logged in to {host}; the login is in {written}."),
                 false => format!("{host} asks nobody to log in; what you typed is in {written}, unchecked."),
-            });
-            return choose(session, args.name.unwrap_or(host), context);
+            };
+            finish(context, false, note)
         }
         // This user may not have sessions; an API key of theirs does the same.
         Err(error) if error.kind() == ErrorKind::Denied => {
             let credential = Credential::Password { user: user.clone(), password };
             let management = Management::of(Client::builder(address).credentials(credential).build());
             let written = store_key(&management, &host, &user, KEY).await?;
-            session.output.note(&format!("Logged in to {host} as {user} by an API key, which is in {written}."));
-            return choose(session, args.name.unwrap_or(host), context);
+            finish(context, false, format!("Logged in to {host} as {user} by an API key, which is in {written}."))
         }
         Err(error) if error.kind() == ErrorKind::Unauthorized => {
-            return Err(Failure::new(ExitStatus::NotLoggedIn, error.to_string()));
+            Err(Failure::new(ExitStatus::NotLoggedIn, error.to_string()))
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => Err(error.into()),
     }
-    if args.docker {
-        let management = Management::of(session.client(&context)?);
-        let written = store_key(&management, &host, &user, DOCKER_KEY).await?;
-        session.output.note(&format!("docker and podman use an API key now; it is in {written}."));
-    }
-    choose(session, args.name.unwrap_or(host), context)
 }
 
 /// Makes an API key and writes it where docker looks for it. Returns where that is.

@@ -56,10 +56,15 @@ impl Column {
 
     /// What the column shows of an object.
     pub fn shown(&self, item: &Value) -> String {
+        self.shown_at(item, Timestamp::now())
+    }
+
+    /// What the column shows of an object at a time.
+    pub fn shown_at(&self, item: &Value, now: Timestamp) -> String {
         let value = item.pointer(self.field).unwrap_or(&Value::Null);
         match (self.kind, value) {
             (ColumnKind::Bytes, Value::Number(_)) => value.as_u64().map(bytes).unwrap_or_default(),
-            (ColumnKind::Time, Value::String(time)) => ago(time, Timestamp::now()),
+            (ColumnKind::Time, Value::String(time)) => ago(time, now),
             (ColumnKind::Digest, Value::String(digest)) => short(digest).to_owned(),
             (ColumnKind::Flag, Value::Bool(is)) => if *is { "yes" } else { "" }.to_owned(),
             _ => text(value),

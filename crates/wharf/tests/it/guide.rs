@@ -29,6 +29,32 @@ fn commands() -> String {
     rows
 }
 
+const KEYS_BEGIN: &str = "<!-- keys: written by cargo test -p wharf -- --ignored -->\n";
+const KEYS_END: &str = "<!-- end of keys -->";
+
+/// The keys and the commands of the terminal UI.
+fn keys() -> String {
+    let mut rows = String::from("\n| keys | |\n|---|---|\n");
+    for key in wharf::tui::keys::KEYS {
+        rows.push_str(&format!("| `{}` | {} |\n", key.keys, key.does));
+    }
+    rows.push_str("\n| after `:` | |\n|---|---|\n");
+    for command in wharf::tui::line::COMMANDS {
+        let line = format!("{} {}", command.names[0], command.takes.shown()).replace('|', "\\|");
+        rows.push_str(&format!("| `{}` | {} |\n", line.trim_end(), command.does));
+    }
+    rows.push('\n');
+    rows
+}
+
+#[test]
+fn the_keys_of_the_terminal_ui_are_complete() {
+    let page = fs::read_to_string(page()).unwrap();
+    let (_, rest) = page.split_once(KEYS_BEGIN).expect("the beginning of the keys");
+    let (list, _) = rest.split_once(KEYS_END).expect("the end of the keys");
+    assert_eq!(list, keys(), "run: cargo test -p wharf -- --ignored write_the_list");
+}
+
 #[test]
 fn the_list_of_commands_is_complete() {
     let page = fs::read_to_string(page()).unwrap();
@@ -40,10 +66,12 @@ fn the_list_of_commands_is_complete() {
 #[test]
 #[ignore = "writes docs/wharf.md"]
 fn write_the_list() {
-    let text = fs::read_to_string(page()).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    fs::write(page(), format!("{before}{BEGIN}{}{END}{after}", commands())).unwrap();
+    for (begin, end, list) in [(BEGIN, END, commands()), (KEYS_BEGIN, KEYS_END, keys())] {
+        let text = fs::read_to_string(page()).unwrap();
+        let (before, rest) = text.split_once(begin).unwrap();
+        let (_, after) = rest.split_once(end).unwrap();
+        fs::write(page(), format!("{before}{begin}{list}{end}{after}")).unwrap();
+    }
 }
 
 #[test]

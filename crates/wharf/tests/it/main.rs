@@ -11,3 +11,4 @@ mod images;
 mod logins;
 mod output;
 mod rig;
+mod tui;

@@ -10,17 +10,25 @@ use crate::{
     progress::TransferLines,
     session::CommandSession,
 };
-use client::{ApiRequest, ApiStream};
+use client::{ApiRequest, ApiResponse, ApiStream, BlobSource, ByteStream};
+use futures_util::TryStreamExt as _;
 use http::{HeaderMap, Method, header};
 use serde_json::{Value, json};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 /// Files up to this length are uploaded in one request.
 const SMALL: u64 = 4 << 20;
+
+/// How often progress is shown.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Times that an upload is continued without having got any further.
 const MOST_TRIES: u32 = 5;
@@ -37,10 +45,16 @@ pub(super) async fn upload(args: UploadArgs, management: &Management, session: &
         };
         let version = args.version.clone().unwrap_or(name);
         let source = FileSource::open(Some(file)).await?;
-        let artifact = match source.size <= SMALL {
-            true => upload_at_once(&args, &source, &version, &path, &pairs, management).await?,
-            false => upload_in_session(&args, &source, &version, &path, &pairs, management, session).await?,
-        };
+        let lines = TransferLines::new(&session.output, source.size);
+        let line = lines.add(&path, source.size);
+        let progress = line.callback();
+        let target =
+            UploadTarget { repo: args.repo.clone(), version, path, pairs: pairs.clone(), overwrite: args.overwrite };
+        let artifact =
+            upload_file(&target, &source, management, &|done| progress(client::TransferPhase::Sending, done)).await?;
+        line.end();
+        lines.end();
+        let UploadTarget { version, path, .. } = target;
         session.output.note(&format!("Uploaded {} as {version}/{path}.", file.display()));
         made.push(artifact);
     }
@@ -50,19 +64,39 @@ pub(super) async fn upload(args: UploadArgs, management: &Management, session: &
     }
 }
 
-/// `PUT /{repo}/-/{version}/{path}`.
-async fn upload_at_once(
-    args: &UploadArgs,
+/// Where an upload goes.
+pub struct UploadTarget {
+    /// The repository.
+    pub repo: String,
+    /// The version.
+    pub version: String,
+    /// The path.
+    pub path: String,
+    /// Properties, as parameters of a query.
+    pub pairs: Vec<(String, String)>,
+    /// Whether other bytes may be replaced.
+    pub overwrite: bool,
+}
+
+/// Uploads a file: at once if it is small, and else so that it can be resumed. Says how many bytes were sent.
+pub async fn upload_file(
+    target: &UploadTarget,
     source: &FileSource,
-    version: &str,
-    path: &str,
-    pairs: &[(String, String)],
     management: &Management,
+    progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Value, Failure> {
-    let mut pairs = pairs.to_vec();
+    match source.size <= SMALL {
+        true => upload_at_once(target, source, management).await,
+        false => upload_in_session(target, source, management, progress).await,
+    }
+}
+
+/// `PUT /{repo}/-/{version}/{path}`.
+async fn upload_at_once(to: &UploadTarget, source: &FileSource, management: &Management) -> Result<Value, Failure> {
+    let mut pairs = to.pairs.clone();
     pairs.push(("digest".into(), source.digest.to_string()));
-    pairs.extend(args.overwrite.then(|| ("overwrite".to_owned(), "true".to_owned())));
-    let target = file_path(&format!("{}/-", args.repo), version, path, &pairs).replacen("%2F-", "/-", 1);
+    pairs.extend(to.overwrite.then(|| ("overwrite".to_owned(), "true".to_owned())));
+    let target = file_path(&format!("{}/-", to.repo), &to.version, &to.path, &pairs).replacen("%2F-", "/-", 1);
     let request = ApiRequest::new(Method::PUT, format!("/api/v1{target}"))
         .header(header::CONTENT_TYPE, "application/octet-stream")
         .eager();
@@ -72,20 +106,15 @@ async fn upload_at_once(
 
 /// An upload session: each attempt begins where the server says that the last one ended.
 async fn upload_in_session(
-    args: &UploadArgs,
+    to: &UploadTarget,
     source: &FileSource,
-    version: &str,
-    path: &str,
-    pairs: &[(String, String)],
     management: &Management,
-    session: &CommandSession,
+    progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Value, Failure> {
-    let begin = format!("/artifacts/{}/upload?size={}", segment(&args.repo), source.size);
+    let begin = format!("/artifacts/{}/upload?size={}", segment(&to.repo), source.size);
     let begun = management.send(Method::POST, &begin, None).await?;
     let mut location = location_of(&begun.headers)?;
-    let lines = TransferLines::new(&session.output, source.size);
-    let line = lines.add(path, source.size);
-    let progress = line.callback();
+    let counted = CountedSource { source, sent: Arc::default() };
     let (mut offset, mut tries) = (0, 0);
     while offset < source.size {
         let range = format!("{offset}-{}", source.size - 1);
@@ -93,7 +122,7 @@ async fn upload_in_session(
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .header(header::CONTENT_RANGE, range)
             .eager();
-        match management.client.stream_api(&request, source, offset, source.size - offset).await {
+        match counted.send(&request, offset, management, progress).await {
             Ok(answer) => {
                 location = location_of(&answer.headers)?;
                 offset = source.size;
@@ -109,25 +138,63 @@ async fn upload_in_session(
             }
             Err(error) => return Err(error.into()),
         }
-        progress(client::TransferPhase::Sending, offset);
+        progress(offset);
     }
-    line.end();
-    lines.end();
     let mut all = vec![
-        ("version".to_owned(), version.to_owned()),
-        ("path".to_owned(), path.to_owned()),
+        ("version".to_owned(), to.version.clone()),
+        ("path".to_owned(), to.path.clone()),
         ("digest".to_owned(), source.digest.to_string()),
     ];
-    all.extend(args.overwrite.then(|| ("overwrite".to_owned(), "true".to_owned())));
+    all.extend(to.overwrite.then(|| ("overwrite".to_owned(), "true".to_owned())));
     let separator = if location.contains('?') { '&' } else { '?' };
     let parameters = query(all.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-    let properties: serde_json::Map<String, Value> = pairs
+    let properties: serde_json::Map<String, Value> = to
+        .pairs
         .iter()
         .filter_map(|(key, value)| Some((key.strip_prefix("property.")?.to_owned(), value.clone().into())))
         .collect();
     let request = ApiRequest::new(Method::PUT, format!("{location}{separator}{}", &parameters[1..]))
         .json(&json!({ "properties": properties }));
     management.request(&request).await?.value().map_err(Failure::failed)
+}
+
+/// A file that counts what is read of it.
+struct CountedSource<'f> {
+    source: &'f FileSource,
+    sent: Arc<AtomicU64>,
+}
+
+#[async_trait::async_trait]
+impl BlobSource for CountedSource<'_> {
+    async fn open(&self, offset: u64) -> io::Result<ByteStream> {
+        let sent = self.sent.clone();
+        sent.store(offset, Ordering::Relaxed);
+        let bytes = self.source.open(offset).await?;
+        Ok(Box::pin(bytes.inspect_ok(move |bytes| {
+            sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        })))
+    }
+}
+
+impl CountedSource<'_> {
+    /// Sends the rest of the file, and says again and again how far it is.
+    async fn send(
+        &self,
+        request: &ApiRequest,
+        offset: u64,
+        management: &Management,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<ApiResponse, client::Error> {
+        let send = management.client.stream_api(request, self, offset, self.source.size - offset);
+        let mut ticks = tokio::time::interval(LOOK);
+        tokio::pin!(send);
+        loop {
+            tokio::select! {
+                answer = &mut send => return answer,
+                _ = ticks.tick() => progress(self.sent.load(Ordering::Relaxed)),
+            }
+        }
+    }
 }
 
 /// Whether an upload may go on after this: the connection broke, or the server is at another place or busy.

@@ -1,0 +1,647 @@
+//! The state of the terminal UI. Events change it and give effects; it neither draws nor speaks to anybody.
+
+use super::{
+    field::TextField,
+    form::{TuiForm, TypedConfirm},
+    forms::{self, FileUpload},
+    harmless::harmless,
+    theme::{ColorDepth, TuiTheme},
+    view::{Loading, SCREENS, TuiView, ViewKind, ViewLayout},
+    work::{ChangeRequest, LoadPart, LoadRequest, WorkAnswer},
+};
+use http::Method;
+use jiff::Timestamp;
+use ratatui::{
+    crossterm::event::{KeyEvent, MouseEvent},
+    layout::Rect,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// A moment before the details of a row are loaded: who scrolls asks for none of the rows in between.
+const SETTLE: Duration = Duration::from_millis(120);
+
+/// Lists that are longer are loaded again only when somebody asks.
+const MOST_REFRESHED: usize = 5000;
+
+/// After a failure, the next attempt by itself.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// How long a note stays.
+const NOTE: Duration = Duration::from_secs(6);
+
+/// What happens to the state.
+#[derive(Debug)]
+pub enum TuiEvent {
+    Key(KeyEvent),
+    Paste(String),
+    Mouse(MouseEvent),
+    Resize(u16, u16),
+    /// Some time passed.
+    Tick,
+    Answer(WorkAnswer),
+}
+
+/// What is to be done outside.
+#[derive(Clone, PartialEq, Eq)]
+pub enum TuiEffect {
+    Load {
+        view: u64,
+        part: LoadPart,
+        wait: Duration,
+        request: LoadRequest,
+    },
+    Cancel {
+        view: u64,
+    },
+    Change {
+        view: u64,
+        number: u64,
+        request: ChangeRequest,
+    },
+    Login {
+        number: u64,
+        server: String,
+        user: String,
+        secret: String,
+    },
+    Upload {
+        view: u64,
+        number: u64,
+        upload: FileUpload,
+    },
+    /// Connect to a context; to the current one unless it is named.
+    Connect {
+        context: Option<String>,
+    },
+    Copy(String),
+    Open(String),
+    Mouse(bool),
+    Quit,
+}
+
+/// What keys are for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TuiMode {
+    Normal,
+    Filter(TextField),
+    Command {
+        field: TextField,
+        completions: Vec<String>,
+        chosen: Option<usize>,
+    },
+    Form(TuiForm),
+    Confirm(TypedConfirm),
+    Help {
+        offset: usize,
+    },
+    /// An API key, shown once.
+    Secret {
+        name: String,
+        secret: String,
+    },
+}
+
+/// What the last action came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TuiNote {
+    pub text: String,
+    pub is_error: bool,
+    pub until: Instant,
+}
+
+/// Whom the program speaks to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerLabel {
+    /// The name of the context.
+    pub context: Option<String>,
+    /// Host and port, as images are named.
+    pub host: String,
+    /// Where its pages are: `https://registry.example.com`.
+    pub url: String,
+    /// The user that the configuration names.
+    pub user: String,
+}
+
+/// A file on its way up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileTransfer {
+    pub number: u64,
+    pub name: String,
+    pub size: u64,
+    pub done: u64,
+    pub started: Instant,
+    /// Whether it ended, and how.
+    pub outcome: Option<Result<(), String>>,
+}
+
+/// A change that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum PendingChange {
+    /// Of a form, which closes when it is made.
+    Form {
+        done: String,
+    },
+    /// Of a confirmation.
+    Confirmed {
+        done: String,
+    },
+    Login,
+    Upload,
+}
+
+/// The state.
+pub struct TuiApp {
+    /// For each screen its views, each opened from the one before.
+    pub screens: Vec<Vec<TuiView>>,
+    pub screen: usize,
+    pub mode: TuiMode,
+    pub note: Option<TuiNote>,
+    pub theme: TuiTheme,
+    pub depth: ColorDepth,
+    pub size: (u16, u16),
+    pub server: ServerLabel,
+    pub contexts: Vec<String>,
+    /// Who is logged in, as the server says.
+    pub me: Value,
+    pub transfers: Vec<FileTransfer>,
+    pub now: Instant,
+    pub time: Timestamp,
+    /// Where rows and screens were drawn, for clicks.
+    pub hits: Vec<(Rect, HitTarget)>,
+    pub effects: Vec<TuiEffect>,
+    pending: HashMap<u64, PendingChange>,
+    /// The login form was closed: it does not open by itself again.
+    login_declined: bool,
+    next: u64,
+}
+
+/// What a click is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HitTarget {
+    Screen(usize),
+    /// Rows, from this position on.
+    Rows(usize),
+}
+
+impl TuiApp {
+    /// Nothing is loaded yet.
+    pub fn new(server: ServerLabel, contexts: Vec<String>, theme: TuiTheme, depth: ColorDepth) -> Self {
+        Self {
+            screens: SCREENS.iter().map(|_| Vec::new()).collect(),
+            screen: 0,
+            mode: TuiMode::Normal,
+            note: None,
+            theme,
+            depth,
+            size: (80, 24),
+            server,
+            contexts,
+            me: Value::Null,
+            transfers: Vec::new(),
+            now: Instant::now(),
+            time: Timestamp::now(),
+            hits: Vec::new(),
+            effects: Vec::new(),
+            pending: HashMap::new(),
+            login_declined: false,
+            next: 0,
+        }
+    }
+
+    /// Shows the first screen, or the login if no server is known.
+    pub fn start(&mut self) {
+        if self.server.host.is_empty() {
+            self.mode = TuiMode::Form(forms::login("", ""));
+        }
+        self.go(0);
+    }
+
+    /// Begins again, at another server or as somebody else.
+    pub fn restart(&mut self, server: ServerLabel, contexts: Vec<String>) {
+        for view in self.screens.iter().flatten() {
+            self.effects.push(TuiEffect::Cancel { view: view.id });
+        }
+        self.screens.iter_mut().for_each(Vec::clear);
+        (self.server, self.contexts, self.me) = (server, contexts, Value::Null);
+        self.login_declined = false;
+        self.mode = TuiMode::Normal;
+        let screen = self.screen;
+        // The caller is known only from the first screen.
+        self.go(0);
+        self.go(screen);
+    }
+
+    /// The view that is shown.
+    pub fn view(&self) -> Option<&TuiView> {
+        self.screens[self.screen].last()
+    }
+
+    /// The same, to be changed.
+    pub fn view_mut(&mut self) -> Option<&mut TuiView> {
+        self.screens[self.screen].last_mut()
+    }
+
+    fn by_id(&mut self, id: u64) -> Option<&mut TuiView> {
+        self.screens.iter_mut().flatten().find(|view| view.id == id)
+    }
+
+    /// Whether the caller is an administrator.
+    pub fn is_admin(&self) -> bool {
+        self.me["is_admin"] == true
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Takes what happened; what is to be done is in `effects`.
+    pub fn handle(&mut self, event: TuiEvent) {
+        match event {
+            TuiEvent::Key(key) => self.press(key),
+            TuiEvent::Paste(text) => self.paste(&text),
+            TuiEvent::Mouse(mouse) => self.click(mouse),
+            TuiEvent::Resize(width, height) => self.size = (width, height),
+            TuiEvent::Tick => self.tick(),
+            TuiEvent::Answer(answer) => self.answer(answer),
+        }
+    }
+
+    /// Says something at the bottom for a while.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.note = Some(TuiNote { text: harmless(&text.into()), is_error: false, until: self.now + NOTE });
+    }
+
+    /// Says what went wrong.
+    pub fn complain(&mut self, text: impl Into<String>) {
+        self.note = Some(TuiNote { text: harmless(&text.into()), is_error: true, until: self.now + NOTE });
+    }
+
+    /// Goes to a screen. What the one before was loading ends.
+    pub fn go(&mut self, screen: usize) {
+        if screen != self.screen {
+            self.leave();
+        }
+        self.screen = screen;
+        if self.screens[screen].is_empty() {
+            let id = self.number();
+            self.screens[screen].push(TuiView::new(id, ViewKind::first(screen)));
+        }
+        self.arrive();
+    }
+
+    /// Shows a view in its screen; views above it are closed, or it is opened from the one that is there.
+    pub fn show(&mut self, kind: ViewKind) {
+        let screen = kind.screen();
+        if screen != self.screen {
+            self.go(screen);
+        }
+        if let Some(at) = self.screens[screen].iter().position(|view| view.kind == kind) {
+            while self.screens[screen].len() > at + 1 {
+                self.close();
+            }
+            self.arrive();
+            return;
+        }
+        // An image is opened from its tags, wherever the command was typed.
+        if let ViewKind::Image { repository, .. } = &kind {
+            let tags = ViewKind::Tags { repository: repository.clone() };
+            let is_open = self.screens[screen].iter().any(|view| view.kind == tags);
+            if !is_open {
+                self.show(tags);
+            }
+        }
+        self.leave();
+        let id = self.number();
+        self.screens[screen].push(TuiView::new(id, kind));
+        self.arrive();
+    }
+
+    /// Goes back to the view from which this one was opened. Whether there was one.
+    pub fn back(&mut self) -> bool {
+        if self.screens[self.screen].len() < 2 {
+            return false;
+        }
+        self.close();
+        self.arrive();
+        true
+    }
+
+    fn close(&mut self) {
+        if let Some(view) = self.screens[self.screen].pop() {
+            self.effects.push(TuiEffect::Cancel { view: view.id });
+        }
+    }
+
+    /// Nothing is loaded for a view that nobody sees.
+    fn leave(&mut self) {
+        if let Some(view) = self.view_mut() {
+            for loading in [&mut view.loading, &mut view.detail_loading] {
+                if *loading == Loading::Running {
+                    *loading = Loading::Idle;
+                }
+            }
+            let view = view.id;
+            self.effects.push(TuiEffect::Cancel { view });
+        }
+    }
+
+    fn arrive(&mut self) {
+        let now = self.now;
+        if let Some(view) = self.view() {
+            let is_old = match (view.kind.refresh(), view.loaded_at) {
+                (Some(every), Some(at)) => now.duration_since(at) >= every && view.rows.total() <= MOST_REFRESHED,
+                (None, Some(_)) => false,
+                (_, None) => true,
+            };
+            if is_old || view.loading == Loading::Idle {
+                self.load();
+            }
+        }
+    }
+
+    /// Loads the view that is shown.
+    pub fn load(&mut self) {
+        let is_admin = self.is_admin();
+        let Some(view) = self.view_mut() else { return };
+        let Some(request) = view.kind.load(is_admin) else { return };
+        view.loading = Loading::Running;
+        view.incoming.clear();
+        let id = view.id;
+        self.effects.push(TuiEffect::Load { view: id, part: LoadPart::Rows, wait: Duration::ZERO, request });
+    }
+
+    /// Loads what belongs to the selected row, unless it is there.
+    pub fn load_detail(&mut self, again: bool) {
+        let Some(view) = self.view_mut() else { return };
+        if matches!(view.kind.layout(), ViewLayout::Image | ViewLayout::Home | ViewLayout::Activity) {
+            return;
+        }
+        let key = view.rows.selected_key();
+        if view.detail_of == key && !again {
+            return;
+        }
+        if view.detail_of != key {
+            view.detail = None;
+        }
+        view.detail_of = key;
+        let request = view.rows.current().and_then(|row| view.kind.load_detail(row));
+        if let Some(request) = request {
+            view.detail_loading = Loading::Running;
+            let id = view.id;
+            self.effects.push(TuiEffect::Load { view: id, part: LoadPart::Detail, wait: SETTLE, request });
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.now;
+        if self.note.as_ref().is_some_and(|note| note.until <= now) {
+            self.note = None;
+        }
+        self.transfers
+            .retain(|transfer| transfer.outcome.is_none() || now - transfer.started < Duration::from_secs(3600));
+        let is_typing = !matches!(self.mode, TuiMode::Normal);
+        let Some(view) = self.view() else { return };
+        let Some(at) = view.loaded_at.filter(|_| !is_typing) else { return };
+        let passed = now.duration_since(at);
+        let is_due = match &view.loading {
+            Loading::Done => view.kind.refresh().is_some_and(|every| passed >= every),
+            Loading::Failed(problem) => !problem.needs_login && passed >= RETRY,
+            Loading::Idle | Loading::Running => false,
+        };
+        if is_due && view.rows.total() <= MOST_REFRESHED {
+            self.load();
+        }
+    }
+
+    fn answer(&mut self, answer: WorkAnswer) {
+        let now = self.now;
+        match answer {
+            WorkAnswer::Page { view, part: LoadPart::Rows, items, is_last } => {
+                let Some(view) = self.by_id(view) else { return };
+                // A list that is there stays as it is until the new one is complete.
+                if view.rows.total() == 0 || (view.loaded_at.is_none() && view.incoming.is_empty()) {
+                    view.rows.append(items);
+                    if is_last {
+                        view.incoming.clear();
+                    }
+                } else {
+                    view.incoming.extend(items);
+                    if is_last {
+                        let items = std::mem::take(&mut view.incoming);
+                        view.rows.replace(items);
+                    }
+                }
+                if is_last {
+                    (view.loading, view.loaded_at) = (Loading::Done, Some(now));
+                }
+                let is_shown = self.view().is_some_and(|shown| shown.loading != Loading::Idle);
+                if is_shown {
+                    self.load_detail(is_last);
+                }
+            }
+            WorkAnswer::Page { view, part: LoadPart::Detail, items, is_last } => {
+                let Some(view) = self.by_id(view) else { return };
+                match &mut view.detail {
+                    Some(Value::Array(all)) if view.detail_loading == Loading::Running && !is_last => all.extend(items),
+                    detail => *detail = Some(Value::Array(items)),
+                }
+                view.detail_loading = Loading::Done;
+            }
+            WorkAnswer::Object { view, part, object, rows } => self.object(view, part, object, rows),
+            WorkAnswer::Failed { view, part, problem } => {
+                let Some(shown) = self.by_id(view) else { return };
+                match part {
+                    LoadPart::Rows => {
+                        (shown.loading, shown.loaded_at) = (Loading::Failed(problem.clone()), Some(now));
+                    }
+                    LoadPart::Detail => shown.detail_loading = Loading::Failed(problem.clone()),
+                }
+                if problem.needs_login && part == LoadPart::Rows {
+                    self.offer_login(Some(problem.message));
+                }
+            }
+            WorkAnswer::Changed { number, object, .. } => self.changed(number, &object),
+            WorkAnswer::NotChanged { number, problem, .. } => {
+                let pending = self.pending.remove(&number);
+                self.finish_transfer(number, Err(problem.message.clone()));
+                match (&mut self.mode, pending) {
+                    (TuiMode::Form(form), Some(PendingChange::Form { .. } | PendingChange::Login))
+                        if form.is_sending =>
+                    {
+                        form.is_sending = false;
+                        form.problem = Some(problem.message);
+                    }
+                    _ => self.complain(problem.message),
+                }
+            }
+            WorkAnswer::Transfer { number, done } => {
+                if let Some(transfer) = self.transfers.iter_mut().find(|transfer| transfer.number == number) {
+                    transfer.done = done;
+                }
+            }
+        }
+    }
+
+    fn object(&mut self, id: u64, part: LoadPart, object: Value, rows: Option<Vec<Value>>) {
+        let now = self.now;
+        let Some(view) = self.by_id(id) else { return };
+        if part == LoadPart::Detail {
+            (view.detail, view.detail_loading) = (Some(object), Loading::Done);
+            return;
+        }
+        (view.loading, view.loaded_at) = (Loading::Done, Some(now));
+        let is_new = view.detail.is_none();
+        match view.kind {
+            ViewKind::Home => {
+                let me = object["me"].clone();
+                let is_anonymous = me.is_null() && object["system"]["login"] != "none";
+                view.detail = Some(object);
+                self.me = me;
+                if is_anonymous {
+                    self.offer_login(None);
+                }
+            }
+            ViewKind::Image { .. } => {
+                let is_same = view.detail.as_ref() == Some(&object);
+                let is_index = object["children"].as_array().is_some_and(|children| !children.is_empty());
+                view.detail = Some(object);
+                if is_new && is_index {
+                    view.show_section(super::view::ImageSection::Platforms);
+                } else if !is_same {
+                    let section = view.section;
+                    view.show_section(section);
+                }
+            }
+            _ => {
+                view.detail = Some(object);
+                view.rows.replace(rows.unwrap_or_default());
+            }
+        }
+    }
+
+    fn changed(&mut self, number: u64, object: &Value) {
+        let Some(pending) = self.pending.remove(&number) else { return };
+        match pending {
+            PendingChange::Login => {
+                self.say(forms::text(object, "note"));
+                let context = object.get("context").and_then(Value::as_str).map(str::to_owned);
+                self.effects.push(TuiEffect::Connect { context });
+                return;
+            }
+            PendingChange::Upload => {
+                self.finish_transfer(number, Ok(()));
+                self.say(format!("Uploaded {}/{}.", forms::text(object, "version"), forms::text(object, "path")));
+            }
+            PendingChange::Form { done } => {
+                self.mode = match object.get("secret").and_then(Value::as_str) {
+                    Some(secret) => TuiMode::Secret { name: forms::text(object, "name"), secret: secret.to_owned() },
+                    None => TuiMode::Normal,
+                };
+                self.say(done);
+            }
+            PendingChange::Confirmed { done } => {
+                let kept = object.get("immutable").and_then(Value::as_array).map_or(0, Vec::len);
+                match kept {
+                    0 => self.say(done),
+                    n => self.complain(format!("{n} of the tags cannot be deleted: the repository keeps them.")),
+                }
+                if let Some(view) = self.view_mut() {
+                    view.rows.clear_marks();
+                }
+            }
+        }
+        self.load();
+    }
+
+    /// Opens the login, unless it was closed before or something else is open.
+    fn offer_login(&mut self, problem: Option<String>) {
+        if !self.login_declined && self.mode == TuiMode::Normal {
+            let mut form = forms::login(&self.server.host, &self.server.user);
+            form.problem = problem;
+            self.mode = TuiMode::Form(form);
+        }
+    }
+
+    /// The login form was closed.
+    pub(super) fn decline_login(&mut self) {
+        self.login_declined = true;
+    }
+
+    /// Sends what a form asks for.
+    pub(super) fn submit(&mut self, mut form: TuiForm) {
+        match forms::submit(&form) {
+            Err((at, problem)) => {
+                (form.at, form.problem) = (at, Some(problem));
+                self.mode = TuiMode::Form(form);
+            }
+            Ok(submitted) => {
+                let number = self.number();
+                let view = self.view().map_or(0, |view| view.id);
+                form.is_sending = true;
+                match submitted {
+                    forms::Submitted::Change(request, done) => {
+                        self.pending.insert(number, PendingChange::Form { done });
+                        self.effects.push(TuiEffect::Change { view, number, request });
+                        self.mode = TuiMode::Form(form);
+                    }
+                    forms::Submitted::Login { server, user, secret } => {
+                        self.pending.insert(number, PendingChange::Login);
+                        self.effects.push(TuiEffect::Login { number, server, user, secret });
+                        self.mode = TuiMode::Form(form);
+                    }
+                    forms::Submitted::Upload(upload) => {
+                        self.pending.insert(number, PendingChange::Upload);
+                        self.transfers.push(FileTransfer {
+                            number,
+                            name: upload.file.clone(),
+                            size: std::fs::metadata(&upload.file).map_or(0, |file| file.len()),
+                            done: 0,
+                            started: self.now,
+                            outcome: None,
+                        });
+                        self.say(format!("Uploading {}; :tasks shows how far it is.", upload.file));
+                        self.effects.push(TuiEffect::Upload { view, number, upload });
+                        self.mode = TuiMode::Normal;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what was confirmed.
+    pub(super) fn confirmed(&mut self, confirm: TypedConfirm) {
+        let number = self.number();
+        let view = self.view().map_or(0, |view| view.id);
+        self.pending.insert(number, PendingChange::Confirmed { done: confirm.done });
+        self.effects.push(TuiEffect::Change { view, number, request: confirm.change });
+        self.mode = TuiMode::Normal;
+    }
+
+    /// Sends a request of the command line.
+    pub(super) fn send(&mut self, path: String, body: Option<Value>, done: &str) {
+        let number = self.number();
+        let view = self.view().map_or(0, |view| view.id);
+        self.pending.insert(number, PendingChange::Confirmed { done: done.to_owned() });
+        let request = ChangeRequest::Send(vec![(Method::POST, path, body.or_else(|| Some(json!({}))))]);
+        self.effects.push(TuiEffect::Change { view, number, request });
+    }
+
+    fn finish_transfer(&mut self, number: u64, outcome: Result<(), String>) {
+        if let Some(transfer) = self.transfers.iter_mut().find(|transfer| transfer.number == number) {
+            if outcome.is_ok() {
+                transfer.done = transfer.size;
+            }
+            transfer.outcome = Some(outcome);
+        }
+    }
+
+    /// Whether a change has not been answered yet.
+    pub fn is_busy(&self) -> bool {
+        !self.pending.is_empty()
+    }
+}

@@ -1,0 +1,522 @@
+//! A list of any length, of which the screen shows a part: selected, filtered, sorted, marked.
+
+use super::harmless::harmless;
+use crate::output::{Column, ColumnKind};
+use serde_json::Value;
+use std::{cmp::Ordering, collections::HashSet};
+
+/// The one column of a text.
+const LINES: &[Column] = &[Column::text("", "/line")];
+
+/// One column is sorted by, in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowOrder {
+    /// The column, by its index.
+    pub column: usize,
+    /// From the greatest to the least.
+    pub descending: bool,
+}
+
+/// The rows of a list. All positions that callers see are among the rows that the filter leaves.
+#[derive(Debug, Default)]
+pub struct RowList {
+    items: Vec<Value>,
+    /// What the filter looks into, lower case, one text for each item.
+    haystacks: Vec<String>,
+    /// The items that are shown, in their order.
+    shown: Vec<usize>,
+    selected: usize,
+    offset: usize,
+    filter: String,
+    order: Option<RowOrder>,
+    marked: HashSet<String>,
+    /// The field that names an item, as a JSON pointer.
+    key: &'static str,
+    columns: &'static [Column],
+    /// Lines of a text: a filter finds its lines and hides none.
+    is_text: bool,
+}
+
+impl RowList {
+    /// An empty list of items that this field names and these columns show.
+    pub fn new(key: &'static str, columns: &'static [Column]) -> Self {
+        Self { key, columns, ..Self::default() }
+    }
+
+    /// The lines of a text.
+    pub fn text() -> Self {
+        Self { is_text: true, ..Self::new("/line", LINES) }
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &'static [Column] {
+        self.columns
+    }
+
+    /// Whether these are lines of a text.
+    pub fn is_text(&self) -> bool {
+        self.is_text
+    }
+
+    /// Replaces all items. The selection stays at the item with the same name, or at its place.
+    pub fn replace(&mut self, items: Vec<Value>) {
+        let selected = self.selected_key();
+        self.haystacks.clear();
+        self.items.clear();
+        self.push(items);
+        if let Some(key) = selected
+            && let Some(at) = self.shown.iter().position(|index| self.key_of(&self.items[*index]) == key)
+        {
+            self.selected = at;
+        }
+        self.selected = self.selected.min(self.shown.len().saturating_sub(1));
+        let known: HashSet<String> = self.items.iter().map(|item| self.key_of(item)).collect();
+        self.marked.retain(|key| known.contains(key));
+    }
+
+    /// Adds items at the end.
+    pub fn append(&mut self, items: Vec<Value>) {
+        let selected = self.selected_key();
+        let is_sorted = self.order.is_some();
+        self.push(items);
+        if let Some(key) = selected.filter(|_| is_sorted) {
+            self.select_key(&key);
+        }
+    }
+
+    fn push(&mut self, items: Vec<Value>) {
+        let first = self.items.len();
+        for item in &items {
+            let texts = self.columns.iter().map(|column| plain(item.pointer(column.field).unwrap_or(&Value::Null)));
+            self.haystacks.push(texts.collect::<Vec<_>>().join("\u{1f}").to_lowercase());
+        }
+        self.items.extend(items);
+        match (first, self.order) {
+            (0, _) | (_, Some(_)) => self.arrange(),
+            _ => {
+                let more: Vec<usize> = (first..self.items.len()).filter(|index| self.passes(*index)).collect();
+                self.shown.extend(more);
+            }
+        }
+    }
+
+    /// Shows the items that contain this text.
+    pub fn filter(&mut self, filter: &str) {
+        let selected = self.selected_key();
+        self.filter = filter.to_lowercase();
+        self.arrange();
+        match (self.is_text, selected) {
+            (true, _) if !self.matches(self.selected) => self.find(1),
+            (false, Some(key)) => self.select_key(&key),
+            _ => {}
+        }
+    }
+
+    /// What is filtered by, lower case.
+    pub fn filtered_by(&self) -> &str {
+        &self.filter
+    }
+
+    /// Goes to the next row that the filter finds, or to the one before.
+    pub fn find(&mut self, by: isize) {
+        let count = self.shown.len();
+        if count == 0 {
+            return;
+        }
+        let mut at = self.selected;
+        for _ in 0..count {
+            at = (at as isize + by).rem_euclid(count as isize) as usize;
+            if self.matches(at) {
+                self.selected = at;
+                return;
+            }
+        }
+    }
+
+    /// Whether the filter finds the row at a position.
+    pub fn matches(&self, at: usize) -> bool {
+        let found = self.shown.get(at).and_then(|index| self.haystacks.get(*index));
+        found.is_some_and(|haystack| haystack.contains(&self.filter))
+    }
+
+    fn passes(&self, index: usize) -> bool {
+        self.is_text || self.filter.is_empty() || self.haystacks[index].contains(&self.filter)
+    }
+
+    /// Sorts by the next column: ascending, descending, then the next one, and at the end as the server sorts.
+    pub fn sort_next(&mut self) {
+        if self.is_text {
+            return;
+        }
+        self.order = match self.order {
+            None => Some(RowOrder { column: 0, descending: false }),
+            Some(RowOrder { column, descending: false }) => Some(RowOrder { column, descending: true }),
+            Some(RowOrder { column, .. }) if column + 1 < self.columns.len() => {
+                Some(RowOrder { column: column + 1, descending: false })
+            }
+            Some(_) => None,
+        };
+        let selected = self.selected_key();
+        self.arrange();
+        if let Some(key) = selected {
+            self.select_key(&key);
+        }
+    }
+
+    /// What is sorted by; `None` as the server sorts.
+    pub fn order(&self) -> Option<RowOrder> {
+        self.order
+    }
+
+    fn arrange(&mut self) {
+        self.shown = (0..self.items.len()).filter(|index| self.passes(*index)).collect();
+        if let Some(RowOrder { column, descending }) = self.order
+            && let Some(column) = self.columns.get(column)
+        {
+            let items = &self.items;
+            let of = |index: &usize| items[*index].pointer(column.field).unwrap_or(&Value::Null);
+            self.shown.sort_by(|a, b| {
+                let order = compare(of(a), of(b), column.kind);
+                if descending { order.reverse() } else { order }
+            });
+        }
+        self.selected = self.selected.min(self.shown.len().saturating_sub(1));
+    }
+
+    /// How many rows are shown.
+    pub fn len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// Whether no row is shown.
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
+    /// How many items there are, filtered or not.
+    pub fn total(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The item at a position.
+    pub fn item(&self, at: usize) -> Option<&Value> {
+        self.items.get(*self.shown.get(at)?)
+    }
+
+    /// All items, filtered or not.
+    pub fn items(&self) -> &[Value] {
+        &self.items
+    }
+
+    /// The position that is selected.
+    pub fn selected(&self) -> usize {
+        self.selected
+    }
+
+    /// The item that is selected.
+    pub fn current(&self) -> Option<&Value> {
+        self.item(self.selected)
+    }
+
+    /// The name of the selected item.
+    pub fn selected_key(&self) -> Option<String> {
+        self.current().map(|item| self.key_of(item))
+    }
+
+    /// The name of an item.
+    pub fn key_of(&self, item: &Value) -> String {
+        plain(item.pointer(self.key).unwrap_or(&Value::Null))
+    }
+
+    fn select_key(&mut self, key: &str) {
+        if let Some(at) = self.shown.iter().position(|index| self.key_of(&self.items[*index]) == key) {
+            self.selected = at;
+        }
+    }
+
+    /// Selects a position.
+    pub fn select(&mut self, at: usize) {
+        self.selected = at.min(self.shown.len().saturating_sub(1));
+    }
+
+    /// Moves the selection by rows.
+    pub fn step(&mut self, by: isize) {
+        self.select(self.selected.saturating_add_signed(by));
+    }
+
+    /// Marks the selected item or removes its mark, and goes to the next.
+    pub fn mark(&mut self) {
+        if let Some(key) = self.selected_key() {
+            if !self.marked.remove(&key) {
+                self.marked.insert(key);
+            }
+            self.step(1);
+        }
+    }
+
+    /// Whether an item is marked.
+    pub fn is_marked(&self, item: &Value) -> bool {
+        !self.marked.is_empty() && self.marked.contains(&self.key_of(item))
+    }
+
+    /// Removes all marks.
+    pub fn clear_marks(&mut self) {
+        self.marked.clear();
+    }
+
+    /// The names of the marked items in the order of the list, or of the selected one if none is marked.
+    pub fn chosen(&self) -> Vec<String> {
+        match self.marked.is_empty() {
+            true => self.selected_key().into_iter().collect(),
+            false => {
+                let marked = self.items.iter().filter(|item| self.is_marked(item));
+                marked.map(|item| self.key_of(item)).collect()
+            }
+        }
+    }
+
+    /// How many items are marked.
+    pub fn marks(&self) -> usize {
+        self.marked.len()
+    }
+
+    /// The first position of a window of this height that shows the selected row.
+    pub fn window(&mut self, height: usize) -> usize {
+        let height = height.max(1);
+        let last_offset = self.shown.len().saturating_sub(height);
+        self.offset = self.offset.clamp((self.selected + 1).saturating_sub(height), self.selected).min(last_offset);
+        self.offset
+    }
+
+    /// The first position of the window that was shown last.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+/// A value as text that can be compared and searched, not shown.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// Numbers by size, text by its numbers and letters, nothing last.
+fn compare(a: &Value, b: &Value, kind: ColumnKind) -> Ordering {
+    match (a, b) {
+        (Value::Null, Value::Null) => Ordering::Equal,
+        (Value::Null, _) => Ordering::Greater,
+        (_, Value::Null) => Ordering::Less,
+        (Value::Number(a), Value::Number(b)) => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
+        (Value::Bool(a), Value::Bool(b)) => b.cmp(a),
+        (Value::String(a), Value::String(b)) if kind == ColumnKind::Text => natural(a, b),
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (a, b) => plain(a).cmp(&plain(b)),
+    }
+}
+
+/// Compares texts so that `v9` comes before `v10`.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    loop {
+        let (Some(l), Some(r)) = (left.chars().next(), right.chars().next()) else {
+            return left.len().cmp(&right.len()).then_with(|| a.cmp(b));
+        };
+        if l.is_ascii_digit() && r.is_ascii_digit() {
+            let number = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            let (l_end, r_end) = (number(left), number(right));
+            let (l_number, r_number) = (left[..l_end].trim_start_matches('0'), right[..r_end].trim_start_matches('0'));
+            match l_number.len().cmp(&r_number.len()).then_with(|| l_number.cmp(r_number)) {
+                Ordering::Equal => (left, right) = (&left[l_end..], &right[r_end..]),
+                unequal => return unequal,
+            }
+        } else {
+            match l.to_lowercase().cmp(r.to_lowercase()) {
+                Ordering::Equal => (left, right) = (&left[l.len_utf8()..], &right[r.len_utf8()..]),
+                unequal => return unequal,
+            }
+        }
+    }
+}
+
+/// The lines of a text as items.
+pub fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::json!({ "line": line })).collect()
+}
+
+/// What a column shows of an item, harmless.
+pub fn cell(column: &Column, item: &Value, now: jiff::Timestamp) -> String {
+    match item.pointer(column.field) {
+        Some(Value::Object(fields)) => {
+            let pair = |(key, value): (&String, &Value)| format!("{key}={}", plain(value));
+            harmless(&fields.iter().map(pair).collect::<Vec<_>>().join(" "))
+        }
+        Some(list @ Value::Array(_)) => harmless(&plain(list).replace(',', ", ")),
+        Some(Value::Bool(is)) if column.kind == ColumnKind::Text => if *is { "yes" } else { "no" }.to_owned(),
+        _ => harmless(&column.shown_at(item, now)),
+    }
+}
+
+/// JSON with a line for each value, in the order in which it was written.
+pub fn indented(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth.min(40)));
+    };
+    let mut rest = json.chars().filter(|c| !c.is_control()).peekable();
+    while let Some(c) = rest.next() {
+        if is_text {
+            out.push(c);
+            is_text = is_escaped || c != '"';
+            is_escaped = !is_escaped && c == '\\';
+            continue;
+        }
+        match c {
+            '{' | '[' => {
+                out.push(c);
+                while rest.next_if(|c| c.is_whitespace()).is_some() {}
+                if let Some(end) = rest.next_if(|next| matches!((c, next), ('{', '}') | ('[', ']'))) {
+                    out.push(end);
+                } else {
+                    depth += 1;
+                    line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            '"' => {
+                out.push(c);
+                is_text = true;
+            }
+            c if c.is_whitespace() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const COLUMNS: &[Column] = &[Column::text("NAME", "/name"), Column::of("SIZE", "/size", ColumnKind::Bytes)];
+
+    fn list(names: &[&str]) -> RowList {
+        let mut list = RowList::new("/name", COLUMNS);
+        list.replace(names.iter().enumerate().map(|(i, name)| json!({ "name": name, "size": 10 - i })).collect());
+        list
+    }
+
+    fn names(list: &RowList) -> Vec<String> {
+        (0..list.len()).map(|at| list.key_of(list.item(at).unwrap())).collect()
+    }
+
+    #[test]
+    fn the_selection_stays_at_its_item() {
+        let mut list = list(&["a", "b", "c"]);
+        list.step(2);
+        list.replace(vec![json!({ "name": "0" }), json!({ "name": "c" }), json!({ "name": "d" })]);
+        assert_eq!(list.selected_key().unwrap(), "c");
+        list.replace(vec![json!({ "name": "z" })]);
+        assert_eq!(list.selected_key().unwrap(), "z");
+        list.replace(vec![]);
+        assert_eq!(list.selected_key(), None);
+        list.step(5);
+        list.find(1);
+        assert_eq!(list.selected(), 0);
+    }
+
+    #[test]
+    fn a_filter_leaves_what_contains_it() {
+        let mut list = list(&["team/App", "team/web", "other/app"]);
+        list.step(2);
+        list.filter("APP");
+        assert_eq!(names(&list), ["team/App", "other/app"]);
+        assert_eq!(list.selected_key().unwrap(), "other/app");
+        list.find(1);
+        assert_eq!(list.selected(), 0);
+        list.append(vec![json!({ "name": "new/app" }), json!({ "name": "x" })]);
+        assert_eq!((list.len(), list.total()), (3, 5));
+        list.filter("");
+        assert_eq!(list.len(), 5);
+    }
+
+    #[test]
+    fn rows_are_sorted_by_each_column_in_turn() {
+        let mut list = list(&["v10", "v9", "v1"]);
+        list.sort_next();
+        assert_eq!(names(&list), ["v1", "v9", "v10"]);
+        list.sort_next();
+        assert_eq!(names(&list), ["v10", "v9", "v1"]);
+        list.sort_next();
+        assert_eq!(names(&list), ["v1", "v9", "v10"]);
+        assert_eq!(list.order(), Some(RowOrder { column: 1, descending: false }));
+        list.sort_next();
+        list.sort_next();
+        assert_eq!(list.order(), None);
+        assert_eq!(names(&list), ["v10", "v9", "v1"]);
+    }
+
+    #[test]
+    fn marks_choose_several_items() {
+        let mut list = list(&["a", "b", "c"]);
+        assert_eq!(list.chosen(), ["a"]);
+        list.mark();
+        list.step(1);
+        list.mark();
+        assert_eq!(list.chosen(), ["a", "c"]);
+        list.replace(vec![json!({ "name": "c" })]);
+        assert_eq!(list.chosen(), ["c"]);
+        list.clear_marks();
+        assert_eq!(list.marks(), 0);
+    }
+
+    #[test]
+    fn a_filter_finds_lines_of_a_text_and_hides_none() {
+        let mut text = RowList::text();
+        text.replace(lines("{\n  \"digest\": 1\n  \"size\": 2\n}"));
+        text.filter("size");
+        assert_eq!((text.len(), text.selected()), (4, 2));
+        text.find(1);
+        assert_eq!(text.selected(), 2);
+    }
+
+    #[test]
+    fn json_is_indented_in_its_own_order() {
+        let json = r#"{"b":[1,{"x" : "a,\"{b"}], "a":{} ,"c":[ ]}"#;
+        let shown =
+            "{\n  \"b\": [\n    1,\n    {\n      \"x\": \"a,\\\"{b\"\n    }\n  ],\n  \"a\": {},\n  \"c\": []\n}";
+        assert_eq!(indented(json), shown);
+        assert_eq!(indented(shown), shown);
+        for broken in ["}}}]", "\"abc", "{", ""] {
+            indented(broken);
+        }
+    }
+
+    #[test]
+    fn the_window_follows_the_selection() {
+        let mut list = list(&["a", "b", "c", "d", "e"]);
+        assert_eq!(list.window(3), 0);
+        list.select(4);
+        assert_eq!(list.window(3), 2);
+        list.select(3);
+        assert_eq!(list.window(3), 2);
+        list.select(1);
+        assert_eq!(list.window(3), 1);
+        assert_eq!(list.window(10), 0);
+    }
+}

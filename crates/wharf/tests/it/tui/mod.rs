@@ -1,0 +1,8 @@
+//! The terminal UI.
+
+mod fake;
+mod keys;
+mod pictures;
+mod screens;
+mod session;
+mod speed;
