@@ -1,8 +1,8 @@
-//! The programs: `wharfinger serve` (also without a subcommand), `init`, `check`, `explain`, `fsck`, `gc`, `plan`,
-//! `htpasswd`, `user`, `api-key`, `repo`, `key`, `health`, `completion` and `man`.
+//! The programs: `wharfinger serve` (also without a subcommand), `init`, `check`, `explain`, `fsck`, `gc`,
+//! `import`, `plan`, `htpasswd`, `user`, `api-key`, `repo`, `key`, `health`, `completion` and `man`.
 //!
 //! Exit codes: 0 done, nothing wrong; 1 `check` found problems, `explain` says no, serving, `plan` or `man` failed,
-//! `gc` did not complete, the daemon is not ready, `htpasswd`, `user`, `api-key`, `repo`, `init` or `key` refused, or a
+//! `gc` did not complete, `import` could not read something, the daemon is not ready, `htpasswd`, `user`, `api-key`, `repo`, `init` or `key` refused, or a
 //! password is wrong; 2 the command line is invalid, or lacks
 //! `--stdin` where there is no terminal; 78 (EX_CONFIG) the configuration keeps `serve` from starting or `plan` from
 //! reading the store, the htpasswd file cannot be used, or `fsck` finds no store.
@@ -19,6 +19,7 @@ mod gc;
 mod generate;
 mod health;
 mod htpasswd;
+mod import;
 mod init;
 mod key;
 mod log;
@@ -49,6 +50,7 @@ use explain::Question;
 use flags::Flags;
 use fsck::Fsck;
 use htpasswd::HtpasswdArgs;
+use import::Import;
 use init::InitArgs;
 use key::KeyCommand;
 use oci::{Pattern, RepositoryName};
@@ -112,6 +114,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Import the data of another registry from its directory, also while the daemon runs
+    Import(Import),
     /// Show what the retention rules would keep and delete, and why; changes nothing
     #[command(after_help = PLAN)]
     Plan {
@@ -217,6 +221,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ExitCode::from(EX_CONFIG)
             })
         }
+        Command::Import(asked) => import::run(read(flags), &asked).unwrap_or_else(|problems| {
+            print_problems(&problems);
+            ExitCode::from(EX_CONFIG)
+        }),
         Command::Plan { repositories, json } => plan::plan(read(flags), repositories.as_ref(), json),
         // Adding the first user comes before the rest of the configuration.
         Command::Htpasswd(asked) => {

@@ -35,6 +35,11 @@ pub struct AtomicFiles<S> {
 pub struct Staged(String);
 
 impl Staged {
+    /// A temporary file that exists already.
+    pub(super) fn at(path: String) -> Self {
+        Self(path)
+    }
+
     /// Its temporary path.
     pub fn path(&self) -> &str {
         &self.0

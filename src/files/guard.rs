@@ -281,6 +281,14 @@ impl<S: Sys> Sys for Guarded<S> {
         self.name(to, |sys| sys.link(from, to))
     }
 
+    fn clone_file(&self, from: &std::fs::File, to: &Self::File) -> io::Result<bool> {
+        self.write(|sys| sys.clone_file(from, to))
+    }
+
+    fn link_file(&self, from: &std::fs::File, to: &str) -> io::Result<bool> {
+        self.write(|sys| self.directories.naming(parent(to), || sys.link_file(from, to)))
+    }
+
     fn unlink(&self, path: &str) -> io::Result<()> {
         self.directories.removing(parent(path), || self.write(|sys| sys.unlink(path)))
     }

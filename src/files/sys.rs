@@ -165,6 +165,15 @@ pub trait Sys: Send + Sync + 'static {
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()>;
     /// Gives a file a second name unless something is there.
     fn link(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Lets a new, empty file share the blocks of a file from outside the root; `false` if these file systems cannot.
+    fn clone_file(&self, _from: &std::fs::File, _to: &Self::File) -> io::Result<bool> {
+        Ok(false)
+    }
+    /// Gives a file from outside the root another name unless something is there; `false` if these file systems
+    /// cannot, or this user may not.
+    fn link_file(&self, _from: &std::fs::File, _to: &str) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Removes a file's name.
     fn unlink(&self, path: &str) -> io::Result<()>;
     /// Creates a directory, mode 0750.

@@ -7,6 +7,7 @@
 //! | a small file in memory is used while its stamp is unchanged | every read opens the file |
 //! | a collection that reads everything leaves no pages in memory (`fadvise`) | they stay |
 //! | a rename never replaces (`renameat2`) | a second name is made, and the first removed |
+//! | an imported file shares its blocks (`FICLONE`) or gets a second name | it is copied |
 //! | two files exchange their names (`renameat2`) | one replaces the other |
 //! | only the store's file system is synced (`syncfs`) | all are |
 //! | files are sent without being read (`sendfile`), in full packets (`TCP_CORK`) | they are read and written |

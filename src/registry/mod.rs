@@ -18,6 +18,7 @@ mod error;
 mod existence;
 mod facts;
 mod immutable;
+mod intake;
 mod intent;
 mod ledger;
 mod locks;
@@ -48,6 +49,7 @@ pub mod view;
 
 pub(crate) use clock::Clock;
 pub(crate) use counters::{CollectionCounters, Counters, ScrubCounters};
+pub(crate) use intake::IncomingBlob;
 pub(crate) use intent::Intent;
 pub(crate) use ledger::Ledger;
 pub(crate) use pulls::{PullTimes, Pulls};

@@ -24,6 +24,11 @@ pub(super) fn appended(expected: &Digest, hasher: &Hasher, len: u64) -> Option<V
     compare(expected, hasher.clone().finish(), len).ok()
 }
 
+/// Compares the hash of bytes that were taken in, which are `len` bytes, with their expected digest.
+pub(super) fn hashed(expected: &Digest, hasher: Hasher, len: u64) -> Result<Verified> {
+    compare(expected, hasher.finish(), len)
+}
+
 /// Compares a sealed upload with its expected digest. `hashed` has seen the first `at` bytes, with the digest's
 /// algorithm; the rest is read.
 pub(super) async fn sealed(expected: &Digest, blob: &Blob, hashed: Hasher, at: u64) -> Result<Verified> {

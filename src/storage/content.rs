@@ -1,6 +1,7 @@
 //! Blobs, and the uploads that become them.
 
 use super::{Blob, Condemnation, Item, Result, StorageError, work_on};
+use crate::files::{IntakeMode, IntakeWay, Staged};
 use async_trait::async_trait;
 use bytes::Bytes;
 use oci::{Digest, Hasher, Span, UploadId};
@@ -122,6 +123,22 @@ pub enum Published {
     Gone,
 }
 
+/// Bytes from outside that have no name in the store yet.
+#[derive(Debug)]
+#[must_use]
+pub struct TakenIn {
+    pub len: u64,
+    pub way: IntakeWay,
+    pub(super) bytes: TakenInBytes,
+}
+
+/// Where they are.
+#[derive(Debug)]
+pub(super) enum TakenInBytes {
+    File(Staged),
+    Memory(Bytes),
+}
+
 /// The blob pool and its uploads. Uploads are keyed by id alone: the next chunk may arrive on another connection, or
 /// after a restart of the daemon.
 #[async_trait]
@@ -171,6 +188,15 @@ pub trait Content: Send + Sync {
 
     /// Stores bytes in memory as a blob.
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published>;
+
+    /// Takes in the bytes of a file from outside the store, without a name yet, and hashes them.
+    async fn take_in(&self, from: Arc<std::fs::File>, mode: IntakeMode, hasher: Hasher) -> Result<(TakenIn, Hasher)>;
+
+    /// Gives what was taken in its blobs' names, all made durable together.
+    async fn publish_taken_in(&self, blobs: Vec<(TakenIn, Verified)>) -> Result<Vec<Published>>;
+
+    /// Drops what was taken in and will not be published.
+    async fn drop_taken_in(&self, taken: TakenIn) -> Result<()>;
 
     /// Ends an upload and removes its bytes, unless they changed within `idle` or the turn is over. Needs no free
     /// space.

@@ -4,9 +4,9 @@ use super::{
     Aged, Appended, Blob, Capabilities, Condemnation, Condemned, Content, DigestCheck, Dir, Durability, Examined,
     Exclusive, Expect, Fact, FactKey, Facts, Grave, InstanceId, Item, ItemKind, Lifecycle, ListingPage, OutlineStamp,
     Presence, Published, Put, PutOutcome, RepositoryOutline, Result, RunId, Storage, StorageError, StoreHealth,
-    TakenOver, UploadProgress, UploadTurn, Verified, Why,
+    TakenIn, TakenOver, UploadProgress, UploadTurn, Verified, Why,
 };
-use crate::files::{FileKind, Meta, Space, Sys};
+use crate::files::{FileKind, IntakeMode, Meta, Space, Sys};
 use async_trait::async_trait;
 use bytes::Bytes;
 use oci::{Digest, Hasher, RepositoryName, UploadId};
@@ -146,6 +146,15 @@ impl Content for Faulty {
     }
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published> {
         self.step(self.inner.put_blob(verified, bytes)).await
+    }
+    async fn take_in(&self, from: Arc<std::fs::File>, mode: IntakeMode, hasher: Hasher) -> Result<(TakenIn, Hasher)> {
+        self.step(self.inner.take_in(from, mode, hasher)).await
+    }
+    async fn publish_taken_in(&self, blobs: Vec<(TakenIn, Verified)>) -> Result<Vec<Published>> {
+        self.step(self.inner.publish_taken_in(blobs)).await
+    }
+    async fn drop_taken_in(&self, taken: TakenIn) -> Result<()> {
+        self.step(self.inner.drop_taken_in(taken)).await
     }
     async fn abandon(&self, id: &UploadId, turn: &UploadTurn, idle: Duration) -> Result<Condemnation> {
         self.step(self.inner.abandon(id, turn, idle)).await

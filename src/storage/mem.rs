@@ -4,14 +4,16 @@ mod lifecycle;
 
 use super::{
     Appended, Blob, Condemnation, Condemned, Content, Dir, Durability, Expect, Fact, FactKey, Facts, InstanceId, Item,
-    ListingPage, OutlineNames, OutlineStamp, Published, Put, PutOutcome, RepositoryOutline, Result, TakenOver,
-    UploadProgress, UploadTurn, Verified, Why, key,
+    ListingPage, OutlineNames, OutlineStamp, Published, Put, PutOutcome, RepositoryOutline, Result, StorageError,
+    TakenIn, TakenOver, UploadProgress, UploadTurn, Verified, Why, content::TakenInBytes, key,
 };
+use crate::files::{IntakeMode, IntakeWay};
 use async_trait::async_trait;
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Hasher, RepositoryName, UploadId};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::{self, Read as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -339,6 +341,32 @@ impl Content for Mem {
 
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published> {
         Ok(self.state().publish(verified, bytes))
+    }
+
+    async fn take_in(
+        &self,
+        from: Arc<std::fs::File>,
+        _mode: IntakeMode,
+        mut hasher: Hasher,
+    ) -> Result<(TakenIn, Hasher)> {
+        let mut bytes = Vec::new();
+        (&*from).read_to_end(&mut bytes).map_err(|e| StorageError::io("read", "a file from outside", e))?;
+        hasher.update(&bytes);
+        let taken =
+            TakenIn { len: bytes.len() as u64, way: IntakeWay::Copy, bytes: TakenInBytes::Memory(bytes.into()) };
+        Ok((taken, hasher))
+    }
+
+    async fn publish_taken_in(&self, blobs: Vec<(TakenIn, Verified)>) -> Result<Vec<Published>> {
+        let publish = |(taken, verified): (TakenIn, Verified)| match taken.bytes {
+            TakenInBytes::Memory(bytes) => Ok(self.state().publish(&verified, bytes)),
+            TakenInBytes::File(_) => Err(StorageError::io("publish", "a blob", io::ErrorKind::InvalidInput.into())),
+        };
+        blobs.into_iter().map(publish).collect()
+    }
+
+    async fn drop_taken_in(&self, _: TakenIn) -> Result<()> {
+        Ok(())
     }
 
     async fn abandon(&self, id: &UploadId, turn: &UploadTurn, idle: Duration) -> Result<Condemnation> {

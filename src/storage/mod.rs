@@ -27,7 +27,9 @@ mod suite;
 
 pub use blob::{Blob, BlobData};
 pub(crate) use blob::{blocking, work_on};
-pub use content::{Appended, Content, DigestCheck, Published, TakenOver, UploadProgress, UploadTurn, Verified};
+pub use content::{
+    Appended, Content, DigestCheck, Published, TakenIn, TakenOver, UploadProgress, UploadTurn, Verified,
+};
 pub use error::StorageError;
 pub use facts::{Durability, Expect, Fact, Facts, ListingPage, Put, PutOutcome, Version};
 pub use items::{AgedItems, ItemsOf};

@@ -5,9 +5,10 @@ mod lifecycle;
 
 use super::{
     Appended, Condemnation, Condemned, Dir, DirOf, Durability, Examined, Expect, FactKey, Item, ItemKind, Lifecycle,
-    ListingPage, Mem, Presence, Published, Put, PutOutcome, Result, RunId, Storage, TakenOver, UploadTurn, Verified,
-    Version, Why, fs::Fs,
+    ListingPage, Mem, Presence, Published, Put, PutOutcome, Result, RunId, Storage, StorageError, TakenOver,
+    UploadTurn, Verified, Version, Why, fs::Fs,
 };
+use crate::files::IntakeMode;
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Hasher, RepositoryName, Span, Tag, UploadId};
 use std::{future::Future, sync::Arc, time::Duration};

@@ -6,6 +6,7 @@
 
 mod collect;
 pub mod fsck;
+mod import;
 mod pace;
 mod retention;
 mod scrub;
@@ -16,6 +17,10 @@ mod tests;
 pub use collect::{
     Collected, CollectionError, CollectionOptions, CollectionReport, CollectionStep, Count, Follow, Kinds,
     RepositoryReport, Untagged,
+};
+pub use import::{
+    ImportOptions, ImportProblem, ImportProgress, ImportRefusal, ImportReport, ImportSource, ImportTally, ImportWays,
+    import,
 };
 pub use retention::{Grounds, PlannedManifest, PlannedTag, RemovedManifests, RetentionPlan, RetentionVerdict};
 pub use scrub::{ScrubPass, Scrubbed};

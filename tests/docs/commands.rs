@@ -102,5 +102,5 @@ fn wrong_commands_are_noticed() {
     assert_eq!(fault(&program, "user add ann --group devs --host 127.0.0.1"), None);
     assert!(fault(&program, "user remove ann").is_some());
     assert!(fault(&program, "gc --force-now").is_some());
-    assert!(fault(&program, "import").is_some());
+    assert!(fault(&program, "export").is_some());
 }

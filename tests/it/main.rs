@@ -24,6 +24,7 @@ mod first;
 mod format;
 mod fsck;
 mod hostile;
+mod import;
 mod inside;
 mod jobs;
 mod leaks;

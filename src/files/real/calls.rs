@@ -8,7 +8,7 @@ use crate::files::{
     absent,
     read::read_at,
     sys::{FileKind, Meta, Space, Stamp, Sys, Unsuitable},
-    system::{exchange, read_now, read_uncached, rename_new, sync_file_system},
+    system::{clone_file, exchange, link_file, read_now, read_uncached, rename_new, sync_file_system},
 };
 use bytes::Bytes;
 use rustix::{
@@ -175,6 +175,15 @@ impl Sys for Real {
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
         let ((from_dir, from), (to_dir, to)) = (self.split(from)?, self.split(to)?);
         Ok(fs::linkat(from_dir, from, to_dir, to, AtFlags::empty())?)
+    }
+
+    fn clone_file(&self, from: &std::fs::File, to: &Self::File) -> io::Result<bool> {
+        clone_file(from, to)
+    }
+
+    fn link_file(&self, from: &std::fs::File, to: &str) -> io::Result<bool> {
+        let (parent, name) = self.split(to)?;
+        link_file(from, &parent, name)
     }
 
     fn unlink(&self, path: &str) -> io::Result<()> {

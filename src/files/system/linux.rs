@@ -4,7 +4,7 @@
 
 use crate::files::{read::read_at, sys::Stamp};
 use rustix::{
-    fd::{AsFd, BorrowedFd, OwnedFd},
+    fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     fs::{self, AtFlags, Mode, OFlags, ResolveFlags, Stat, StatxFlags},
     io::Errno,
     net::{SendFlags, sockopt::set_tcp_cork},
@@ -180,6 +180,27 @@ pub(in crate::files) fn exchange(
     other: &str,
 ) -> rustix::io::Result<()> {
     fs::renameat_with(one_dir, one, other_dir, other, fs::RenameFlags::EXCHANGE)
+}
+
+/// Lets a new, empty file share the blocks of another; `false` if the file systems cannot.
+pub(in crate::files) fn clone_file(from: &File, to: &File) -> io::Result<bool> {
+    match fs::ioctl_ficlone(to, from) {
+        Ok(()) => Ok(true),
+        // Of two file systems; not supported; forbidden by a sandbox.
+        Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOTTY | Errno::INVAL | Errno::NOSYS | Errno::PERM) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Gives an open file another name unless something is there; `false` if the file systems cannot, this user may not, or
+/// /proc is not mounted.
+pub(in crate::files) fn link_file(from: &File, to_dir: impl AsFd, to: &str) -> io::Result<bool> {
+    let path = format!("/proc/self/fd/{}", from.as_raw_fd());
+    match fs::linkat(fs::CWD, path, to_dir, to, AtFlags::SYMLINK_FOLLOW) {
+        Ok(()) => Ok(true),
+        Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::NOENT) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Makes everything on the file system of an open file durable.

@@ -65,6 +65,14 @@ pub(in crate::files) fn exchange(_: impl AsFd, _: &str, _: impl AsFd, _: &str) -
     Err(Errno::NOSYS)
 }
 
+pub(in crate::files) fn clone_file(_: &File, _: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+pub(in crate::files) fn link_file(_: &File, _: impl AsFd, _: &str) -> io::Result<bool> {
+    Ok(false)
+}
+
 pub(in crate::files) fn sync_file_system(_: impl AsFd) -> io::Result<()> {
     rustix::fs::sync();
     Ok(())

@@ -6,9 +6,9 @@ use super::{
     upload::{data, sealed, session},
 };
 use crate::{
-    files::{FileKind, Sys, absent},
+    files::{FileKind, IntakeMode, Sys, absent},
     storage::{
-        Appended, Blob, Condemnation, Content, DigestCheck, Item, Published, Result, StorageError, TakenOver,
+        Appended, Blob, Condemnation, Content, DigestCheck, Item, Published, Result, StorageError, TakenIn, TakenOver,
         UploadProgress, UploadTurn, Verified, blocking, content::read_whole, key,
     },
 };
@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join;
 use oci::{Digest, Hasher, UploadId};
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 /// From this length on, one thread hashes while another writes. Shorter batches are not worth a second thread, and
 /// batches this long come only while few clients send (`registry::batch`): otherwise all cores are busy anyway.
@@ -190,6 +190,22 @@ impl<S: Sys> Content for Fs<S> {
         .await
     }
 
+    async fn take_in(&self, from: Arc<std::fs::File>, mode: IntakeMode, hasher: Hasher) -> Result<(TakenIn, Hasher)> {
+        self.run(move |inner| inner.take_in(&from, mode, hasher)).await
+    }
+
+    async fn publish_taken_in(&self, blobs: Vec<(TakenIn, Verified)>) -> Result<Vec<Published>> {
+        self.run(move |inner| inner.publish_taken_in(blobs)).await
+    }
+
+    async fn drop_taken_in(&self, taken: TakenIn) -> Result<()> {
+        self.run(move |inner| {
+            inner.drop_taken_in(taken);
+            Ok(())
+        })
+        .await
+    }
+
     async fn abandon(&self, id: &UploadId, turn: &UploadTurn, idle: Duration) -> Result<Condemnation> {
         let (id, turn, dir) = (*id, turn.clone(), key::upload(id));
         self.run(move |inner| {
@@ -284,7 +300,7 @@ impl<S: Sys> FsInner<S> {
 
     /// Whether a whole blob is at `path`. If so, makes its name durable, as its writer may not have synced it yet, and
     /// renews it.
-    fn existing(&self, path: &str, verified: &Verified) -> Result<Option<Published>> {
+    pub(super) fn existing(&self, path: &str, verified: &Verified) -> Result<Option<Published>> {
         let failed = |e| StorageError::io("look at", path, e);
         match absent(self.sys().meta(path)).map_err(failed)? {
             Some(meta) if meta.kind == FileKind::File && meta.len == verified.len() => {

@@ -18,6 +18,19 @@ pub enum Layout {
     Unmarked,
 }
 
+impl Layout {
+    /// A short name, as in the report of an import.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Distribution => "distribution",
+            Self::Zot => "zot",
+            Self::Deno => "deno",
+            Self::Image => "oci-layout",
+            Self::Unmarked => "wharfinger",
+        }
+    }
+}
+
 /// Names that are examined before the search ends.
 const MOST_NAMES: usize = 10_000;
 
@@ -108,16 +121,15 @@ impl<S: Sys> ForeignSearch<'_, S> {
 /// What the data is and what to do; completes "the storage directory …".
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MOVE: &str = "choose an empty directory, leave the old registry running and copy each repository: \
-                            skopeo sync --all --src docker --dest docker OLD-HOST/REPOSITORY NEW-HOST \
-                            (see docs/coming-from/README.md)";
+        const MOVE: &str = "choose an empty directory, and import this one into it while the old registry is stopped: \
+                            wharfinger import DIRECTORY (see docs/migration.md)";
         match self {
             Self::Distribution => write!(f, "holds the data of Distribution (registry:2); {MOVE}"),
             Self::Zot => write!(f, "holds the data of zot; {MOVE}"),
             Self::Deno => write!(f, "holds the data of the Deno registry; {MOVE}"),
             Self::Image => f.write_str(
-                "holds an image in OCI image layout; choose an empty directory, and push the image to the registry: \
-                 skopeo copy --all oci:DIRECTORY docker://HOST/REPOSITORY:TAG",
+                "holds an image in OCI image layout; choose an empty directory, and import this one into it: \
+                 wharfinger import DIRECTORY --repository NAME",
             ),
             Self::Unmarked => f.write_str(
                 "holds repositories of a wharfinger store but no ROOT.json; restore ROOT.json from a backup of this store",
@@ -177,7 +189,7 @@ mod tests {
             assert!(error.to_string().contains(words), "{error}");
         }
         let error = opened(&["docker/registry/v2/repositories/a/x"]).unwrap_err().to_string();
-        assert!(error.contains("skopeo sync --all --src docker --dest docker OLD-HOST/REPOSITORY NEW-HOST"), "{error}");
+        assert!(error.contains("wharfinger import DIRECTORY"), "{error}");
         let other = opened(&["photos/1.jpg"]).unwrap_err();
         assert!(matches!(other, OpenError::NotAStore { .. }), "{other}");
     }

@@ -11,6 +11,7 @@ mod foreign;
 mod graveyard;
 mod identity;
 mod instance;
+mod intake;
 mod journal;
 mod lifecycle;
 mod listing;

@@ -268,3 +268,34 @@ async fn a_blob_of_a_wrong_length_is_healed_by_a_push() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn files_from_outside_become_blobs_together() {
+    each(|store| async move {
+        let outside = tempfile::tempdir().expect("a directory");
+        let take_in = async |bytes: &[u8]| {
+            let path = outside.path().join("file");
+            std::fs::write(&path, bytes).expect("a file");
+            let file = Arc::new(std::fs::File::open(&path).expect("a file"));
+            let (taken, hash) = store.take_in(file, IntakeMode::Copy, hasher()).await?;
+            assert_eq!((taken.len, hash.finish()), (bytes.len() as u64, digest(bytes)));
+            std::fs::write(&path, "changed").expect("a file");
+            Ok::<_, StorageError>(taken)
+        };
+        upload(&store, b"here").await?;
+        store.put_blob(&Verified::vouch(digest(b"whole"), 3), "who".into()).await?;
+        store.drop_taken_in(take_in(b"refused").await?).await?;
+        let mut blobs = Vec::new();
+        for bytes in [&b"new"[..], b"", b"here", b"whole", b"new"] {
+            blobs.push((take_in(bytes).await?, Verified::vouch(digest(bytes), bytes.len() as u64)));
+        }
+        let expected = [Published::New, Published::New, Published::Existed, Published::Healed, Published::Existed];
+        assert_eq!(store.publish_taken_in(blobs).await?, expected);
+        for bytes in [&b"new"[..], b"", b"here", b"whole"] {
+            assert_eq!(content(&store, &digest(bytes)).await?.as_deref(), Some(bytes));
+        }
+        assert!(store.open(&digest(b"refused")).await?.is_none());
+        Ok(())
+    })
+    .await;
+}
