@@ -114,12 +114,17 @@ impl Pool {
         Content::new(len, SHARED + (dice.roll() >> 1))
     }
 
+    /// A blob that all clients use.
+    pub fn shared(&self, dice: &mut Dice) -> Content {
+        dice.pick(&self.shared).clone()
+    }
+
     /// A unique image; some of its blobs are shared.
     pub fn image(&self, dice: &mut Dice, repository: &'static str) -> Spec {
         let mut blobs = vec![Content::new(100 + dice.below(400), SHARED + (dice.roll() >> 1))];
         for _ in 0..2 + dice.below(3) {
             let shared = dice.chance(60);
-            blobs.push(if shared { dice.pick(&self.shared).clone() } else { self.own(dice) });
+            blobs.push(if shared { self.shared(dice) } else { self.own(dice) });
         }
         Spec::image(repository, blobs)
     }

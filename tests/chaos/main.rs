@@ -1,4 +1,4 @@
-//! The chaos campaign: many clients push, delete and pull while the daemon and an aggressive garbage collection are
+//! The chaos campaign: many clients push, delete and pull images and artifacts while the daemon and an aggressive garbage collection are
 //! killed and stopped at random. At the end everything that was acknowledged must exist.
 //!
 //! As a test it is short. The long form is one command:
@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 #![allow(unreachable_pub, dead_code, reason = "a test program is not a library")]
 
+mod artifacts;
 mod blobs;
 mod collector;
 mod content;
@@ -25,6 +26,7 @@ mod tags;
 mod tally;
 mod world;
 
+use artifacts::ArtifactWriter;
 use collector::{Collector, Running};
 use dice::Dice;
 use killer::{Killer, Logs, SLOWEST_START};
@@ -48,6 +50,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_wharfinger");
 const PUSHERS: usize = 16;
 const DELETERS: usize = 3;
 const READERS: usize = 3;
+const ARTIFACT_WRITERS: usize = 4;
 
 /// The longest time from the start of the program until it is ready.
 const SLOWEST: Duration = Duration::from_secs(2);
@@ -61,6 +64,8 @@ settle_seconds = 0
 retention_hours = 0
 files_per_second = 10000000
 most_percent = 100
+[management]
+max_writes_per_minute = 0
 [storage]
 reserve_bytes = 0
 reserve_inodes = 0
@@ -118,8 +123,15 @@ async fn campaign(missing: &'static str) {
         println!("the log of the daemon:\n{}\nits store: {}", logs.tails(), dir.keep().display());
         std::panic::resume_unwind(e.into_panic());
     }
-    for what in ["manifests acknowledged", "manifests verified", "blobs verified", "kills of the daemon", "collections"]
-    {
+    for what in [
+        "manifests acknowledged",
+        "manifests verified",
+        "blobs verified",
+        "artifacts acknowledged",
+        "artifacts verified",
+        "kills of the daemon",
+        "collections",
+    ] {
         assert!(world.tally.count(what) > 0, "{what}: none, so the campaign proves nothing");
     }
     let slowest = Duration::from_millis(world.tally.peak(SLOWEST_START));
@@ -147,6 +159,7 @@ async fn run(options: Options, world: Arc<World>, dir: PathBuf, door: watch::Sen
     };
     let collector = Collector { world: world.clone(), dice: dice(2), running, root, settings };
     killer.start().await;
+    world.create_artifacts().await;
 
     let (mut kills, mut collections, mut others) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
     kills.spawn(killer.run(options.kills, options.time));
@@ -159,6 +172,9 @@ async fn run(options: Options, world: Arc<World>, dir: PathBuf, door: watch::Sen
     }
     for number in 0..READERS {
         others.spawn(Reader { world: world.clone(), dice: dice(300 + number as u64) }.run());
+    }
+    for number in 0..ARTIFACT_WRITERS {
+        others.spawn(ArtifactWriter { world: world.clone(), dice: dice(400 + number as u64), number }.run());
     }
     // An actor that finds something wrong ends the campaign.
     let mut killer = tokio::select! {
@@ -174,6 +190,7 @@ async fn run(options: Options, world: Arc<World>, dir: PathBuf, door: watch::Sen
     killer.kill().await;
     collector.collect().await;
     world.verify().await;
+    world.verify_artifacts().await;
     world.delete_what_is_not_whole().await;
     collector.collect().await;
     collector.check();

@@ -1,6 +1,7 @@
 //! The state that all actors of a campaign share, and requests to a daemon that may be killed at any time.
 
 use crate::{
+    artifacts::Artifacts,
     content::{Pool, Spec},
     dice::Dice,
     ledger::{Ledger, Moment},
@@ -32,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct World {
     pub pool: Pool,
     pub ledger: Ledger,
+    pub artifacts: Artifacts,
     pub tally: Tally,
     /// Whether an index with missing children is refused.
     pub refuses_children: bool,
@@ -56,6 +58,7 @@ impl World {
         Self {
             pool: Pool::new(),
             ledger: Ledger::default(),
+            artifacts: Artifacts::default(),
             tally: Tally::default(),
             refuses_children,
             crowd: AtomicUsize::new(CROWDS[0]),
