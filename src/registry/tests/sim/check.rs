@@ -1,6 +1,7 @@
 //! What must hold for a store that was mounted after a crash, and then for the registry on top of it.
 
 use super::{
+    artifacts,
     client::{Missing, Shared, pull, pull_blob},
     content::content,
     history::Op,
@@ -30,6 +31,7 @@ fn ours<E: std::fmt::Display>(error: E) -> String {
 pub(super) async fn is_sound(shared: &Shared, registry: &Registry) -> Sound {
     answered(shared, registry).await?;
     nothing_dangles(shared, registry).await?;
+    artifacts::are_sound(shared, registry).await?;
     bytes_are_right(shared)
 }
 

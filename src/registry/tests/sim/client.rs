@@ -20,6 +20,7 @@ pub(super) struct Habits {
     pub(super) deletes: bool,
     pub(super) collects: bool,
     pub(super) damages: bool,
+    pub(super) artifacts: bool,
     /// How many operations each client does.
     pub(super) operations: usize,
 }
@@ -76,6 +77,9 @@ impl Client {
     }
 
     fn operate(&mut self) {
+        if self.habits.artifacts && self.chance.once_in(2) {
+            return self.work_on_artifacts();
+        }
         let c = content();
         let repository = self.chance.below(c.repositories.len());
         let (image, tag) = (self.chance.below(c.images.len()), self.chance.below(c.tags.len()));

@@ -20,6 +20,10 @@ pub(super) enum Op {
     Put(usize, usize, Vec<usize>),
     DeleteTag(usize, usize),
     DeleteImage(usize, usize),
+    /// The artifact at a place gets this blob, or is deleted.
+    Artifact(usize, Option<usize>),
+    /// The artifact at a place gets back what it once was.
+    RestoreArtifact(usize),
     Collect,
     SigningKey,
 }
@@ -181,6 +185,33 @@ impl History {
         let heals = |event: &Event| event.answered && matches!(event.op, Op::Blob(_, b) if b == blob);
         let mut damages = self.all().filter(|event| event.op == Op::Damage(blob));
         damages.all(|damage| self.any(|event| heals(event) && damage.is_before(event)))
+    }
+
+    /// Whether an artifact may have this blob, or not exist.
+    pub(super) fn artifact_may_be(&self, place: usize, value: Option<usize>) -> bool {
+        let makes = |event: &Event, value: Option<usize>| match event.op {
+            Op::Artifact(p, made) => p == place && made == value,
+            Op::RestoreArtifact(p) => p == place && value.is_some(),
+            _ => false,
+        };
+        let changes = |event: &Event| match event.op {
+            Op::Artifact(p, _) | Op::RestoreArtifact(p) => p == place,
+            _ => false,
+        };
+        let undoes = |event: &Event| event.answered && changes(event) && !makes(event, value);
+        let never = value.is_none() && !self.any(undoes);
+        never || self.any(|made| makes(made, value) && !self.any(|event| undoes(event) && made.is_before(event)))
+    }
+
+    /// Whether an artifact was ever uploaded for certain, and so its repository must exist.
+    pub(super) fn has_artifacts(&self) -> bool {
+        self.any(|event| event.answered && matches!(event.op, Op::Artifact(_, Some(_))))
+    }
+
+    /// Whether what was deleted from a place must be in the trash.
+    pub(super) fn must_be_in_trash(&self, place: usize) -> bool {
+        self.any(|event| event.answered && event.op == Op::Artifact(place, None))
+            && !self.any(|event| event.op == Op::RestoreArtifact(place))
     }
 
     /// How often bytes were damaged so far.

@@ -4,6 +4,7 @@
 //! One seed is one run, the same each time. `SEEDS=1000000 cargo test --release --lib sim -- --ignored` runs many;
 //! failing seeds are reported, and kept in [`KEPT`].
 
+mod artifacts;
 mod check;
 mod client;
 mod content;
@@ -79,7 +80,13 @@ impl Scenario {
         };
         Self {
             clients: 1 + chance.below(4),
-            habits: Habits { deletes, collects, damages: chance.once_in(6), operations: 1 + chance.below(5) },
+            habits: Habits {
+                deletes,
+                collects,
+                damages: chance.once_in(6),
+                artifacts: false,
+                operations: 1 + chance.below(5),
+            },
             rounds,
             is_new,
             settings: Arc::new(settings),
@@ -112,7 +119,8 @@ fn empty_store() -> &'static (Disk, usize) {
 fn run_seed(seed: u64, without: Option<&'static str>) -> Result<Seen, String> {
     let (disk, _) = empty_store();
     let mut chance = Chance::new(seed);
-    let scenario = Scenario::of(&mut chance);
+    let mut scenario = Scenario::of(&mut chance);
+    scenario.habits.artifacts = seed % 7 == 4;
     let sim = Sim::new(seed, (!scenario.is_new).then(|| disk.clone()));
     let _entered = sim.enter();
     let shared = Arc::new(Shared {

@@ -13,26 +13,30 @@ const MISSED: &[(&str, u64)] = &[
     ("the bytes of ROOT.json", 48),
     ("the bytes of a fact", 0),
     ("the bytes of a small blob", 1),
-    ("the bytes of an upload", 0),
+    ("the bytes of an upload", 1),
     ("the bytes of the signing key", 1),
     ("the directories of a new store", 48),
     ("the name of ROOT.json", 120),
     ("the name of a blob", 2),
     ("the name of a blob that was there", 1088),
+    ("the name of a deleted artifact", 4),
     ("the name of a directory", 0),
+    ("the name of a fact of an artifact repository", 4),
     ("the name of a grave", 60),
-    ("the name of a healed blob", 417),
+    ("the name of a healed blob", 2161),
     ("the name of a hint", 1),
     ("the name of a link", 12),
-    ("the name of a referrer", 4),
+    ("the name of a referrer", 8),
     ("the name of a revision", 1),
     ("the name of a tag", 1),
+    ("the name of an artifact", 4),
     ("the name of the signing key", 15),
     ("the name of what is relied on", 920),
     ("the name of what is restored", 14),
-    ("the removal of a buried copy", 3518),
+    ("the removal of a buried copy", 2540),
     ("the removal of a referrer", 289),
     ("the removal of a tag", 22),
+    ("the removal of an artifact", 4),
     ("the removal of what finds no grave", 166),
     ("the removal of what is deleted", 43),
 ];
@@ -48,6 +52,10 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("the removal of one of two names", "one run in millions comes to it"),
     ("the name of a fact", "ROOT.json, which is made in another way"),
     ("the name of an intent", "a push that ends with the machine was not answered"),
+    ("the name of an artifact's intent", "a publication that ends with the machine was not answered"),
+    ("the name of a note about an artifact", "an index that is kept in memory needs it, which no run has"),
+    ("the removal of a deleted artifact", "the trash may have more than it need"),
+    ("the removal of a fact of an artifact repository", "no run deletes one"),
     ("the name of a deletion record", "no run checks what it is for"),
     ("the name of a recorded fact", "no run checks who may see a repository"),
     ("the name of a hint at recorded facts", "no run checks who may see a repository"),
@@ -115,7 +123,7 @@ fn leaving_out_any_sync_makes_a_seed_fail() {
 fn every_sync_is_in_the_table_once_or_cannot_be_missed() {
     let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut named = Vec::new();
-    for dir in ["files", "storage", "storage/fs"] {
+    for dir in ["files", "storage", "storage/fs", "storage/key"] {
         for file in std::fs::read_dir(src.join(dir)).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "rs") {
