@@ -4,6 +4,7 @@ use crate::{
     error::{Error, ErrorCause},
     login::{Credential, CredentialSource, Login, Scopes, Secret},
     net::{Connector, Resolve, SystemResolver, TlsSetup},
+    observe::ExchangeObserver,
     registry::RegistryAddress,
     retry::{Attempts, Retries},
     source::ByteStream,
@@ -34,6 +35,7 @@ pub struct Builder {
     retries: Retries,
     most_manifest: usize,
     user_agent: HeaderValue,
+    observer: Option<ExchangeObserver>,
 }
 
 /// What a login found out.
@@ -87,6 +89,13 @@ impl Builder {
         self
     }
 
+    /// Is told of each request and its answer.
+    #[must_use]
+    pub fn observer(mut self, observer: ExchangeObserver) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// The largest manifest, and the largest page of a list, in bytes.
     #[must_use]
     pub fn most_manifest(mut self, bytes: usize) -> Self {
@@ -101,7 +110,7 @@ impl Builder {
         let tls = TlsSetup::new(self.registry.options.clone(), self.registry.origin().host);
         let connector = Connector::new(resolver, proxies, tls, self.timeouts.connect);
         Client(Arc::new(ClientState {
-            transport: Transport::new(self.registry, connector, self.timeouts, self.user_agent),
+            transport: Transport::new(self.registry, connector, self.timeouts, self.user_agent, self.observer),
             login: Login::new(self.credentials),
             retries: self.retries,
             most_manifest: self.most_manifest,
@@ -126,6 +135,7 @@ impl Client {
             retries: Retries::default(),
             most_manifest: MOST_MANIFEST,
             user_agent: HeaderValue::from_static(concat!("wharfinger-client/", env!("CARGO_PKG_VERSION"))),
+            observer: None,
         }
     }
 
@@ -227,13 +237,15 @@ impl Client {
         if answer.status != StatusCode::UNAUTHORIZED || !self.registry().is_own(&answer.url) {
             return Ok(answer);
         }
-        match login.challenged(transport, scopes, header.as_ref(), &answer.headers).await? {
-            None => Ok(answer),
+        let mut answer = match login.challenged(transport, scopes, header.as_ref(), &answer.headers).await? {
+            None => answer,
             Some(header) => {
                 answer.discard().await;
-                transport.send(call, self.who(Some(&header)).as_ref().map(Who::authorization)).await
+                transport.send(call, self.who(Some(&header)).as_ref().map(Who::authorization)).await?
             }
-        }
+        };
+        answer.is_denied = answer.status == StatusCode::UNAUTHORIZED && login.is_refused(&answer.headers).await;
+        Ok(answer)
     }
 
     /// Sends content once. After a 401 the next attempt has another header, if there is one.

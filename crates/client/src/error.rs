@@ -137,6 +137,11 @@ impl ErrorCause {
         Self { kind, status: Some(status), codes, detail, retry, retry_after }
     }
 
+    /// What went wrong, without the operation.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// With the operation, the sentence is complete.
     pub(crate) fn during(self, operation: impl Into<String>) -> Error {
         Error(Box::new(ErrorInner { operation: operation.into(), fault: self }))

@@ -117,6 +117,15 @@ impl Login {
         Ok(header.filter(|header| tried != Some(header)))
     }
 
+    /// Whether a 401 says that the caller is known, and may not do this (RFC 6750, `insufficient_scope`).
+    pub(crate) async fn is_refused(&self, headers: &HeaderMap) -> bool {
+        let values = headers.get_all(header::WWW_AUTHENTICATE);
+        let challenges = Challenge::parse(values.iter().filter_map(|value| value.to_str().ok()));
+        let says_so = challenges.iter().any(|challenge| challenge.get("error") == Some("insufficient_scope"));
+        let known = self.known.lock().await;
+        says_so && known.as_ref().is_some_and(|credential| !matches!(credential, Credential::Anonymous))
+    }
+
     /// The credential for this registry.
     pub(crate) async fn credential(&self, transport: &Transport) -> Result<Credential, ErrorCause> {
         let mut known = self.known.lock().await;

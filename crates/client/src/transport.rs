@@ -5,6 +5,7 @@ use crate::{
     error::{ErrorCause, ErrorKind, causes},
     headers,
     net::{ConnectError, Connector},
+    observe::{ExchangeObserver, ExchangeReport, shown_headers, shown_url},
     registry::RegistryAddress,
     source::ByteStream,
     url::{self, Origin},
@@ -17,7 +18,12 @@ use hyper_util::{
     client::legacy::Client as Hyper,
     rt::{TokioExecutor, TokioTimer},
 };
-use std::{error::Error as StdError, io, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// How long to wait for what. There is no limit on a whole transfer.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +92,7 @@ pub(crate) struct Transport {
     connector: Connector,
     timeouts: Timeouts,
     user_agent: HeaderValue,
+    observer: Option<ExchangeObserver>,
 }
 
 impl Transport {
@@ -94,6 +101,7 @@ impl Transport {
         connector: Connector,
         timeouts: Timeouts,
         user_agent: HeaderValue,
+        observer: Option<ExchangeObserver>,
     ) -> Self {
         let http = Hyper::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -102,7 +110,7 @@ impl Transport {
             .pool_idle_timeout(Duration::from_secs(50))
             .http2_adaptive_window(true)
             .build(connector.clone());
-        Self { registry, http, connector, timeouts, user_agent }
+        Self { registry, http, connector, timeouts, user_agent, observer }
     }
 
     /// Sends a request, and follows redirects. Whoever is not the registry itself gets no credentials.
@@ -195,14 +203,27 @@ impl Transport {
         if length.is_some_and(|length| length > 0) || matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, length.unwrap_or_default().into());
         }
+        let started = self.observer.as_ref().map(|_| (Instant::now(), shown_headers(&headers)));
         let mut request = http::Request::new(body);
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method.clone(), url.clone(), headers);
         let is_question = matches!(*method, Method::GET | Method::HEAD);
         let limit = if is_question { self.timeouts.stall } else { self.timeouts.answer };
-        let response = self.wait(self.http.request(request), &sent, limit).await?;
-        let (parts, body) = response.into_parts();
+        let response = self.wait(self.http.request(request), &sent, limit).await;
+        if let (Some(observer), Some((started, sent))) = (&self.observer, started) {
+            observer(&ExchangeReport {
+                method: method.clone(),
+                url: shown_url(url, self.registry.is_own(url)),
+                sent,
+                answer: match &response {
+                    Ok(response) => Ok((response.status(), shown_headers(response.headers()))),
+                    Err(fault) => Err(fault.detail().to_owned()),
+                },
+                elapsed: started.elapsed(),
+            });
+        }
+        let (parts, body) = response?.into_parts();
         let (status, headers, stall) = (parts.status, parts.headers, self.timeouts.stall);
-        Ok(RegistryResponse { status, headers, url: url.clone(), body, put_back: None, stall })
+        Ok(RegistryResponse { status, headers, url: url.clone(), body, put_back: None, stall, is_denied: false })
     }
 
     /// Waits for an answer as long as bytes are taken, and then as long as an answer may take.
@@ -273,6 +294,8 @@ pub(crate) struct RegistryResponse {
     body: Incoming,
     put_back: Option<Bytes>,
     stall: Duration,
+    /// A 401 to somebody whom the registry knows, and whose rights are not enough.
+    pub(crate) is_denied: bool,
 }
 
 impl RegistryResponse {
@@ -313,13 +336,14 @@ impl RegistryResponse {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Whole { status: self.status, headers: self.headers, url: self.url, bytes: bytes.freeze() })
+        let (status, headers, url, is_denied) = (self.status, self.headers, self.url, self.is_denied);
+        Ok(Whole { status, headers, url, bytes: bytes.freeze(), is_denied })
     }
 
     /// What an answer that means failure says.
     pub(crate) async fn fault(mut self) -> ErrorCause {
         let words = self.words().await;
-        ErrorCause::answer(self.status, &self.headers, &words)
+        denied(ErrorCause::answer(self.status, &self.headers, &words), self.is_denied)
     }
 
     /// Reads the rest if it is short, so that the connection can be used again.
@@ -345,11 +369,17 @@ pub(crate) struct Whole {
     pub(crate) headers: HeaderMap,
     pub(crate) url: Uri,
     pub(crate) bytes: Bytes,
+    is_denied: bool,
 }
 
 impl Whole {
     /// This answer as a failure.
     pub(crate) fn fault(&self) -> ErrorCause {
-        ErrorCause::answer(self.status, &self.headers, &self.bytes)
+        denied(ErrorCause::answer(self.status, &self.headers, &self.bytes), self.is_denied)
     }
+}
+
+/// Logging in again would not help whoever is known already.
+fn denied(fault: ErrorCause, is_denied: bool) -> ErrorCause {
+    if is_denied { fault.of(ErrorKind::Denied) } else { fault }
 }

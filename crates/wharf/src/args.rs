@@ -5,6 +5,7 @@ use crate::{
         access::{group::GroupCommand, key::KeysCommand, role::RoleCommand, user::UsersCommand},
         admin::{AdminCommand, NamespaceCommand, SettingsCommand, TaskCommand},
         artifact::ArtifactCommand,
+        bench::BenchArgs,
         content::{BlobCommand, ManifestCommand, TagCommand, index::IndexCommand},
         context::ContextCommand,
         image::{CopyArgs, ExportArgs, ImageCommand, ImportArgs},
@@ -67,6 +68,12 @@ pub struct Globals {
     /// Answer yes to all questions.
     #[arg(short, long, global = true)]
     pub yes: bool,
+    /// Print each request and its answer to stderr, without secrets.
+    #[arg(long, global = true)]
+    pub debug: bool,
+    /// What is printed of requests: off, debug, or trace with all headers.
+    #[arg(long, global = true, value_name = "LEVEL", conflicts_with = "debug")]
+    pub log_level: Option<LogLevel>,
     /// Print without colours, as with NO_COLOR.
     #[arg(long, global = true)]
     pub no_color: bool,
@@ -90,7 +97,24 @@ pub struct Globals {
     pub client_key: Option<PathBuf>,
 }
 
+/// What is printed of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogLevel {
+    /// Nothing.
+    #[default]
+    Off,
+    /// A line for each request.
+    Debug,
+    /// Its headers too, without secrets.
+    Trace,
+}
+
 impl Globals {
+    /// What is printed of requests.
+    pub fn log_level(&self) -> LogLevel {
+        if self.debug { LogLevel::Debug } else { self.log_level.unwrap_or_default() }
+    }
+
     /// How this run prints.
     pub fn output(&self) -> CommandOutput {
         let format = if self.json { Some(OutputFormat::Json) } else { self.format.clone() };
@@ -237,6 +261,9 @@ pub enum WharfCommand {
         #[arg(required = true)]
         images: Vec<String>,
     },
+    /// Measure how fast a registry is from here. It pushes random blobs, pulls them, and deletes their manifest.
+    #[command(after_help = "Example: wharf bench scratch/bench --blobs 32 --size 16 --jobs 8")]
+    Bench(BenchArgs),
     /// Open the terminal UI.
     #[command(after_help = "Example: wharf tui --theme dark\n\nPress ? in it for the keys.")]
     Tui(TuiArgs),

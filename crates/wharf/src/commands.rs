@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin;
 pub mod artifact;
+pub mod bench;
 pub mod content;
 pub mod context;
 pub mod image;
@@ -73,6 +74,7 @@ pub async fn run(command: WharfCommand, session: &CommandSession) -> Result<(), 
         WharfCommand::Validate { image, fast } => validate(&image, fast, session).await,
         WharfCommand::Tree { image } => referrers::tree(&image, session).await,
         WharfCommand::Rm { images } => image::delete(&images, false, session).await,
+        WharfCommand::Bench(args) => bench::run(args, session).await,
         WharfCommand::Tui(args) => crate::tui::run(args, session).await,
         WharfCommand::Completion { shell } => completion(shell, session),
         WharfCommand::Man { directory } => man(&directory, session),

@@ -239,6 +239,22 @@ pub fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "{}", client::escaped(text));
 }
 
+/// Prints a request and its answer.
+pub fn log_request(report: &client::ExchangeReport, level: crate::args::LogLevel) {
+    let milliseconds = report.elapsed.as_millis();
+    let mut text = match &report.answer {
+        Ok((status, _)) => format!("{} {} {} in {milliseconds} ms\n", report.method, report.url, status.as_u16()),
+        Err(problem) => format!("{} {} failed after {milliseconds} ms: {problem}\n", report.method, report.url),
+    };
+    if level == crate::args::LogLevel::Trace {
+        let answered = report.answer.iter().flat_map(|(_, headers)| headers).map(|header| ('<', header));
+        for (direction, (name, value)) in report.sent.iter().map(|header| ('>', header)).chain(answered) {
+            text.push_str(&format!("  {direction} {name}: {value}\n"));
+        }
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// The width of the terminal that stdout is; `None` in a pipe, where nothing is cut.
 fn terminal_width() -> Option<usize> {
     let terminal = console::Term::stdout();

@@ -1,7 +1,8 @@
 //! What a command works with: the server, the caller, the output.
 
 use crate::{
-    args::Globals,
+    args::{Globals, LogLevel},
+    commands::artifact::notes::UploadNotes,
     config::{ServerContext, WharfConfig, WharfFiles},
     credentials::{CredentialChain, Sessions},
     failure::Failure,
@@ -102,15 +103,23 @@ impl CommandSession {
             sessions: self.sessions.clone(),
             takes_variables: current.is_some_and(|current| current.name() == address.name()),
         };
-        let exchange = Client::builder(address.clone()).timeouts(self.timeouts()).build();
-        self.sessions.exchange_with(address.name(), exchange);
-        let client = Client::builder(address).credentials(chain).timeouts(self.timeouts()).build();
+        self.sessions.exchange_with(address.name(), self.builder(address.clone()).build());
+        let client = self.builder(address).credentials(chain).build();
         clients.insert(context.server.clone(), client.clone());
         Ok(client)
     }
 
+    /// A client to be put together, with the options of the command line.
+    pub fn builder(&self, address: RegistryAddress) -> client::Builder {
+        let builder = Client::builder(address).timeouts(self.timeouts());
+        match self.globals.log_level() {
+            LogLevel::Off => builder,
+            level => builder.observer(Arc::new(move |report| crate::output::log_request(report, level))),
+        }
+    }
+
     /// Time limits, as `--timeout` sets them.
-    pub fn timeouts(&self) -> Timeouts {
+    fn timeouts(&self) -> Timeouts {
         let limits = Timeouts::default();
         match self.globals.timeout {
             None => limits,
@@ -118,6 +127,11 @@ impl CommandSession {
                 Timeouts { connect: limits.connect.min(limit), stall: limit, answer: limit.max(limits.answer) }
             }
         }
+    }
+
+    /// Where uploads that have begun are noted.
+    pub fn upload_notes(&self) -> UploadNotes {
+        UploadNotes::at(&self.files.config.with_file_name("uploads.json"))
     }
 
     /// The management API of the current server.

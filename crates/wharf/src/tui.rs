@@ -20,7 +20,10 @@ pub mod work;
 
 use crate::{
     commands::{
-        artifact::transfer::{UploadTarget, upload_file},
+        artifact::{
+            notes::UploadNotes,
+            transfer::{UploadTarget, upload_file},
+        },
         login::{LoginWith, log_in},
     },
     failure::{ExitStatus, Failure},
@@ -35,6 +38,7 @@ use forms::FileUpload;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
+    io::{self, IsTerminal},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -128,6 +132,10 @@ impl Connection {
         if context.is_some() {
             (globals.context, globals.server) = (context, None);
         }
+        if io::stderr().is_terminal() {
+            // Lines of requests would be drawn over the screen.
+            (globals.debug, globals.log_level) = (false, None);
+        }
         let session = CommandSession::open(globals)?;
         let server = match session.server() {
             Ok(server) => server,
@@ -169,10 +177,12 @@ impl Connection {
             }
             TuiEffect::Upload { view, number, upload } => {
                 if let Some(management) = self.management.clone() {
-                    let answers = workers.answers();
+                    let (answers, notes) = (workers.answers(), self.session.upload_notes());
                     workers.run(view, number, async move {
-                        send_file(&management, upload, |done| drop(answers.send(WorkAnswer::Transfer { number, done })))
-                            .await
+                        send_file(&management, upload, notes, |done| {
+                            drop(answers.send(WorkAnswer::Transfer { number, done }))
+                        })
+                        .await
                     });
                 }
             }
@@ -222,6 +232,7 @@ async fn login(session: Arc<CommandSession>, server: String, user: String, secre
 async fn send_file(
     management: &Management,
     upload: FileUpload,
+    notes: UploadNotes,
     progress: impl Fn(u64) + Send + Sync,
 ) -> Result<Value, Failure> {
     let file = Path::new(&upload.file);
@@ -234,6 +245,7 @@ async fn send_file(
         path: or_name(upload.path),
         pairs: upload.properties.into_iter().map(|(key, value)| (format!("property.{key}"), value)).collect(),
         overwrite: false,
+        notes,
     };
     upload_file(&target, &source, management, &progress).await
 }

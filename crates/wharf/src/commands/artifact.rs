@@ -1,5 +1,6 @@
 //! Artifacts: files with versions, paths and properties, beside images.
 
+pub mod notes;
 pub mod transfer;
 mod unpack;
 
@@ -40,7 +41,7 @@ pub enum ArtifactCommand {
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
     },
-    /// Upload files. What breaks is resumed.
+    /// Upload files. What breaks is resumed, also by the next run.
     #[command(after_help = "Example: wharf artifact upload builds app.tar.gz -v 1.4.0 -P os=linux,build=77")]
     Upload(UploadArgs),
     /// Download files: one as it is, several as an archive.

@@ -9,7 +9,7 @@ use crate::{
     session::CommandSession,
 };
 use clap::Args;
-use client::{ApiRequest, Client, Credential, ErrorKind, Secret};
+use client::{ApiRequest, Credential, ErrorKind, Secret};
 use http::Method;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Read};
@@ -156,7 +156,7 @@ pub async fn log_in(
     let (user, password) = match with {
         LoginWith::Password { user, password } => (user, password),
         LoginWith::Key(key) => {
-            let client = Client::builder(address).credentials(Credential::RegistryToken(key.clone())).build();
+            let client = session.builder(address).credentials(Credential::RegistryToken(key.clone())).build();
             let me = Management::of(client).get("/auth/me").await?;
             let user = me.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
             let written = store_docker(&host, &user, &key).await?;
@@ -167,7 +167,7 @@ pub async fn log_in(
     let context = ServerContext { user: Some(user.clone()), ..context };
     let login = ApiRequest::new(Method::POST, "/api/v1/auth/login")
         .json(&json!({ "username": user, "password": password.expose() }));
-    let anonymous = Client::builder(address.clone()).timeouts(session.timeouts()).build();
+    let anonymous = session.builder(address.clone()).build();
     match anonymous.send_api(&login).await {
         Ok(answer) => {
             let answer: api::auth::LoginAnswer = oci::json::from_slice(&answer.body)
@@ -178,7 +178,7 @@ pub async fn log_in(
         // Another registry, or one whose users come from elsewhere.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported | ErrorKind::Protocol) => {
             let credential = Credential::Password { user: user.clone(), password: password.clone() };
-            let found = Client::builder(address).credentials(credential).build().login().await?;
+            let found = session.builder(address).credentials(credential).build().login().await?;
             let (user, secret) = match &found.identity_token {
                 Some(token) => ("<token>", token),
                 None => (user.as_str(), &password),
@@ -193,7 +193,7 @@ pub async fn log_in(
         // This user may not have sessions; an API key of theirs does the same.
         Err(error) if error.kind() == ErrorKind::Denied => {
             let credential = Credential::Password { user: user.clone(), password };
-            let management = Management::of(Client::builder(address).credentials(credential).build());
+            let management = Management::of(session.builder(address).credentials(credential).build());
             let written = store_key(&management, &host, &user, KEY).await?;
             finish(context, false, format!("Logged in to {host} as {user} by an API key, which is in {written}."))
         }
@@ -240,7 +240,7 @@ pub async fn logout(args: LogoutArgs, session: &CommandSession) -> Result<(), Fa
                 body["everywhere"] = true.into();
                 session.client(&context)?
             } else {
-                Client::builder(session.address(&context)?).timeouts(session.timeouts()).build()
+                session.builder(session.address(&context)?).build()
             };
             let end = ApiRequest::new(Method::POST, "/api/v1/auth/logout").json(&body);
             // The session is forgotten here in any case; a server that is away must not keep it alive.

@@ -2,10 +2,11 @@
 
 use crate::{
     commands::{access::finish, image::visibility},
+    copy::{CopyOptions, copy_image},
     failure::Failure,
     management::{Management, query},
     output::{Column, ColumnKind, count},
-    place::ImageName,
+    place::{ImageName, ImagePlace},
     session::CommandSession,
 };
 use clap::{Args, Subcommand};
@@ -68,6 +69,20 @@ pub enum RepositoryCommand {
         /// The name again, in place of a question.
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
+    },
+    /// Copy a repository: all its tags, with what refers to them.
+    #[command(after_help = "Example: wharf repo copy team/app backup.example.com/team/app")]
+    Copy {
+        /// The repository, or oci:DIRECTORY.
+        source: String,
+        /// Where to, or oci:DIRECTORY.
+        target: String,
+        /// Blobs copied at the same time.
+        #[arg(short, long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+        jobs: u8,
+        /// Leave tags that exist at the target alone.
+        #[arg(long)]
+        no_clobber: bool,
     },
     /// Show who may do what in a repository, and why.
     Access {
@@ -170,6 +185,17 @@ pub async fn run(command: RepositoryCommand, session: &CommandSession) -> Result
             let deleted = management.value(Method::DELETE, &path, None).await?;
             let tags = deleted.get("tags").and_then(Value::as_u64).unwrap_or_default();
             finish(session, Some(deleted), &format!("Deleted {name} with {}.", count(tags, "tag")))
+        }
+        RepositoryCommand::Copy { source, target, jobs, no_clobber } => {
+            let options = CopyOptions {
+                all_tags: true,
+                referrers: true,
+                digest_tags: true,
+                jobs: usize::from(jobs),
+                no_clobber,
+                ..CopyOptions::default()
+            };
+            copy_image(&ImagePlace::parse(&source)?, &ImagePlace::parse(&target)?, &options, session).await
         }
         RepositoryCommand::Access { name } => {
             let (management, name) = managed(&name)?;

@@ -354,7 +354,7 @@ pub fn cell(column: &Column, item: &Value, now: jiff::Timestamp) -> String {
             let pair = |(key, value): (&String, &Value)| format!("{key}={}", plain(value));
             harmless(&fields.iter().map(pair).collect::<Vec<_>>().join(" "))
         }
-        Some(list @ Value::Array(_)) => harmless(&plain(list).replace(',', ", ")),
+        Some(Value::Array(items)) => harmless(&items.iter().map(plain).collect::<Vec<_>>().join(", ")),
         Some(Value::Bool(is)) if column.kind == ColumnKind::Text => if *is { "yes" } else { "no" }.to_owned(),
         _ => harmless(&column.shown_at(item, now)),
     }

@@ -87,3 +87,33 @@ fn a_private_repository_does_not_exist_for_others() {
     assert_eq!(alice.types(&["artifact", "list", "-q"]).succeeds(), "");
     alice.types(&["artifact", "versions", "builds"]).fails(4);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_run_goes_on_with_an_upload_that_was_interrupted() {
+    let registry = registry(|_| {});
+    let admin = owner(&registry);
+    let content = testing::content::noise(6 << 20, 90);
+    let half = content.len() / 2;
+    admin.has("large.bin", &content);
+    // An earlier run sent the first half, and noted where it was.
+    let begun = admin.types(&["api", "POST", &format!("/artifacts/builds/upload?size={}", content.len())]).json();
+    let location = format!("/artifacts/builds/upload/{}", begun["upload_id"].as_str().unwrap());
+    let api = registry.admin();
+    let patch = api.ask(http::Method::PATCH, &location).header("content-range", format!("0-{}", half - 1));
+    patch.body(content[..half].to_vec()).send().await.is(202);
+    let key = format!("{} builds 1.0 large.bin {}", admin.server(), testing::content::sha256(&content));
+    let notes = serde_json::json!({ key: format!("/api/v1{location}") }).to_string();
+    admin.has(".config/wharf/uploads.json", &notes);
+
+    let upload = ["--log-level", "trace", "artifact", "upload", "builds", "large.bin", "-v", "1.0"];
+    let typed = admin.types(&upload);
+    assert!(typed.err.contains(&format!("> content-range: {half}-{}", content.len() - 1)), "{}", typed.err);
+    typed.succeeds();
+    admin.types(&["artifact", "download", "builds", "-v", "1.0", "-o", "got"]).succeeds();
+    assert!(fs::read(admin.path("got")).unwrap() == content[..]);
+    assert_eq!(fs::read_to_string(admin.path(".config/wharf/uploads.json")).unwrap(), "{}");
+
+    // What the server has forgotten begins again.
+    admin.has(".config/wharf/uploads.json", notes.replace(" 1.0 ", " 2.0 "));
+    admin.types(&["artifact", "upload", "builds", "large.bin", "-v", "2.0"]).succeeds();
+}

@@ -104,3 +104,39 @@ fn a_directory_that_was_damaged_is_not_pushed() {
     let refused = alice.types(&["push", "image", "alice/app:v1"]).fails(9);
     assert!(refused.contains("is damaged"), "{refused}");
 }
+
+#[test]
+fn a_repository_is_copied_with_what_refers_to_its_images() {
+    let registry = registry(|_| {});
+    let admin = Person::logged_in(&registry, "admin");
+    let digest = admin.has_image("image", 50);
+    admin.types(&["push", "image", "team/app:v1"]).succeeds();
+    admin.types(&["push", "image", "team/app:v2"]).succeeds();
+    admin.has("sbom.json", "{}");
+    admin.types(&["attach", "team/app:v1", "sbom.json", "--artifact-type", "application/spdx+json"]).succeeds();
+    admin.types(&["repo", "copy", "team/app", "backup/app"]).succeeds();
+    assert_eq!(admin.types(&["ls", "backup/app", "-q"]).succeeds(), "v1\nv2\n");
+    assert_eq!(admin.types(&["digest", "backup/app:v2"]).succeeds().trim(), digest);
+    assert!(admin.types(&["referrers", "list", "backup/app:v1"]).succeeds().contains("application/spdx+json"));
+    // To a directory, and from there to another name.
+    admin.types(&["repo", "copy", "team/app", "oci:saved"]).succeeds();
+    admin.types(&["repo", "copy", "oci:saved", "restored/app"]).succeeds();
+    assert_eq!(admin.types(&["ls", "restored/app", "-q"]).succeeds(), "v1\nv2\n");
+    admin.types(&["repo", "copy", "team/nothing", "x/y"]).fails(4);
+}
+
+#[test]
+fn a_registry_is_measured_and_left_clean() {
+    let registry = registry(|_| {});
+    let admin = Person::logged_in(&registry, "admin");
+    let bench = ["bench", "scratch/bench", "--blobs", "3", "--size", "1", "--jobs", "2", "--json"];
+    let results = admin.types(&bench).json();
+    let operations: Vec<_> = results.as_array().unwrap().iter().map(|row| row["operation"].as_str().unwrap()).collect();
+    assert_eq!(operations, ["push blob", "push manifest", "pull blob", "pull manifest"]);
+    assert_eq!((&results[0]["count"], &results[0]["bytes"]), (&3.into(), &(3 << 20).into()));
+    assert!(results[2]["bytes_per_second"].as_u64().unwrap() > 0);
+    admin.types(&["ls", "scratch/bench", "-q"]).fails(4);
+    admin.types(&["bench", "scratch/bench", "--blobs", "1", "--size", "1", "--keep"]).succeeds();
+    assert_eq!(admin.types(&["ls", "scratch/bench", "-q"]).succeeds(), "wharf-bench\n");
+    admin.types(&["bench", "scratch/bench", "--blobs", "0"]).fails(2);
+}

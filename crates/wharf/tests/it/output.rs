@@ -44,6 +44,55 @@ fn a_server_that_is_away_has_a_status_of_its_own() {
 }
 
 #[test]
+fn requests_are_printed_without_secrets() {
+    let registry = registry(|_| {});
+    let admin = Person::logged_in(&registry, "admin");
+    let typed = admin.types(&["--debug", "user", "list", "-q"]);
+    assert!(typed.err.contains(&format!("GET http://{}/api/v1/users?n=1000 200 in ", admin.server())), "{}", typed.err);
+    assert_eq!(typed.succeeds(), "admin\nalice\nbob\n");
+    let typed = admin.types(&["--log-level", "trace", "user", "list", "-q"]);
+    assert!(
+        typed.err.contains("  > authorization: •••\n") && typed.err.contains("  < content-type: "),
+        "{}",
+        typed.err
+    );
+    let secrets = std::fs::read_to_string(admin.path(".config/wharf/credentials.json")).unwrap();
+    let secrets: serde_json::Value = serde_json::from_str(&secrets).unwrap();
+    let token = secrets[admin.server()]["access_token"].as_str().unwrap();
+    assert!(!typed.err.contains(token), "{}", typed.err);
+    // A login sends a password, which is in its body.
+    let server = admin.server().to_owned();
+    let login = ["--log-level", "trace", "login", &server, "-u", "admin", "--password-stdin"];
+    let typed = admin.types_with(&crate::rig::password("admin"), &login);
+    assert!(typed.err.contains("POST") && !typed.err.contains(&crate::rig::password("admin")), "{}", typed.err);
+    admin.types(&["--debug", "--log-level", "off", "status"]).fails(2);
+}
+
+#[test]
+fn whoever_is_known_and_may_not_do_it_is_told_so_by_the_status() {
+    let registry = registry(|_| {});
+    let admin = Person::logged_in(&registry, "admin");
+    admin.has_image("image", 31);
+    admin.types(&["push", "image", "team/app:v1"]).succeeds();
+    // Alice is logged in; the registry answers 401 with insufficient_scope.
+    let alice = Person::logged_in(&registry, "alice");
+    alice.has_image("image", 32);
+    alice.types(&["push", "image", "team/other:v1"]).fails(5);
+    alice
+        .types(&[
+            "manifest",
+            "delete",
+            &format!("team/app@{}", admin.types(&["digest", "team/app:v1"]).succeeds().trim()),
+        ])
+        .fails(5);
+    // Somebody else is asked to log in.
+    let nobody = Person::new(&registry);
+    nobody.has_image("image", 33);
+    let target = format!("{}/team/other:v1", nobody.server());
+    nobody.types(&["push", "image", &target]).fails(3);
+}
+
+#[test]
 fn output_that_nobody_reads_is_no_error() {
     let registry = registry(|_| {});
     let admin = Person::logged_in(&registry, "admin");

@@ -2,6 +2,7 @@
 
 use super::{DownloadArgs, UploadArgs, file_path, property_pairs, unpack};
 use crate::{
+    commands::artifact::notes::UploadNotes,
     failure::{ExitStatus, Failure},
     file_source::FileSource,
     layout::NewFile,
@@ -48,8 +49,14 @@ pub(super) async fn upload(args: UploadArgs, management: &Management, session: &
         let lines = TransferLines::new(&session.output, source.size);
         let line = lines.add(&path, source.size);
         let progress = line.callback();
-        let target =
-            UploadTarget { repo: args.repo.clone(), version, path, pairs: pairs.clone(), overwrite: args.overwrite };
+        let target = UploadTarget {
+            repo: args.repo.clone(),
+            version,
+            path,
+            pairs: pairs.clone(),
+            overwrite: args.overwrite,
+            notes: session.upload_notes(),
+        };
         let artifact =
             upload_file(&target, &source, management, &|done| progress(client::TransferPhase::Sending, done)).await?;
         line.end();
@@ -76,6 +83,8 @@ pub struct UploadTarget {
     pub pairs: Vec<(String, String)>,
     /// Whether other bytes may be replaced.
     pub overwrite: bool,
+    /// Where uploads that have begun are noted.
+    pub notes: UploadNotes,
 }
 
 /// Uploads a file: at once if it is small, and else so that it can be resumed. Says how many bytes were sent.
@@ -111,11 +120,18 @@ async fn upload_in_session(
     management: &Management,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Value, Failure> {
-    let begin = format!("/artifacts/{}/upload?size={}", segment(&to.repo), source.size);
-    let begun = management.send(Method::POST, &begin, None).await?;
-    let mut location = location_of(&begun.headers)?;
+    let key = UploadNotes::key(management.client.registry().name(), to, &source.digest);
+    let (mut location, mut offset) = match continued(management, to.notes.find(&key), source.size).await {
+        Some(found) => found,
+        None => {
+            let begin = format!("/artifacts/{}/upload?size={}", segment(&to.repo), source.size);
+            let begun = management.send(Method::POST, &begin, None).await?;
+            (location_of(&begun.headers)?, 0)
+        }
+    };
+    to.notes.keep(&key, &location);
     let counted = CountedSource { source, sent: Arc::default() };
-    let (mut offset, mut tries) = (0, 0);
+    let mut tries = 0;
     while offset < source.size {
         let range = format!("{offset}-{}", source.size - 1);
         let request = ApiRequest::new(Method::PATCH, location.clone())
@@ -155,7 +171,18 @@ async fn upload_in_session(
         .collect();
     let request = ApiRequest::new(Method::PUT, format!("{location}{separator}{}", &parameters[1..]))
         .json(&json!({ "properties": properties }));
-    management.request(&request).await?.value().map_err(Failure::failed)
+    let made = management.request(&request).await?.value().map_err(Failure::failed)?;
+    to.notes.forget(&key);
+    Ok(made)
+}
+
+/// Where an upload of an earlier run goes on, if the server still has it.
+async fn continued(management: &Management, location: Option<String>, size: u64) -> Option<(String, u64)> {
+    let location = location?;
+    let status = ApiRequest::new(Method::GET, location.clone()).eager();
+    let status = management.client.send_api(&status).await.ok()?;
+    let reached = reached(&status.headers);
+    (reached <= size).then(|| (location_of(&status.headers).unwrap_or(location), reached))
 }
 
 /// A file that counts what is read of it.
