@@ -72,6 +72,7 @@ mod retry;
 mod source;
 mod text;
 mod transport;
+mod untag;
 mod upload;
 mod url;
 

@@ -192,7 +192,7 @@ impl Client {
         Ok(manifest.and_then(|manifest| manifest.subject).map(|digest| PushedSubject { digest, known }))
     }
 
-    async fn put_one(
+    pub(crate) async fn put_one(
         &self,
         repository: &RepositoryName,
         media_type: &str,
@@ -219,16 +219,6 @@ impl Client {
             Some(said) if Hasher::digest(said.algorithm(), bytes) != said => Err(mismatch(&said)),
             _ => Ok(answer),
         }
-    }
-
-    /// Deletes a tag. The manifest stays.
-    ///
-    /// # Errors
-    /// If the registry does not do it; some cannot delete tags.
-    pub async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
-        let reference = Reference::Tag(tag.clone());
-        let deleted = self.delete(repository, &path(repository, &reference)).await;
-        deleted.map_err(|fault| fault.during(self.about("delete tag", repository, &reference)))
     }
 
     /// Deletes a manifest, and with it all tags that point to it.
@@ -276,7 +266,7 @@ struct PushedSubject {
     known: bool,
 }
 
-fn path(repository: &RepositoryName, reference: &Reference) -> String {
+pub(crate) fn path(repository: &RepositoryName, reference: &Reference) -> String {
     format!("/v2/{repository}/manifests/{reference}")
 }
 

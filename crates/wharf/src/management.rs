@@ -88,7 +88,12 @@ impl Management {
     fn explained(&self, error: client::Error) -> Failure {
         let codes: Vec<&str> = error.registry_errors().iter().map(|entry| entry.code.as_str()).collect();
         let locked = codes.iter().any(|code| matches!(*code, "LOCKED" | "READ_ONLY_FILE"));
+        // A Wharfinger says in its own words that something is not there; others do not know these paths at all.
+        let is_elsewhere = error.kind() == ErrorKind::NotFound && error.registry_errors().is_empty();
         let mut failure = Failure::from(error);
+        if is_elsewhere {
+            failure = failure.hint("this server has no management API; the command works with a Wharfinger only");
+        }
         if locked {
             failure.status = ExitStatus::Conflict;
         }

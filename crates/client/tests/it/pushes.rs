@@ -380,3 +380,50 @@ async fn without_the_referrers_api_the_fallback_tag_is_updated() {
     let error = fake.client().push_manifest(&app, OCI_MANIFEST, artifact("application/sig"), &[]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
 }
+
+/// Distribution 2: it takes a tag that is to be deleted for a digest. Whether the digest can be deleted is up to the test.
+fn distribution(deletes: bool) -> impl Fn(&Asked) -> Answer {
+    let tagged = Arc::new(Mutex::new(br#"{"schemaVersion":2,"manifests":[]}"#.to_vec()));
+    move |asked| {
+        let mut tagged = tagged.lock().unwrap();
+        match (asked.method.as_str(), asked.target.as_str()) {
+            ("GET", "/v2/a/manifests/v1") => Answer::new(200).header("content-type", OCI_INDEX).body(&*tagged),
+            ("PUT", "/v2/a/manifests/v1") => {
+                *tagged = asked.body.clone();
+                Answer::new(201)
+            }
+            ("DELETE", "/v2/a/manifests/v1") => Answer::new(400)
+                .body(r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"}]}"#),
+            ("DELETE", _) if deletes => Answer::new(202),
+            ("DELETE", _) => Answer::new(405),
+            _ => Answer::new(200).header("content-length", "2"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tag_is_deleted_where_only_digests_can_be() {
+    let fake = Fake::start(distribution(true)).await;
+    fake.client().delete_tag(&repository("a"), &tag("v1")).await.unwrap();
+    let asked = fake.asked();
+    let put = asked.iter().find(|asked| asked.method == "PUT").unwrap();
+    let digest = oci::Hasher::digest(oci::Algorithm::Sha256, &put.body);
+    assert_eq!(asked.last().unwrap().line(), format!("DELETE /v2/a/manifests/{digest}"));
+    let placeholder: Value = serde_json::from_slice(&put.body).unwrap();
+    assert_eq!(placeholder["annotations"]["tag"], "a:v1");
+}
+
+#[tokio::test]
+async fn a_tag_that_cannot_be_deleted_gets_its_manifest_back() {
+    let fake = Fake::start(distribution(false)).await;
+    let error = fake.client().delete_tag(&repository("a"), &tag("v1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let puts: Vec<_> = fake.asked().into_iter().filter(|asked| asked.method == "PUT").collect();
+    assert_eq!(puts.last().unwrap().body, br#"{"schemaVersion":2,"manifests":[]}"#);
+    // Where tags can be deleted, or nothing can, nothing is replaced.
+    for status in [202, 403, 404, 405] {
+        let fake = Fake::start(move |_| Answer::new(status)).await;
+        assert_eq!(fake.client().delete_tag(&repository("a"), &tag("v1")).await.is_ok(), status == 202);
+        assert_eq!(fake.lines(), ["DELETE /v2/a/manifests/v1"]);
+    }
+}

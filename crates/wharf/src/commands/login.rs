@@ -266,7 +266,13 @@ pub async fn whoami(session: &CommandSession) -> Result<(), Failure> {
 
 pub async fn status(session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
-    let mut status = management.get("/system").await?;
+    let mut status = match management.exists().await? {
+        true => management.get("/system").await?,
+        false => {
+            management.client.ping().await?;
+            json!({ "version": "another registry, without a management API" })
+        }
+    };
     status["server"] = management.client.registry().to_string().into();
     if let Ok(me) = management.get("/auth/me").await {
         status["user"] = me.get("username").cloned().unwrap_or_default();

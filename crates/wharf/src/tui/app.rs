@@ -371,6 +371,10 @@ impl TuiApp {
         let Some(request) = view.kind.load(is_admin) else { return };
         view.loading = Loading::Running;
         view.incoming.clear();
+        if view.loaded_at.is_none() {
+            // Pages of a first load that was interrupted come again.
+            view.rows.replace(Vec::new());
+        }
         let id = view.id;
         self.effects.push(TuiEffect::Load { view: id, part: LoadPart::Rows, wait: Duration::ZERO, request });
     }
@@ -538,10 +542,16 @@ impl TuiApp {
                 self.say(format!("Uploaded {}/{}.", forms::text(object, "version"), forms::text(object, "path")));
             }
             PendingChange::Form { done } => {
-                self.mode = match object.get("secret").and_then(Value::as_str) {
-                    Some(secret) => TuiMode::Secret { name: forms::text(object, "name"), secret: secret.to_owned() },
-                    None => TuiMode::Normal,
-                };
+                match object.get("secret").and_then(Value::as_str) {
+                    Some(secret) => {
+                        self.mode = TuiMode::Secret { name: forms::text(object, "name"), secret: secret.to_owned() };
+                    }
+                    // Somebody who closed the form meanwhile may have opened another.
+                    None if matches!(&self.mode, TuiMode::Form(form) if form.is_sending) => {
+                        self.mode = TuiMode::Normal;
+                    }
+                    None => {}
+                }
                 self.say(done);
             }
             PendingChange::Confirmed { done } => {

@@ -70,8 +70,10 @@ impl RowList {
             self.selected = at;
         }
         self.selected = self.selected.min(self.shown.len().saturating_sub(1));
-        let known: HashSet<String> = self.items.iter().map(|item| self.key_of(item)).collect();
-        self.marked.retain(|key| known.contains(key));
+        if !self.marked.is_empty() {
+            let known: HashSet<String> = self.items.iter().map(|item| self.key_of(item)).collect();
+            self.marked.retain(|key| known.contains(key));
+        }
     }
 
     /// Adds items at the end.

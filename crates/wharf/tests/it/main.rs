@@ -6,6 +6,7 @@ mod administration;
 mod artifacts;
 mod copies;
 mod dfcli;
+mod floundr;
 mod goldens;
 mod guide;
 mod images;

@@ -319,6 +319,31 @@ fn pages_of_a_long_list_are_shown_as_they_come() {
 }
 
 #[test]
+fn a_list_that_was_left_half_loaded_has_no_row_twice() {
+    let mut desk = Desk::new();
+    desk.press(KeyCode::Char('l'));
+    let view = desk.app.view().unwrap().id;
+    desk.app.effects.clear();
+    let items = vec![json!({ "name": "team/app" })];
+    desk.app.handle(TuiEvent::Answer(WorkAnswer::Page { view, part: LoadPart::Rows, items, is_last: false }));
+    desk.app.effects.clear();
+    desk.types("hl").shows("Repositories · 5");
+}
+
+#[test]
+fn an_answer_to_a_form_that_was_closed_closes_no_other() {
+    let mut desk = Desk::new();
+    desk.types("lione<Enter>");
+    desk.press(KeyCode::Enter);
+    let sent = std::mem::take(&mut desk.app.effects);
+    let Some(TuiEffect::Change { view, number, .. }) = sent.first().cloned() else { panic!("nothing was sent") };
+    desk.types("<Esc>itwo");
+    desk.app.handle(TuiEvent::Answer(WorkAnswer::Changed { view, number, object: Value::Null }));
+    desk.settle();
+    desk.shows("two").shows("Created one.");
+}
+
+#[test]
 fn clicks_choose_rows_and_screens() {
     let mut desk = Desk::new();
     desk.types("l").screen();

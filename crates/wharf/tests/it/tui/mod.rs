@@ -4,5 +4,5 @@ mod fake;
 mod keys;
 mod pictures;
 mod screens;
-mod session;
+pub mod session;
 mod speed;

@@ -20,7 +20,7 @@ use std::{
 };
 
 /// A terminal, and the program on it.
-struct Terminal {
+pub struct Terminal {
     child: Child,
     keys: File,
     /// The other side, whose settings the program changes.
@@ -30,7 +30,7 @@ struct Terminal {
 
 impl Terminal {
     /// Starts the terminal UI for somebody.
-    fn of(person: &Person, args: &[&str]) -> Self {
+    pub fn of(person: &Person, args: &[&str]) -> Self {
         let master: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -62,7 +62,7 @@ impl Terminal {
 
     /// Waits until the screen shows something.
     #[track_caller]
-    fn waits_for(&self, text: &str) {
+    pub fn waits_for(&self, text: &str) {
         self.waits_until(text, |seen| seen.contains(text));
     }
 
@@ -75,11 +75,11 @@ impl Terminal {
         }
     }
 
-    fn types(&mut self, keys: &str) {
+    pub fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    fn ends(&mut self) -> ExitStatus {
+    pub fn ends(&mut self) -> ExitStatus {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
