@@ -22,7 +22,7 @@ use crate::{
     config::Operator,
     who::{Action, Permission},
 };
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, Method, Request, header};
 use oci::{Reference, RepositoryName};
 use std::fmt;
 
@@ -192,16 +192,16 @@ impl Endpoint {
     }
 
     /// How errors of a request are written, whether or not it has an endpoint.
-    pub(super) fn error_format(request: &http::request::Parts, request_id: &HeaderValue) -> ErrorFormat {
-        let request_id = || request_id.to_str().unwrap_or_default().to_owned();
-        let path = request.uri.path();
+    pub(super) fn error_format<B>(request: &Request<B>, request_id: &str) -> ErrorFormat {
+        let request_id = || request_id.to_owned();
+        let path = request.uri().path();
         let mut segments = path.split('/').skip(1);
         match (segments.next(), segments.next()) {
             (Some(manage::ROOT), version) => {
                 ErrorFormat::Api { request_id: request_id(), says_success: version != Some("v1") }
             }
             (Some("v2" | "auth" | "health" | "metrics"), _) => ErrorFormat::Distribution,
-            _ if pages::is_page(path) || accepts_pages(&request.headers) => {
+            _ if pages::is_page(path) || accepts_pages(request.headers()) => {
                 ErrorFormat::Page(PageError::of(request, request_id()))
             }
             _ => ErrorFormat::Distribution,

@@ -68,9 +68,7 @@ async fn answer(
 ) -> Response<ResponseBody> {
     // A panic ends only this request, with an internal error.
     let outbox = request.extensions().get::<Conn>().map(|conn| conn.outbox.clone());
-    let (head, body) = request.into_parts();
-    let format = Endpoint::error_format(&head, &observation.id());
-    let request = Request::from_parts(head, body);
+    let format = Endpoint::error_format(&request, observation.id_text());
     let handled = AssertUnwindSafe(handle(state, live, request, observation)).catch_unwind().await;
     match handled.map(|answered| answered.and_then(|response| counted(response, outbox.as_deref()))) {
         Ok(Ok(response)) => response,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::wire::ResponseBody;
 use askama::Template;
-use http::{Method, Response, StatusCode, request::Parts};
+use http::{Method, Request, Response, StatusCode};
 
 /// What an error page shows besides the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +21,12 @@ pub(in super::super) struct PageError {
 }
 
 impl PageError {
-    pub(in super::super) fn of(request: &Parts, request_id: String) -> Self {
-        let target = match request.method {
-            Method::GET | Method::HEAD => request.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+    pub(in super::super) fn of<B>(request: &Request<B>, request_id: String) -> Self {
+        let target = match *request.method() {
+            Method::GET | Method::HEAD => request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
             _ => String::new(),
         };
-        Self { request_id, theme: Theme::of(&request.headers), target }
+        Self { request_id, theme: Theme::of(request.headers()), target }
     }
 }
 

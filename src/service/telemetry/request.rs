@@ -169,6 +169,11 @@ impl Observation {
         tracing::error!(id = self.id, endpoint = self.endpoint, "request handler panicked");
     }
 
+    /// The id.
+    pub(in crate::service) fn id_text(&self) -> &str {
+        &self.id
+    }
+
     /// The id, for the response.
     pub(in crate::service) fn id(&self) -> HeaderValue {
         crate::service::headers::value(&self.id)
