@@ -7,11 +7,11 @@
 //! | layer | modules | contents |
 //! |---|---|---|
 //! | 0 vocabulary | [`who`], [`files`], [`artifacts`] | callers, actions and permissions; the one place that makes files appear; what describes an artifact |
-//! | 1 storage and access | [`storage`], [`identity`], [`access`] | blobs, facts and uploads behind traits; passwords and tokens; rules and the one decision |
+//! | 1 storage and access | [`storage`], [`identity`], [`access`], [`outbound`] | blobs, facts and uploads behind traits; passwords and tokens; rules and the one decision; connections to other registries |
 //! | 2 registry and accounts | [`registry`], [`accounts`] | what an OCI registry does, without HTTP; sessions, API keys and records of users |
 //! | 3 upkeep | [`upkeep`], [`jobs`] | garbage collection, retention, scrub and checks; one scheduler for what runs by itself |
 //! | 4 configuration | [`config`] | environment and files become plain settings |
-//! | 5 bodies and changes | [`wire`], [`manage`] | what passes on a connection: bodies, the memory they hold, the time clients may take; edits of the operator's files |
+//! | 5 bodies and changes | [`wire`], [`manage`], [`migration`] | what passes on a connection: bodies, the memory they hold, the time clients may take; edits of the operator's files; copies from other registries |
 //! | 6 HTTP | [`service`] | routing, gates, endpoints, the error table, telemetry |
 //! | 7 server | [`server`] | accept, TLS, choice of protocol, limits, shutdown |
 //! | 8 assembly | [`daemon`] | a store, a configuration, the service and its listeners, put together |
@@ -30,6 +30,8 @@ pub mod files;
 pub mod identity;
 pub mod jobs;
 pub mod manage;
+pub mod migration;
+pub mod outbound;
 pub mod registry;
 pub mod server;
 pub mod service;

@@ -191,6 +191,7 @@ fn the_table_of_paths_matches_keys_and_items() {
         FactKey::CollectionReport.path(),
         FactKey::CollectionMark.path(),
         FactKey::Scrub.path(),
+        FactKey::Migration(run.0).path(),
         "state/collection.lock".to_owned(),
         "state/spare".to_owned(),
         format!("state/instances/{id}"),

@@ -16,6 +16,7 @@ use super::values::AuthType;
 use super::{identity, rights, settings, tls};
 use crate::files::Patience;
 use crate::identity::{Identity, Verifier};
+use crate::outbound::CredentialDirectory;
 
 /// The files that a generation is compiled from.
 #[derive(Clone, Debug)]
@@ -149,6 +150,7 @@ impl Live {
         registry.page_default = env.pagination_default_limit;
         registry.page_max = env.pagination_max_limit;
         self.log_level = env.log_level;
+        self.credentials = CredentialDirectory::new(env.credentials.as_deref());
         self.public_host = env.public_url.as_ref().map(|url| url.authority.host().into());
     }
 

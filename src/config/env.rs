@@ -71,6 +71,8 @@ pub struct Env {
     pub auth_htpasswd: Option<PathBuf>,
     /// A directory of API keys.
     pub api_keys: Option<PathBuf>,
+    /// A directory of credentials for other registries.
+    pub credentials: Option<PathBuf>,
     /// URL of the external token service.
     pub auth_token_realm: Option<String>,
     /// Audience of its tokens.
@@ -117,6 +119,7 @@ impl Default for Env {
             auth_realm: "Registry".to_owned(),
             auth_htpasswd: None,
             api_keys: None,
+            credentials: None,
             auth_token_realm: None,
             auth_token_service: None,
             auth_token_issuer: None,

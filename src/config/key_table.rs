@@ -13,6 +13,7 @@ use crate::artifacts::ArtifactMediaType;
 use crate::artifacts::{ArtifactSort, retention::ArtifactRetention};
 use crate::files::Syncing;
 use crate::registry::settings::{AutoCreate, MissingReferences, Settings, VerifyReads};
+use ipnet::IpNet;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -392,6 +393,34 @@ pub static KEYS: &[SettingKey] = &[
         Ok(())
     })
     .help("Properties by which artifacts are found without looking at others; each takes 4 bytes per artifact in memory. Other properties are found, too. A change counts after a restart."),
+    SettingKey::texts("migration", "allow_private", "[]", MOST_ITEMS, "networks such as \"10.0.0.0/8\"", |live, texts| {
+        let networks: Vec<IpNet> = parsed(texts)?;
+        live.migration.allow_private = networks.into();
+        Ok(())
+    })
+    .help("Networks from which images may be copied although their addresses are not public, such as those of your own machines. Without it, nobody can reach private, loopback and link-local addresses by a migration; addresses of redirects and token services are checked, too."),
+    SettingKey::number("migration", "parallel_migrations", "2", Unit::Count, 1, 16, |live, n| {
+        live.migration.migrations = size(n);
+    })
+    .help("Most migrations that run at the same time. Others wait for their turn."),
+    SettingKey::number("migration", "parallel_images", "4", Unit::Count, 1, 64, |live, n| {
+        live.migration.images = size(n);
+    })
+    .help("Most images that one migration copies at the same time."),
+    SettingKey::number("migration", "parallel_blobs", "8", Unit::Count, 1, 256, |live, n| {
+        live.migration.blobs = size(n);
+    })
+    .help("Most blobs that one migration fetches at the same time, of all its images together."),
+    SettingKey::number("migration", "max_images", "10000", Unit::Count, 1, 50_000, |live, n| {
+        live.migration.most_images = size(n);
+    })
+    .help("Most images of one migration. One that finds more in the other registry fails before it copies anything."),
+    SettingKey::number("migration", "attempts", "4", Unit::Count, 1, 20, |live, n| {
+        live.migration.attempts = u32::try_from(n).unwrap_or(u32::MAX);
+    })
+    .help("How often an image is attempted if the other registry is unreachable, overloaded or sends wrong bytes. Each attempt continues where the last one ended."),
+    SettingKey::seconds("migration", "max_retry_after_seconds", "900", 0, 86_400, |live| &mut live.migration.retry_after)
+    .help("How long a migration waits if the other registry asks for that (`Retry-After`). If it asks for more, the image fails."),
     SettingKey::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_default = size(n);
     })

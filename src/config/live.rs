@@ -13,7 +13,9 @@ use crate::access::Rights;
 use crate::accounts::SessionLives;
 use crate::files::Syncing;
 use crate::identity::{Identity, LoginLimits, PasswordPolicy};
+use crate::outbound::CredentialDirectory;
 use crate::registry::settings::Settings;
+use ipnet::IpNet;
 
 /// An immutable configuration generation; a request uses the same one from beginning to end.
 #[derive(Clone, Debug)]
@@ -56,6 +58,10 @@ pub struct Live {
     pub has_pages: bool,
     /// Web pages that may use the registry from a browser.
     pub cors_origins: Origins,
+    /// Credentials for other registries.
+    pub credentials: CredentialDirectory,
+    /// How images are copied from other registries.
+    pub migration: MigrationSettings,
     /// Certificate, key and client authorities, ready for use; `None` for plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The lowest level that is logged.
@@ -157,6 +163,25 @@ pub struct SessionSettings {
     pub insecure_cookie: bool,
 }
 
+/// How images are copied from other registries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationSettings {
+    /// Networks that may be connected to although their addresses are not public.
+    pub allow_private: Arc<[IpNet]>,
+    /// Most migrations that run at the same time; others wait.
+    pub migrations: usize,
+    /// Most images that one migration copies at the same time.
+    pub images: usize,
+    /// Most blobs that one migration copies at the same time.
+    pub blobs: usize,
+    /// Most images of one migration.
+    pub most_images: usize,
+    /// How often an image is attempted.
+    pub attempts: u32,
+    /// The longest `Retry-After` that is waited for.
+    pub retry_after: Duration,
+}
+
 /// Lifetimes of our own tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenLives {
@@ -164,6 +189,20 @@ pub struct TokenLives {
     pub access: Duration,
     /// Of refresh tokens; zero disables them.
     pub refresh: Duration,
+}
+
+impl Default for MigrationSettings {
+    fn default() -> Self {
+        Self {
+            allow_private: Arc::default(),
+            migrations: 2,
+            images: 4,
+            blobs: 8,
+            most_images: 10_000,
+            attempts: 4,
+            retry_after: Duration::from_secs(900),
+        }
+    }
 }
 
 impl Default for SessionSettings {
@@ -208,6 +247,8 @@ impl Default for Live {
             public_host: None,
             has_pages: true,
             cors_origins: Origins::None,
+            credentials: CredentialDirectory::default(),
+            migration: MigrationSettings::default(),
             tls: None,
             log_level: LogLevel::Info,
             log_queue_bytes: 4 << 20,

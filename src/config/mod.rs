@@ -54,7 +54,10 @@ pub use key_table::KEYS;
 pub use keys::{SettingKey, Unit};
 pub use limits::Limits;
 pub use list_table::{LISTS, ListKey, ListTable};
-pub use live::{EditPolicy, Editing, Live, Operator, Registration, SessionSettings, Stale, TokenLives, WrongPasswords};
+pub use live::{
+    EditPolicy, Editing, Live, MigrationSettings, Operator, Registration, SessionSettings, Stale, TokenLives,
+    WrongPasswords,
+};
 pub use origins::Origins;
 pub use pending::Pending;
 pub use problems::{Problem, Problems, Warning};

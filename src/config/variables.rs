@@ -145,6 +145,7 @@ variables! {
     auth_realm: Text = "REGISTRY_AUTH_REALM";
     auth_htpasswd: Path = "REGISTRY_AUTH_HTPASSWD";
     api_keys: Path = "REGISTRY_API_KEYS";
+    credentials: Path = "REGISTRY_CREDENTIALS";
     auth_token_realm: Url = "REGISTRY_AUTH_TOKEN_REALM";
     auth_token_service: Text = "REGISTRY_AUTH_TOKEN_SERVICE";
     auth_token_issuer: Text = "REGISTRY_AUTH_TOKEN_ISSUER";

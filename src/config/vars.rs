@@ -228,6 +228,16 @@ pub static VARS: &[Var] = &[
     },
     Var {
         section: AUTH,
+        name: "REGISTRY_CREDENTIALS",
+        flag: "credentials",
+        takes: "PATH",
+        default: None,
+        example: "/etc/wharfinger/credentials",
+        help: "Directory of credentials for other registries, to copy images from them: files `NAME.json` such as `{\"registry\": \"docker.io\", \"username\": \"alice\", \"password\": \"…\"}`. A file is read whenever it is used, and sent only to its registry.",
+        applies: Applies::Restart,
+    },
+    Var {
+        section: AUTH,
         name: "REGISTRY_AUTH_TOKEN_REALM",
         flag: "auth-token-realm",
         takes: "URL",

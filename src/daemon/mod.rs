@@ -14,14 +14,17 @@ pub use run::{LogControl, run};
 pub use store::init;
 
 use crate::{
+    access::Ceiling,
     accounts::Accounts,
     config::{Limits, Live},
     jobs::{Jobs, Tasks},
     manage::Manage,
+    migration::{Authority, Migrations},
     registry::Registry,
     server::{self, ListenerOptions, Reactors, Shutdown, Tls},
     service::{App, Face, Heavy, LoginMemory, SeenByCallers, ServiceState, SharedManifests, Telemetry, Throttle, app},
     storage::{Storage, fs::Fs},
+    who::Subject,
     wire::ClientMemory,
 };
 use arc_swap::ArcSwap;
@@ -47,6 +50,7 @@ pub struct Daemon {
     /// Background jobs: none unless [`run()`] starts them.
     jobs: Jobs,
     tasks: Tasks,
+    migrations: Migrations,
     files: Option<Arc<Fs>>,
     manage: Option<Manage>,
     shutdown: Shutdown,
@@ -69,6 +73,7 @@ impl Daemon {
             tls: first.tls.clone().map(Tls::new),
             memory: ClientMemory::new(first.client_memory),
             logins: Arc::default(),
+            migrations: Migrations::new(store.clone()),
             accounts: Arc::new(Accounts::new(store)),
             heavy: Arc::default(),
             writes: Arc::default(),
@@ -103,6 +108,15 @@ impl Daemon {
         &self.memory
     }
 
+    /// Continues the migrations that an earlier process did not finish.
+    pub async fn restore_migrations(&self) {
+        let authority_of = |owner: Option<&str>| {
+            let owner = owner.map_or(Subject::Anonymous, |name| Subject::User(name.into()));
+            Authority::new(self.live.clone(), self.registry.clone(), owner, Ceiling::None)
+        };
+        self.migrations.restore(authority_of).await;
+    }
+
     /// The service of a listener.
     pub fn app(&self, face: Face) -> App {
         app(Arc::new(ServiceState {
@@ -121,6 +135,7 @@ impl Daemon {
             telemetry: self.telemetry.clone(),
             jobs: self.jobs.clone(),
             tasks: self.tasks.clone(),
+            migrations: self.migrations.clone(),
             files: self.files.clone(),
             manifests: SharedManifests::default(),
         }))

@@ -70,6 +70,7 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
         jobs::read_shared_keys(&daemon, dir).await.map_err(|error| format!("REGISTRY_API_KEYS: {error}"))?;
     }
     jobs::start(&daemon, &store);
+    daemon.restore_migrations().await;
 
     log_start(&env, &listener);
     tokio::spawn(async move {
@@ -87,6 +88,7 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
     }
     daemon.jobs.end().await;
     daemon.tasks.end().await;
+    daemon.migrations.end().await;
     registry.close().await;
     if let Err(error) = jobs::save_last_pulls(registry, &generation).await {
         warn!(%error, "cannot save the last pull times");

@@ -47,7 +47,12 @@ impl RevisionRecord {
         self.pushed.parse::<jiff::Timestamp>().ok().map(SystemTime::from)
     }
 
-    /// Whether something was missing when the manifest was pushed.
+    /// Whether anything was missing when the manifest was pushed.
+    pub(crate) fn has_absent(&self) -> bool {
+        !self.absent.is_empty()
+    }
+
+    /// Whether this was missing when the manifest was pushed.
     pub(crate) fn was_absent(&self, digest: &ReferencedDigest) -> bool {
         self.absent.iter().any(|absent| absent == digest.as_str())
     }

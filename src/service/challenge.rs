@@ -59,6 +59,7 @@ impl LoginFault {
                 | Need::May(_)
                 | Need::MayOrRegister(_)
                 | Need::MayUnlessOpen(_)
+                | Need::Tasks
                 | Need::Owner(..)
                 | Need::ActionOfOwner(..)
                 | Need::Artifacts(..) => "access denied: this token does not allow this".into(),

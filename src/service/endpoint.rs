@@ -93,6 +93,9 @@ pub enum Need<'a> {
     MayOrRegister(Permission),
     /// A permission of a role; without access control every user has it, and without logins everybody.
     MayUnlessOpen(Permission),
+    /// To see tasks of one's own: a permission to see or to start them; without access control every user has it, and
+    /// without logins everybody.
+    Tasks,
     /// To own the repository, or a permission of a role.
     Owner(&'a RepositoryName, Permission),
     /// An action in a repository, and to own it or a permission of a role.
@@ -236,7 +239,7 @@ impl Endpoint {
             | Need::Owner(name, _)
             | Need::ActionOfOwner(name, ..) => Some(name),
             Need::Nothing | Need::Sight | Need::Entry | Need::List | Need::Operate => None,
-            Need::LoggedIn | Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) => None,
+            Need::LoggedIn | Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) | Need::Tasks => None,
             Need::Artifacts(..) => None,
         }
     }
@@ -262,7 +265,7 @@ impl Endpoint {
             Need::Nothing | Need::Sight | Need::Entry | Need::Operate => None,
             // No scope of a token grants these.
             Need::RepositoryOr(..) | Need::Owner(..) | Need::ActionOfOwner(..) | Need::Artifacts(..) => None,
-            Need::LoggedIn | Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) => None,
+            Need::LoggedIn | Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) | Need::Tasks => None,
         };
         let source = self.mount_source().map(|from| Scope::Repository(from.clone(), vec![Action::Pull]));
         own.into_iter().chain(source).collect()

@@ -31,6 +31,9 @@ use oci::RepositoryName;
 use refusal::{denied, refused_by_api};
 use std::{net::IpAddr, sync::Arc};
 
+/// Permissions of which one lets a caller see their tasks.
+const TASKS: [Permission; 2] = [Permission::VIEW_TASK, Permission::MIGRATE_TASK];
+
 /// A request whose caller is identified.
 pub(super) struct Authenticated {
     routed: Routed,
@@ -142,6 +145,7 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, S
         Need::Nothing | Need::Entry | Need::List | Need::Repository(..) => Sight::Word,
         Need::RepositoryOr(..) | Need::LoggedIn | Need::Owner(..) | Need::ActionOfOwner(..) => Sight::Word,
         Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) | Need::Artifacts(..) => Sight::Word,
+        Need::Tasks => Sight::Word,
     };
     let not_logged_in = || Some("no credentials were sent".to_owned());
     let is_narrow = who.ceiling.scopes().is_some() && matches!(routed.endpoint, Endpoint::Manage(_));
@@ -175,7 +179,7 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, S
         Need::LoggedIn => not_logged_in(),
         Need::MayOrRegister(_) if routed.live.may_register() => None,
         Need::May(_) | Need::MayOrRegister(_) | Need::MayUnlessOpen(_) if !is_known => not_logged_in(),
-        Need::Owner(..) | Need::ActionOfOwner(..) if !is_known => not_logged_in(),
+        Need::Tasks | Need::Owner(..) | Need::ActionOfOwner(..) if !is_known => not_logged_in(),
         // Strangers may have what is public.
         Need::Artifacts(name, permission)
             if !is_known && !may_in_artifacts(&routed.live, &routed.registry, &who, name, permission).await =>
@@ -184,6 +188,10 @@ pub(super) async fn authorize(authenticated: Authenticated) -> Result<Granted, S
         }
         Need::MayUnlessOpen(permission) => (!may_unless_open(&routed.live, &who, permission))
             .then(|| format!("{} does not have {permission}", who.subject)),
+        Need::Tasks => {
+            let sees = TASKS.iter().any(|permission| may_unless_open(&routed.live, &who, *permission));
+            (!sees).then(|| format!("{} has neither {} nor {}", who.subject, TASKS[0], TASKS[1]))
+        }
         Need::May(permission) | Need::MayOrRegister(permission) => {
             match (routed.live.identity.is_nobody(), &**rights) {
                 (true, _) => return Err(ApiError::ManagementDisabled.into()),

@@ -39,8 +39,9 @@ pub use heavy::Heavy;
 pub use login::LoginMemory;
 pub use manage::{
     ActivityEndpoint, AliasEndpoint, ArtifactEndpoint, AskedVersion, AuthEndpoint, ConfigEndpoint, DashboardEndpoint,
-    GroupEndpoint, KeyEndpoint, ManageEndpoint, NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint, RuleEndpoint,
-    SearchEndpoint, SeenByCallers, SettingsEndpoint, StorageEndpoint, SystemEndpoint, TaskEndpoint, UserEndpoint,
+    GroupEndpoint, KeyEndpoint, ManageEndpoint, MigrationEndpoint, NamespaceEndpoint, RepositoryEndpoint, RoleEndpoint,
+    RuleEndpoint, SearchEndpoint, SeenByCallers, SettingsEndpoint, StorageEndpoint, SystemEndpoint, TaskEndpoint,
+    UserEndpoint,
 };
 pub use ops::OpsEndpoint;
 pub use pages::PagesEndpoint;
@@ -55,6 +56,7 @@ use crate::{
     config::{Limits, Live},
     jobs::{Jobs, Tasks},
     manage::Manage,
+    migration::Migrations,
     registry::Registry,
     storage::fs::Fs,
 };
@@ -94,6 +96,8 @@ pub struct ServiceState {
     pub jobs: Jobs,
     /// What callers asked for and takes long.
     pub tasks: Tasks,
+    /// Copies from other registries.
+    pub migrations: Migrations,
     /// The files of the store, if it is a directory, to be checked.
     pub files: Option<Arc<Fs>>,
     /// Large manifests that are being sent.

@@ -75,6 +75,8 @@ pub enum FactKey {
     /// When manifests of this repository were last pulled: those whose digests begin with this hexadecimal digit, so
     /// that a change rewrites little.
     Pulls(RepositoryName, u8),
+    /// A migration from another registry: what was asked for, and how far it is.
+    Migration(ulid::Ulid),
     /// What the daemon keeps of a user, a session or an API key.
     Account(AccountKey),
     /// What is kept of artifacts.
@@ -104,6 +106,8 @@ pub enum Dir {
     Recorded,
     /// Repositories with pull times of digests that begin with this digit; `+` stands for `/`.
     Pulls(u8),
+    /// Migrations from other registries.
+    Migrations,
     /// Sessions, API keys, or users.
     Accounts(AccountDir),
     /// Artifacts, their repositories, and what belongs to them.
@@ -146,6 +150,8 @@ pub(super) const UPLOADS: &str = "uploads";
 pub(super) const REPOSITORIES: &str = "repositories";
 /// Pull times.
 const PULLS: &str = "state/pulls";
+/// Migrations from other registries.
+const MIGRATIONS: &str = "state/migrations";
 /// Tags that were moved away, to be checked before they are removed.
 pub(super) const ASIDE: &str = "state/aside";
 /// The blob pool.
@@ -185,6 +191,7 @@ impl FactKey {
             Self::Scrub => "state/scrub.json".into(),
             Self::PullsSince => format!("{PULLS}/since"),
             Self::Pulls(name, digit) => format!("{}/{}", Dir::Pulls(*digit).path(), flat(name)),
+            Self::Migration(id) => format!("{MIGRATIONS}/{id}{RECORD}"),
             Self::Account(key) => key.path(),
             Self::Artifact(key) => key.path(),
         }
@@ -223,7 +230,7 @@ impl FactKey {
 impl FactKey {
     /// Whether only the daemon's own user may read the file.
     pub fn is_private(&self) -> bool {
-        matches!(self, Self::Account(_))
+        matches!(self, Self::Account(_) | Self::Migration(_))
     }
 }
 
@@ -238,7 +245,7 @@ impl FactKey {
             Self::Root | Self::Layer(..) | Self::Revision(..) | Self::Tagged(..) | Self::Recorded(_) => 0,
             Self::Intent(..) | Self::ExpiredIntent(..) | Self::Deleted(..) => 0,
             Self::CollectionReport | Self::CollectionMark | Self::Scrub | Self::PullsSince | Self::Pulls(..) => 0,
-            Self::Namespace(_) | Self::Account(_) => 0,
+            Self::Namespace(_) | Self::Account(_) | Self::Migration(_) => 0,
             Self::Artifact(key) => key.step(),
             Self::Referrer { .. } | Self::Visibility(_) | Self::Owner(_) => 1,
             Self::Description(_) | Self::OwnImmutable(_) => 1,
@@ -268,6 +275,7 @@ impl FactKey {
             Self::Recorded(_) => "the name of a hint at recorded facts",
             Self::CollectionReport | Self::CollectionMark | Self::Scrub => "the name of a report",
             Self::PullsSince | Self::Pulls(..) => "the name of pull times",
+            Self::Migration(_) => "the name of a migration",
             Self::Account(_) => "the name of a session, an API key or a user's record",
             Self::Artifact(key) => key.naming(),
         }
@@ -291,6 +299,8 @@ impl FactKey {
             | Self::OwnImmutable(_)
             | Self::Created(_)
             | Self::Namespace(_) => Some("the removal of a recorded fact"),
+            // It is listed again, and removed with the next one.
+            Self::Migration(_) => None,
             Self::Account(AccountKey::ApiKeyUse(_)) => None,
             Self::Account(_) => Some("the removal of a session, an API key or a user's record"),
             Self::Artifact(key) => key.removal(),
@@ -325,6 +335,7 @@ impl Dir {
             Self::Facts(name) => format!("{REPOSITORIES}/{name}/_facts"),
             Self::Recorded => format!("{REPOSITORIES}/_facts"),
             Self::Pulls(digit) => format!("{PULLS}/{digit:x}"),
+            Self::Migrations => MIGRATIONS.into(),
             Self::Accounts(dir) => dir.path(),
             Self::Artifacts(dir) => dir.path(),
         }
@@ -374,6 +385,14 @@ fn flat(name: &RepositoryName) -> String {
 /// The repository whose name is this path component.
 pub fn flat_name(component: &str) -> Option<RepositoryName> {
     component.replace('+', "/").parse().ok()
+}
+
+/// The end of the names of small JSON files.
+const RECORD: &str = ".json";
+
+/// The migration in the name of a file.
+pub fn migration(name: &str) -> Option<ulid::Ulid> {
+    ulid(name.strip_suffix(RECORD)?)
 }
 
 /// Parses a ULID, only in the spelling that we write.

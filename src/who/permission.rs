@@ -145,6 +145,9 @@ impl Permission {
     /// To see tasks.
     pub const VIEW_TASK: Self = Self { verb: Verb::View, resource: Resource::Task };
 
+    /// To copy images from other registries.
+    pub const MIGRATE_TASK: Self = Self { verb: Verb::Migrate, resource: Resource::Task };
+
     /// Permission to create repositories and namespaces.
     pub const CREATE_REPO: Self = Self { verb: Verb::Create, resource: Resource::Repo };
 

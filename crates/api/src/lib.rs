@@ -15,6 +15,7 @@ pub mod dashboard;
 pub mod groups;
 pub mod keys;
 pub mod manifests;
+pub mod migration;
 pub mod repositories;
 pub mod roles;
 pub mod rules;

@@ -1,5 +1,6 @@
 //! `/api/v1/tasks`, `/api/v1/gc`, `/api/v1/fsck`, `/api/v1/uploads` and `/api/v1/storage`.
 
+use crate::migration::MigrationProgress;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,6 +15,8 @@ pub enum TaskStatus {
     Running,
     /// It was interrupted and can be resumed.
     Paused,
+    /// It was interrupted, and needs the credentials of the other registry to be resumed.
+    NeedsCredentials,
     /// It succeeded.
     Completed,
     /// It failed; `error` says why.
@@ -27,7 +30,7 @@ pub enum TaskStatus {
 pub struct Task {
     /// Its id. Later tasks have greater ones.
     pub id: String,
-    /// What it does: `collection` or `check`.
+    /// What it does: `collection`, `check` or `migration`.
     pub kind: String,
     /// The user who started it.
     pub owner: Option<String>,
@@ -47,6 +50,9 @@ pub struct Task {
     pub end_time: Option<String>,
     /// Its result; the shape depends on the kind.
     pub stats: Option<Value>,
+    /// More of a migration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<MigrationProgress>,
 }
 
 /// The answer to a request that started a task.

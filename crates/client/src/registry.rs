@@ -101,6 +101,11 @@ impl RegistryAddress {
         Origin { tls: self.tls, host, port: port.unwrap_or(if self.tls { 443 } else { 80 }) }
     }
 
+    /// Whether both are the same scheme, host and port: what is meant for one may be sent to the other.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.origin() == other.origin()
+    }
+
     /// Whether this is the registry itself, so that its credentials may be sent there.
     pub(crate) fn is_own(&self, url: &Uri) -> bool {
         Origin::of(url).is_ok_and(|origin| origin == self.origin())

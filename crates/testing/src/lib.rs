@@ -27,4 +27,5 @@ pub mod managed;
 pub mod people;
 pub mod registry;
 pub mod session;
+pub mod source;
 pub mod wire;

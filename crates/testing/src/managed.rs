@@ -11,6 +11,7 @@ use std::{
     fs,
     ops::Deref,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -30,6 +31,7 @@ pub struct Files {
 pub struct Managed {
     daemon: Daemon,
     dir: TempDir,
+    vars: Vec<(&'static str, String)>,
 }
 
 /// What one caller sends to the API. The caller's other requests are those of its client.
@@ -74,9 +76,25 @@ impl Managed {
             vars.push((name, value));
         }
         vars.retain(|(_, value)| !value.is_empty());
-        let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let daemon = Daemon::start(program, &dir.path().join("data"), &vars);
-        Self { daemon, dir }
+        let daemon = launch(program, &dir, &vars);
+        Self { daemon, dir, vars }
+    }
+
+    /// Kills it, and starts the program over the same files.
+    pub fn killed_and_restarted(self, program: &str) -> Self {
+        let Self { daemon, dir, vars } = self;
+        daemon.kill();
+        let daemon = launch(program, &dir, &vars);
+        Self { daemon, dir, vars }
+    }
+
+    /// Stops it in an orderly way, and starts the program over the same files.
+    pub fn restarted(self, program: &str) -> Self {
+        let Self { mut daemon, dir, vars } = self;
+        daemon.signal("TERM");
+        assert!(daemon.wait(Duration::from_secs(30)).success(), "{}", daemon.log());
+        let daemon = launch(program, &dir, &vars);
+        Self { daemon, dir, vars }
     }
 
     /// The path of a configuration file.
@@ -119,6 +137,11 @@ impl Managed {
         let client: &Client = &self.daemon;
         ApiSession { client: authorization.map_or_else(|| client.clone(), |value| client.authorized(value)) }
     }
+}
+
+fn launch(program: &str, dir: &TempDir, vars: &[(&'static str, String)]) -> Daemon {
+    let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Daemon::start(program, &dir.path().join("data"), &vars)
 }
 
 impl Deref for Managed {

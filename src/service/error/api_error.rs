@@ -84,6 +84,9 @@ pub enum ApiError {
     /// Artifacts of this repository are being indexed since they were first searched.
     #[error("the artifacts of {0} are being indexed; retry in {INDEXING_RETRY} seconds")]
     NotIndexedYet(String),
+    /// Another registry does not answer as it should.
+    #[error("{0}")]
+    OtherRegistry(String),
     /// Without authentication, anybody could change the configuration.
     #[error("management needs logins: set REGISTRY_AUTH_TYPE=basic and REGISTRY_AUTH_HTPASSWD")]
     ManagementDisabled,
@@ -141,6 +144,7 @@ impl ApiError {
             Self::PreconditionRequired => ErrorRow::new(S::PRECONDITION_REQUIRED, "PRECONDITION_REQUIRED"),
             Self::TooManyRequests(seconds) => ErrorRow::too_many(*seconds),
             Self::NotIndexedYet(_) => ErrorRow::unavailable(INDEXING_RETRY),
+            Self::OtherRegistry(_) => ErrorRow::new(S::BAD_GATEWAY, "OTHER_REGISTRY"),
             Self::ManagementDisabled => ErrorRow::new(S::FORBIDDEN, "MANAGEMENT_DISABLED"),
             Self::AccessControlDisabled => ErrorRow::new(S::CONFLICT, "ACCESS_CONTROL_DISABLED"),
             Self::ExternalUsers => ErrorRow::new(S::CONFLICT, "EXTERNAL_USERS"),

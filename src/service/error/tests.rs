@@ -31,7 +31,7 @@ const OF_THE_SPECIFICATION: [&str; 14] = [
 ];
 
 /// Codes that other registries use too; `docs/errors.md` lists them.
-const MORE: [&str; 21] = [
+const MORE: [&str; 22] = [
     "TAG_INVALID",
     "RANGE_INVALID",
     "PAGINATION_NUMBER_INVALID",
@@ -49,6 +49,7 @@ const MORE: [&str; 21] = [
     "AMBIGUOUS",
     "PRECONDITION_FAILED",
     "PRECONDITION_REQUIRED",
+    "OTHER_REGISTRY",
     "MANAGEMENT_DISABLED",
     "ACCESS_CONTROL_DISABLED",
     "EXTERNAL_USERS",
@@ -127,6 +128,7 @@ samples! {
     "PreconditionRequired": ServiceError::Api(ApiError::PreconditionRequired) => ApiError::PreconditionRequired.into();
     "TooManyRequests": ServiceError::Api(ApiError::TooManyRequests(_)) => ApiError::TooManyRequests(7).into();
     "NotIndexedYet": ServiceError::Api(ApiError::NotIndexedYet(_)) => ApiError::NotIndexedYet("builds".into()).into();
+    "OtherRegistry": ServiceError::Api(ApiError::OtherRegistry(_)) => ApiError::OtherRegistry("cannot reach the registry registry.example.com".into()).into();
     "ManagementDisabled": ServiceError::Api(ApiError::ManagementDisabled) => ApiError::ManagementDisabled.into();
     "AccessControlDisabled": ServiceError::Api(ApiError::AccessControlDisabled) => ApiError::AccessControlDisabled.into();
     "ExternalUsers": ServiceError::Api(ApiError::ExternalUsers) => ApiError::ExternalUsers.into();

@@ -56,6 +56,9 @@ pub(super) fn denied(endpoint: &Endpoint, caller: &Caller) -> String {
             )
         }
         Need::LoggedIn => "access denied: this needs a login".to_owned(),
+        Need::Tasks => {
+            format!("access denied: this needs the permission VIEW:TASK or MIGRATE:TASK, and {who} has neither")
+        }
         Need::May(permission) | Need::MayOrRegister(permission) | Need::MayUnlessOpen(permission) => {
             denied_permission(caller, permission)
         }

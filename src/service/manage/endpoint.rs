@@ -15,6 +15,7 @@ use super::{
     dashboard::{self, DashboardEndpoint},
     groups::{self, GroupEndpoint},
     keys::{self, KeyEndpoint},
+    migration::{self, MigrationEndpoint},
     namespaces::{self, NamespaceEndpoint},
     operation::Operation,
     repositories::{self, RepositoryEndpoint},
@@ -70,6 +71,8 @@ pub enum ManageEndpoint {
     Storage(StorageEndpoint),
     /// What clients have done.
     Activity(ActivityEndpoint),
+    /// Images from other registries.
+    Migration(MigrationEndpoint),
     /// Long work.
     Task(TaskEndpoint),
     /// Another path of one of these.
@@ -130,6 +133,7 @@ pub(super) static OPERATIONS: &[&[Operation]] = &[
     artifacts::SEARCH_OPERATIONS,
     storage::OPERATIONS,
     activity::OPERATIONS,
+    migration::OPERATIONS,
     tasks::OPERATIONS,
 ];
 
@@ -183,6 +187,7 @@ impl ManageEndpoint {
             ["search"] => SearchEndpoint::parse(line).map(Self::Search),
             ["storage" | "quotas"] | ["uploads", ..] => StorageEndpoint::parse(line).map(Self::Storage),
             ["metrics" | "access-log"] => ActivityEndpoint::parse(line).map(Self::Activity),
+            ["registry", ..] => MigrationEndpoint::parse(line).map(Self::Migration),
             ["tasks", ..] | ["gc" | "fsck"] => TaskEndpoint::parse(line).map(Self::Task),
             _ => Err(ApiError::NotFound.into()),
         }
@@ -212,6 +217,7 @@ impl ManageEndpoint {
             Self::ArtifactSearch(endpoint) => endpoint,
             Self::Storage(endpoint) => endpoint,
             Self::Activity(endpoint) => endpoint,
+            Self::Migration(endpoint) => endpoint,
             Self::Task(endpoint) => endpoint,
             Self::Alias(endpoint) => endpoint,
         }
@@ -254,6 +260,7 @@ impl Family for ManageEndpoint {
             Self::ArtifactSearch(endpoint) => endpoint.serve(granted),
             Self::Storage(endpoint) => endpoint.serve(granted),
             Self::Activity(endpoint) => endpoint.serve(granted),
+            Self::Migration(endpoint) => endpoint.serve(granted),
             Self::Task(endpoint) => endpoint.serve(granted),
             Self::Alias(endpoint) => endpoint.serve(granted),
         }

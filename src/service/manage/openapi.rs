@@ -159,6 +159,7 @@ fn need(operation: &Operation) -> Result<String, ServiceError> {
         Need::LoggedIn => "a login".to_owned(),
         Need::May(permission) => permission.to_string(),
         Need::MayOrRegister(permission) => format!("{permission}, or open registration"),
+        Need::Tasks => "VIEW:TASK or MIGRATE:TASK, or no access control".to_owned(),
         Need::MayUnlessOpen(permission) => format!("{permission}, or no access control"),
         Need::ActionOfOwner(_, action, permission) => {
             format!("{action}, as the repository's owner or with {permission}")

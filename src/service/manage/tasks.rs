@@ -1,4 +1,4 @@
-//! Tasks: garbage collections and checks that somebody asks for, and how far they are.
+//! Tasks: garbage collections, checks and migrations that somebody asks for, and how far they are.
 
 use super::super::{
     answer::Answering,
@@ -6,13 +6,16 @@ use super::super::{
     error::{ApiError, ServiceError},
     gate::Granted,
     headers::value,
+    query::Query,
 };
 use super::{
+    migration,
     operation::{AnswerShape, Operation, Shape},
     reply::{self, rfc3339},
 };
 use crate::{
     jobs::{TaskPhase, TaskProgress, TaskRunning, TaskState},
+    migration::MigrationState,
     storage::fs::Fs,
     upkeep::{
         CollectionOptions, CollectionStep, Follow,
@@ -21,12 +24,17 @@ use crate::{
     who::Permission,
     wire::ResponseBody,
 };
-use api::tasks::{CheckRequest, CollectionRequest, Task, TaskStarted, TaskStatus};
+use api::{
+    FieldProblem, Page,
+    migration::{ImageStatus, MigratedImage, ResumeRequest},
+    tasks::{CheckRequest, CollectionRequest, Task, TaskStarted, TaskStatus},
+};
 use async_trait::async_trait;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::watch;
 use ulid::Ulid;
 
 /// Findings of a check that are kept.
@@ -43,7 +51,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
         AnswerShape::Other("text/event-stream"),
         200,
     ),
+    Operation::list::<MigratedImage>("/tasks/{id}/images", "list_migrated_images", "List the images of a migration.")
+        .with_query(&[
+            ("status", "Only images in this state: `waiting`, `running`, `completed`, `skipped` or `failed`."),
+            ("n", "Maximum number of items."),
+            ("last", "Start after this item: `next` of the page before."),
+        ]),
     Operation::of("POST", "/tasks/{id}/cancel", "cancel_task", "Cancel a task.", TASK, 202).refuses(&[409]),
+    Operation::of(
+        "POST",
+        "/tasks/{id}/resume",
+        "resume_task",
+        "Continue a migration that was interrupted, cancelled or failed in part.",
+        TASK,
+        202,
+    )
+    .takes::<ResumeRequest>()
+    .refuses(&[409]),
     Operation::of("POST", "/gc", "start_collection", "Collect garbage.", STARTED, 202)
         .takes::<CollectionRequest>()
         .refuses(&[409]),
@@ -65,8 +89,12 @@ pub enum TaskEndpoint {
     Show(Ulid),
     /// `GET /tasks/{id}/events`.
     Events(Ulid),
+    /// `GET /tasks/{id}/images`.
+    Images(Ulid),
     /// `POST /tasks/{id}/cancel`.
     Cancel(Ulid),
+    /// `POST /tasks/{id}/resume`.
+    Resume(Ulid),
     /// `POST /gc`.
     Collect,
     /// `GET /gc`.
@@ -76,6 +104,7 @@ pub enum TaskEndpoint {
 }
 
 const CANCEL: Methods = Methods(&[("POST", Effect::Reads)]);
+const RESUME: Methods = Methods(&[("POST", Effect::Writes)]);
 const COLLECTION: Methods = Methods(&[("GET", Effect::Reads), ("HEAD", Effect::Reads), ("POST", Effect::Deletes)]);
 const CHECK: Methods = Methods(&[("POST", Effect::Writes)]);
 
@@ -87,11 +116,16 @@ impl TaskEndpoint {
             ["tasks"] if is_read => Ok(Self::List),
             ["tasks", task] if is_read => id(task).map(Self::Show),
             ["tasks", task, "events"] if is_read => id(task).map(Self::Events),
+            ["tasks", task, "images"] if is_read => id(task).map(Self::Images),
             ["tasks", task, "cancel"] if is_post => id(task).map(Self::Cancel),
+            ["tasks", task, "resume"] if is_post => id(task).map(Self::Resume),
             ["gc"] if is_read => Ok(Self::LastCollection),
             ["gc"] if is_post => Ok(Self::Collect),
             ["fsck"] if is_post => Ok(Self::Check),
-            ["tasks"] | ["tasks", _] | ["tasks", _, "events"] => Err(ServiceError::MethodNotAllowed(Methods::READ)),
+            ["tasks"] | ["tasks", _] | ["tasks", _, "events" | "images"] => {
+                Err(ServiceError::MethodNotAllowed(Methods::READ))
+            }
+            ["tasks", _, "resume"] => Err(ServiceError::MethodNotAllowed(RESUME)),
             ["tasks", _, "cancel"] => Err(ServiceError::MethodNotAllowed(CANCEL)),
             ["gc"] => Err(ServiceError::MethodNotAllowed(COLLECTION)),
             ["fsck"] => Err(ServiceError::MethodNotAllowed(CHECK)),
@@ -106,7 +140,9 @@ impl Family for TaskEndpoint {
             Self::List => "list_tasks",
             Self::Show(_) => "show_task",
             Self::Events(_) => "follow_task",
+            Self::Images(_) => "list_migrated_images",
             Self::Cancel(_) => "cancel_task",
+            Self::Resume(_) => "resume_task",
             Self::Collect => "start_collection",
             Self::LastCollection => "show_last_collection",
             Self::Check => "start_check",
@@ -115,15 +151,17 @@ impl Family for TaskEndpoint {
 
     fn needs(&self) -> Need<'_> {
         match self {
-            Self::List | Self::Show(_) | Self::Events(_) | Self::Cancel(_) => Need::May(Permission::VIEW_TASK),
+            Self::List | Self::Show(_) | Self::Events(_) | Self::Images(_) | Self::Cancel(_) => Need::Tasks,
+            Self::Resume(_) => Need::MayUnlessOpen(Permission::MIGRATE_TASK),
             Self::Collect | Self::LastCollection | Self::Check => Need::May(Permission::ADMIN),
         }
     }
 
     fn methods(&self) -> Methods {
         match self {
-            Self::List | Self::Show(_) | Self::Events(_) => Methods::READ,
+            Self::List | Self::Show(_) | Self::Events(_) | Self::Images(_) => Methods::READ,
             Self::Cancel(_) => CANCEL,
+            Self::Resume(_) => RESUME,
             Self::Collect | Self::LastCollection => COLLECTION,
             Self::Check => CHECK,
         }
@@ -133,9 +171,11 @@ impl Family for TaskEndpoint {
         Box::pin(async move {
             match self {
                 Self::List => list(&granted),
-                Self::Show(id) => granted.resource(&task(&find(&granted, id)?)),
+                Self::Show(id) => granted.resource(&find(&granted, id)?.shown()),
                 Self::Events(id) => events(&granted, id),
-                Self::Cancel(id) => cancel(&granted, id),
+                Self::Images(id) => images(&granted, id),
+                Self::Cancel(id) => cancel(&granted, id).await,
+                Self::Resume(id) => migration::resume(granted, id).await,
                 Self::Collect => collect(granted).await,
                 Self::LastCollection => last_collection(&granted).await,
                 Self::Check => check(granted).await,
@@ -144,39 +184,76 @@ impl Family for TaskEndpoint {
     }
 }
 
+/// A task of either kind.
+enum AnyTask {
+    /// One that lives in memory.
+    Known(TaskState),
+    Migration(Arc<MigrationState>),
+}
+
+impl AnyTask {
+    fn id(&self) -> Ulid {
+        match self {
+            Self::Known(state) => state.id,
+            Self::Migration(state) => state.id,
+        }
+    }
+
+    fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Known(state) => state.owner.as_deref(),
+            Self::Migration(state) => state.owner.as_deref(),
+        }
+    }
+
+    fn shown(&self) -> Task {
+        match self {
+            Self::Known(state) => task(state),
+            Self::Migration(state) => state.task(),
+        }
+    }
+}
+
 fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let page = granted.page_query()?;
-    let visible = granted.request.state.tasks.all().into_iter().filter(|task| is_visible(granted, task));
+    let state = &granted.request.state;
+    let known = state.tasks.all().into_iter().map(AnyTask::Known);
+    let mut all: Vec<AnyTask> = known.chain(state.migrations.all().into_iter().map(AnyTask::Migration)).collect();
+    all.sort_by_key(|task| std::cmp::Reverse(task.id()));
     // Newest first: a page continues below the last id.
     let last = page.last.as_deref().and_then(|last| last.parse::<Ulid>().ok());
-    let rest = visible.filter(|task| last.is_none_or(|last| task.id < last)).map(|state| task(&state));
+    let visible = all.into_iter().filter(|task| is_visible_to(granted, task.owner()));
+    let rest = visible.filter(|task| last.is_none_or(|last| task.id() < last)).map(|task| task.shown());
     granted.list(&reply::first_of(rest, page.n, |task: &Task| task.id.clone()))
 }
 
 /// A task that the caller may see: their own, and for administrators all.
-fn find(granted: &Granted, id: Ulid) -> Result<TaskState, ServiceError> {
-    let task = granted.request.state.tasks.follow(id).map(|follow| follow.borrow().clone());
-    task.filter(|task| is_visible(granted, task)).ok_or_else(|| ApiError::NotFound.into())
+fn find(granted: &Granted, id: Ulid) -> Result<AnyTask, ServiceError> {
+    let state = &granted.request.state;
+    let known = state.tasks.follow(id).map(|follow| AnyTask::Known(follow.borrow().clone()));
+    let task = known.or_else(|| state.migrations.get(id).map(AnyTask::Migration));
+    task.filter(|task| is_visible_to(granted, task.owner())).ok_or_else(|| ApiError::NotFound.into())
 }
 
-fn is_visible(granted: &Granted, task: &TaskState) -> bool {
+/// Whether the caller may see a task of this owner. Without authentication, only callers on this machine see any.
+pub(super) fn is_visible_to(granted: &Granted, owner: Option<&str>) -> bool {
+    if granted.request.live.identity.is_nobody() {
+        return granted.is_from_here();
+    }
     let user = granted.who().subject.name();
-    (user.is_some() && task.owner.as_deref() == user) || granted.has(Permission::ADMIN)
+    (user.is_some() && owner == user) || granted.has(Permission::ADMIN)
 }
 
 /// Server-sent events: one for each change, until the task has ended.
 fn events(granted: &Granted, id: Ulid) -> Result<Response<ResponseBody>, ServiceError> {
-    find(granted, id)?;
-    let follow = granted.request.state.tasks.follow(id).ok_or(ApiError::NotFound)?;
-    let events = stream::unfold((follow, true, false), |(mut follow, is_first, is_over)| async move {
-        if is_over || (!is_first && follow.changed().await.is_err()) {
-            return None;
+    let response = match find(granted, id)? {
+        AnyTask::Migration(state) => Response::new(ResponseBody::streaming(events_of_migration(state))),
+        AnyTask::Known(_) => {
+            let follow = granted.request.state.tasks.follow(id).ok_or(ApiError::NotFound)?;
+            Response::new(ResponseBody::streaming(events_of_task(follow)))
         }
-        let state = follow.borrow_and_update().clone();
-        let is_over = state.phase != TaskPhase::Running;
-        Some((format!("data: {}\n\n", json!(task(&state))), (follow, false, is_over)))
-    });
-    let mut response = Response::new(ResponseBody::streaming(events));
+    };
+    let mut response = response;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -185,10 +262,62 @@ fn events(granted: &Granted, id: Ulid) -> Result<Response<ResponseBody>, Service
     Ok(response)
 }
 
-fn cancel(granted: &Granted, id: Ulid) -> Result<Response<ResponseBody>, ServiceError> {
-    find(granted, id)?;
-    match granted.request.state.tasks.cancel(id) {
-        true => reply::json(StatusCode::ACCEPTED, &task(&find(granted, id)?)),
+fn events_of_task(follow: watch::Receiver<TaskState>) -> impl Stream<Item = String> {
+    stream::unfold((follow, true, false), |(mut follow, is_first, is_over)| async move {
+        if is_over || (!is_first && follow.changed().await.is_err()) {
+            return None;
+        }
+        let state = follow.borrow_and_update().clone();
+        let is_over = state.phase != TaskPhase::Running;
+        Some((event(&task(&state)), (follow, false, is_over)))
+    })
+}
+
+fn events_of_migration(state: Arc<MigrationState>) -> impl Stream<Item = String> {
+    let follow = state.follow();
+    stream::unfold((state, follow, true, false), |(state, mut follow, is_first, is_over)| async move {
+        if is_over || (!is_first && follow.changed().await.is_err()) {
+            return None;
+        }
+        follow.mark_unchanged();
+        // In this order: what ends after the first look is seen by the second.
+        let is_over = !state.is_open();
+        Some((event(&state.task()), (state, follow, false, is_over)))
+    })
+}
+
+fn event(task: &Task) -> String {
+    format!("data: {}\n\n", json!(task))
+}
+
+/// The images of a migration.
+fn images(granted: &Granted, id: Ulid) -> Result<Response<ResponseBody>, ServiceError> {
+    let state = migration::find(granted, id).ok_or(ApiError::NotFound)?;
+    let page = granted.page_query()?;
+    let query = Query::parse(granted.request.head.uri.query().unwrap_or_default());
+    let status = match query.one("status")? {
+        None => None,
+        Some(word) => {
+            let known = ImageStatus::ALL.into_iter().find(|status| status.as_str() == word);
+            let problem = || FieldProblem::new("status", "is not a state of an image");
+            Some(known.ok_or_else(|| ApiError::invalid(problem()))?)
+        }
+    };
+    let after = page.last.as_deref().and_then(|last| last.parse::<usize>().ok());
+    let found = state.images(after, page.n.saturating_add(1), status);
+    let next = found.len().checked_sub(2).filter(|_| found.len() > page.n).map(|last| found[last].0.to_string());
+    let items = found.into_iter().take(page.n).map(|(_, image)| image).collect();
+    granted.list(&Page { items, next, total: None })
+}
+
+async fn cancel(granted: &Granted, id: Ulid) -> Result<Response<ResponseBody>, ServiceError> {
+    let state = &granted.request.state;
+    let is_cancelled = match find(granted, id)? {
+        AnyTask::Known(_) => state.tasks.cancel(id),
+        AnyTask::Migration(migration) => state.migrations.cancel(&migration).await,
+    };
+    match is_cancelled {
+        true => reply::json(StatusCode::ACCEPTED, &find(granted, id)?.shown()),
         false => Err(ApiError::Ambiguous("the task has ended already".to_owned()).into()),
     }
 }
@@ -295,5 +424,6 @@ fn task(state: &TaskState) -> Task {
         start_time: rfc3339(state.started),
         end_time: state.ended.map(rfc3339),
         stats: state.result.clone(),
+        migration: None,
     }
 }

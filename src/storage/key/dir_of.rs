@@ -3,7 +3,7 @@
 
 use super::{
     AccountDir, AccountKey, ArtifactDir, ArtifactLogEntry, Dir, FACTS, TrashId, UserFile, artifact, digest_of,
-    flat_name, intent, referrer,
+    flat_name, intent, migration, referrer,
 };
 use crate::{
     artifacts::{ArtifactId, ArtifactRepositoryName, ArtifactVersion},
@@ -89,6 +89,13 @@ impl DirOf<(PushId, bool)> {
     }
 }
 
+impl DirOf<ulid::Ulid> {
+    /// Migrations from other registries, oldest first.
+    pub fn migrations() -> Self {
+        Self::of(Dir::Migrations)
+    }
+}
+
 impl DirOf<SessionId> {
     /// Sessions of all users.
     pub fn sessions() -> Self {
@@ -154,6 +161,15 @@ impl DirOf<(PushId, bool)> {
     /// Publications of artifacts under way, and those whose intents have expired.
     pub fn artifact_intents(repository: &ArtifactRepositoryName) -> Self {
         Self::of(Dir::Artifacts(ArtifactDir::Intents(repository.clone())))
+    }
+}
+
+impl Listed for ulid::Ulid {
+    fn read(dir: &Dir, name: &str) -> Option<Self> {
+        match dir {
+            Dir::Migrations => migration(name),
+            _ => None,
+        }
     }
 }
 
@@ -293,6 +309,7 @@ impl Dir {
             Self::Revisions(..) | Self::Deleted(..) | Self::Referrers(..) => Digest::read(self, name).is_some(),
             Self::Intents(_) => <(PushId, bool)>::read(self, name).is_some(),
             Self::Artifacts(dir) => dir.lists(name),
+            Self::Migrations => ulid::Ulid::read(self, name).is_some(),
             Self::Accounts(dir) => {
                 AccountKey::parse(*dir, name).is_some_and(|key| !matches!(key, AccountKey::ApiKeyUse(_)))
             }

@@ -2,7 +2,7 @@
 
 use super::{
     ARTIFACTS, AccountDir, AccountKey, ArtifactKey, FactKey, GRAVEYARD, QUARANTINE, REPOSITORIES, UPLOADS, digest_of,
-    flat_name, intent, referrer, ulid,
+    flat_name, intent, migration, referrer, ulid,
 };
 use crate::{
     files::{FileKind, atomic::TEMPORARY},
@@ -70,7 +70,7 @@ fn directory(path: &str, parts: &[&str]) -> Option<StorePlace> {
         [GRAVEYARD, run, below @ ..] => is(ulid(run).is_some() && is_of_grave(below)),
         [QUARANTINE, run] => ulid(run).is_some().then_some(StorePlace::Quarantined),
         ["identity", ..] => is(true),
-        ["state", "pulls" | "spare", ..] | ["state", "instances" | "aside" | "audit"] => is(true),
+        ["state", "pulls" | "spare", ..] | ["state", "instances" | "aside" | "audit" | "migrations"] => is(true),
         ["state", "aside", name] => is(flat_name(name).is_some()),
         _ => is(path == TEMPORARY),
     }
@@ -98,6 +98,7 @@ fn file(path: &str, parts: &[&str]) -> Option<StorePlace> {
         ["state", "collection.json"] => Some(StorePlace::Fact(FactKey::CollectionReport)),
         ["state", "collection.mark"] => Some(StorePlace::Fact(FactKey::CollectionMark)),
         ["state", "scrub.json"] => Some(StorePlace::Fact(FactKey::Scrub)),
+        ["state", "migrations", name] => migration(name).map(FactKey::Migration).map(StorePlace::Fact),
         ["state", "collection.lock"] | ["state", "pulls", _, ..] | ["state", "instances" | "audit", _] => {
             Some(StorePlace::Note)
         }
@@ -228,6 +229,7 @@ mod tests {
             FactKey::CollectionReport,
             FactKey::CollectionMark,
             FactKey::Scrub,
+            FactKey::Migration("01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap()),
             FactKey::Account(AccountKey::Session("00112233445566778899aabbccddeeff".parse().unwrap())),
             FactKey::Account(AccountKey::ApiKey("0011223344556677".parse().unwrap())),
             FactKey::Account(AccountKey::ApiKeyUse("0011223344556677".parse().unwrap())),

@@ -201,9 +201,13 @@ fn expected(need: &str, user: Option<&str>) -> Vec<Told> {
             }
         }
         (need, Some(user)) => {
-            let permission = permission_in(need).unwrap_or_else(|| panic!("a new kind of need: {need}"));
-            let has = user == role_name("only", permission)
-                || (user.starts_with("not-") && permission != "ADMIN:SYSTEM" && !has_lost(user, permission));
+            let permissions: Vec<_> = need.split([' ', ',']).filter(|word| is_permission(word)).collect();
+            assert!(!permissions.is_empty(), "a new kind of need: {need}");
+            // One of them is enough.
+            let has = permissions.iter().any(|permission| {
+                user == role_name("only", permission)
+                    || (user.starts_with("not-") && *permission != "ADMIN:SYSTEM" && !has_lost(user, permission))
+            });
             if has { allowed } else { vec![Told::Denied] }
         }
     }

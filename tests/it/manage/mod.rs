@@ -8,6 +8,7 @@ mod edits;
 mod keys;
 mod login;
 mod matrix;
+mod migration;
 mod pages;
 mod quotas;
 mod repo_command;
