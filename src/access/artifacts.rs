@@ -67,6 +67,21 @@ impl Ceiling {
 }
 
 impl Rights {
+    /// Whether more than the facts of a repository lets somebody do something with artifacts, somewhere.
+    pub fn concern_artifacts(&self, subject: &Subject, ceiling: &Ceiling) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Users => subject.name().is_some(),
+            Self::Tokens => false,
+            Self::Rules { policy, .. } => {
+                let mut roles = policy.roles_of(subject);
+                policy.admin_by(subject).is_some()
+                    || self.default_allows(subject, ceiling)
+                    || roles.any(|held| !held.role.artifacts.as_slice().is_empty())
+            }
+        }
+    }
+
     /// Decides about a permission in a repository of artifacts, without its facts if they cannot matter.
     pub fn decide_in_artifacts(
         &self,

@@ -116,6 +116,8 @@ pub struct ArtifactInfo {
 pub struct TrashedArtifactItem {
     /// When it was deleted, as RFC 3339.
     pub deleted_at: String,
+    /// When it may be removed for good, as RFC 3339: the next collection after this time does it.
+    pub expires_at: Option<String>,
     /// The user who deleted it, if they were logged in.
     pub deleted_by: Option<String>,
     /// The rule of retention that deleted it, if one did.

@@ -3,6 +3,7 @@
 //! An index has what a search asks about and no more: the rest of a result is read where it is stored. Texts are kept
 //! once; properties whose keys are indexed lead to their rows, and others are looked for within what is left.
 
+mod browse;
 mod chains;
 mod found;
 mod pairs;
@@ -13,6 +14,7 @@ mod sorted;
 mod tests;
 mod texts;
 
+pub use browse::{ArtifactDirectory, DirectoryTotals, PropertyCounts, VersionTotals};
 pub use found::{FoundArtifact, FoundArtifacts, merged};
 
 use super::{Artifact, ArtifactId, ArtifactVersion, PropertyKey};

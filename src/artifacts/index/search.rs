@@ -58,9 +58,12 @@ impl ArtifactIndex {
     }
 
     /// The rows that match. The name of the repository is not looked at.
-    fn matching(&self, filters: &ArtifactFilters) -> Vec<RowNumber> {
+    pub(super) fn matching(&self, filters: &ArtifactFilters) -> Vec<RowNumber> {
         let Some(mut wanted) = self.wanted(filters) else { return Vec::new() };
-        let mut rows = self.candidates(&mut wanted);
+        let mut rows = match filters.ids.is_empty() {
+            true => self.candidates(&mut wanted),
+            false => filters.ids.iter().filter_map(|id| self.row_of(id)).collect(),
+        };
         if !wanted.is_empty() {
             rows.retain(|row| {
                 let pairs = self.rows.pairs(*row);

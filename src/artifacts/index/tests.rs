@@ -319,3 +319,43 @@ fn a_million_artifacts() {
     }
     println!("put and removed {changed} in a second");
 }
+
+#[test]
+fn a_repository_is_counted_by_version_directory_and_property() {
+    let index = index(&[
+        artifact("1.9", "app", &[("os", "linux"), ("branch", "main")]),
+        artifact("1.10", "app", &[("os", "linux"), ("branch", "main")]),
+        artifact("1.10", "app", &[("os", "windows"), ("branch", "next")]),
+        artifact("1.10", "docs/a/x", &[("os", "Linux")]),
+        artifact("1.10", "docs/y", &[]),
+    ]);
+    let totals: Vec<_> =
+        index.version_totals().iter().map(|one| (one.version.to_string(), one.artifacts, one.size)).collect();
+    assert_eq!(totals, [("1.10".to_owned(), 4, 28), ("1.9".to_owned(), 1, 7)]);
+    let version: ArtifactVersion = "1.10".parse().unwrap();
+    let root = index.directory(&version, "");
+    let names: Vec<_> = root.directories.iter().map(|(name, totals)| (&**name, totals.artifacts)).collect();
+    assert_eq!((names, root.files.len()), (vec![("docs", 2)], 2));
+    let docs = index.directory(&version, "docs/");
+    assert_eq!((docs.directories.len(), docs.files[0].0.as_str()), (1, "docs/y"));
+    assert_eq!(index.directory(&version, "doc/"), ArtifactDirectory::default());
+    assert_eq!(index.directory(&"3".parse().unwrap(), ""), ArtifactDirectory::default());
+    assert_eq!(index.variants(&version, &"app".parse().unwrap()).len(), 2);
+    assert!(index.variants(&version, &"docs".parse().unwrap()).is_empty());
+
+    let counts = |query: &str, key, like| {
+        let filters = ArtifactQuery::parse(query).unwrap().filters;
+        let found = index.property_counts(&filters, key, like, 1);
+        let one = |one: &PropertyCounts| format!("{} {} of {}: {:?}", one.key, one.artifacts, one.distinct, one.values);
+        found.iter().map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(counts("", None, ""), ["os 4 of 3: [(\"linux\", 2)]", "branch 3 of 2: [(\"main\", 2)]"]);
+    assert_eq!(counts("", Some("os"), "LINUX"), ["os 3 of 2: [(\"linux\", 2)]"]);
+    assert_eq!(counts("branch=next", None, ""), ["branch 1 of 1: [(\"next\", 1)]", "os 1 of 1: [(\"windows\", 1)]"]);
+    assert!(counts("path=docs/y", None, "").is_empty());
+
+    let id = artifact("1.9", "app", &[("os", "linux"), ("branch", "main")]).id;
+    assert_eq!(versions(&index, &format!("id={id}&id=art-{}", "a".repeat(26))), ["1.9"]);
+    assert!(versions(&index, &format!("id={id}&os=windows")).is_empty());
+    assert!(ArtifactQuery::parse("id=nonsense").is_err());
+}

@@ -83,6 +83,20 @@ impl OwnRetention {
         }
     }
 
+    /// Rules in which everything is set.
+    pub fn of(all: ArtifactRetention) -> Self {
+        Self {
+            enabled: Some(all.enabled),
+            max_versions: Some(all.max_versions),
+            max_age_days: Some(all.max_age_days),
+            exclude_latest: Some(all.exclude_latest),
+            group_by: Some(all.group_by),
+            ignore: Some(all.ignore),
+            keep: Some(all.keep),
+            max_total_size: Some(all.max_total_size),
+        }
+    }
+
     /// Reads rules from JSON.
     ///
     /// # Errors

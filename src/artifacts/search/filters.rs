@@ -1,9 +1,9 @@
 //! Which artifacts a search finds.
 
 use super::{InvalidQuery, Wildcard};
-use crate::artifacts::{Artifact, ArtifactVersion, PropertyKey, PropertyValue};
+use crate::artifacts::{Artifact, ArtifactId, ArtifactVersion, InvalidArtifactId, PropertyKey, PropertyValue};
 use oci::order::by_version;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most values of all filters together.
 pub const MOST_FILTERS: usize = 64;
@@ -25,6 +25,8 @@ pub struct ArtifactFilters {
     pub paths: Vec<Wildcard>,
     /// Texts of which one is in the name, the path, the version or the value of a property.
     pub contained: Vec<Wildcard>,
+    /// The artifacts themselves; empty if any may be found.
+    pub ids: BTreeSet<ArtifactId>,
     /// Values of properties, which match exactly.
     pub properties: BTreeMap<PropertyKey, Vec<PropertyValue>>,
     /// How many values there are.
@@ -45,6 +47,11 @@ impl ArtifactFilters {
             return Err(InvalidQuery::new(key, format!("is longer than {LONGEST_FILTER} bytes")));
         }
         let wildcards = match key {
+            "id" => {
+                let id = value.parse().map_err(|why: InvalidArtifactId| InvalidQuery::new(key, why.to_string()))?;
+                self.ids.insert(id);
+                return Ok(());
+            }
             "repo" => &mut self.repositories,
             "name" => &mut self.names,
             "version" => &mut self.versions,
@@ -94,7 +101,8 @@ impl ArtifactFilters {
     pub fn select(&self, artifacts: &[Artifact]) -> Vec<usize> {
         let mut lower = Vec::new();
         let matches = |artifact: &Artifact, lower: &mut Vec<u8>| {
-            any(&self.names, artifact.name.as_str(), lower)
+            (self.ids.is_empty() || self.ids.contains(&artifact.id))
+                && any(&self.names, artifact.name.as_str(), lower)
                 && any(&self.paths, artifact.path.as_str(), lower)
                 && (self.latest || any(&self.versions, artifact.version.as_str(), lower))
                 && self.is_contained_in(artifact, lower)

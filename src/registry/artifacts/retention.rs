@@ -37,6 +37,15 @@ impl ArtifactRepository {
         self.planned(rules).await
     }
 
+    /// What it would do with these rules of its own.
+    ///
+    /// # Errors
+    /// [`RegistryError::ArtifactRepositoryUnknown`].
+    pub async fn retention_plan_with(&self, own: OwnRetention) -> Result<Vec<PlannedArtifact>> {
+        self.must_exist().await?;
+        self.planned(own.over(&self.registry.settings.artifact_retention)).await
+    }
+
     async fn planned(&self, rules: ArtifactRetention) -> Result<Vec<PlannedArtifact>> {
         let (name, artifacts, now) = (self.name.clone(), self.load().await?, super::now());
         Ok(storage::blocking(move || Ok(plan(&name, &artifacts, &rules, now))).await?)

@@ -106,6 +106,24 @@ impl Granted {
         self.has_in_artifacts(repository, facts, Permission::VIEW_REPO)
     }
 
+    /// Whether there is something about artifacts that concerns the caller. Where their rights do not say so, the first
+    /// repositories are looked at; with more than these, it is assumed.
+    pub(in super::super) async fn sees_any_artifacts(&self) -> bool {
+        const LOOKED_AT: usize = 100;
+        if self.request.live.rights.concern_artifacts(&self.who.subject, &self.who.ceiling) {
+            return true;
+        }
+        let registry = &self.request.registry;
+        // A page is shown without this entry rather than not at all.
+        let names = registry.artifact_repository_names().await.unwrap_or_default();
+        for name in names.iter().take(LOOKED_AT) {
+            if may_in_artifacts(&self.request.live, registry, &self.who, name, Permission::VIEW_REPO).await {
+                return true;
+            }
+        }
+        names.len() > LOOKED_AT
+    }
+
     /// The refusal for a caller who lacks this permission.
     pub(in super::super) fn lacks(&self, permission: Permission) -> ServiceError {
         let message = denied_permission(&self.who, permission);

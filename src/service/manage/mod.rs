@@ -54,6 +54,7 @@ pub use system::SystemEndpoint;
 pub use tasks::TaskEndpoint;
 pub use users::UserEndpoint;
 
+pub(super) use artifacts::ArtifactSearchEndpoint;
 pub(super) use audit::AuditDraft;
 pub(super) use endpoint::ROOT;
 pub(super) use origin::check_origin;

@@ -30,7 +30,7 @@ struct UploadsTemplate {
 
 pub(super) async fn uploads(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let (items, next) = listed(granted, ManageEndpoint::Storage(StorageEndpoint::Uploads), "uploads").await?;
-    page(StatusCode::OK, &UploadsTemplate { shell: Shell::of(granted, "system"), items, next })
+    page(StatusCode::OK, &UploadsTemplate { shell: Shell::of(granted, "system").await, items, next })
 }
 
 pub(super) async fn cancel_upload(granted: &Granted, id: UploadId) -> Result<Response<ResponseBody>, ServiceError> {
@@ -49,7 +49,7 @@ struct AuditTemplate {
 
 pub(super) async fn audit(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let (items, next) = listed(granted, ManageEndpoint::Config(ConfigEndpoint::Audit), "audit").await?;
-    page(StatusCode::OK, &AuditTemplate { shell: Shell::of(granted, "system"), items, next })
+    page(StatusCode::OK, &AuditTemplate { shell: Shell::of(granted, "system").await, items, next })
 }
 
 /// A page of a list, and the address of the next one.

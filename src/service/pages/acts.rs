@@ -51,6 +51,7 @@ pub(super) async fn perform(mut granted: Granted, form: WebForm) -> Result<Respo
         WebForm::SetTag(name) => set_tag(&granted, &name, &fields).await,
         WebForm::SaveSettings(name) => repository_settings::save(&granted, &name, &fields).await,
         WebForm::DeleteRepository(name) => repository_settings::delete(&granted, &name, &fields).await,
+        WebForm::Artifact(form) => form.perform(&granted, &fields).await,
         WebForm::CreateKey => create_key(&granted, &fields).await,
         WebForm::Register => register::register(&granted, &fields).await,
         WebForm::ChangePassword => profile::change_password(&granted, &fields).await,
@@ -112,7 +113,7 @@ async fn create_repository(granted: &Granted, fields: &PageForm) -> Result<Respo
         Err(error) if error.row().status.is_client_error() && error.row().status != StatusCode::UNAUTHORIZED => {
             let description = fields.text("description").to_owned();
             let form = NewRepositoryForm { name, description, is_public, error: error.message() };
-            repositories::show_new(granted, Some(form), error.row().status)
+            repositories::show_new(granted, Some(form), error.row().status).await
         }
         Err(error) => Err(error),
     }
@@ -141,7 +142,7 @@ async fn delete_tags(
         let number = done.deleted.len();
         return Ok(go_to(&format!("/repositories/{name}?done=tags-deleted&n_done={number}")));
     }
-    let shell = Shell::of(granted, "repositories");
+    let shell = Shell::of(granted, "repositories").await;
     page(StatusCode::OK, &DeleteTagsTemplate { shell, name: name.to_string(), plan: done })
 }
 

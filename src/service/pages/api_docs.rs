@@ -92,7 +92,7 @@ impl ApiDocsTemplate {
 
 pub(super) async fn show(granted: &Granted, noun: Option<String>) -> Result<Response<ResponseBody>, ServiceError> {
     let document: Value = granted.ask(ManageEndpoint::System(SystemEndpoint::OpenApi), &[]).await?;
-    let shell = Shell::of(granted, "docs");
+    let shell = Shell::of(granted, "docs").await;
     let scheme = if granted.request.is_secure() { "https" } else { "http" };
     let api = format!("{scheme}://{}/api/v1", shell.host);
     let user = shell.user.clone().unwrap_or_else(|| "USER".to_owned());

@@ -162,7 +162,7 @@ pub(super) fn is_refusal(error: &ServiceError) -> bool {
 
 /// A target with these parameters. The endpoint is known already, so the path does not matter.
 fn target(path: &str, query: &[(&str, &str)]) -> String {
-    let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     format!("{path}?{}", pairs.join("&"))
 }
 

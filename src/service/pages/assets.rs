@@ -38,10 +38,11 @@ macro_rules! asset {
 }
 
 /// All of them.
-static ASSETS: LazyLock<[PageAsset; 5]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[PageAsset; 6]> = LazyLock::new(|| {
     [
         asset!("style", "css", "text/css; charset=utf-8"),
         asset!("app", "js", "text/javascript; charset=utf-8"),
+        asset!("upload", "js", "text/javascript; charset=utf-8"),
         asset!("worker", "js", "text/javascript; charset=utf-8"),
         asset!("icons", "svg", "image/svg+xml"),
         asset!("mark", "svg", "image/svg+xml"),
@@ -52,15 +53,23 @@ static ASSETS: LazyLock<[PageAsset; 5]> = LazyLock::new(|| {
 pub(super) struct AssetPaths {
     pub(super) style: String,
     pub(super) script: String,
+    pub(super) upload: String,
     pub(super) worker: String,
     pub(super) icons: String,
     pub(super) mark: String,
 }
 
 pub(super) static PATHS: LazyLock<AssetPaths> = LazyLock::new(|| {
-    let [style, script, worker, icons, mark] = &*ASSETS;
+    let [style, script, upload, worker, icons, mark] = &*ASSETS;
     let path = |asset: &PageAsset| format!("/ui/{}", asset.name);
-    AssetPaths { style: path(style), script: path(script), worker: path(worker), icons: path(icons), mark: path(mark) }
+    AssetPaths {
+        style: path(style),
+        script: path(script),
+        upload: path(upload),
+        worker: path(worker),
+        icons: path(icons),
+        mark: path(mark),
+    }
 });
 
 impl PageAsset {

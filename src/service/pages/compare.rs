@@ -101,7 +101,7 @@ pub(super) async fn show(granted: &Granted, name: &RepositoryName) -> Result<Res
     page(
         StatusCode::OK,
         &CompareTemplate {
-            shell: Shell::of(granted, "repositories"),
+            shell: Shell::of(granted, "repositories").await,
             largest: parts.iter().map(|row| row.part.size).max().unwrap_or_default(),
             to_download: comparison.iter().flat_map(|found| &found.added).map(|part| part.size).sum(),
             lines: comparison.as_ref().map(lines).unwrap_or_default(),

@@ -61,7 +61,7 @@ pub(super) async fn show(
     let list = ManageEndpoint::Repository(RepositoryEndpoint::List);
     let found: Page<RepositoryItem> = granted.ask(list, &[("n", OFFERED), ("sort", "updated")]).await?;
     let offered = found.items.into_iter().map(|item| item.name).filter(|other| *other != head.item.name).collect();
-    let shell = Shell::of(granted, "repositories");
+    let shell = Shell::of(granted, "repositories").await;
     page(form.status, &CopyTemplate { shell, head, form, offered })
 }
 

@@ -9,7 +9,9 @@ use super::{
         error::ServiceError,
         gate::Granted,
     },
-    activity, acts, api_docs, assets, compare, copying, error_page,
+    activity, acts, api_docs,
+    artifacts::{ArtifactForm, ArtifactPage},
+    assets, compare, copying, error_page,
     form_state::{EditForms, FormState},
     home, login, manifest, namespaces,
     paths::PathOffer,
@@ -64,6 +66,8 @@ pub enum WebPage {
     Compare(RepositoryName),
     /// `…/-/manifests/{reference}`.
     Manifest(RepositoryName, Reference),
+    /// Below `/artifacts`.
+    Artifact(ArtifactPage),
     /// `/search`.
     Search,
     /// `/profile`.
@@ -130,6 +134,8 @@ pub enum WebForm {
     SaveSettings(RepositoryName),
     /// `…/-/delete`.
     DeleteRepository(RepositoryName),
+    /// Below `/artifacts`.
+    Artifact(ArtifactForm),
     /// `/register`.
     Register,
     /// `/profile/password`.
@@ -261,6 +267,7 @@ impl Family for PagesEndpoint {
                 WebPage::Settings(_) => "page_repository_settings",
                 WebPage::Compare(_) => "page_compare",
                 WebPage::Manifest(..) => "page_manifest",
+                WebPage::Artifact(page) => page.name(),
                 WebPage::Search => "page_search",
                 WebPage::Profile => "page_profile",
                 WebPage::Register => "page_register",
@@ -293,6 +300,7 @@ impl Family for PagesEndpoint {
                 WebForm::SetTag(_) => "form_set_tag",
                 WebForm::SaveSettings(_) => "form_repository_settings",
                 WebForm::DeleteRepository(_) => "form_delete_repository",
+                WebForm::Artifact(form) => form.name(),
                 WebForm::Register => "form_register",
                 WebForm::ChangePassword => "form_change_password",
                 WebForm::Copy(_) => "form_copy",
@@ -366,9 +374,9 @@ async fn show(granted: &Granted, page: WebPage) -> Result<http::Response<crate::
         WebPage::Asset(place) => Ok(assets::show(granted, place)),
         WebPage::Offline => error_page::offline(),
         WebPage::Home => home::show(granted).await,
-        WebPage::Login => login::show(granted),
+        WebPage::Login => login::show(granted).await,
         WebPage::Repositories => repositories::show(granted).await,
-        WebPage::NewRepository => repositories::show_new(granted, None, http::StatusCode::OK),
+        WebPage::NewRepository => repositories::show_new(granted, None, http::StatusCode::OK).await,
         WebPage::Tags(name) => repository::tags(granted, &name).await,
         WebPage::Untagged(name) => repository::untagged(granted, &name).await,
         WebPage::Referrers(name) => repository::referrers(granted, &name).await,
@@ -377,15 +385,16 @@ async fn show(granted: &Granted, page: WebPage) -> Result<http::Response<crate::
         WebPage::Settings(name) => repository_settings::show(granted, &name, EditForms::default()).await,
         WebPage::Compare(name) => compare::show(granted, &name).await,
         WebPage::Manifest(name, reference) => manifest::show(granted, &name, &reference, FormState::default()).await,
+        WebPage::Artifact(page) => page.show(granted).await,
         WebPage::Search => search::show(granted).await,
         WebPage::Profile => profile::show(granted, None).await,
-        WebPage::Register => register::show(granted),
+        WebPage::Register => register::show(granted).await,
         WebPage::Copy(name) => copying::show(granted, &name, None).await,
         WebPage::Namespaces => namespaces::list(granted, None).await,
         WebPage::Namespace(name) => namespaces::show(granted, &name).await,
         WebPage::ApiDocs(noun) => api_docs::show(granted, noun).await,
         #[cfg(debug_assertions)]
-        WebPage::Style => style::show(granted),
+        WebPage::Style => style::show(granted).await,
         WebPage::System => system::show(granted).await,
         WebPage::Task(id) => tasks::show(granted, id).await,
         WebPage::Uploads => activity::uploads(granted).await,

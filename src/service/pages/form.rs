@@ -1,6 +1,6 @@
 //! What a form of a page sends.
 
-use super::super::{error::ServiceError, gate::Granted};
+use super::super::{error::ServiceError, gate::Granted, query::Query};
 use std::borrow::Cow;
 
 /// The media type of forms.
@@ -50,6 +50,11 @@ impl PageForm {
     pub(super) fn words(&self, name: &str) -> Vec<String> {
         let words = self.text(name).split(|c: char| c.is_whitespace() || c == ',');
         words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// What a form sent in the query of a page.
+    pub(super) fn of_query(query: &Query<'_>) -> Self {
+        Self(query.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     /// A form with these fields.

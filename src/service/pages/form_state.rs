@@ -78,6 +78,11 @@ impl FormState {
         Ok(Self { typed, problems, message, status })
     }
 
+    /// A form with what was typed, in which nothing is wrong.
+    pub(super) fn typed(typed: &PageForm) -> Self {
+        Self { typed: Some(typed.clone()), ..Self::default() }
+    }
+
     /// The status of the page.
     pub(super) fn status(&self) -> StatusCode {
         self.status

@@ -28,7 +28,7 @@ struct HomeTemplate {
 
 pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let mut board: Dashboard = granted.ask(ManageEndpoint::Dashboard(DashboardEndpoint::Show), &[]).await?;
-    let shell = Shell::of(granted, "home");
+    let shell = Shell::of(granted, "home").await;
     // A stranger for whom nothing is public can only log in.
     if shell.user.is_none() && shell.has_logins && board.total_repositories == 0 {
         return Ok(go_to("/login"));

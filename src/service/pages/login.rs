@@ -31,9 +31,9 @@ struct LoginTemplate {
 }
 
 impl LoginTemplate {
-    fn of(granted: &Granted, next: &str) -> Self {
+    async fn of(granted: &Granted, next: &str) -> Self {
         Self {
-            shell: Shell::of(granted, "login"),
+            shell: Shell::of(granted, "login").await,
             is_unsafe: !granted.request.may_set_cookie(),
             next: own_path(next).to_owned(),
             user: String::new(),
@@ -44,14 +44,14 @@ impl LoginTemplate {
     }
 }
 
-pub(super) fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let next = granted.parameters().first("next").unwrap_or_default().to_owned();
-    page(StatusCode::OK, &LoginTemplate::of(granted, &next))
+    page(StatusCode::OK, &LoginTemplate::of(granted, &next).await)
 }
 
 /// Opens a session, and goes where the caller wanted to go.
 pub(super) async fn log_in(granted: &Granted, form: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
-    let mut template = LoginTemplate::of(granted, form.text("next"));
+    let mut template = LoginTemplate::of(granted, form.text("next")).await;
     if template.is_unsafe {
         return page(StatusCode::FORBIDDEN, &template);
     }

@@ -135,7 +135,7 @@ pub(super) async fn show(
     let endpoint = ManageEndpoint::Repository(RepositoryEndpoint::Manifest(name.clone(), reference.clone()));
     let view: ManifestView = granted.ask(endpoint, &[]).await?;
     let (platforms, view) = shown_image(granted, &head, name, reference, view).await?;
-    let shell = Shell::of(granted, "repositories");
+    let shell = Shell::of(granted, "repositories").await;
     let reference_text = reference.to_string();
     let is_tag = matches!(reference, Reference::Tag(_));
     let mut aliases: Vec<_> = view.tags.iter().filter(|tag| **tag != reference_text).cloned().collect();

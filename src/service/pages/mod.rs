@@ -8,6 +8,7 @@ mod activity;
 mod acts;
 mod agent;
 mod api_docs;
+mod artifacts;
 mod ask;
 mod assets;
 mod commands;

@@ -56,7 +56,7 @@ pub(super) async fn list(
     page(
         refused.status,
         &NamespacesTemplate {
-            shell: Shell::of(granted, "repositories"),
+            shell: Shell::of(granted, "repositories").await,
             items: found.items,
             next: found.next.map(|next| format!("/namespaces?last={}", super::super::query::encode(&next))),
             is_strict: is_strict(granted),
@@ -91,7 +91,7 @@ pub(super) async fn show(granted: &Granted, name: &NamespaceName) -> Result<Resp
     page(
         StatusCode::OK,
         &NamespaceTemplate {
-            shell: Shell::of(granted, "repositories"),
+            shell: Shell::of(granted, "repositories").await,
             largest: found.items.iter().map(|item| item.size).max().unwrap_or_default(),
             has_more: found.next.is_some(),
             is_strict: is_strict(granted),

@@ -2,18 +2,19 @@
 
 use super::{
     super::error::{ApiError, ServiceError},
-    assets,
+    artifacts, assets,
     endpoint::{WebForm, WebPage},
 };
 use oci::{Reference, RepositoryName};
 
 /// First segments of paths that are pages.
-const ROOTS: [&str; 16] = [
+const ROOTS: [&str; 17] = [
     "",
     "ui",
     "login",
     "logout",
     "repositories",
+    "artifacts",
     "search",
     "profile",
     "register",
@@ -110,6 +111,7 @@ impl PathOffer {
                 both(name, |name| WebPage::Section(Some(name)), WebForm::SaveSection)
             }
             ["settings", name, "reset"] => Self::form(WebForm::ResetSection((*name).to_owned())),
+            ["artifacts", rest @ ..] => artifacts::at(rest)?,
             ["repositories"] => Self::page(WebPage::Repositories),
             ["repositories", "-", "new"] => Self(Some(WebPage::NewRepository), Some(WebForm::CreateRepository)),
             ["repositories", rest @ ..] => Self::of_repository(rest)?,

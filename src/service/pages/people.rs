@@ -56,7 +56,7 @@ pub(super) async fn users(granted: &Granted, form: FormState) -> Result<Response
         format!("/users?{}", query.finish())
     });
     let groups = offered_groups(granted).await?;
-    let shell = Shell::of(granted, "users");
+    let shell = Shell::of(granted, "users").await;
     page(form.status(), &UsersTemplate { shell, q, group, users: found.items, groups, form, next })
 }
 
@@ -124,7 +124,7 @@ pub(super) async fn user(
     let mut response = page(
         status,
         &UserTemplate {
-            shell: Shell::of(granted, "users"),
+            shell: Shell::of(granted, "users").await,
             path: format!("/users/{}", segment(&name)),
             groups: offered_groups(granted).await?,
             access: access.map(|page| page.items).unwrap_or_default(),
@@ -158,7 +158,7 @@ pub(super) async fn groups(granted: &Granted, form: FormState) -> Result<Respons
     let list = ManageEndpoint::Group(GroupEndpoint::List);
     let found: Page<GroupInfo> = granted.ask(list, &[("n", ON_A_PAGE), ("last", &last)]).await?;
     let next = found.next.map(|next| format!("/groups?last={}", super::super::query::encode(&next)));
-    let shell = Shell::of(granted, "groups");
+    let shell = Shell::of(granted, "groups").await;
     page(form.status(), &GroupsTemplate { shell, groups: found.items, next, form })
 }
 
@@ -180,7 +180,7 @@ pub(super) async fn group(
     let show = ManageEndpoint::Group(GroupEndpoint::Show(name.clone()));
     let Answered { content: group, etag } = granted.ask_tagged(show, &[]).await?;
     let path = format!("/groups/{}", segment(&name));
-    let shell = Shell::of(granted, "groups");
+    let shell = Shell::of(granted, "groups").await;
     page(forms.status(), &GroupTemplate { shell, group, etag, path, forms })
 }
 
@@ -195,7 +195,7 @@ struct RolesTemplate {
 pub(super) async fn roles(granted: &Granted, form: FormState) -> Result<Response<ResponseBody>, ServiceError> {
     let list = ManageEndpoint::Role(RoleEndpoint::List);
     let found: Page<RoleInfo> = granted.ask(list, &[("n", OFFERED)]).await?;
-    page(form.status(), &RolesTemplate { shell: Shell::of(granted, "roles"), roles: found.items, form })
+    page(form.status(), &RolesTemplate { shell: Shell::of(granted, "roles").await, roles: found.items, form })
 }
 
 #[derive(Template)]
@@ -225,6 +225,6 @@ pub(super) async fn role(
     let Answered { content: role, etag } = granted.ask_tagged(show, &[]).await?;
     let words = granted.ask(ManageEndpoint::System(SystemEndpoint::Permissions), &[]).await?;
     let path = format!("/roles/{}", segment(&name));
-    let shell = Shell::of(granted, "roles");
+    let shell = Shell::of(granted, "roles").await;
     page(forms.status(), &RoleTemplate { shell, role, etag, path, words, forms })
 }

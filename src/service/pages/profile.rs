@@ -67,7 +67,7 @@ pub(super) async fn show(
     sessions.sort_by(|a, b| b.current.cmp(&a.current).then_with(|| b.refreshed_at.cmp(&a.refreshed_at)));
     let keys: Option<Page<ApiKeyInfo>> = granted.ask_if_allowed(ManageEndpoint::Key(KeyEndpoint::List), &most).await?;
     let mut template = ProfileTemplate {
-        shell: Shell::of(granted, "profile"),
+        shell: Shell::of(granted, "profile").await,
         me,
         sessions,
         keys: keys.map(|page| page.items),

@@ -31,12 +31,12 @@ struct RegisterTemplate {
 impl RegisterTemplate {
     /// # Errors
     /// [`ApiError::NotFound`] if only administrators make accounts.
-    fn of(granted: &Granted) -> Result<Self, ServiceError> {
+    async fn of(granted: &Granted) -> Result<Self, ServiceError> {
         if !granted.request.live.may_register() {
             return Err(ApiError::NotFound.into());
         }
         Ok(Self {
-            shell: Shell::of(granted, "register"),
+            shell: Shell::of(granted, "register").await,
             policy: granted.request.live.passwords,
             user: String::new(),
             email: String::new(),
@@ -46,12 +46,12 @@ impl RegisterTemplate {
     }
 }
 
-pub(super) fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
-    page(StatusCode::OK, &RegisterTemplate::of(granted)?)
+pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+    page(StatusCode::OK, &RegisterTemplate::of(granted).await?)
 }
 
 pub(super) async fn register(granted: &Granted, fields: &PageForm) -> Result<Response<ResponseBody>, ServiceError> {
-    let mut template = RegisterTemplate::of(granted)?;
+    let mut template = RegisterTemplate::of(granted).await?;
     let name = fields.text("username").trim();
     (template.user, template.email) = (name.to_owned(), fields.text("email").to_owned());
     if fields.text("password") != fields.text("repeated") {

@@ -96,7 +96,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
     let found: Page<RepositoryItem> = granted.ask(list, &query).await?;
     let all = ManageEndpoint::Namespace(NamespaceEndpoint::List);
     let namespaces: Page<NamespaceItem> = granted.ask(all, &[("n", NAMESPACES)]).await?;
-    let shell = Shell::of(granted, "repositories");
+    let shell = Shell::of(granted, "repositories").await;
     let rows: Vec<_> = found.items.into_iter().map(|item| row(&shell.host, item)).collect();
     page(
         StatusCode::OK,
@@ -137,12 +137,12 @@ struct NewRepositoryTemplate {
     form: NewRepositoryForm,
 }
 
-pub(super) fn show_new(
+pub(super) async fn show_new(
     granted: &Granted,
     form: Option<NewRepositoryForm>,
     status: StatusCode,
 ) -> Result<Response<ResponseBody>, ServiceError> {
-    let shell = Shell::of(granted, "repositories");
+    let shell = Shell::of(granted, "repositories").await;
     let namespace = granted.parameters().first("namespace").map(|namespace| format!("{namespace}/"));
     let form = form.unwrap_or_else(|| NewRepositoryForm { name: namespace.unwrap_or_default(), ..Default::default() });
     page(status, &NewRepositoryTemplate { shell, form })

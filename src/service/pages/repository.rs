@@ -140,7 +140,7 @@ pub(super) async fn tags(granted: &Granted, name: &RepositoryName) -> Result<Res
     // A repository that was created and has no content yet has no list of tags.
     let found: Option<Page<TagItem>> = granted.ask_if_allowed(list, &query).await?;
     let found = found.unwrap_or(Page { items: Vec::new(), next: None, total: None });
-    let shell = Shell::of(granted, "repositories");
+    let shell = Shell::of(granted, "repositories").await;
     let shown = found.items.iter().find(|tag| tag.name == "latest").or(found.items.first());
     let commands = shown.map_or_else(Vec::new, |tag| pull(&shell.host, &head.item.name, &tag.name, &tag.kind));
     page(
@@ -179,7 +179,7 @@ pub(super) async fn untagged(granted: &Granted, name: &RepositoryName) -> Result
     page(
         StatusCode::OK,
         &UntaggedTemplate {
-            shell: Shell::of(granted, "repositories"),
+            shell: Shell::of(granted, "repositories").await,
             largest: found.items.iter().map(|manifest| manifest.size).max().unwrap_or_default(),
             next: found.next.map(|next| next_page(&head, "untagged", &next)),
             manifests: found.items,
@@ -221,7 +221,7 @@ pub(super) async fn referrers(
     page(
         StatusCode::OK,
         &ReferrersTemplate {
-            shell: Shell::of(granted, "repositories"),
+            shell: Shell::of(granted, "repositories").await,
             next: found.next.map(|next| next_page(&head, "referrers", &next)),
             items: found.items,
             head,
@@ -259,7 +259,7 @@ pub(super) async fn retention(
     page(
         StatusCode::OK,
         &RetentionTemplate {
-            shell: Shell::of(granted, "repositories"),
+            shell: Shell::of(granted, "repositories").await,
             leaving: found.items.iter().filter(|item| !item.keep).count() as u64,
             next: found.next.map(|next| next_page(&head, "retention", &next)),
             items: found.items,
@@ -293,7 +293,7 @@ pub(super) async fn access(granted: &Granted, name: &RepositoryName) -> Result<R
     page(
         StatusCode::OK,
         &AccessTemplate {
-            shell: Shell::of(granted, "repositories"),
+            shell: Shell::of(granted, "repositories").await,
             next: found.next.map(|next| next_page(&head, "access", &next)),
             items: found.items,
             head,

@@ -60,7 +60,7 @@ pub(super) async fn show(
     let visibility = granted.ask(endpoint, &[]).await?;
     let may_delete =
         granted.may(Action::Delete, name).await && granted.administers(name, Permission::DELETE_REPO).await;
-    let shell = Shell::of(granted, "repositories");
+    let shell = Shell::of(granted, "repositories").await;
     page(forms.status(), &SettingsTemplate { shell, head, visibility, may_delete, forms })
 }
 

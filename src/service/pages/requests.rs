@@ -95,7 +95,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
         format!("/system/requests?q={}{failed}&last={}", encode(&q), encode(&next))
     });
     let template = RequestsTemplate {
-        shell: Shell::of(granted, "system"),
+        shell: Shell::of(granted, "system").await,
         activity: granted.ask(ManageEndpoint::Activity(ActivityEndpoint::Totals), &[]).await?,
         items: found.items,
         q,

@@ -130,7 +130,7 @@ pub(super) async fn save(
     let reviewed = |file: PreviewedFile| ReviewedFile { lines: lines(file.diff.as_deref().unwrap_or_default()), file };
     let kept = fields.pairs().filter(|(name, _)| !matches!(*name, SEEN | "password"));
     let template = ReviewTemplate {
-        shell: Shell::of(granted, save.section),
+        shell: Shell::of(granted, save.section).await,
         action: granted.request.head.uri.path().to_owned(),
         is_deletion: save.is_deletion(),
         fields: kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),

@@ -98,7 +98,7 @@ pub(super) async fn show(
             Err(error) => return Err(error),
         }
     }
-    let shell = Shell::of(granted, "access");
+    let shell = Shell::of(granted, "access").await;
     let file = file.unwrap_or_default();
     let (status, untouched) =
         (refused.as_ref().map_or(StatusCode::OK, |(_, state)| state.status()), FormState::default());

@@ -62,7 +62,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
             granted.ask(ManageEndpoint::Search(SearchEndpoint::Search), &query).await?
         }
     };
-    let shell = Shell::of(granted, "search");
+    let shell = Shell::of(granted, "search").await;
     let next = found.next.map(|next| address(&q, &kind, Some(&next)));
     page(StatusCode::OK, &SearchTemplate { shell, q, kind, results: found.items, next })
 }

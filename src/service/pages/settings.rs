@@ -82,7 +82,7 @@ pub(super) async fn show(
     } else {
         return Err(ApiError::NotFound.into());
     };
-    let (shell, file) = (Shell::of(granted, "settings"), file.unwrap_or_default());
+    let (shell, file) = (Shell::of(granted, "settings").await, file.unwrap_or_default());
     page(form.status(), &SettingsPage { shell, sections, section, is_startup, fields, boot, etag, file, form })
 }
 

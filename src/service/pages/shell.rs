@@ -64,6 +64,7 @@ pub(super) struct Shell {
     /// Users can log in here.
     pub(super) has_logins: bool,
     /// Entries of the menu that the caller can use.
+    pub(super) sees_artifacts: bool,
     pub(super) sees_system: bool,
     pub(super) sees_users: bool,
     pub(super) sees_groups: bool,
@@ -85,7 +86,7 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn of(granted: &Granted, section: &'static str) -> Self {
+    pub(super) async fn of(granted: &Granted, section: &'static str) -> Self {
         let live = &granted.request.live;
         let who = &granted.who().subject;
         // Without access rules nobody manages users here.
@@ -101,6 +102,7 @@ impl Shell {
             is_open: live.identity.is_nobody(),
             has_logins: matches!(live.identity, Identity::Password { .. } | Identity::OwnTokens(_)),
             sees_system: granted.sight != Sight::Word || granted.has(Permission::VIEW_SYSTEM),
+            sees_artifacts: granted.sees_any_artifacts().await,
             sees_users: sees(Resource::User),
             sees_groups: sees(Resource::Group),
             sees_roles: sees(Resource::System),
@@ -135,6 +137,8 @@ fn notice(granted: &Granted) -> Option<String> {
         ("tag-set", _) => "The tag was set.".to_owned(),
         ("repository-created", _) => "The repository was created.".to_owned(),
         ("repository-deleted", _) => "The repository was deleted.".to_owned(),
+        ("artifact-deleted", _) => "The file was moved to the trash.".to_owned(),
+        ("artifact-restored", _) => "The file was restored.".to_owned(),
         ("saved", _) => "Saved.".to_owned(),
         ("tags-copied", Some(n)) => format!("{} copied.", tags(n)),
         ("namespace-created", _) => "The namespace was created.".to_owned(),

@@ -15,6 +15,6 @@ struct StyleTemplate {
     shell: Shell,
 }
 
-pub(super) fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
-    page(StatusCode::OK, &StyleTemplate { shell: Shell::of(granted, "style") })
+pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+    page(StatusCode::OK, &StyleTemplate { shell: Shell::of(granted, "style").await })
 }

@@ -67,7 +67,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
     let audit: Option<Page<AuditEntry>> =
         granted.ask_if_allowed(ManageEndpoint::Config(ConfigEndpoint::Audit), &some).await?;
     let template = SystemTemplate {
-        shell: Shell::of(granted, "system"),
+        shell: Shell::of(granted, "system").await,
         system,
         config,
         storage,

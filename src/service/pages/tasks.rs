@@ -39,7 +39,7 @@ struct TaskTemplate {
 
 pub(super) async fn show(granted: &Granted, id: Ulid) -> Result<Response<ResponseBody>, ServiceError> {
     let task: Task = granted.ask(ManageEndpoint::Task(TaskEndpoint::Show(id)), &[]).await?;
-    let shell = Shell::of(granted, "system");
+    let shell = Shell::of(granted, "system").await;
     let (status, lines) = (word(&task), task.stats.as_ref().map(result_lines).unwrap_or_default());
     page(StatusCode::OK, &TaskTemplate { shell, task, status, lines })
 }

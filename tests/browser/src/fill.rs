@@ -62,8 +62,56 @@ pub async fn all(registry: &mut Registry) -> Result<()> {
     library(registry, &mut pushed).await?;
     platform(registry, &mut pushed).await?;
     others(registry, &mut pushed).await?;
+    artifacts(registry).await?;
     facts(registry).await?;
     registry.rearrange(|data: &Path| age(data, &pushed))
+}
+
+async fn artifacts(registry: &Registry) -> Result<()> {
+    for (name, description, private) in [
+        ("crane-firmware", "Firmware of the quay cranes, signed", true),
+        ("tide-tables", "Tables of the harbour office", false),
+        ("installers", "", false),
+        ("gate-models", "Nothing yet", true),
+    ] {
+        let new = json!({ "name": name, "description": description, "private": private });
+        registry.api(Method::POST, "/artifacts/repos", &new).await?;
+    }
+    let mut build = 20_640;
+    for version in ["7.8.0", "7.9.0", "7.9.3", "7.10.0", "7.11.0-rc1"] {
+        let branch = if version.ends_with("rc1") { "next" } else { "main" };
+        for (file, kib) in [
+            ("crane-controller.img.zst", 900),
+            ("crane-controller.symbols.tar.zst", 310),
+            ("RELEASE-NOTES.md", 6),
+            ("docs/manual.pdf", 240),
+            ("docs/wiring/quay-3.svg", 12),
+        ] {
+            build += 1;
+            let target = format!("crane-firmware/-/{version}/{file}?property.branch={branch}&property.build={build}");
+            registry.artifact(&target, &noise(kib << 10, format!("{version}{file}"))).await?;
+        }
+    }
+    for board in ["rev-a", "rev-b", "rev-c"] {
+        let target = format!("crane-firmware/-/7.10.0/bootloader.bin?property.board={board}&property.branch=main");
+        let stored = registry.artifact(&target, &noise(64 << 10, board)).await?;
+        let metadata = json!({ "compiler": "gcc 15.2", "tests": { "passed": 812, "failed": 0 } });
+        let path = format!("/artifacts/crane-firmware/{}/metadata", stored["id"].as_str().unwrap_or_default());
+        registry.api(Method::PUT, &path, &metadata).await?;
+    }
+    for port in ["harwich", "felixstowe", "tilbury"] {
+        let target = format!("tide-tables/-/2026.11.2/{port}/tide-table-2026-12.csv?property.port={port}");
+        registry.artifact(&target, &noise(40 << 10, port)).await?;
+    }
+    registry.artifact("installers/-/2.14.1/setup.exe?property.os=windows", &noise(300 << 10, "setup")).await?;
+    registry.api(Method::DELETE, "/artifacts/crane-firmware/7.8.0/docs/manual.pdf", &Value::Null).await?;
+    registry.api(Method::DELETE, "/artifacts/crane-firmware/7.8.0/RELEASE-NOTES.md", &Value::Null).await.map(drop)
+}
+
+/// The longest names that an artifact can have: its repository, version and path.
+pub fn long_artifact() -> (String, String, String) {
+    let component = "a-component.of_a-path-".repeat(11);
+    ("r".repeat(128), format!("1.0.0-{}", "build.".repeat(40)), format!("{component}/{component}/{component}"))
 }
 
 /// Fills another one with names, tags, labels and descriptions that are as long as can be.
@@ -227,7 +275,17 @@ async fn long_names(registry: &Registry, pushed: &mut Vec<Pushed>) -> Result<()>
     }
     let text = format!("{}{}", "A description that goes on and on. ".repeat(7), "withoutanybreak".repeat(8));
     let text: String = text.chars().take(400).collect();
-    registry.api(Method::PATCH, &format!("/repositories/{name}"), &json!({ "description": text })).await.map(drop)
+    registry.api(Method::PATCH, &format!("/repositories/{name}"), &json!({ "description": text })).await?;
+    let (name, version, path) = long_artifact();
+    registry.api(Method::POST, "/artifacts/repos", &json!({ "name": name, "description": text })).await?;
+    let value: String = word.chars().take(400).collect();
+    for variant in ["a", "b"] {
+        let key = "long-key.".repeat(14);
+        let target = format!("{name}/-/{version}/{path}?property.{key}={value}&property.variant={variant}");
+        registry.artifact(&target, variant.as_bytes()).await?;
+    }
+    registry.artifact(&format!("{name}/-/0.1/{path}"), b"old").await?;
+    registry.api(Method::DELETE, &format!("/artifacts/{name}/0.1/{path}"), &Value::Null).await.map(drop)
 }
 
 async fn facts(registry: &Registry) -> Result<()> {

@@ -2,6 +2,7 @@
 //! pictures of them. CONTRIBUTING.md says how to run it.
 
 mod acts;
+mod artifacts;
 mod chrome;
 mod fill;
 mod hostile;
@@ -29,8 +30,18 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What is walked through, in this order.
-const WALKS: [&str; 9] =
-    ["pages", "letters", "keyboard", "motion", "repositories", "people", "without-scripts", "hostile", "speed"];
+const WALKS: [&str; 10] = [
+    "pages",
+    "letters",
+    "keyboard",
+    "motion",
+    "repositories",
+    "artifacts",
+    "people",
+    "without-scripts",
+    "hostile",
+    "speed",
+];
 
 const USAGE: &str = "usage: wharfinger-browser walk [NAME]... | screens DIRECTORY [NAME]... | list";
 
@@ -72,6 +83,7 @@ async fn walk(names: &[String]) -> Result<bool> {
             "keyboard" => keyboard::walk(&world).await,
             "motion" => looks::motion(&world).await,
             "repositories" => acts::walk(&world, true).await,
+            "artifacts" => artifacts::walk(&world, true).await,
             "people" => people::walk(&world, true).await,
             "without-scripts" => without_scripts(&world).await,
             "hostile" => hostile::walk(&world).await,
@@ -91,6 +103,7 @@ async fn walk(names: &[String]) -> Result<bool> {
 
 async fn without_scripts(world: &World) -> Result<()> {
     acts::walk(world, false).await?;
+    artifacts::walk(world, false).await?;
     people::walk(world, false).await
 }
 

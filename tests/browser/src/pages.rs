@@ -59,6 +59,10 @@ pub fn all() -> Vec<Place> {
     use Viewer::{Admin, Alice, Long, Nobody, Open};
     let of = |name, viewer, path: &str| Place::of(name, viewer, path);
     let (long, tag) = (fill::long_name(), fill::long_tag());
+    let (long_repository, long_version, long_path) = fill::long_artifact();
+    let long_files = format!("/artifacts/{long_repository}/-/versions/{long_version}");
+    let long_directory = long_path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let of_firmware = |rest: &str| format!("/artifacts/crane-firmware{rest}");
     vec![
         of("home", Admin, "/").main(),
         of("home-user", Alice, "/"),
@@ -95,6 +99,37 @@ pub fn all() -> Vec<Place> {
         of("compare", Admin, "/repositories/platform/web/-/compare?from=1.1.0&to=1.2.0").main(),
         of("compare-long", Long, &format!("/repositories/{long}/-/compare?from=1.0&to={tag}")),
         of("compare-choose", Admin, "/repositories/tools/terraform/-/compare"),
+        of("artifacts", Admin, "/artifacts").main(),
+        of("artifacts-nothing", Admin, "/artifacts?q=nothing-like-this"),
+        of("artifacts-public", Nobody, "/artifacts"),
+        of("artifacts-empty", Open, "/artifacts"),
+        of("artifacts-long", Long, "/artifacts"),
+        of("artifact-new", Admin, "/artifacts/-/new").main(),
+        of("artifact-versions", Admin, &of_firmware("")).main(),
+        of("artifact-versions-none", Admin, "/artifacts/gate-models"),
+        of("artifact-versions-long", Long, &format!("/artifacts/{long_repository}")),
+        of("artifact-directory", Admin, &of_firmware("/-/versions/7.10.0")).main(),
+        of("artifact-directory-selected", Admin, &of_firmware("/-/versions/7.10.0"))
+            .pressed(&["+Select all files on this page"]),
+        of("artifact-directory-long", Long, &format!("{long_files}/{long_directory}")),
+        of("artifact", Admin, &of_firmware("/-/files/7.10.0/bootloader.bin")).main(),
+        of("artifact-edit", Admin, &of_firmware("/-/files/7.10.0/bootloader.bin"))
+            .pressed(&["Edit properties", "Edit metadata"]),
+        of("artifact-long", Long, &format!("/artifacts/{long_repository}/-/files/{long_version}/{long_path}")),
+        of("artifact-public", Nobody, "/artifacts/tide-tables/-/files/2026.11.2/harwich/tide-table-2026-12.csv"),
+        of("artifact-search", Admin, &of_firmware("/-/search?p=branch%3Dmain")).main(),
+        of("artifact-search-all", Admin, "/artifacts/-/search"),
+        of("artifact-search-nothing", Admin, "/artifacts/-/search?q=nothing-like-this"),
+        of("artifact-search-refused", Admin, "/artifacts/-/search?p=nothing"),
+        of("artifact-search-long", Long, "/artifacts/-/search"),
+        of("artifact-upload", Admin, &of_firmware("/-/upload?version=7.11.0")).main(),
+        of("artifact-trash", Admin, &of_firmware("/-/trash")).main(),
+        of("artifact-trash-none", Admin, "/artifacts/installers/-/trash"),
+        of("artifact-trash-long", Long, &format!("/artifacts/{long_repository}/-/trash")),
+        of("artifact-retention", Admin, &of_firmware("/-/retention?preview=yes&max_versions=2&keep=branch%3Dnext"))
+            .main(),
+        of("artifact-retention-long", Long, &format!("/artifacts/{long_repository}/-/retention")),
+        of("artifact-settings", Admin, &of_firmware("/-/settings")).main(),
         of("search", Admin, "/search?q=api").main(),
         of("search-nothing", Admin, "/search?q=zzzzzz"),
         of("search-start", Admin, "/search"),

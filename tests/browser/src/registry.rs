@@ -120,6 +120,13 @@ impl Registry {
         Ok(descriptor(media_type, bytes))
     }
 
+    /// Uploads an artifact: the target has its repository, version, path and properties.
+    pub async fn artifact(&self, target: &str, bytes: &[u8]) -> Result<Value> {
+        let path = format!("/api/v1/artifacts/{target}");
+        let (_, text) = self.send(Method::PUT, &path, "application/octet-stream", bytes.to_vec()).await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Pushes a manifest under a tag; under its digest if the tag is empty. Returns its descriptor.
     pub async fn manifest(&self, repository: &str, tag: &str, manifest: &Value) -> Result<Value> {
         let bytes = manifest.to_string().into_bytes();

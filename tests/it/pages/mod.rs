@@ -4,6 +4,7 @@ mod account;
 mod acting;
 mod admin;
 mod api_docs;
+mod artifacts;
 mod callers;
 mod compressed;
 mod details;

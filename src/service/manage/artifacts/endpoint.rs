@@ -8,7 +8,7 @@ use super::{
         gate::Granted,
     },
     super::repositories::invalid,
-    edit, file, repositories, trash, upload, versions,
+    edit, file, one, repositories, trash, upload, versions,
 };
 use crate::{
     artifacts::{ArtifactId, ArtifactPath, ArtifactRepositoryName, ArtifactVersion},
@@ -54,6 +54,10 @@ pub enum ArtifactEndpoint {
     Download(ArtifactRepositoryName, AskedVersion, ArtifactPath),
     /// `DELETE /artifacts/{repo}/{version}/{path}`.
     Delete(ArtifactRepositoryName, ArtifactVersion, ArtifactPath),
+    /// `GET /artifacts/{repo}/{id}`.
+    Show(ArtifactRepositoryName, ArtifactId),
+    /// `DELETE /artifacts/{repo}/{id}`.
+    DeleteOne(ArtifactRepositoryName, ArtifactId),
     /// `GET /artifacts/{repo}/versions`.
     Versions(ArtifactRepositoryName),
     /// `PUT /artifacts/{repo}/{id}/metadata`.
@@ -128,6 +132,14 @@ impl ArtifactEndpoint {
                     _ => return wrong(PUT),
                 }
             }
+            ([id], _) if id.parse::<ArtifactId>().is_ok() => {
+                let id = id.parse::<ArtifactId>().map_err(|error| invalid("id", error))?;
+                match *method {
+                    _ if is_read => Self::Show(name, id),
+                    Method::DELETE => Self::DeleteOne(name, id),
+                    _ => return wrong(FILE),
+                }
+            }
             ([id, what], _) if id.parse::<ArtifactId>().is_ok() => {
                 let id = id.parse::<ArtifactId>().map_err(|error| invalid("id", error))?;
                 match (*what, method) {
@@ -198,6 +210,8 @@ impl Family for ArtifactEndpoint {
             Self::Put(..) => "put_artifact",
             Self::Download(..) => "download_artifact",
             Self::Delete(..) => "delete_artifact",
+            Self::Show(..) => "show_artifact",
+            Self::DeleteOne(..) => "delete_artifact_by_id",
             Self::Versions(_) => "list_artifact_versions",
             Self::SetMetadata(..) => "set_artifact_metadata",
             Self::SetProperties(..) => "set_artifact_properties",
@@ -223,11 +237,11 @@ impl Family for ArtifactEndpoint {
             | Self::CancelUpload(name, _)
             | Self::Put(name, ..) => Need::Artifacts(name, Permission::UPLOAD_ARTIFACT),
             Self::Download(name, ..) => Need::Artifacts(name, Permission::DOWNLOAD_ARTIFACT),
-            Self::Versions(name) => Need::Artifacts(name, Permission::VIEW_ARTIFACT),
+            Self::Versions(name) | Self::Show(name, _) => Need::Artifacts(name, Permission::VIEW_ARTIFACT),
             Self::SetMetadata(name, _) | Self::SetProperties(name, _) | Self::Rename(name, _) => {
                 Need::Artifacts(name, Permission::UPDATE_ARTIFACT)
             }
-            Self::Delete(name, ..) | Self::Restore(name, _) | Self::Trash(name) => {
+            Self::Delete(name, ..) | Self::DeleteOne(name, _) | Self::Restore(name, _) | Self::Trash(name) => {
                 Need::Artifacts(name, Permission::DELETE_ARTIFACT)
             }
         }
@@ -242,7 +256,7 @@ impl Family for ArtifactEndpoint {
                 SESSION
             }
             Self::Put(..) | Self::SetMetadata(..) | Self::SetProperties(..) | Self::Rename(..) => PUT,
-            Self::Download(..) | Self::Delete(..) => FILE,
+            Self::Download(..) | Self::Delete(..) | Self::Show(..) | Self::DeleteOne(..) => FILE,
             Self::Versions(_) | Self::Trash(_) => Methods::READ,
         }
     }
@@ -263,6 +277,8 @@ impl Family for ArtifactEndpoint {
                 Self::Put(name, version, path) => upload::put(granted, &name, version, path).await,
                 Self::Download(name, version, path) => file::download(granted, &name, version, &path).await,
                 Self::Delete(name, version, path) => file::delete(&granted, &name, &version, &path).await,
+                Self::Show(name, id) => one::show(&granted, &name, id).await,
+                Self::DeleteOne(name, id) => one::delete(&granted, &name, id).await,
                 Self::Versions(name) => versions::list(&granted, &name).await,
                 Self::SetMetadata(name, id) => edit::metadata(granted, &name, id).await,
                 Self::SetProperties(name, id) => edit::properties(granted, &name, id).await,
@@ -298,6 +314,8 @@ mod tests {
             ("GET", "artifacts/builds/1.0/metadata", "download_artifact"),
             ("DELETE", "artifacts/builds/1.0/metadata", "delete_artifact"),
             ("GET", "artifacts/builds/versions", "list_artifact_versions"),
+            ("GET", &format!("artifacts/builds/{id}"), "show_artifact"),
+            ("DELETE", &format!("artifacts/builds/{id}"), "delete_artifact_by_id"),
             ("PUT", &format!("artifacts/builds/{id}/metadata"), "set_artifact_metadata"),
             ("POST", &format!("artifacts/builds/{id}/restore"), "restore_artifact"),
         ] {

@@ -20,6 +20,8 @@ const LIST_QUERY: &[(&str, &str)] = &[
     ("n", "Maximum number of items."),
     ("last", "Start after this item: `next` of the page before."),
     ("q", "Only names that contain this."),
+    ("owner", "Only repositories of this user; `me` is the caller."),
+    ("visibility", "Only `public` or `private` repositories."),
 ];
 
 pub(in super::super) const OPERATIONS: &[Operation] = &[
@@ -161,6 +163,16 @@ pub(in super::super) const OPERATIONS: &[Operation] = &[
             200,
         )
     },
+    Operation::get::<ArtifactInfo>("/artifacts/{repo}/{artifact}", "show_artifact", "Show an artifact."),
+    Operation::of(
+        "DELETE",
+        "/artifacts/{repo}/{artifact}",
+        "delete_artifact_by_id",
+        "Move an artifact to the trash, by its ID.",
+        AnswerShape::Nothing,
+        204,
+    )
+    .refuses(&[412]),
     // Of these four, 405 is for what is no ID: the path is then that of a file, in a version of that name.
     Operation::of(
         "PUT",

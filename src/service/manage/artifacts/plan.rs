@@ -1,11 +1,15 @@
-//! What retention would delete now.
+//! The rules of retention, and what they would delete now.
 
 use super::super::{
     super::{error::ServiceError, gate::Granted},
     reply::{first_of, rfc3339},
+    repositories::invalid,
 };
-use crate::{artifacts::ArtifactRepositoryName, wire::ResponseBody};
-use api::artifact_search::ArtifactPlanItem;
+use crate::{
+    artifacts::{ArtifactRepositoryName, retention::OwnRetention},
+    wire::ResponseBody,
+};
+use api::artifact_search::{ArtifactPlanItem, ArtifactRetentionRules};
 use http::Response;
 
 /// `GET /artifacts/repos/{repo}/retention/plan`: the newest first.
@@ -14,7 +18,15 @@ pub(super) async fn plan(
     name: &ArtifactRepositoryName,
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let page = granted.page_query()?;
-    let planned = granted.registry().artifacts(name).retention_plan().await?;
+    let repository = granted.registry().artifacts(name);
+    let planned = match granted.parameters().one("rules")? {
+        Some(rules) => {
+            let rules = oci::json::from_slice(rules.as_bytes()).map_err(|why| invalid("rules", why))?;
+            let own = OwnRetention::parse(&rules).map_err(|why| invalid("rules", why))?;
+            repository.retention_plan_with(own).await?
+        }
+        None => repository.retention_plan().await?,
+    };
     let mut rest = planned.iter();
     if let Some(last) = page.last.as_deref() {
         // An artifact that is gone meanwhile ends the list: its place is not known.
@@ -31,4 +43,17 @@ pub(super) async fn plan(
         reason: one.grounds.to_string(),
     });
     granted.list(&first_of(items, page.n, |item| item.id.clone()))
+}
+
+/// `GET /artifacts/repos/{repo}/retention`.
+pub(super) async fn rules(
+    granted: &Granted,
+    name: &ArtifactRepositoryName,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let repository = granted.registry().artifacts(name);
+    let in_force = OwnRetention::of(repository.retention_rules().await?);
+    let own = repository.facts().await?.retention;
+    let in_force = serde_json::to_value(in_force).map_err(|_| ServiceError::Panicked)?;
+    let in_force = in_force.as_object().cloned().unwrap_or_default();
+    granted.resource(&ArtifactRetentionRules { in_force, own })
 }

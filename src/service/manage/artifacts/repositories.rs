@@ -12,6 +12,7 @@ use super::{
         repositories::invalid,
     },
     item,
+    search::deadline,
 };
 use crate::{
     access::Visibility,
@@ -30,17 +31,30 @@ use http::{Response, StatusCode, header};
 /// `GET /artifacts/repos`.
 pub(super) async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let page = granted.page_query()?;
-    let containing = granted.parameters().first("q").unwrap_or_default().to_owned();
+    let parameters = granted.parameters();
+    let containing = parameters.first("q").unwrap_or_default().to_owned();
+    let owner = match parameters.first("owner") {
+        Some("me") => Some(granted.who().subject.name().unwrap_or_default().to_owned()),
+        other => other.map(str::to_owned),
+    };
+    let visibility = match parameters.first("visibility") {
+        Some("public") => Some(Visibility::Public),
+        Some("private") => Some(Visibility::Private),
+        Some(_) => return Err(invalid("visibility", "must be public or private")),
+        None => None,
+    };
     let all = granted.registry().artifact_repositories().await?;
     let rest = all.into_iter().filter(|(name, facts)| {
         page.last.as_deref().is_none_or(|last| name.as_str() > last)
             && name.as_str().contains(&containing)
+            && owner.as_deref().is_none_or(|owner| facts.access.owner.as_deref() == Some(owner))
+            && visibility.is_none_or(|visibility| facts.access.visibility == visibility)
             && granted.sees_artifacts(name, &facts.access)
     });
     let found = reply::first_of(rest, page.n, |(name, _)| name.to_string());
-    let mut items = Vec::with_capacity(found.items.len());
+    let (mut items, deadline) = (Vec::with_capacity(found.items.len()), deadline());
     for (name, facts) in found.items {
-        items.push(item::repository(granted, &name, facts).await?);
+        items.push(item::repository(granted, &name, facts, deadline).await?);
     }
     granted.list(&api::Page { items, next: found.next, total: None })
 }
@@ -167,7 +181,7 @@ async fn answered(
 ) -> Result<Response<ResponseBody>, ServiceError> {
     let facts = existing(granted, name).await?;
     let tag = facts_tag(&facts)?;
-    let mut response = reply::json(status, &item::repository(granted, name, facts).await?)?;
+    let mut response = reply::json(status, &item::repository(granted, name, facts, deadline()).await?)?;
     response.headers_mut().insert(header::ETAG, value(format!("\"{tag}\"")));
     Ok(response)
 }

@@ -63,7 +63,7 @@ pub(super) async fn search(granted: &Granted) -> Result<Response<ResponseBody>, 
 }
 
 /// The repositories in which the caller may see artifacts and something may be found.
-async fn visible(
+pub(super) async fn visible(
     granted: &Granted,
     filters: &ArtifactFilters,
 ) -> Result<Vec<(ArtifactRepository, Creation)>, ServiceError> {

@@ -25,7 +25,9 @@ pub(super) async fn list(
     let all = granted.registry().artifacts(name).trash().await?;
     let rest = all.into_iter().filter(|(entry, _)| page.last.as_deref().is_none_or(|last| *entry.to_string() > *last));
     let found = reply::first_of(rest, page.n, |(entry, _)| entry.to_string());
+    let stays = granted.request.live.registry.artifacts.trash;
     let item = |trashed: crate::artifacts::TrashedArtifact| TrashedArtifactItem {
+        expires_at: trashed.deleted.checked_add(stays).ok().map(|end| end.to_string()),
         deleted_at: trashed.deleted.to_string(),
         deleted_by: granted.user_name(trashed.deleted_by.map(String::from)),
         rule: trashed.rule.map(String::from),

@@ -99,7 +99,8 @@ for (const table of document.querySelectorAll("table:has([data-all])")) {
   let last = null;
   const tell = () => {
     const number = boxes.filter((box) => box.checked).length;
-    label.textContent = `${number} ${number === 1 ? "tag" : "tags"} selected`;
+    const { one = "tag", many = "tags" } = label.dataset;
+    label.textContent = `${number} ${number === 1 ? one : many} selected`;
     all.checked = number > 0 && number === boxes.length;
     all.indeterminate = number > 0 && number < boxes.length;
   };
@@ -120,6 +121,33 @@ for (const table of document.querySelectorAll("table:has([data-all])")) {
   table.closest("form").addEventListener("reset", () => setTimeout(tell));
 }
 
+// Properties are suggested as they are typed: keys and their values with what they are of.
+for (const field of document.querySelectorAll("[data-suggest]")) {
+  let wait;
+  const suggest = async () => {
+    const [key, ...rest] = field.value.split("=");
+    const ask = new URL(field.dataset.suggest, location.href);
+    if (rest.length) {
+      ask.searchParams.set("key", key.trim());
+      ask.searchParams.set("like", rest.join("=").trim());
+    }
+    ask.searchParams.set("values", rest.length ? "20" : "5");
+    const answer = await fetch(ask).catch(() => null);
+    if (!answer?.ok) return;
+    const { items } = await answer.json();
+    const options = items.flatMap((item) => item.values.map(({ value }) => {
+      const option = document.createElement("option");
+      option.value = `${item.key}=${value}`;
+      return option;
+    }));
+    field.list.replaceChildren(...options);
+  };
+  field.addEventListener("input", () => {
+    clearTimeout(wait);
+    wait = setTimeout(suggest, 150);
+  });
+}
+
 const KEYS = [
   ["/", "search"],
   ["j", "next row"],
@@ -129,6 +157,7 @@ const KEYS = [
   ["c", "copy the pull command"],
   ["g h", "home"],
   ["g r", "repositories"],
+  ["g a", "artifacts"],
   ["g s", "system"],
   ["?", "this help"],
 ];
@@ -172,7 +201,7 @@ function move(step) {
   links[Math.min(Math.max(here + step, 0), links.length - 1)].focus();
 }
 
-const PLACES = { h: "/", r: "/repositories", s: "/system" };
+const PLACES = { h: "/", r: "/repositories", a: "/artifacts", s: "/system" };
 let prefix = false;
 
 document.addEventListener("keydown", (event) => {
