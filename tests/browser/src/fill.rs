@@ -89,7 +89,7 @@ async fn artifacts(registry: &Registry) -> Result<()> {
         ] {
             build += 1;
             let target = format!("crane-firmware/-/{version}/{file}?property.branch={branch}&property.build={build}");
-            registry.artifact(&target, &noise(kib << 10, format!("{version}{file}"))).await?;
+            registry.artifact(&target, &noise(kib << 10, &format!("{version}{file}"))).await?;
         }
     }
     for board in ["rev-a", "rev-b", "rev-c"] {
