@@ -139,28 +139,24 @@ impl ArtifactIndex {
                 *pairs.entry(*pair).or_default() += 1;
             }
         }
-        let (mut keys, like) = (BTreeMap::<&str, PropertyCounts>::new(), like.to_lowercase());
+        // Values are copied last: there may be as many as artifacts.
+        let (mut keys, like) = (BTreeMap::<&str, Vec<(&str, usize)>>::new(), like.to_lowercase());
         for (pair, count) in pairs {
             let (of, value) = self.pairs.get(pair);
             let (of, value) = (self.texts.get(of), self.texts.get(value));
-            if key.is_some_and(|key| key != of) || !value.to_lowercase().contains(&like) {
-                continue;
+            let is_like = like.is_empty() || value.to_lowercase().contains(&like);
+            if is_like && key.is_none_or(|key| key == of) {
+                keys.entry(of).or_default().push((value, count));
             }
-            let counts = keys.entry(of).or_insert_with(|| PropertyCounts {
-                key: of.into(),
-                artifacts: 0,
-                values: Vec::new(),
-                distinct: 0,
-            });
-            counts.artifacts += count;
-            counts.distinct += 1;
-            counts.values.push((value.into(), count));
         }
-        let mut found: Vec<_> = keys.into_values().collect();
+        let counts = |(key, mut values): (&str, Vec<(&str, usize)>)| {
+            let (artifacts, distinct) = (values.iter().map(|(_, count)| count).sum(), values.len());
+            values.sort_unstable_by_key(|(value, count)| (Reverse(*count), *value));
+            let values = values.into_iter().take(most).map(|(value, count)| (value.into(), count)).collect();
+            PropertyCounts { key: key.into(), artifacts, values, distinct }
+        };
+        let mut found: Vec<_> = keys.into_iter().map(counts).collect();
         found.sort_by_key(|counts| Reverse(counts.artifacts));
-        for counts in &mut found {
-            counts.keep_frequent(most);
-        }
         found
     }
 }
