@@ -110,7 +110,7 @@ pub(super) async fn files(
     let page = first_of(rest, page.n, |entry| entry.place.clone());
     let repository = granted.registry().artifacts(name);
     let mut items = Vec::with_capacity(page.items.len());
-    for Entry { mut item, id, .. } in page.items {
+    for PlacedEntry { mut item, id, .. } in page.items {
         if let Some(id) = id {
             // It may have been deleted meanwhile.
             let Some(stored) = repository.stored(&version, &id).await? else { continue };
@@ -124,7 +124,7 @@ pub(super) async fn files(
 }
 
 /// An entry of a directory.
-struct Entry {
+struct PlacedEntry {
     /// Its place in the list: directories are first.
     place: String,
     item: ArtifactEntryItem,
@@ -140,9 +140,9 @@ fn order(place: &str) -> (bool, &str, &str) {
     }
 }
 
-fn entries(found: ArtifactDirectory, under: Option<&ArtifactPath>) -> Vec<Entry> {
+fn entries(found: ArtifactDirectory, under: Option<&ArtifactPath>) -> Vec<PlacedEntry> {
     let below = |name: &str| under.map_or_else(|| name.to_owned(), |under| format!("{under}/{name}"));
-    let directory = |(name, totals): (Box<str>, DirectoryTotals)| Entry {
+    let directory = |(name, totals): (Box<str>, DirectoryTotals)| PlacedEntry {
         place: format!("d/{name}"),
         item: ArtifactEntryItem {
             path: below(&name),
@@ -156,7 +156,7 @@ fn entries(found: ArtifactDirectory, under: Option<&ArtifactPath>) -> Vec<Entry>
         id: None,
     };
     // The variants of a path are in the order that was found.
-    let file = |(at, (path, id)): (usize, (ArtifactPath, ArtifactId))| Entry {
+    let file = |(at, (path, id)): (usize, (ArtifactPath, ArtifactId))| PlacedEntry {
         place: format!("f/{path}//{at:08}"),
         item: ArtifactEntryItem {
             name: path.base().to_owned(),
