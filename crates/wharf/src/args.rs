@@ -10,6 +10,7 @@ use crate::{
         context::ContextCommand,
         image::{CopyArgs, ExportArgs, ImageCommand, ImportArgs},
         login::{LoginArgs, LogoutArgs},
+        migrate::MigrateCommand,
         referrers::{AttachArgs, ReferrersCommand},
         repository::RepositoryCommand,
     },
@@ -205,6 +206,9 @@ pub enum WharfCommand {
     /// Long work of the server.
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Images that the server copies from other registries.
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
     /// Collection, checks, uploads, configuration, audit log.
     #[command(subcommand)]
     Admin(AdminCommand),

@@ -8,6 +8,7 @@ pub mod content;
 pub mod context;
 pub mod image;
 pub mod login;
+pub mod migrate;
 pub mod referrers;
 pub mod repository;
 
@@ -55,6 +56,7 @@ pub async fn run(command: WharfCommand, session: &CommandSession) -> Result<(), 
         WharfCommand::Settings(command) => admin::settings(command, session).await,
         WharfCommand::Namespace(command) => admin::namespace(command, session).await,
         WharfCommand::Task(command) => admin::task(command, session).await,
+        WharfCommand::Migrate(command) => migrate::run(command, session).await,
         WharfCommand::Admin(command) => admin::admin(command, session).await,
         WharfCommand::Api { method, path, data } => api(&method, &path, data.as_deref(), session).await,
         WharfCommand::Ls { repository } => {

@@ -2,8 +2,12 @@
 
 use crate::output::CommandOutput;
 use client::{ProgressCallback, TransferPhase};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::Arc;
+use indicatif::{BinaryBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 const TRANSFER: &str = "{prefix:<20} {bar:24} {binary_bytes:>11} of {binary_total_bytes} {wide_msg}";
 const TOTAL: &str =
@@ -70,6 +74,75 @@ impl TransferLine {
     pub fn end(self) {
         self.total.inc(self.bytes.saturating_sub(self.bar.position()));
         self.bar.finish_and_clear();
+    }
+}
+
+/// The lines of a migration: one for all of it, and one for each image that is being copied.
+pub struct MigrationLines {
+    lines: MultiProgress,
+    total: ProgressBar,
+    images: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl MigrationLines {
+    pub fn new(output: &CommandOutput) -> Self {
+        let target = match output.shows_progress {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let lines = MultiProgress::with_draw_target(target);
+        let total = lines.add(ProgressBar::new(100).with_style(style(STEPS)));
+        Self { lines, total, images: Mutex::default() }
+    }
+
+    /// Shows the state of a migration, as its task has it.
+    pub fn show(&self, task: &Value) {
+        let number = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+        let text = |value: &Value, pointer: &str| {
+            client::escaped(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default())
+        };
+        let of = |pointer: &str| number(task, pointer);
+        self.total.set_position(of("/progress"));
+        let ended = of("/migration/images/completed") + of("/migration/images/skipped");
+        let failed = match of("/migration/images/failed") {
+            0 => String::new(),
+            n => format!(", {n} failed"),
+        };
+        self.total.set_message(match (of("/migration/images/total"), task.get("step").and_then(Value::as_str)) {
+            (_, None) => text(task, "/status"),
+            (0, Some(step)) => client::escaped(step),
+            (all, Some(_)) => format!(
+                "{ended} of {all} images{failed}, {} fetched, {}/s",
+                BinaryBytes(of("/migration/bytes_fetched")),
+                BinaryBytes(of("/migration/bytes_per_second"))
+            ),
+        });
+        let running = task.pointer("/migration/running").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<String> = running.iter().map(|image| text(image, "/source")).collect();
+        images.retain(|name, bar| {
+            let stays = names.contains(name);
+            if !stays {
+                bar.finish_and_clear();
+                self.lines.remove(bar);
+            }
+            stays
+        });
+        for (image, name) in running.iter().zip(names) {
+            let bar = images.entry(name.clone()).or_insert_with(|| {
+                let bar = ProgressBar::new(0).with_style(style(TRANSFER)).with_prefix(name);
+                self.lines.insert_before(&self.total, bar)
+            });
+            bar.set_length(number(image, "/bytes_total"));
+            bar.set_position(number(image, "/bytes_fetched") + number(image, "/bytes_skipped"));
+            bar.set_message(text(image, "/message"));
+        }
+    }
+
+    /// Removes all lines.
+    pub fn end(&self) {
+        self.total.finish_and_clear();
+        let _ = self.lines.clear();
     }
 }
 

@@ -77,6 +77,11 @@ impl Granted {
         }
     }
 
+    /// Whether the caller may copy images from other registries, and see how far that is.
+    pub(in super::super) fn may_migrate(&self) -> bool {
+        may_unless_open(&self.request.live, &self.who, Permission::MIGRATE_TASK)
+    }
+
     /// Whether the caller has a permission in a repository of artifacts.
     pub(in super::super) async fn may_in_artifacts(
         &self,

@@ -10,7 +10,7 @@ use super::{
     endpoint::WebForm,
     form::PageForm,
     form_state::FormState,
-    login, manifest, markup, namespaces,
+    login, manifest, markup, migration, namespaces,
     people::{self, UserOutcome},
     people_acts,
     profile::{self, ProfileOutcome},
@@ -58,6 +58,9 @@ pub(super) async fn perform(mut granted: Granted, form: WebForm) -> Result<Respo
         WebForm::Copy(name) => copying::copy(&granted, &name, &fields).await,
         WebForm::CreateNamespace => namespaces::create(&granted, &fields).await,
         WebForm::DeleteNamespace(name) => namespaces::delete(&granted, &name).await,
+        WebForm::Migrate => migration::start(&granted, &fields).await,
+        WebForm::CancelMigration(id) => migration::cancel(&granted, id).await,
+        WebForm::ResumeMigration(id) => migration::resume(&granted, id, &fields).await,
         WebForm::CancelTask(id) => tasks::cancel(&granted, id).await,
         WebForm::CancelUpload(id) => activity::cancel_upload(&granted, id).await,
         WebForm::Reload => {

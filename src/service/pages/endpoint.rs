@@ -13,7 +13,7 @@ use super::{
     artifacts::{ArtifactForm, ArtifactPage},
     assets, compare, copying, error_page,
     form_state::{EditForms, FormState},
-    home, login, manifest, namespaces,
+    home, login, manifest, migration, namespaces,
     paths::PathOffer,
     people::{self, UserOutcome},
     profile, register, repositories, repository, repository_settings, requests, rules, search, settings, system, tasks,
@@ -85,6 +85,10 @@ pub enum WebPage {
     /// `/ui/style`.
     #[cfg(debug_assertions)]
     Style,
+    /// `/migration`.
+    Migrations,
+    /// `/migration/{id}`.
+    Migration(Ulid),
     /// `/system`.
     System,
     /// `/system/tasks/{id}`.
@@ -152,6 +156,12 @@ pub enum WebForm {
     CreateNamespace,
     /// `/namespaces/{namespace}/delete`.
     DeleteNamespace(NamespaceName),
+    /// `/migration`.
+    Migrate,
+    /// `/migration/{id}/cancel`.
+    CancelMigration(Ulid),
+    /// `/migration/{id}/resume`.
+    ResumeMigration(Ulid),
     /// `/system/tasks/{id}/cancel`.
     CancelTask(Ulid),
     /// `/system/uploads/{id}/cancel`.
@@ -277,6 +287,8 @@ impl Family for PagesEndpoint {
                 WebPage::ApiDocs(_) => "page_api_docs",
                 #[cfg(debug_assertions)]
                 WebPage::Style => "page_style",
+                WebPage::Migrations => "page_migrations",
+                WebPage::Migration(_) => "page_migration",
                 WebPage::System => "page_system",
                 WebPage::Task(_) => "page_task",
                 WebPage::Uploads => "page_uploads",
@@ -306,6 +318,9 @@ impl Family for PagesEndpoint {
                 WebForm::Copy(_) => "form_copy",
                 WebForm::CreateNamespace => "form_create_namespace",
                 WebForm::DeleteNamespace(_) => "form_delete_namespace",
+                WebForm::Migrate => "form_migrate",
+                WebForm::CancelMigration(_) => "form_cancel_migration",
+                WebForm::ResumeMigration(_) => "form_resume_migration",
                 WebForm::CancelTask(_) => "form_cancel_task",
                 WebForm::CancelUpload(_) => "form_cancel_upload",
                 WebForm::Reload => "form_reload",
@@ -395,6 +410,8 @@ async fn show(granted: &Granted, page: WebPage) -> Result<http::Response<crate::
         WebPage::ApiDocs(noun) => api_docs::show(granted, noun).await,
         #[cfg(debug_assertions)]
         WebPage::Style => style::show(granted).await,
+        WebPage::Migrations => migration::list(granted, FormState::default(), None).await,
+        WebPage::Migration(id) => migration::show(granted, id, FormState::default()).await,
         WebPage::System => system::show(granted).await,
         WebPage::Task(id) => tasks::show(granted, id).await,
         WebPage::Uploads => activity::uploads(granted).await,

@@ -36,6 +36,11 @@ impl EditForms {
         Self { change: FormState::default(), deletion }
     }
 
+    /// A form that was not sent off yet: what was typed, without passwords.
+    pub(super) fn kept(typed: &PageForm) -> Self {
+        Self { typed: Some(typed.without(is_secret)), ..Self::default() }
+    }
+
     /// The status of the page.
     pub(super) fn status(&self) -> StatusCode {
         if self.deletion.is_refused() { self.deletion.status } else { self.change.status }
@@ -74,7 +79,7 @@ impl FormState {
             (_, true) => sentence(&error.message()),
             (_, false) => rest.join(" "),
         };
-        let typed = Some(typed.without(|name| name.contains("password") || name == "repeated"));
+        let typed = Some(typed.without(is_secret));
         Ok(Self { typed, problems, message, status })
     }
 
@@ -123,6 +128,11 @@ impl FormState {
     pub(super) fn summary(&self) -> Markup {
         if self.message.is_empty() { Markup::default() } else { markup::form_error(&self.message) }
     }
+}
+
+/// Whether a field is not sent back to the browser.
+fn is_secret(name: &str) -> bool {
+    name.contains("password") || name == "repeated"
 }
 
 /// The problems of an error, each with the field that it is about.

@@ -22,6 +22,7 @@ mod home;
 mod login;
 mod manifest;
 mod markup;
+mod migration;
 mod namespaces;
 mod paths;
 mod people;

@@ -66,6 +66,7 @@ pub(super) struct Shell {
     /// Entries of the menu that the caller can use.
     pub(super) sees_artifacts: bool,
     pub(super) sees_system: bool,
+    pub(super) sees_migration: bool,
     pub(super) sees_users: bool,
     pub(super) sees_groups: bool,
     pub(super) sees_roles: bool,
@@ -103,6 +104,7 @@ impl Shell {
             has_logins: matches!(live.identity, Identity::Password { .. } | Identity::OwnTokens(_)),
             sees_system: granted.sight != Sight::Word || granted.has(Permission::VIEW_SYSTEM),
             sees_artifacts: granted.sees_any_artifacts().await,
+            sees_migration: granted.may_migrate(),
             sees_users: sees(Resource::User),
             sees_groups: sees(Resource::Group),
             sees_roles: sees(Resource::System),
@@ -151,6 +153,7 @@ fn notice(granted: &Granted) -> Option<String> {
         ("session-ended", _) => "The session was ended.".to_owned(),
         ("deleted", _) => "Deleted.".to_owned(),
         ("started", _) => "The task was started.".to_owned(),
+        ("resumed", _) => "The task continues.".to_owned(),
         _ => return None,
     })
 }

@@ -135,6 +135,7 @@ pub fn all() -> Vec<Place> {
         of("search-start", Admin, "/search"),
         of("profile", Admin, "/profile").main(),
         of("profile-user", Alice, "/profile"),
+        of("migration", Admin, "/migration").main(),
         of("system-long", Long, "/system"),
         of("system", Admin, "/system").main(),
         of("requests", Admin, "/system/requests").main(),

@@ -320,7 +320,7 @@ async fn watch(session: &CommandSession, management: &Management, id: &str) -> R
                 progress.finish_and_clear();
                 return session.output.one(&task, TASKS, "/id");
             }
-            "failed" | "cancelled" | "paused" => {
+            "failed" | "cancelled" | "paused" | "needs_credentials" => {
                 progress.finish_and_clear();
                 session.output.one(&task, TASKS, "/id")?;
                 return Err(Failure::new(ExitStatus::Failed, format!("the task is {status}")));
