@@ -1,6 +1,6 @@
 //! Users, groups, roles, keys, settings, and what administrators do.
 
-use crate::rig::{Person, registry};
+use crate::rig::{Person, password, registry};
 
 #[test]
 fn users_groups_and_roles_are_managed() {
@@ -112,4 +112,38 @@ fn any_request_can_be_sent() {
     assert_eq!(admin.types(&["api", "DELETE", "/groups/ops"]).succeeds(), "");
     admin.types(&["api", "GET", "/groups/ops"]).fails(4);
     admin.types(&["api", "POST", "/groups", "-d", "{"]).fails(2);
+}
+
+#[test]
+fn images_are_migrated_from_another_registry() {
+    let source = registry(|_| {});
+    let here = registry(|files| files.settings = "[migration]\nallow_private = [\"127.0.0.1/32\"]\n".to_owned());
+    let owner = Person::logged_in(&source, "admin");
+    owner.has_image("image", 20);
+    owner.types(&["push", "image", "team/app:v1"]).succeeds();
+    let (admin, secret) = (Person::logged_in(&here, "admin"), password("admin"));
+    let from = format!("http://{}", source.address());
+    let login = ["-u", "admin", "--password-stdin"];
+    let found = admin.types_with(&secret, &[&["migrate", "browse", &from], &login[..]].concat()).succeeds();
+    assert!(found.contains("team/app"), "{found}");
+    let start = ["migrate", "start", from.as_str(), "team/*"];
+    let plan = admin.types_with(&secret, &[&start, &login[..], &["--dry-run"]].concat()).succeeds();
+    assert!(plan.contains("team/app:v1"), "{plan}");
+    admin.types(&["ls", "team/app"]).fails(4);
+    admin.types_with(&secret, &[&start, &login[..], &["--prefix", "mirror"]].concat()).succeeds();
+    assert!(admin.types(&["ls", "mirror/team/app"]).succeeds().contains("v1"));
+    // Without a login there is nothing to see there.
+    admin.types(&start).fails(1);
+    let ids = admin.types(&["migrate", "list", "-q"]).succeeds();
+    let ids: Vec<&str> = ids.lines().collect();
+    assert_eq!(ids.len(), 3);
+    let shown = admin.types(&["migrate", "status", ids[1], "--json"]).json();
+    assert_eq!((&shown["status"], &shown["migration"]["images"]["total"]), (&"completed".into(), &1.into()));
+    let images = admin.types(&["migrate", "status", ids[1], "--images", "--json"]).json();
+    assert_eq!(images[0]["target"], "mirror/team/app:v1");
+    admin.types(&["migrate", "resume", ids[1]]).fails(6);
+    admin.types_with(&secret, &[&["migrate", "resume", ids[0]], &login[..]].concat()).succeeds();
+    admin.types(&["migrate", "cancel", ids[0]]).fails(6);
+    // The password of the source is an argument of nothing.
+    admin.types(&[&start[..], &["--password", "x"]].concat()).fails(2);
 }

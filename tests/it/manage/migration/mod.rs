@@ -3,6 +3,7 @@
 mod access;
 mod copying;
 mod faults;
+mod page;
 mod restart;
 
 use crate::PROGRAM;
