@@ -50,6 +50,9 @@ const MOST_REDIRECTS: usize = 10;
 /// The most that is read of a body that explains an error, or that nobody needs.
 const MOST_WORDS: usize = 64 << 10;
 
+/// How many times longer a whole answer may take than its next bytes.
+const LONGEST_WHOLE: u32 = 10;
+
 /// A request that can be sent again.
 #[derive(Clone)]
 pub(crate) struct Call {
@@ -326,8 +329,16 @@ impl RegistryResponse {
         }
     }
 
-    /// The whole body, if it is no longer than `limit`.
-    pub(crate) async fn whole(mut self, limit: usize) -> Result<Whole, ErrorCause> {
+    /// The whole body, if it is no longer than `limit` and does not take much longer than such a body should: a peer
+    /// that sends a byte at a time must not hold up its client.
+    pub(crate) async fn whole(self, limit: usize) -> Result<Whole, ErrorCause> {
+        match tokio::time::timeout(self.stall * LONGEST_WHOLE, self.collected(limit)).await {
+            Ok(whole) => whole,
+            Err(_) => Err(ErrorCause::new(ErrorKind::Timeout, "the registry sends its answer too slowly").retryable()),
+        }
+    }
+
+    async fn collected(mut self, limit: usize) -> Result<Whole, ErrorCause> {
         let too_large = || ErrorCause::new(ErrorKind::TooLarge, format!("the answer is larger than {limit} bytes"));
         let mut bytes = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
