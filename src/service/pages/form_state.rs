@@ -36,11 +36,6 @@ impl EditForms {
         Self { change: FormState::default(), deletion }
     }
 
-    /// A form that was not sent off yet: what was typed, without passwords.
-    pub(super) fn kept(typed: &PageForm) -> Self {
-        Self { typed: Some(typed.without(is_secret)), ..Self::default() }
-    }
-
     /// The status of the page.
     pub(super) fn status(&self) -> StatusCode {
         if self.deletion.is_refused() { self.deletion.status } else { self.change.status }
@@ -83,9 +78,9 @@ impl FormState {
         Ok(Self { typed, problems, message, status })
     }
 
-    /// A form with what was typed, in which nothing is wrong.
-    pub(super) fn typed(typed: &PageForm) -> Self {
-        Self { typed: Some(typed.clone()), ..Self::default() }
+    /// A form that was not sent off yet: what was typed, without passwords.
+    pub(super) fn kept(typed: &PageForm) -> Self {
+        Self { typed: Some(typed.without(is_secret)), ..Self::default() }
     }
 
     /// The status of the page.

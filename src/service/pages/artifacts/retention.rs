@@ -142,7 +142,7 @@ pub(super) async fn show(
         (Some(form), _) => (plan(granted, name, None).await?, form),
         (None, false) => (plan(granted, name, None).await?, FormState::default()),
         (None, true) => match plan(granted, name, Some(&tried)).await {
-            Ok(found) => (found, FormState::typed(&tried)),
+            Ok(found) => (found, FormState::kept(&tried)),
             Err(error) => {
                 let form = FormState::refused(&tried, error, &FIELDS)?;
                 (plan(granted, name, None).await?, form)
