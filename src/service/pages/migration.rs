@@ -109,7 +109,7 @@ pub(super) async fn list(
     let found: Page<Task> =
         granted.ask(ManageEndpoint::Migration(MigrationEndpoint::List), &[("n", SHOWN), ("last", &last)]).await?;
     let next = found.next.map(|next| format!("/migration?last={}", encode(&next)));
-    let shell = Shell::of(granted, "migration");
+    let shell = Shell::of(granted, "migration").await;
     page(form.status(), &MigrationsTemplate { shell, form, browsed, items: found.items, next })
 }
 
@@ -127,7 +127,7 @@ pub(super) async fn show(granted: &Granted, id: Ulid, form: FormState) -> Result
     }
     let found: Page<MigratedImage> = granted.ask(ManageEndpoint::Task(TaskEndpoint::Images(id)), &query).await?;
     let next = found.next.map(|next| format!("/migration/{id}?status={}&last={}", encode(&filter), encode(&next)));
-    let (shell, status) = (Shell::of(granted, "migration"), tasks::word(&task));
+    let (shell, status) = (Shell::of(granted, "migration").await, tasks::word(&task));
     let template = MigrationTemplate { shell, task, migration, status, form, images: found.items, filter, next };
     page(template.form.status(), &template)
 }

@@ -8,7 +8,7 @@ use super::{
 use oci::{Reference, RepositoryName};
 
 /// First segments of paths that are pages.
-const ROOTS: [&str; 17] = [
+const ROOTS: [&str; 18] = [
     "",
     "ui",
     "login",

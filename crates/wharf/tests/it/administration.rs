@@ -47,7 +47,7 @@ fn a_key_works_until_it_is_deleted() {
     ci.types_with(&key, &["login", ci.server(), "--key-stdin"]).succeeds();
     assert_eq!(ci.types(&["whoami", "-q"]).succeeds(), "alice\n");
     ci.has_image("image", 20);
-    ci.types(&["push", "image", "alice/app:v1"]).fails(3);
+    ci.types(&["push", "image", "alice/app:v1"]).fails(5);
     let id = alice.types(&["key", "list", "-q"]).succeeds();
     alice.types(&["key", "delete", id.trim(), "--yes"]).succeeds();
     ci.types(&["whoami"]).fails(3);
