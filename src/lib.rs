@@ -11,7 +11,7 @@
 //! | 2 registry and accounts | [`registry`], [`accounts`] | what an OCI registry does, without HTTP; sessions, API keys and records of users |
 //! | 3 upkeep | [`upkeep`], [`jobs`] | garbage collection, retention, scrub and checks; one scheduler for what runs by itself |
 //! | 4 configuration | [`config`] | environment and files become plain settings |
-//! | 5 bodies and changes | [`wire`], [`manage`], [`migration`] | what passes on a connection: bodies, the memory they hold, the time clients may take; edits of the operator's files; copies from other registries |
+//! | 5 bodies and changes | [`wire`], [`manage`], [`migration`], [`mirror`] | what passes on a connection: bodies, the memory they hold, the time clients may take; edits of the operator's files; copies from other registries, and repositories that mirror them |
 //! | 6 HTTP | [`service`] | routing, gates, endpoints, the error table, telemetry |
 //! | 7 server | [`server`] | accept, TLS, choice of protocol, limits, shutdown |
 //! | 8 assembly | [`daemon`] | a store, a configuration, the service and its listeners, put together |
@@ -31,6 +31,7 @@ pub mod identity;
 pub mod jobs;
 pub mod manage;
 pub mod migration;
+pub mod mirror;
 pub mod outbound;
 pub mod registry;
 pub mod server;

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::Live;
+use super::mirror::{MirrorRule, SyncSchedule};
 use super::values::{self, Value};
 use crate::registry::settings::{ImmutableTags, Quota, RetentionRule};
-use oci::{Expression, Pattern, Patterns};
+use client::RegistryAddress;
+use ipnet::IpNet;
+use oci::{Expression, Pattern, Patterns, RepositoryName};
 
 const MOST_TAGS: u64 = 1_000_000;
 const MOST_DAYS: u64 = 36_500;
@@ -50,6 +53,12 @@ pub(super) enum SetItem {
     Number(u64, u64, fn(&mut Draft, u64)),
     /// Bytes, as a number or as text such as `"4 MiB"`.
     Bytes(fn(&mut Draft, u64)),
+    /// A text; what it is, for people.
+    Text(&'static str, fn(&mut Draft, &str) -> Value<()>),
+    /// `true` or `false`.
+    Switch(fn(&mut Draft, bool)),
+    /// Addresses and networks.
+    Networks(fn(&mut Draft, Vec<IpNet>)),
 }
 
 /// A table while it is read; has the fields of every kind of table.
@@ -65,6 +74,14 @@ pub(super) struct Draft {
     max_bytes: Option<u64>,
     max_tags: Option<u64>,
     max_repositories: Option<u64>,
+    upstream: Option<RegistryAddress>,
+    prefix: Option<RepositoryName>,
+    tag_ttl: Option<u64>,
+    serve_stale: Option<bool>,
+    allow_private: Vec<IpNet>,
+    evict_after: Option<u64>,
+    sync_tags: Option<Expression>,
+    sync_hours: Option<u64>,
 }
 
 impl ListKey {
@@ -75,6 +92,9 @@ impl ListKey {
             SetItem::Expression(_) => "a regular expression".to_owned(),
             SetItem::Number(min, max, _) => format!("{min} to {max}"),
             SetItem::Bytes(_) => "bytes, as a number or as text".to_owned(),
+            SetItem::Text(what, _) => what.to_owned(),
+            SetItem::Switch(_) => "true or false".to_owned(),
+            SetItem::Networks(_) => "IP addresses and networks".to_owned(),
         }
     }
 
@@ -91,7 +111,9 @@ impl ListKey {
                 set(draft, expression);
                 Ok(())
             }
-            SetItem::Patterns(_) => Err(format!("must be an array of {}", self.wanted())),
+            SetItem::Text(_, set) => set(draft, text),
+            SetItem::Patterns(_) | SetItem::Networks(_) => Err(format!("must be an array of {}", self.wanted())),
+            SetItem::Switch(_) => Err("must be true or false, without quotation marks".to_owned()),
             SetItem::Bytes(set) => values::size(text).map(|bytes| set(draft, bytes)),
             SetItem::Number(..) => Err(format!("must be a number without quotation marks: {}", self.range())),
         }
@@ -112,7 +134,17 @@ impl ListKey {
         }
     }
 
+    pub(super) fn set_switch(&self, draft: &mut Draft, on: bool) -> Value<()> {
+        let SetItem::Switch(set) = self.set else { return Err(format!("must be {}", self.wanted())) };
+        set(draft, on);
+        Ok(())
+    }
+
     pub(super) fn set_array(&self, draft: &mut Draft, texts: &[&str]) -> Value<()> {
+        if let SetItem::Networks(set) = self.set {
+            set(draft, values::networks(&texts.join(","))?);
+            return Ok(());
+        }
         let SetItem::Patterns(set) = self.set else { return Err(format!("must be {}", self.wanted())) };
         if texts.is_empty() {
             return Err("must name at least one pattern; \"**\" matches every repository".to_owned());
@@ -256,6 +288,103 @@ pub static LISTS: &[ListTable] = &[
             if let Some(tags) = draft.tags {
                 let tags = ImmutableTags { repositories: draft.repositories, tags };
                 Arc::make_mut(&mut live.registry).immutable.push(tags);
+            }
+        },
+    },
+    ListTable {
+        section: "mirror",
+        help: "Which repositories mirror another registry: what they do not have is fetched from there when somebody \
+               pulls it. The first rule that matches a repository applies. See docs/mirror.md.",
+        keys: &[
+            REPOSITORIES,
+            ListKey {
+                key: "upstream",
+                example: "\"docker.io\"",
+                required: true,
+                help: "The other registry: a host, host:port, or a URL without a path. Plain HTTP only with `http://`.",
+                set: SetItem::Text("a registry", |draft, text| {
+                    draft.upstream = Some(text.parse().map_err(|e: client::InvalidRegistry| e.to_string())?);
+                    Ok(())
+                }),
+            },
+            ListKey {
+                key: "prefix",
+                example: "\"docker.io\"",
+                required: false,
+                help: "The first part of the names of these repositories, which the upstream's names do not have: with \
+                       `docker.io`, the repository `docker.io/library/alpine` is `library/alpine` there.",
+                set: SetItem::Text("the beginning of repository names", |draft, text| {
+                    draft.prefix = Some(text.parse().map_err(|e: oci::InvalidName| e.to_string())?);
+                    Ok(())
+                }),
+            },
+            ListKey {
+                key: "tag_ttl_seconds",
+                example: "600",
+                required: false,
+                help: "How long a tag is served before the upstream is asked whether it has moved; 600 if not set.",
+                set: SetItem::Number(0, 31_536_000, |draft, n| draft.tag_ttl = Some(n)),
+            },
+            ListKey {
+                key: "serve_stale",
+                example: "true",
+                required: false,
+                help: "Serve a tag as it was while the upstream does not answer; true if not set.",
+                set: SetItem::Switch(|draft, on| draft.serve_stale = Some(on)),
+            },
+            ListKey {
+                key: "allow_private",
+                example: "[\"10.0.0.0/8\"]",
+                required: false,
+                help: "Networks in which the upstream, its token service and where it redirects to may be, besides \
+                       public addresses.",
+                set: SetItem::Networks(|draft, networks| draft.allow_private = networks),
+            },
+            ListKey {
+                key: "evict_after_days",
+                example: "30",
+                required: false,
+                help: "Remove what the mirror stored when nobody pulled it for this many days; never if not set. What \
+                       somebody pushed stays.",
+                set: SetItem::Number(1, MOST_DAYS, |draft, n| draft.evict_after = Some(n)),
+            },
+            ListKey {
+                key: "max_bytes",
+                example: "\"200 GiB\"",
+                required: false,
+                help: "When these repositories hold more, remove what the mirror stored and nobody pulled for the \
+                       longest time; no limit if not set.",
+                set: SetItem::Bytes(|draft, n| draft.max_bytes = Some(n)),
+            },
+            ListKey {
+                key: "sync_tags",
+                example: "\"latest|3\\\\.[0-9]+\"",
+                required: false,
+                help: "Fetch these tags of the repositories that are here on a schedule, before anybody pulls them; \
+                       none if not set.",
+                set: SetItem::Expression(|draft, tags| draft.sync_tags = Some(tags)),
+            },
+            ListKey {
+                key: "sync_hours",
+                example: "24",
+                required: false,
+                help: "How often `sync_tags` are fetched; every 24 hours if not set.",
+                set: SetItem::Number(1, 8760, |draft, n| draft.sync_hours = Some(n)),
+            },
+        ],
+        add: |live, draft| {
+            // Required: if it is missing there is a problem, and the table is not added.
+            if let Some(upstream) = draft.upstream {
+                let mut rule = MirrorRule::new(upstream, draft.allow_private.into());
+                rule.repositories = draft.repositories;
+                rule.prefix = draft.prefix;
+                rule.tag_ttl = draft.tag_ttl.map_or(rule.tag_ttl, Duration::from_secs);
+                rule.serves_stale = draft.serve_stale.unwrap_or(rule.serves_stale);
+                rule.unused = draft.evict_after.map(|days| Duration::from_secs(days * 86_400));
+                rule.max_bytes = draft.max_bytes;
+                let every = Duration::from_secs(draft.sync_hours.unwrap_or(24) * 3600);
+                rule.sync = draft.sync_tags.map(|tags| SyncSchedule { tags, every });
+                live.mirrors.push(Arc::new(rule));
             }
         },
     },

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::expiry::Expiries;
 use super::limits::Limits;
+use super::mirror::MirrorRule;
 use super::origins::Origins;
 use super::problems::Problems;
 use super::snapshot::READ;
@@ -22,6 +23,8 @@ use ipnet::IpNet;
 pub struct Live {
     /// Rules and limits of the registry.
     pub registry: Arc<Settings>,
+    /// Which repositories mirror another registry; the first rule that matches applies.
+    pub mirrors: Vec<Arc<MirrorRule>>,
     /// What the operator has disabled, and their message.
     pub operator: Operator,
     /// Access rules and the default for callers they do not cover.
@@ -229,6 +232,7 @@ impl Default for Live {
     fn default() -> Self {
         Self {
             registry: Arc::default(),
+            mirrors: Vec::new(),
             operator: Operator { read_only: false, delete: true, message: "".into() },
             rights: Arc::default(),
             identity: Identity::Nobody,

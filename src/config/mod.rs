@@ -22,6 +22,7 @@ mod limits;
 mod links;
 mod list_table;
 mod live;
+mod mirror;
 mod names;
 mod origins;
 mod pending;
@@ -58,6 +59,7 @@ pub use live::{
     EditPolicy, Editing, Live, MigrationSettings, Operator, Registration, SessionSettings, Stale, TokenLives,
     WrongPasswords,
 };
+pub use mirror::{MirrorRule, SyncSchedule};
 pub use origins::Origins;
 pub use pending::Pending;
 pub use problems::{Problem, Problems, Warning};

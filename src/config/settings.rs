@@ -124,6 +124,7 @@ fn set_item(row: &ListKey, draft: &mut Draft, value: &Spanned<DeValue<'_>>) -> R
             Ok(number) => row.set_number(draft, number),
             Err(_) => Err(format!("{integer} is not in the range {}", row.range())),
         },
+        DeValue::Boolean(on) => row.set_switch(draft, *on),
         DeValue::Array(items) => {
             let texts = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok(text.as_ref()),

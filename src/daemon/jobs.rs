@@ -1,6 +1,9 @@
 //! What the daemon does in the background.
 
-use super::Daemon;
+use super::{
+    Daemon,
+    mirror_jobs::{EvictMirrored, SyncMirrors},
+};
 use crate::{
     accounts::{Accounts, Session, Swept},
     config::Live,
@@ -21,13 +24,13 @@ use std::{
 use tracing::{info, warn};
 
 /// How often each job checks whether something is due.
-const TICK: Duration = Duration::from_secs(60);
+pub(super) const TICK: Duration = Duration::from_secs(60);
 
 /// How long to wait after a failed collection, and at most after failed scrubs.
-const AFTER_FAILURE: Duration = Duration::from_secs(3600);
+pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(3600);
 
 /// How often ended sessions and API keys are deleted.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Starts all jobs. They end with the shutdown; only delayed directory syncs continue until the last request is
 /// answered.
@@ -42,27 +45,29 @@ pub(super) fn start(daemon: &Daemon, store: &Arc<Fs>) {
     jobs.start(Collect(keeper()), stopping());
     jobs.start(Scrub(keeper()), stopping());
     jobs.start(SavePulls(keeper()), stopping());
+    jobs.start(EvictMirrored(keeper()), stopping());
+    jobs.start(SyncMirrors::new(keeper(), daemon.mirrors.clone()), stopping());
     jobs.start(EmptyArtifactTrash(keeper()), stopping());
     jobs.start(RetainArtifacts(keeper()), stopping());
     jobs.start(SweepAccounts { accounts: accounts.clone(), generation: live.clone() }, stopping());
     jobs.start(Flush { store: store.clone(), generation: live.clone() }, pending());
 }
 
-type ActiveGeneration = Arc<ArcSwap<Live>>;
+pub(super) type ActiveGeneration = Arc<ArcSwap<Live>>;
 
 /// A registry with the current settings.
-struct Keeper {
+pub(super) struct Keeper {
     registry: Registry,
-    generation: ActiveGeneration,
+    pub(super) generation: ActiveGeneration,
 }
 
 impl Keeper {
-    fn registry(&self) -> Registry {
+    pub(super) fn registry(&self) -> Registry {
         self.registry.under(self.generation.load().registry.clone())
     }
 
     /// The schedule from the settings; `None` for a read-only store.
-    fn schedule(&self, of: impl FnOnce(&Live) -> Option<Schedule>) -> Option<Schedule> {
+    pub(super) fn schedule(&self, of: impl FnOnce(&Live) -> Option<Schedule>) -> Option<Schedule> {
         let live = self.generation.load();
         if live.operator.read_only { None } else { of(&live) }
     }

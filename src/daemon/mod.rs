@@ -4,6 +4,7 @@
 //! and configuration, so that they test the same assembly that is served.
 
 mod jobs;
+mod mirror_jobs;
 mod run;
 mod service_manager;
 mod store;
@@ -20,6 +21,7 @@ use crate::{
     jobs::{Jobs, Tasks},
     manage::Manage,
     migration::{Authority, Migrations},
+    mirror::Mirrors,
     registry::Registry,
     server::{self, ListenerOptions, Reactors, Shutdown, Tls},
     service::{App, Face, Heavy, LoginMemory, SeenByCallers, ServiceState, SharedManifests, Telemetry, Throttle, app},
@@ -53,6 +55,7 @@ pub struct Daemon {
     migrations: Migrations,
     files: Option<Arc<Fs>>,
     manage: Option<Manage>,
+    mirrors: Mirrors,
     shutdown: Shutdown,
 }
 
@@ -85,6 +88,7 @@ impl Daemon {
             manage: None,
             shutdown,
             live: live.clone(),
+            mirrors: Mirrors::default(),
         }
     }
 
@@ -137,6 +141,7 @@ impl Daemon {
             tasks: self.tasks.clone(),
             migrations: self.migrations.clone(),
             files: self.files.clone(),
+            mirrors: self.mirrors.clone(),
             manifests: SharedManifests::default(),
         }))
     }

@@ -4,9 +4,9 @@
 use super::{Registry, RegistryError, Repository, Result, verify};
 use crate::{
     files::IntakeMode,
-    storage::{Durability, FactKey, Item, Presence, Published, Put, TakenIn, Verified},
+    storage::{Blob, Durability, FactKey, Item, Presence, Published, Put, TakenIn, Verified},
 };
-use oci::{Digest, Hasher};
+use oci::{Digest, Hasher, UploadId};
 use std::{fs::File, sync::Arc};
 
 /// A blob that was taken in and verified, and has no name yet.
@@ -83,6 +83,14 @@ impl Repository {
             self.store().put(puts, Durability::Durable).await?;
         }
         Ok(new)
+    }
+
+    /// The bytes of an upload so far. More can be read once they are there.
+    ///
+    /// # Errors
+    /// [`RegistryError::UploadUnknown`].
+    pub(crate) async fn upload_content(&self, id: &UploadId) -> Result<Blob> {
+        self.store().read_upload(id).await?.ok_or(RegistryError::UploadUnknown(*id))
     }
 
     /// Which of these manifests the repository has, with their bytes. Unless this only looks, condemned ones are

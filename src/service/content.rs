@@ -26,6 +26,27 @@ pub(super) struct SentBlob<'d> {
     pub(super) caching: HeaderValue,
 }
 
+impl<'d> SentBlob<'d> {
+    /// A blob as the distribution protocol sends it.
+    pub(super) fn of_repository(digest: &'d Digest) -> Self {
+        Self {
+            digest,
+            media_type: HeaderValue::from_static("application/octet-stream"),
+            disposition: HeaderValue::from_static("attachment"),
+            caching: headers::IMMUTABLE,
+        }
+    }
+}
+
+/// The response to a request for a whole blob, without its bytes and their number.
+pub(super) fn blob_response(digest: &Digest) -> Response<ResponseBody> {
+    let served = SentBlob::of_repository(digest);
+    let mut response = content_response();
+    describe(response.headers_mut(), &served);
+    response.headers_mut().insert(header::CONTENT_TYPE, served.media_type);
+    response
+}
+
 /// Answers with the bytes of a blob, as far as the request's preconditions and ranges ask for them.
 ///
 /// # Errors

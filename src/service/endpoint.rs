@@ -14,12 +14,13 @@ use super::{
     ops::OpsEndpoint,
     pages::{self, PageError, PagesEndpoint},
     path,
+    query::Query,
     token::TokenEndpoint,
 };
 use crate::{
     access::Scope,
     artifacts::ArtifactRepositoryName,
-    config::Operator,
+    config::{Live, Operator},
     who::{Action, Permission},
 };
 use http::{HeaderMap, Method, Request, header};
@@ -39,6 +40,19 @@ pub enum Endpoint {
     Manage(ManageEndpoint),
     /// The web pages.
     Pages(PagesEndpoint),
+}
+
+impl Endpoint {
+    /// A client of a mirror of several registries names a repository as its upstream does, and says by `?ns=` which
+    /// upstream that is. Everything after this, access rules too, goes by the name of the repository here.
+    pub(super) fn move_to_mirror(&mut self, query: &str, live: &Live) {
+        let Self::Distribution(endpoint) = self else { return };
+        let Some(name) = endpoint.pulled_mut() else { return };
+        let query = Query::parse(query);
+        if let Some(local) = query.first("ns").and_then(|namespace| live.in_namespace(namespace, name)) {
+            *name = local;
+        }
+    }
 }
 
 /// What a family of endpoints defines for each of them.

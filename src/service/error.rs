@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     accounts::AccountsError,
+    mirror::MirrorError,
     registry::{self, Interruption, QuotaLimit},
     storage,
     wire::memory::MemoryUsedUp,
@@ -121,6 +122,9 @@ pub enum ServiceError {
     /// The body has this content encoding; a digest is that of the bytes as sent.
     #[error("Content-Encoding {0:?} is not supported for a manifest: send it uncompressed")]
     EncodingUnsupported(String),
+    /// What a repository mirrors cannot be fetched.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
     /// The management API refused.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -266,6 +270,21 @@ impl ServiceError {
                 ErrorRow::new(S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED").with(header::ACCEPT_ENCODING, "identity")
             }
             Self::Panicked => ErrorRow::internal(),
+            Self::Mirror(MirrorError::Absent) => ErrorRow::new(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
+            // The reason names addresses of the operator's network, and is for the log.
+            Self::Mirror(MirrorError::Unavailable { upstream, seconds, .. }) => {
+                ErrorRow::unavailable(*seconds).message(format!(
+                    "{upstream}, which this repository mirrors, does not answer now; what is here already can be pulled"
+                ))
+            }
+            Self::Mirror(MirrorError::Unusable { upstream, .. }) => {
+                ErrorRow::new(S::BAD_GATEWAY, "UNKNOWN").message(format!(
+                    "{upstream}, which this repository mirrors, gave an answer that cannot be used; see the registry's log"
+                ))
+            }
+            Self::Mirror(MirrorError::Store(_)) => {
+                ErrorRow::unavailable(30).message("the registry cannot store what it mirrors; see its log")
+            }
             Self::Api(error) => error.row(),
             Self::Registry(error) => {
                 match error {

@@ -73,7 +73,10 @@ pub(super) fn route(
         return Err(ServiceError::HeadTooLarge { limit: state.limits.header_bytes, part, len });
     }
     let query = head.uri.query().unwrap_or_default();
-    let endpoint = Endpoint::read(&head.method, head.uri.path(), query, state.offer(&live))?;
+    let mut endpoint = Endpoint::read(&head.method, head.uri.path(), query, state.offer(&live))?;
+    if !live.mirrors.is_empty() {
+        endpoint.move_to_mirror(query, &live);
+    }
     let is_probe = matches!(endpoint, Endpoint::Ops(OpsEndpoint::Health | OpsEndpoint::Ready));
     if !is_probe && conn.as_ref().is_some_and(|conn| conn.is_beyond_limit) {
         return Err(ServiceError::TooManyConnections);

@@ -57,6 +57,7 @@ use crate::{
     jobs::{Jobs, Tasks},
     manage::Manage,
     migration::Migrations,
+    mirror::Mirrors,
     registry::Registry,
     storage::fs::Fs,
 };
@@ -100,6 +101,8 @@ pub struct ServiceState {
     pub migrations: Migrations,
     /// The files of the store, if it is a directory, to be checked.
     pub files: Option<Arc<Fs>>,
+    /// What repositories that mirror another registry fetch.
+    pub mirrors: Mirrors,
     /// Large manifests that are being sent.
     pub manifests: SharedManifests,
 }

@@ -81,7 +81,7 @@ fn lists() -> String {
 }
 
 /// The heading of the part of the example without defaults.
-const NO_DEFAULTS: &str = "# --- Tables that may be repeated. Without them, nothing is deleted automatically and every tag can be moved. ---\n";
+const NO_DEFAULTS: &str = "# --- Tables that may be repeated. Without them, nothing is deleted automatically, every tag can be moved, and nothing is mirrored. ---\n";
 
 fn settings_example() -> String {
     let mut out = String::from(

@@ -36,6 +36,7 @@ mod manage;
 mod manifests;
 mod matrix;
 mod memory;
+mod mirror;
 mod orphans;
 mod pages;
 mod permissions;

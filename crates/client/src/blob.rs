@@ -121,6 +121,11 @@ impl Client {
 }
 
 impl BlobDownload {
+    /// How long it is, as its descriptor or the registry's answer says; known once the first bytes are here.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
     /// Reports progress.
     #[must_use]
     pub fn progress(mut self, progress: ProgressCallback) -> Self {

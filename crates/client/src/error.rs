@@ -208,6 +208,11 @@ impl Error {
         self.0.fault.retry
     }
 
+    /// How long the registry asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.fault.retry_after
+    }
+
     /// What was attempted: `pull manifest team/app:v1 from registry.example.com`.
     pub fn operation(&self) -> &str {
         &self.0.operation

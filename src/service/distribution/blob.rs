@@ -10,10 +10,11 @@ use super::{
         incoming::HELD_BY_UPLOAD,
         push_headers,
     },
+    mirrored::coming_blob,
     upload,
 };
 use crate::{registry::Repository, who::Action, wire::ResponseBody};
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use oci::{Algorithm, Digest, RepositoryName};
 
 pub(super) async fn read(
@@ -21,19 +22,16 @@ pub(super) async fn read(
     granted: Granted,
     digest: Digest,
 ) -> Result<Response<ResponseBody>, ServiceError> {
+    if let Some(response) = coming_blob(&repository, &granted, &digest).await? {
+        return Ok(response);
+    }
     // Clients check with HEAD before a push and skip the blobs that exist.
     let may_write = granted.is_head() && !granted.request.live.operator.read_only;
     let blob = match may_write && granted.may(Action::Push, repository.name()).await {
         true => repository.blob_to_rely_on(&digest).await?,
         false => repository.blob(&digest).await?,
     };
-    let served = SentBlob {
-        digest: &digest,
-        media_type: HeaderValue::from_static("application/octet-stream"),
-        disposition: HeaderValue::from_static("attachment"),
-        caching: headers::IMMUTABLE,
-    };
-    let mut response = content::send(&granted, blob, served)?;
+    let mut response = content::send(&granted, blob, SentBlob::of_repository(&digest))?;
     response.headers_mut().insert(headers::CONTENT_DIGEST, value(digest.as_str()));
     Ok(response)
 }

@@ -155,6 +155,28 @@ impl DistributionEndpoint {
         })
     }
 
+    /// The repository that something is pulled from.
+    pub(in super::super) fn pulled_mut(&mut self) -> Option<&mut RepositoryName> {
+        match self {
+            Self::Tags(name, _)
+            | Self::Referrers { repository: name, .. }
+            | Self::ManifestRead(name, _)
+            | Self::BlobRead(name, _) => Some(name),
+            Self::Ping
+            | Self::Catalog(_)
+            | Self::ManifestPush(..)
+            | Self::ManifestDelete(..)
+            | Self::BlobDelete(..)
+            | Self::UploadBegin(..)
+            | Self::BlobPush(..)
+            | Self::BlobMount { .. }
+            | Self::UploadAppend(..)
+            | Self::UploadFinish(..)
+            | Self::UploadStatus(..)
+            | Self::UploadCancel(..) => None,
+        }
+    }
+
     /// Parses a `POST` to a repository's uploads. `digest` makes it a monolithic push, whatever the body's length:
     /// clients send empty blobs without a body.
     fn begin(repository: RepositoryName, query: &Query) -> Result<Self, ServiceError> {

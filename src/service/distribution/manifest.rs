@@ -10,6 +10,7 @@ use super::super::{
     push_headers,
     routed::Routed,
 };
+use super::mirrored::bring_manifest;
 use crate::{
     registry::{self, Registry, Repository, StoredManifest},
     wire::{
@@ -29,6 +30,7 @@ pub(super) async fn read(
     granted: Granted,
     reference: Reference,
 ) -> Result<Response<ResponseBody>, ServiceError> {
+    bring_manifest(&repository, &granted, &reference).await?;
     let stored = repository.manifest(&reference).await?;
     if !granted.is_head() {
         repository.pulled(&stored.digest);

@@ -8,6 +8,7 @@ mod blob;
 mod catalog;
 mod endpoint;
 mod manifest;
+mod mirrored;
 mod referrer;
 mod tag;
 mod upload;

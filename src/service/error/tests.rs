@@ -107,6 +107,12 @@ samples! {
     "ConditionInvalid": ServiceError::ConditionInvalid => ServiceError::ConditionInvalid;
     "RangeNotSatisfiable": ServiceError::RangeNotSatisfiable(_) => ServiceError::RangeNotSatisfiable(7);
     "EncodingUnsupported": ServiceError::EncodingUnsupported(_) => ServiceError::EncodingUnsupported("gzip".into());
+    "Mirror: absent": ServiceError::Mirror(MirrorError::Absent) => MirrorError::Absent.into();
+    "Mirror: unavailable": ServiceError::Mirror(MirrorError::Unavailable { .. }) =>
+        MirrorError::Unavailable { upstream: "docker.io".into(), why: SECRET.into(), seconds: 10 }.into();
+    "Mirror: unusable": ServiceError::Mirror(MirrorError::Unusable { .. }) =>
+        MirrorError::Unusable { upstream: "docker.io".into(), why: SECRET.into() }.into();
+    "Mirror: not stored": ServiceError::Mirror(MirrorError::Store(_)) => MirrorError::Store(SECRET.into()).into();
     "Panicked": ServiceError::Panicked => ServiceError::Panicked;
     "NotFound": ServiceError::Api(ApiError::NotFound) => ApiError::NotFound.into();
     "InvalidRequest": ServiceError::Api(ApiError::InvalidRequest(_)) => ApiError::invalid(FieldProblem::new("/groups/0", "there is no group \"devs\"")).into();
