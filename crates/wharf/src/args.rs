@@ -74,7 +74,7 @@ pub struct Globals {
     pub debug: bool,
     /// What is printed of requests: off, debug, or trace with all headers.
     #[arg(long, global = true, value_name = "LEVEL", conflicts_with = "debug")]
-    pub log_level: Option<LogLevel>,
+    pub log_level: Option<RequestLogLevel>,
     /// Print without colours, as with NO_COLOR.
     #[arg(long, global = true)]
     pub no_color: bool,
@@ -100,7 +100,7 @@ pub struct Globals {
 
 /// What is printed of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogLevel {
+pub enum RequestLogLevel {
     /// Nothing.
     #[default]
     Off,
@@ -112,8 +112,8 @@ pub enum LogLevel {
 
 impl Globals {
     /// What is printed of requests.
-    pub fn log_level(&self) -> LogLevel {
-        if self.debug { LogLevel::Debug } else { self.log_level.unwrap_or_default() }
+    pub fn log_level(&self) -> RequestLogLevel {
+        if self.debug { RequestLogLevel::Debug } else { self.log_level.unwrap_or_default() }
     }
 
     /// How this run prints.

@@ -240,13 +240,13 @@ pub fn warn(text: &str) {
 }
 
 /// Prints a request and its answer.
-pub fn log_request(report: &client::ExchangeReport, level: crate::args::LogLevel) {
+pub fn log_request(report: &client::ExchangeReport, level: crate::args::RequestLogLevel) {
     let milliseconds = report.elapsed.as_millis();
     let mut text = match &report.answer {
         Ok((status, _)) => format!("{} {} {} in {milliseconds} ms\n", report.method, report.url, status.as_u16()),
         Err(problem) => format!("{} {} failed after {milliseconds} ms: {problem}\n", report.method, report.url),
     };
-    if level == crate::args::LogLevel::Trace {
+    if level == crate::args::RequestLogLevel::Trace {
         let answered = report.answer.iter().flat_map(|(_, headers)| headers).map(|header| ('<', header));
         for (direction, (name, value)) in report.sent.iter().map(|header| ('>', header)).chain(answered) {
             text.push_str(&format!("  {direction} {name}: {value}\n"));

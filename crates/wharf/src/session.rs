@@ -1,7 +1,7 @@
 //! What a command works with: the server, the caller, the output.
 
 use crate::{
-    args::{Globals, LogLevel},
+    args::{Globals, RequestLogLevel},
     commands::artifact::notes::UploadNotes,
     config::{ServerContext, WharfConfig, WharfFiles},
     credentials::{CredentialChain, Sessions},
@@ -113,7 +113,7 @@ impl CommandSession {
     pub fn builder(&self, address: RegistryAddress) -> client::Builder {
         let builder = Client::builder(address).timeouts(self.timeouts());
         match self.globals.log_level() {
-            LogLevel::Off => builder,
+            RequestLogLevel::Off => builder,
             level => builder.observer(Arc::new(move |report| crate::output::log_request(report, level))),
         }
     }
