@@ -64,6 +64,7 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("the removal of a session, an API key or a user's record", "no run has accounts"),
     ("the name of a file of the audit log", "no run writes the audit log"),
     ("the name of a migration", "no run copies from another registry"),
+    ("the bytes of blobs that were taken in", "no run imports a directory"),
     ("the name of a report", "it may be lost"),
     ("the name of pull times", "they may be lost"),
     ("the removal of a fact", "nothing removes one of these"),
