@@ -219,11 +219,15 @@ async fn serve(mut stream: TcpStream, shared: &Mutex<SourceContent>, faults: &Fa
         content.sending.0 += 1;
         content.sending.1 = content.sending.1.max(content.sending.0);
     }
-    let sent = send(&mut stream, &bytes, piece, pause).await;
+    let (most, last) = bytes.split_at(bytes.len().saturating_sub(1) / piece * piece);
+    let sent = send(&mut stream, most, piece, pause).await;
+    // Before the last bytes: with these, the client may ask for the next blob at once.
     if is_blob {
         shared.lock().expect("content").sending.0 -= 1;
     }
-    sent
+    sent?;
+    stream.write_all(last).await?;
+    stream.shutdown().await
 }
 
 async fn send(stream: &mut TcpStream, bytes: &[u8], piece: usize, pause: Duration) -> std::io::Result<()> {
@@ -231,5 +235,5 @@ async fn send(stream: &mut TcpStream, bytes: &[u8], piece: usize, pause: Duratio
         stream.write_all(piece).await?;
         tokio::time::sleep(pause).await;
     }
-    stream.shutdown().await
+    Ok(())
 }
