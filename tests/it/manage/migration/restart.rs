@@ -86,10 +86,11 @@ async fn no_more_is_copied_at_once_than_the_settings_allow() {
     let second = migrate(&admin, &request(&source.name(), &["app0"])).await;
     let (mut images, mut status) = (0, json!("running"));
     while status == "running" {
+        // In this order: as long as the first is seen running after it, the second had to wait.
+        let waiting = task_of(&admin, &second).await;
         let task = task_of(&admin, &first).await;
         images = images.max(task["migration"]["images"]["running"].as_u64().unwrap());
         status = task["status"].clone();
-        let waiting = task_of(&admin, &second).await;
         assert!(status != "running" || waiting["status"] == "pending", "{waiting:#}");
         assert_eq!(source.most_at_once(), 1, "blobs");
     }
