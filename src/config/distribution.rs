@@ -123,12 +123,14 @@ const TABLE: &[DistributionRow] = &[
     DistributionRow(&["REGISTRY_CATALOG_MAXENTRIES"], "use REGISTRY_PAGINATION_MAX_LIMIT", Never),
     DistributionRow(&["REGISTRY_TAGS_MAXTAGS"], "use REGISTRY_PAGINATION_MAX_LIMIT", Never),
     DistributionRow(
+        &["REGISTRY_PROXY_REMOTEURL", "REGISTRY_PROXY_TTL", "REGISTRY_PROXY_CACHEWRITETIMEOUT"],
+        "use a rule [[mirror]] in the settings file (docs/mirror.md)",
+        Never,
+    ),
+    DistributionRow(
         &[
-            "REGISTRY_PROXY_REMOTEURL",
             "REGISTRY_PROXY_USERNAME",
             "REGISTRY_PROXY_PASSWORD",
-            "REGISTRY_PROXY_TTL",
-            "REGISTRY_PROXY_CACHEWRITETIMEOUT",
             "REGISTRY_PROXY_EXEC*",
             "REGISTRY_NOTIFICATIONS*",
             "REGISTRY_MIDDLEWARE*",
@@ -233,7 +235,7 @@ mod tests {
             ("REGISTRY_STORAGE_DELETE_ENABLED", "use operator.delete in the settings file"),
             ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "use operator.read_only in the settings file"),
             ("REGISTRY_STORAGE_S3_SECRETKEY", "no counterpart yet"),
-            ("REGISTRY_PROXY_REMOTEURL", "no counterpart yet"),
+            ("REGISTRY_PROXY_REMOTEURL", "use a rule [[mirror]]"),
             ("REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME", "no counterpart yet"),
         ];
         for (name, part) in table {

@@ -47,6 +47,9 @@ impl Endpoint {
     /// upstream that is. Everything after this, access rules too, goes by the name of the repository here.
     pub(super) fn move_to_mirror(&mut self, query: &str, live: &Live) {
         let Self::Distribution(endpoint) = self else { return };
+        if query.is_empty() {
+            return;
+        }
         let Some(name) = endpoint.pulled_mut() else { return };
         let query = Query::parse(query);
         if let Some(local) = query.first("ns").and_then(|namespace| live.in_namespace(namespace, name)) {

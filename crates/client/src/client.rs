@@ -244,7 +244,8 @@ impl Client {
                 transport.send(call, self.who(Some(&header)).as_ref().map(Who::authorization)).await?
             }
         };
-        answer.is_denied = answer.status == StatusCode::UNAUTHORIZED && login.is_refused(&answer.headers).await;
+        answer.is_denied =
+            answer.status == StatusCode::UNAUTHORIZED && login.is_refused(transport, &answer.headers).await;
         Ok(answer)
     }
 

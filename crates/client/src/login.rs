@@ -118,12 +118,12 @@ impl Login {
     }
 
     /// Whether a 401 says that the caller is known, and may not do this (RFC 6750, `insufficient_scope`).
-    pub(crate) async fn is_refused(&self, headers: &HeaderMap) -> bool {
+    pub(crate) async fn is_refused(&self, transport: &Transport, headers: &HeaderMap) -> bool {
         let values = headers.get_all(header::WWW_AUTHENTICATE);
         let challenges = Challenge::parse(values.iter().filter_map(|value| value.to_str().ok()));
         let says_so = challenges.iter().any(|challenge| challenge.get("error") == Some("insufficient_scope"));
-        let known = self.known.lock().await;
-        says_so && known.as_ref().is_some_and(|credential| !matches!(credential, Credential::Anonymous))
+        // Looked up again if another request has just forgotten it, to ask for another.
+        says_so && self.credential(transport).await.is_ok_and(|found| !matches!(found, Credential::Anonymous))
     }
 
     /// The credential for this registry.

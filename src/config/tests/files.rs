@@ -80,7 +80,7 @@ fn every_key_sets_its_default_and_enforces_its_bounds() {
         if let crate::config::keys::Setter::Texts(..) = &key.set {
             let other = if key.default == "[]" { "[\"a=b\"]" } else { "[]" };
             // A list of keys takes no filter; the keys' own tests say what else is accepted.
-            let others = [other, "[\"key\"]"].map(|other| live(&file(other), &[]));
+            let others = [other, "[\"key\"]", "[\"10.0.0.0/8\"]"].map(|other| live(&file(other), &[]));
             let changes = others.iter().flatten().any(|(live, _)| settings(live) != untouched);
             assert!(changes, "{}", key.name());
             let long = format!("[{}]", vec!["\"a\""; usize::try_from(key.max).unwrap() + 1].join(","));
