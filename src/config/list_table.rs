@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::live::Live;
 use super::mirror::{MirrorRule, SyncSchedule};
 use super::values::{self, Value};
+use crate::outbound::{CredentialName, InvalidCredentialName};
 use crate::registry::settings::{ImmutableTags, Quota, RetentionRule};
 use client::RegistryAddress;
 use ipnet::IpNet;
@@ -79,6 +80,7 @@ pub(super) struct Draft {
     tag_ttl: Option<u64>,
     serve_stale: Option<bool>,
     allow_private: Vec<IpNet>,
+    credentials: Option<CredentialName>,
     evict_after: Option<u64>,
     sync_tags: Option<Expression>,
     sync_hours: Option<u64>,
@@ -319,6 +321,17 @@ pub static LISTS: &[ListTable] = &[
                 }),
             },
             ListKey {
+                key: "credentials",
+                example: "\"hub\"",
+                required: false,
+                help: "Log in there with the file of this name in `REGISTRY_CREDENTIALS`; without a login if not set. \
+                       Everybody who may pull here then pulls what that user may.",
+                set: SetItem::Text("the name of credentials", |draft, text| {
+                    draft.credentials = Some(text.parse().map_err(|e: InvalidCredentialName| e.to_string())?);
+                    Ok(())
+                }),
+            },
+            ListKey {
                 key: "tag_ttl_seconds",
                 example: "600",
                 required: false,
@@ -375,7 +388,8 @@ pub static LISTS: &[ListTable] = &[
         add: |live, draft| {
             // Required: if it is missing there is a problem, and the table is not added.
             if let Some(upstream) = draft.upstream {
-                let mut rule = MirrorRule::new(upstream, draft.allow_private.into());
+                let login = draft.credentials.map(|name| (live.credentials.clone(), name));
+                let mut rule = MirrorRule::new(upstream, draft.allow_private.into(), login);
                 rule.repositories = draft.repositories;
                 rule.prefix = draft.prefix;
                 rule.tag_ttl = draft.tag_ttl.map_or(rule.tag_ttl, Duration::from_secs);

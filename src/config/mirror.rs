@@ -1,6 +1,6 @@
 //! Which repositories mirror another registry, and how: the rules of `[[mirror]]`.
 
-use crate::outbound::AddressGuard;
+use crate::outbound::{AddressGuard, CredentialDirectory, CredentialName, CredentialsOf};
 use client::{Client, RegistryAddress, Retries, Timeouts};
 use ipnet::IpNet;
 use oci::{Expression, Patterns, RepositoryName};
@@ -34,8 +34,13 @@ pub struct SyncSchedule {
 }
 
 impl MirrorRule {
-    /// A rule for this upstream, which may also be at addresses in these networks.
-    pub(super) fn new(upstream: RegistryAddress, allowed: Arc<[IpNet]>) -> Self {
+    /// A rule for this upstream, which may also be at addresses in these networks, and which is asked with these
+    /// credentials or without a login.
+    pub(super) fn new(
+        upstream: RegistryAddress,
+        allowed: Arc<[IpNet]>,
+        login: Option<(CredentialDirectory, CredentialName)>,
+    ) -> Self {
         // A client waits for the answer. What is worth another attempt is left to it, except a transfer that breaks.
         let retries = Retries {
             attempts: 3,
@@ -45,7 +50,10 @@ impl MirrorRule {
         };
         let timeouts = Timeouts { connect: Duration::from_secs(5), ..Timeouts::default() };
         let guard = AddressGuard::new(allowed, "mirror.allow_private");
-        let client = Client::builder(upstream).resolver(guard).retries(retries).timeouts(timeouts).build();
+        let mut client = Client::builder(upstream.clone()).resolver(guard).retries(retries).timeouts(timeouts);
+        if let Some((directory, name)) = login {
+            client = client.credentials(CredentialsOf { directory, name, registry: upstream });
+        }
         Self {
             repositories: Patterns::default(),
             prefix: None,
@@ -54,7 +62,7 @@ impl MirrorRule {
             unused: None,
             max_bytes: None,
             sync: None,
-            client,
+            client: client.build(),
         }
     }
 
@@ -87,7 +95,7 @@ mod tests {
     use super::*;
 
     fn rule(upstream: &str, prefix: Option<&str>) -> MirrorRule {
-        let mut rule = MirrorRule::new(upstream.parse().unwrap(), Arc::default());
+        let mut rule = MirrorRule::new(upstream.parse().unwrap(), Arc::default(), None);
         rule.prefix = prefix.map(|prefix| prefix.parse().unwrap());
         rule
     }

@@ -4,7 +4,6 @@ use super::{limits::STALL, record::CredentialKind};
 use crate::{
     access::{Ceiling, Decision},
     config::{Live, MigrationSettings},
-    files::detached,
     outbound::{AddressGuard, CredentialDirectory, CredentialError, CredentialName},
     registry::{Registry, Shows, Visible},
     who::{Action, Subject},
@@ -137,11 +136,7 @@ impl SourceCredential {
         match self {
             Self::None => Ok(Credential::Anonymous),
             Self::Secret(credential) => Ok(credential.clone()),
-            Self::Named(name) => {
-                let (dir, named, to) = (dir.clone(), name.clone(), to.clone());
-                let read = detached(move || dir.read(&named, &to)).await;
-                read.unwrap_or_else(|_| Err(CredentialError::Unusable(name.clone())))
-            }
+            Self::Named(name) => dir.read_soon(name, to).await,
         }
     }
 }

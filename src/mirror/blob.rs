@@ -77,18 +77,11 @@ impl Mirrors {
         if repository.blob(digest).await.is_ok() {
             return Ok(None);
         }
-        let absent = (repository.name().clone(), digest.to_string());
-        if self.is_absent(&absent) {
-            return Err(MirrorError::Absent);
-        }
         let mut progress = self.begin(rule, repository, digest);
         loop {
             let now = progress.borrow_and_update().clone();
             match (now.end, now.source) {
-                (Some(Err(error)), _) => {
-                    self.learn(absent, &Err::<(), _>(error.clone()));
-                    return Err(error);
-                }
+                (Some(Err(error)), _) => return Err(error),
                 (Some(Ok(())), _) => return Ok(None),
                 (None, Some((blob, len))) => return Ok(Some(ComingBlob { blob, len, progress })),
                 (None, None) => {}
@@ -111,7 +104,14 @@ impl Mirrors {
         let landing = BlobLanding { flights: self.0.blobs.clone(), key };
         let (mirrors, rule, repository, digest) = (self.clone(), rule.clone(), own(repository), digest.clone());
         tokio::spawn(async move {
-            let end = mirrors.bring(&rule, &repository, &digest, &sender).await;
+            let absent = (repository.name().clone(), digest.to_string());
+            // Between the caller's look and this one, another may have brought it, or found that there is no such one.
+            let end = match repository.blob(&digest).await {
+                Ok(_) => Ok(()),
+                Err(_) if mirrors.is_absent(&absent) => Err(MirrorError::Absent),
+                Err(_) => mirrors.bring(&rule, &repository, &digest, &sender).await,
+            };
+            mirrors.learn(absent, &end);
             if let Err(error) = &end {
                 tracing::debug!(repository = %repository.name(), %digest, %error, "a mirror could not bring a blob");
             }

@@ -54,26 +54,31 @@ impl Mirrors {
         reference: &Reference,
         ttl: Duration,
     ) -> Result<(), MirrorError> {
-        let old = match self.local(repository, reference, ttl).await? {
+        let is_here = match self.local(repository, reference, ttl).await? {
             Local::Good => return Ok(()),
-            Local::None => None,
-            Local::Old(digest) => Some(digest),
+            Local::None => false,
+            Local::Old(_) => true,
         };
         let key = (repository.name().clone(), reference.to_string());
-        if self.is_absent(&key) {
-            return Err(MirrorError::Absent);
-        }
-        let (mirrors, repository, rule) = (self.clone(), own(repository), rule.clone());
-        let (reference, known) = (reference.clone(), old.clone());
-        let serves_stale = rule.serves_stale && old.is_some();
-        let fetch = {
-            let rule = rule.clone();
-            move || async move { mirrors.fetch(&rule, &repository, &reference, known).await }
+        let (mirrors, repository, of_rule) = (self.clone(), own(repository), rule.clone());
+        let (reference, absent) = (reference.clone(), key.clone());
+        let fetch = move || async move {
+            // Between the look above and this one, another may have brought it, or found that there is no such one.
+            let known = match mirrors.local(&repository, &reference, ttl).await? {
+                Local::Good => return Ok(()),
+                Local::None => None,
+                Local::Old(digest) => Some(digest),
+            };
+            if mirrors.is_absent(&absent) {
+                return Err(MirrorError::Absent);
+            }
+            let fetched = mirrors.fetch(&of_rule, &repository, &reference, known).await;
+            mirrors.learn(absent, &fetched);
+            fetched
         };
-        let fetched = self.0.manifests.join(key.clone(), fetch).await;
-        let fetched = fetched.unwrap_or_else(|| Err(MirrorError::Store("a task panicked".to_owned())));
-        self.learn(key, &fetched);
-        match fetched {
+        let serves_stale = rule.serves_stale && is_here;
+        let fetched = self.0.manifests.join(key, fetch).await;
+        match fetched.unwrap_or_else(|| Err(MirrorError::Store("a task panicked".to_owned()))) {
             Err(MirrorError::Absent) => Err(MirrorError::Absent),
             Err(error) if serves_stale => {
                 tracing::debug!(upstream = rule.upstream(), %error, "a mirror serves a tag that may have moved");

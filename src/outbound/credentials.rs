@@ -3,8 +3,9 @@
 //! A caller names them and never sees them. Each belongs to one registry and is not sent to another, nor in plain HTTP
 //! to one that is reached by TLS.
 
-use crate::files::regular;
-use client::{Credential, RegistryAddress, Secret};
+use crate::files::{detached, regular};
+use async_trait::async_trait;
+use client::{Credential, CredentialSource, RegistryAddress, Secret};
 use oci::json;
 use serde::Deserialize;
 use std::{fmt, io, path::Path, str::FromStr, sync::Arc};
@@ -21,6 +22,25 @@ pub struct CredentialName(String);
 pub struct NamedCredential {
     pub registry: RegistryAddress,
     pub credential: Credential,
+}
+
+/// The credentials of this name, read when a registry asks for some.
+pub struct CredentialsOf {
+    pub directory: CredentialDirectory,
+    pub name: CredentialName,
+    /// The only one that gets them.
+    pub registry: RegistryAddress,
+}
+
+#[async_trait]
+impl CredentialSource for CredentialsOf {
+    async fn lookup(&self, _: &str) -> Result<Credential, String> {
+        let read = self.directory.read_soon(&self.name, &self.registry).await;
+        read.map_err(|error| {
+            tracing::error!(name = %self.name, registry = %self.registry.name(), %error, "no login for another registry");
+            error.to_string()
+        })
+    }
 }
 
 /// Why credentials cannot be used.
@@ -69,6 +89,20 @@ impl CredentialDirectory {
             true => Ok(found.credential),
             false => Err(CredentialError::OtherRegistry(name.clone())),
         }
+    }
+
+    /// The same on another thread.
+    ///
+    /// # Errors
+    /// [`CredentialError`].
+    pub async fn read_soon(
+        &self,
+        name: &CredentialName,
+        registry: &RegistryAddress,
+    ) -> Result<Credential, CredentialError> {
+        let (directory, named, registry) = (self.clone(), name.clone(), registry.clone());
+        let read = detached(move || directory.read(&named, &registry)).await;
+        read.unwrap_or_else(|_| Err(CredentialError::Unusable(name.clone())))
     }
 
     fn find(&self, name: &CredentialName) -> Result<NamedCredential, CredentialError> {

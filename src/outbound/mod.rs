@@ -8,4 +8,6 @@ mod addresses;
 mod credentials;
 
 pub use addresses::{AddressGuard, is_public};
-pub use credentials::{CredentialDirectory, CredentialError, CredentialName, InvalidCredentialName, NamedCredential};
+pub use credentials::{
+    CredentialDirectory, CredentialError, CredentialName, CredentialsOf, InvalidCredentialName, NamedCredential,
+};

@@ -30,15 +30,23 @@ impl std::ops::Deref for Mirror {
     }
 }
 
+/// A rule that logs in.
+const NEAR: &str = "allow_private = [\"127.0.0.0/8\"]\ncredentials = \"near\"";
+
 /// Starts a mirror whose rule has these further lines.
 fn mirror_with(upstream: SocketAddr, more: &str) -> Mirror {
+    mirror_by(upstream, more, &[])
+}
+
+/// The same with further variables.
+fn mirror_by(upstream: SocketAddr, more: &str, vars: &[(&str, &str)]) -> Mirror {
     let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let settings = home.path().join("settings.toml");
     let text = format!(
         "[[mirror]]\nrepositories = [\"hub/**\"]\nprefix = \"hub\"\nupstream = \"http://{upstream}\"\n{more}\n"
     );
     fs::write(&settings, text).unwrap();
-    let vars = [("REGISTRY_SETTINGS", settings.to_str().unwrap())];
+    let vars = [vars, &[("REGISTRY_SETTINGS", settings.to_str().unwrap())]].concat();
     let daemon = Daemon::start(PROGRAM, &home.path().join("data"), &vars);
     Mirror { daemon, _home: home }
 }
@@ -91,25 +99,67 @@ async fn an_image_of_another_wharfinger_is_pulled_through_and_then_is_here() {
 }
 
 #[tokio::test]
+async fn a_private_upstream_is_asked_with_the_credentials_of_the_operator() {
+    use testing::people::htpasswd;
+    let home = tempfile::tempdir().unwrap();
+    let users = home.path().join("htpasswd");
+    fs::write(&users, htpasswd(&["puller"])).unwrap();
+    let vars = [("REGISTRY_AUTH_TYPE", "basic"), ("REGISTRY_AUTH_HTPASSWD", users.to_str().unwrap())];
+    let upstream = Daemon::start(PROGRAM, &home.path().join("data"), &vars);
+    let known = upstream.authorized(testing::people::basic("puller"));
+    let (_, manifest) = known.push_image("team/app", "v1", "a layer").await;
+    let layer = format!("/v2/hub/team/app/blobs/{}", manifest["layers"][0]["digest"].as_str().unwrap());
+
+    let credentials = home.path().join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    let file = |registry: &str, password: &str| {
+        let text = serde_json::json!({ "registry": registry, "username": "puller", "password": password });
+        fs::write(credentials.join("near.json"), text.to_string()).unwrap();
+    };
+    let address = format!("http://{}", upstream.address());
+    let vars = [("REGISTRY_CREDENTIALS", credentials.to_str().unwrap())];
+    // For another registry it is not sent at all.
+    file("http://127.0.0.1:1", "puller!");
+    let without = mirror_by(upstream.address(), "allow_private = [\"127.0.0.0/8\"]", &[]);
+    let other = mirror_by(upstream.address(), NEAR, &vars);
+    for mirror in [&without, &other] {
+        let refused = mirror.get("/v2/hub/team/app/manifests/v1").await;
+        refused.refused(404, "MANIFEST_UNKNOWN");
+        assert!(!refused.has("www-authenticate"));
+    }
+    let log = other.daemon.logged("near are for another registry");
+    assert!(!log.contains("puller!"), "{log}");
+
+    file(&address, "puller!");
+    let mirror = mirror_by(upstream.address(), NEAR, &vars);
+    mirror.get("/v2/hub/team/app/manifests/v1").await.is(200);
+    assert_eq!(mirror.get(layer).await.is(200).body, "layer of a layer");
+    assert!(!mirror.daemon.log().contains("puller!"));
+}
+
+#[tokio::test]
 async fn a_thousand_clients_that_pull_a_cold_image_cost_one_fetch_of_each_part() {
     let upstream = Upstream::start().await;
-    let layer = noise(3 << 20, 7).to_vec();
-    let (digest, layer_digest) = has_image(&upstream, "big/app", "v1", layer.clone());
-    let mut slow = Fake::ok(layer.clone());
-    slow.pause = Duration::from_millis(30);
-    upstream.answer(format!("/v2/big/app/blobs/{layer_digest}"), slow);
     let mirror = mirror(upstream.address(), "");
-    let pulls = (0..1000).map(|_| async {
-        let manifest = mirror.get("/v2/hub/big/app/manifests/v1").await;
-        let blob = mirror.get(format!("/v2/hub/big/app/blobs/{layer_digest}")).await;
-        (manifest.status.as_u16(), sha256(&manifest.body), blob.status.as_u16(), sha256(&blob.body))
-    });
-    let pulled = futures_util::future::join_all(pulls).await;
-    for pull in pulled {
-        assert_eq!(pull, (200, digest.clone(), 200, layer_digest.clone()));
+    // A slow layer has all of them at once; with a fast one, many come just when the fetch of another has ended.
+    for (name, len, pause) in [("slow", 3 << 20, 30), ("fast", 1000, 0), ("faster", 100, 0), ("fastest", 10, 0)] {
+        let layer = noise(len, 7).to_vec();
+        let (digest, layer_digest) = has_image(&upstream, name, "v1", layer.clone());
+        let mut slow = Fake::ok(layer.clone());
+        slow.pause = Duration::from_millis(pause);
+        upstream.answer(format!("/v2/{name}/blobs/{layer_digest}"), slow);
+        let pulls = (0..1000).map(|_| async {
+            let manifest = mirror.get(format!("/v2/hub/{name}/manifests/v1")).await;
+            let blob = mirror.get(format!("/v2/hub/{name}/blobs/{layer_digest}")).await;
+            (manifest.status.as_u16(), sha256(&manifest.body), blob.status.as_u16(), sha256(&blob.body))
+        });
+        let pulled = futures_util::future::join_all(pulls).await;
+        for pull in pulled {
+            assert_eq!(pull, (200, digest.clone(), 200, layer_digest.clone()));
+        }
+        assert_eq!(upstream.asked(&format!("GET /v2/{name}/manifests/v1")), 1);
+        assert_eq!(upstream.asked(&format!("GET /v2/{name}/blobs/{layer_digest}")), 1);
     }
-    assert_eq!(upstream.asked("GET /v2/big/app/manifests/v1"), 1);
-    assert_eq!(upstream.asked(&format!("GET /v2/big/app/blobs/{layer_digest}")), 1);
 }
 
 #[tokio::test]
