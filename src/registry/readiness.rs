@@ -75,6 +75,7 @@ async fn within(asked: impl Future<Output = Result<()>>, otherwise: &'static str
         let summary = match &error {
             RegistryError::Storage(storage::StorageError::Full { .. }) => "the storage is full",
             RegistryError::Storage(storage::StorageError::ReadOnly { .. }) => "the storage is read-only",
+            RegistryError::Storage(storage::StorageError::Unavailable { .. }) => "the storage is unavailable",
             _ => otherwise,
         };
         Reason { summary, detail: error.to_string() }

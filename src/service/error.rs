@@ -343,6 +343,10 @@ impl ServiceError {
                             .message("the registry cannot write to its storage; pulls still work"),
                         storage::StorageError::TooManyFiles { .. } => ErrorRow::unavailable(5)
                             .message("the registry has too many files open: retry in a few seconds"),
+                        storage::StorageError::Unavailable { retry_after, .. } => {
+                            let seconds = retry_after.map_or(5, |after| after.as_secs().clamp(1, 120));
+                            ErrorRow::unavailable(seconds).message("the storage of the registry is unavailable: retry later")
+                        }
                         storage::StorageError::Damaged { .. } => ErrorRow::internal(),
                         storage::StorageError::Io { .. } => ErrorRow::internal(),
                     },

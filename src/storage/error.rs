@@ -1,7 +1,7 @@
 //! Storage errors, distinguished by what the caller can do about them.
 
 use rustix::io::Errno;
-use std::io;
+use std::{io, time::Duration};
 
 /// Why a storage call failed. "Not found" is never an error.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,18 @@ pub enum StorageError {
         operation: &'static str,
         /// On which path or object.
         what: String,
+    },
+    /// The storage is another machine's, and it cannot be reached or is too busy.
+    #[error("cannot {operation} {what}: the storage is unavailable: {why}")]
+    Unavailable {
+        /// What was attempted.
+        operation: &'static str,
+        /// On which object.
+        what: String,
+        /// What happened.
+        why: String,
+        /// When to try again, if the other machine said so.
+        retry_after: Option<Duration>,
     },
     /// Any other failure of the operating system.
     #[error("cannot {operation} {what}: {source}")]

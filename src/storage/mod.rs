@@ -21,6 +21,7 @@ pub mod key;
 mod lifecycle;
 pub mod mem;
 mod names;
+pub mod objects;
 mod outline;
 #[cfg(test)]
 mod suite;

@@ -186,6 +186,8 @@ samples! {
     "Storage: full": ServiceError::Registry(R::Storage(S::Full { .. })) => S::Full { what: SECRET.into() }.into();
     "Storage: read-only": ServiceError::Registry(R::Storage(S::ReadOnly { .. })) => S::ReadOnly { why: SECRET.into() }.into();
     "Storage: damaged": ServiceError::Registry(R::Storage(S::Damaged { .. })) => S::damaged(SECRET, SECRET).into();
+    "Storage: unavailable": ServiceError::Registry(R::Storage(S::Unavailable { .. })) =>
+        S::Unavailable { operation: "read", what: SECRET.into(), why: SECRET.into(), retry_after: None }.into();
     "Storage: too many files": ServiceError::Registry(R::Storage(S::TooManyFiles { .. })) => S::TooManyFiles { operation: "open", what: SECRET.into() }.into();
     "Storage: io": ServiceError::Registry(R::Storage(S::Io { .. })) => S::io("read", SECRET, std::io::Error::other(SECRET)).into();
 }
