@@ -2,6 +2,7 @@
 
 use super::{
     Daemon,
+    artifact_jobs::{EmptyArtifactTrash, RetainArtifacts},
     mirror_jobs::{EvictMirrored, SyncMirrors},
 };
 use crate::{
@@ -48,7 +49,8 @@ pub(super) fn start(daemon: &Daemon, store: &Arc<Fs>) {
     jobs.start(EvictMirrored(keeper()), stopping());
     jobs.start(SyncMirrors::new(keeper(), daemon.mirrors.clone()), stopping());
     jobs.start(EmptyArtifactTrash(keeper()), stopping());
-    jobs.start(RetainArtifacts(keeper()), stopping());
+    jobs.start(RetainArtifacts::everywhere(keeper(), daemon.manage.clone()), stopping());
+    jobs.start(RetainArtifacts::after_publishing(keeper(), daemon.manage.clone()), stopping());
     jobs.start(SweepAccounts { accounts: accounts.clone(), generation: live.clone() }, stopping());
     jobs.start(Flush { store: store.clone(), generation: live.clone() }, pending());
 }
@@ -216,58 +218,6 @@ impl Job for Scrub {
             }
             Err(error) => {
                 warn!(%error, "scrub failed; retrying later");
-                return Err(error.to_string());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Moves to the trash what the rules of retention of artifacts do not keep.
-struct RetainArtifacts(Keeper);
-
-#[async_trait]
-impl Job for RetainArtifacts {
-    fn name(&self) -> &'static str {
-        "artifact_retention"
-    }
-
-    fn schedule(&self) -> Option<Schedule> {
-        self.0.schedule(|live| live.operator.delete.then(|| Schedule::every(SWEEP_EVERY)))
-    }
-
-    async fn run(&self, _: &Run) -> Result<(), String> {
-        match self.0.registry().retain_artifacts().await {
-            Ok(0) => {}
-            Ok(artifacts) => info!(artifacts, "artifacts moved to the trash by retention"),
-            Err(error) => {
-                warn!(%error, "cannot apply retention to artifacts; retrying later");
-                return Err(error.to_string());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Removes for good what was in the trash of artifacts for its time, and old notes of changes.
-struct EmptyArtifactTrash(Keeper);
-
-#[async_trait]
-impl Job for EmptyArtifactTrash {
-    fn name(&self) -> &'static str {
-        "artifact_trash"
-    }
-
-    fn schedule(&self) -> Option<Schedule> {
-        self.0.schedule(|_| Some(Schedule::every(SWEEP_EVERY)))
-    }
-
-    async fn run(&self, _: &Run) -> Result<(), String> {
-        match self.0.registry().empty_artifact_trash().await {
-            Ok((0, 0)) => {}
-            Ok((artifacts, repositories)) => info!(artifacts, repositories, "trash of artifacts emptied"),
-            Err(error) => {
-                warn!(%error, "cannot empty the trash of artifacts; retrying later");
                 return Err(error.to_string());
             }
         }

@@ -3,6 +3,7 @@
 //! [`run()`] opens the store and watches the configuration: that is `serve`. Tests and fuzzing bring their own store
 //! and configuration, so that they test the same assembly that is served.
 
+mod artifact_jobs;
 mod jobs;
 mod mirror_jobs;
 mod run;

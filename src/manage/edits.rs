@@ -188,8 +188,26 @@ impl Manage {
             files = changed.join(","),
             "changed through the API"
         );
+        self.append(entry).await;
+    }
+
+    /// Records what a rule of the operator made the registry do, such as retention.
+    pub async fn record_rule(&self, rule: &'static str, action: &'static str, target: String) {
+        let (time, actor) = (entry_time(), "wharfinger".to_owned());
+        let entry = AuditEntry {
+            time,
+            actor,
+            from: Some(rule.to_owned()),
+            action: action.into(),
+            target,
+            ..Default::default()
+        };
+        self.append(entry).await;
+    }
+
+    async fn append(&self, entry: AuditEntry) {
         if let Err(error) = append_entry(&self.store, &entry).await {
-            tracing::error!(%error, action, target = entry.target, "cannot write the audit log");
+            tracing::error!(%error, action = entry.action, target = entry.target, "cannot write the audit log");
         }
     }
 

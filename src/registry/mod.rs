@@ -126,6 +126,8 @@ struct Core {
     notes: artifacts::LastNote,
     /// Detects a clock that was set forward.
     clock: clock::Clock,
+    /// Where retention looks next.
+    published_artifacts: artifacts::PublishedArtifacts,
     /// The artifacts that were searched.
     artifact_indexes: artifacts::ArtifactIndexes,
     /// Publishing continues after a client disconnects; shutdown waits for it.
@@ -141,6 +143,7 @@ impl Registry {
         let core = Core {
             store,
             ledger: ledger::Ledger::default(),
+            published_artifacts: artifacts::PublishedArtifacts::default(),
             artifact_indexes: artifacts::ArtifactIndexes::default(),
             receivers: batch::Receivers::default(),
             hints: quick_cache::sync::Cache::new(HINTS),

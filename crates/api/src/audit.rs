@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 pub struct AuditEntry {
     /// When (RFC 3339).
     pub time: String,
-    /// Who: a user, or `anonymous`. From the command line, a user of the operating system.
+    /// Who: a user, or `anonymous`. From the command line, a user of the operating system. What a rule made the registry
+    /// do by itself: `wharfinger`.
     pub actor: String,
-    /// `command line`, if the change was not made through the API.
+    /// `command line`, or the kind of rule such as `artifact retention`, if the change was not made through the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The address of the client, if it is known.

@@ -29,6 +29,8 @@ pub use indexes::IndexReader;
 pub(crate) use intent::ArtifactIntent;
 pub use publish::{NewArtifact, Publication, PublishedArtifact};
 pub use records::{ArtifactWalk, StoredArtifact};
+pub(in crate::registry) use retention::PublishedArtifacts;
+pub use retention::RemovedByRule;
 
 use super::{Registry, RegistryError, Result, UploadHome, upload_home::UploadSessions};
 use crate::{

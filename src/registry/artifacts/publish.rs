@@ -16,6 +16,7 @@ use crate::{
     storage::{ArtifactKey, ArtifactLogKind, Durability, Expect, Fact, FactKey, Item, Presence, Put, PutOutcome},
 };
 use oci::{Algorithm, Digest, UploadId};
+use std::time::Instant;
 
 /// How often a publication retries because a collection overtook it, or others changed the same record.
 const ATTEMPTS: usize = 10;
@@ -249,6 +250,7 @@ impl ArtifactRepository {
                 return Err(RegistryError::Overtaken);
             }
             self.log(ArtifactLogKind::Put, artifact).await;
+            self.registry.core.published_artifacts.add(&self.name, Instant::now());
             return Ok(PublishedArtifact { artifact: artifact.clone(), publication });
         }
         Err(RegistryError::Overtaken)

@@ -2,10 +2,35 @@
 
 use super::ArtifactRepository;
 use crate::{
-    artifacts::retention::{ArtifactRetention, OwnRetention, PlannedArtifact, plan},
+    artifacts::{
+        ArtifactPath, ArtifactRepositoryName, ArtifactVersion,
+        retention::{ArtifactRetention, OwnRetention, PlannedArtifact, plan},
+    },
     registry::{Registry, RegistryError, Result},
     storage,
 };
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// An artifact that retention moved to the trash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedByRule {
+    pub repository: ArtifactRepositoryName,
+    pub version: ArtifactVersion,
+    pub path: ArtifactPath,
+    /// The setting by which it went.
+    pub rule: &'static str,
+}
+
+impl fmt::Display for RemovedByRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{} ({})", self.repository, self.version, self.path.as_str(), self.rule)
+    }
+}
 
 impl ArtifactRepository {
     /// The rules that apply to it. Rules of its own that cannot be read keep everything.
@@ -51,16 +76,15 @@ impl ArtifactRepository {
         Ok(storage::blocking(move || Ok(plan(&name, &artifacts, &rules, now))).await?)
     }
 
-    /// Moves to the trash what the rules do not keep, if they are enabled. Returns how many artifacts.
+    /// Moves to the trash what the rules do not keep, if they are enabled, and tells `removed` of each.
     ///
     /// # Errors
     /// The store's; what was not reached stays for the next time.
-    pub async fn retain(&self) -> Result<u64> {
+    pub async fn retain(&self, removed: &mut (dyn FnMut(RemovedByRule) + Send)) -> Result<()> {
         let rules = self.retention_rules().await?;
         if !rules.enabled {
-            return Ok(0);
+            return Ok(());
         }
-        let mut moved = 0;
         for one in self.planned(rules).await?.iter().filter(|one| !one.grounds.keep()) {
             // One that was published again meanwhile is newer than the plan.
             if let Some(stored) = self.stored(&one.version, &one.id).await?
@@ -75,28 +99,107 @@ impl ArtifactRepository {
                     repository = %self.name, version = %one.version, path = one.path.as_str(), id = %one.id,
                     rule = one.grounds.rule(), "artifact moved to the trash by retention"
                 );
-                moved += 1;
+                removed(RemovedByRule {
+                    repository: self.name.clone(),
+                    version: one.version.clone(),
+                    path: one.path.clone(),
+                    rule: one.grounds.rule(),
+                });
             }
         }
-        Ok(moved)
+        Ok(())
     }
 }
 
 impl Registry {
-    /// Applies retention to all repositories of artifacts. Returns how many artifacts were moved to the trash.
+    /// Applies retention to all repositories of artifacts, and tells `removed` of each artifact that was moved to the
+    /// trash.
     ///
     /// # Errors
     /// The first error; the other repositories were done.
-    pub async fn retain_artifacts(&self) -> Result<u64> {
-        let (mut moved, mut failed) = (0, None);
-        for name in self.artifact_repository_names().await? {
-            match self.artifacts(&name).retain().await {
-                Ok(count) => moved += count,
+    pub async fn retain_artifacts(&self, removed: &mut (dyn FnMut(RemovedByRule) + Send)) -> Result<()> {
+        let names = self.artifact_repository_names().await?;
+        self.retain_artifacts_of(names, removed).await
+    }
+
+    /// The same where artifacts were published, once nothing more comes for a moment.
+    ///
+    /// # Errors
+    /// As [`Self::retain_artifacts`].
+    pub async fn retain_after_publishing(&self, removed: &mut (dyn FnMut(RemovedByRule) + Send)) -> Result<()> {
+        self.retain_artifacts_of(self.core.published_artifacts.take_settled(Instant::now()), removed).await
+    }
+
+    /// Whether [`Self::retain_after_publishing`] has something to do.
+    pub fn has_settled_artifacts(&self) -> bool {
+        self.core.published_artifacts.has_settled(Instant::now())
+    }
+
+    async fn retain_artifacts_of(
+        &self,
+        names: Vec<ArtifactRepositoryName>,
+        removed: &mut (dyn FnMut(RemovedByRule) + Send),
+    ) -> Result<()> {
+        let mut failed = None;
+        for name in names {
+            match self.artifacts(&name).retain(removed).await {
                 // One in the trash has no rules.
-                Err(RegistryError::ArtifactRepositoryUnknown(_)) => {}
+                Ok(()) | Err(RegistryError::ArtifactRepositoryUnknown(_)) => {}
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        failed.map_or(Ok(moved), Err)
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Repositories in which artifacts were published, each with the first time and the last. They live in memory: what a
+/// restart forgets, the next run over all repositories does.
+#[derive(Default)]
+pub(in crate::registry) struct PublishedArtifacts(Mutex<BTreeMap<ArtifactRepositoryName, (Instant, Instant)>>);
+
+impl PublishedArtifacts {
+    /// Nothing was published for this long: a release of many files has ended.
+    const SETTLED: Duration = Duration::from_secs(5);
+
+    /// The longest wait where publishing never ends.
+    const LONGEST: Duration = Duration::from_secs(60);
+
+    fn is_settled((first, last): (Instant, Instant), now: Instant) -> bool {
+        now.duration_since(last) >= Self::SETTLED || now.duration_since(first) >= Self::LONGEST
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<ArtifactRepositoryName, (Instant, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, name: &ArtifactRepositoryName, now: Instant) {
+        self.waiting().entry(name.clone()).or_insert((now, now)).1 = now;
+    }
+
+    fn has_settled(&self, now: Instant) -> bool {
+        self.waiting().values().any(|times| Self::is_settled(*times, now))
+    }
+
+    fn take_settled(&self, now: Instant) -> Vec<ArtifactRepositoryName> {
+        self.waiting().extract_if(.., |_, times| Self::is_settled(*times, now)).map(|(name, _)| name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_looked_at_once_its_release_has_ended_or_after_a_minute() {
+        let (published, begun) = (PublishedArtifacts::default(), Instant::now());
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let [busy, done] = ["busy", "done"].map(|name| name.parse::<ArtifactRepositoryName>().unwrap());
+        published.add(&done, begun);
+        (0..=59).for_each(|second| published.add(&busy, at(second)));
+        assert!(!published.has_settled(at(4)));
+        assert_eq!(published.take_settled(at(5)), [done]);
+        assert!(!published.has_settled(at(59)));
+        assert_eq!(published.take_settled(at(60)), [busy]);
+        assert!(!published.has_settled(at(3600)), "nothing is looked at twice");
     }
 }

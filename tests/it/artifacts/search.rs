@@ -243,6 +243,34 @@ async fn an_archive_breaks_off_when_a_file_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn retention_follows_the_uploads_and_is_in_the_audit_log() {
+    let settings = "[artifact_retention]\nenabled = true\nmax_versions = 1\nmax_age_days = 0\n";
+    let registry = Managed::start(PROGRAM, |files| files.settings = settings.to_owned());
+    let admin = registry.admin();
+    create(&admin, "builds", true).await;
+    for version in ["1.0", "1.1", "1.2"] {
+        upload(&admin, &format!("builds/-/{version}/app"), version.to_owned()).await;
+    }
+    let versions = async || {
+        let versions = admin.get("/artifacts/builds/versions").await.is(200).json();
+        versions.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(versions().await.len(), 3, "a release may still be on its way");
+    registry.logged("artifacts moved to the trash by retention");
+    assert_eq!(versions().await, ["1.2"]);
+    let trash = admin.get("/artifacts/builds/trash").await.is(200).json();
+    assert_eq!(trash["items"].as_array().unwrap().len(), 2, "{trash}");
+    let audit = admin.get("/audit?n=10").await.is(200).json();
+    let by_rule = |entry: &&Value| entry["from"] == "artifact retention";
+    let entries: Vec<_> = audit["items"].as_array().unwrap().iter().filter(by_rule).cloned().collect();
+    let said: Vec<_> = entries.iter().map(|entry| (&entry["actor"], &entry["action"], &entry["target"])).collect();
+    let expected = |version: &str| json!(format!("builds/{version}/app (max_versions)"));
+    let (actor, action) = (json!("wharfinger"), json!("delete_artifact"));
+    // The newest first.
+    assert_eq!(said, [(&actor, &action, &expected("1.0")), (&actor, &action, &expected("1.1"))]);
+}
+
+#[tokio::test]
 async fn the_plan_of_retention_says_what_would_go_and_why() {
     let settings = "[artifact_retention]\nmax_versions = 1\nmax_age_days = 0\nkeep = [\"version=1.9\"]\n";
     let registry = Managed::start(PROGRAM, |files| files.settings = settings.to_owned());
