@@ -12,7 +12,7 @@ use std::process::Command;
 /// Packages in Cargo.lock, including our own and those for tests. Each is code that somebody has to trust and compile.
 /// To raise it, set this to the new count, and say in the commit what the new ones are for and what was tried without
 /// them.
-const MOST_PACKAGES: usize = 493;
+const MOST_PACKAGES: usize = 499;
 
 /// The root files of the product. Each enables the lint.
 const ROOTS: &[&str] =

@@ -6,7 +6,9 @@ use super::{
         gate::Granted,
         manage::{AuthEndpoint, ConfigEndpoint, KeyEndpoint, ManageEndpoint, RepositoryEndpoint},
     },
-    activity, copying,
+    activity,
+    artifacts::{self, ArtifactForm},
+    copying,
     endpoint::WebForm,
     form::PageForm,
     form_state::FormState,
@@ -40,6 +42,9 @@ pub(super) const NO_BODY: Option<&()> = None;
 const THEME_LIFE: u64 = 365 * 86_400;
 
 pub(super) async fn perform(mut granted: Granted, form: WebForm) -> Result<Response<ResponseBody>, ServiceError> {
+    if let WebForm::Artifact(ArtifactForm::Upload(name)) = form {
+        return artifacts::receive_files(granted, &name).await;
+    }
     let fields = granted.read_form().await?;
     match form {
         WebForm::LogIn => login::log_in(&granted, &fields).await,

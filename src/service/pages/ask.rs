@@ -103,11 +103,26 @@ impl Granted {
                 RequestBody::new(Full::new(Bytes::from(json)).map_err(|never| match never {}))
             }
         };
+        self.send(endpoint, method, query, &headers, body).await
+    }
+
+    /// The same with a body of any kind.
+    ///
+    /// # Errors
+    /// The API's refusal.
+    pub(super) async fn send(
+        &self,
+        endpoint: ManageEndpoint,
+        method: Method,
+        query: &[(&str, &str)],
+        headers: &[(HeaderName, HeaderValue)],
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, ServiceError> {
         let asking = super::super::endpoint::Endpoint::from(endpoint.clone());
         let (effect, repository) = (asking.effect(&method), asking.repository().cloned());
         // The audit log has what the form is about.
         let target = format!("/api/v1{}", target(self.request.head.uri.path(), query));
-        let asked = self.again(endpoint.clone().into(), method, &target, &headers, body).await?;
+        let asked = self.again(endpoint.clone().into(), method, &target, headers, body).await?;
         let draft = AuditDraft::of(&asked);
         let work = endpoint.serve(asked);
         let response = match draft {

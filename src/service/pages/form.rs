@@ -57,6 +57,11 @@ impl PageForm {
         Self(query.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    /// A form whose fields were sent one by one.
+    pub(super) fn of_fields(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+
     /// A form with these fields.
     #[cfg(test)]
     pub(super) fn of(fields: &[(&str, &str)]) -> Self {

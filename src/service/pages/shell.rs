@@ -139,6 +139,7 @@ fn notice(granted: &Granted) -> Option<String> {
         ("tag-set", _) => "The tag was set.".to_owned(),
         ("repository-created", _) => "The repository was created.".to_owned(),
         ("repository-deleted", _) => "The repository was deleted.".to_owned(),
+        ("artifacts-uploaded", Some(n)) => format!("{} uploaded.", super::markup::counted(n, "file was", "files were")),
         ("artifact-deleted", _) => "The file was moved to the trash.".to_owned(),
         ("artifact-restored", _) => "The file was restored.".to_owned(),
         ("saved", _) => "Saved.".to_owned(),

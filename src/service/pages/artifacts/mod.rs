@@ -12,6 +12,8 @@ mod settings;
 mod trash;
 mod upload;
 
+pub(super) use upload::receive_files;
+
 use super::{
     super::{
         error::{ApiError, ServiceError},
@@ -63,6 +65,8 @@ pub enum ArtifactForm {
     DeleteRepository(ArtifactRepositoryName),
     /// `…/-/retention`.
     SaveRetention(ArtifactRepositoryName),
+    /// `…/-/upload`: its files become artifacts while they arrive.
+    Upload(ArtifactRepositoryName),
     /// `…/-/restore/{id}`.
     Restore(ArtifactRepositoryName, ArtifactId),
     /// `…/-/{edit}/{version}/{path}`.
@@ -105,7 +109,7 @@ pub(super) fn at(rest: &[&str]) -> Result<PathOffer, ServiceError> {
     };
     Ok(match rest {
         ["search"] => page(ArtifactPage::Search(Some(name))),
-        ["upload"] => page(ArtifactPage::Upload(name)),
+        ["upload"] => both(ArtifactPage::Upload(name.clone()), ArtifactForm::Upload(name)),
         ["trash"] => page(ArtifactPage::Trash(name)),
         ["retention"] => both(ArtifactPage::Retention(name.clone()), ArtifactForm::SaveRetention(name)),
         ["settings"] => both(ArtifactPage::Settings(name.clone()), ArtifactForm::SaveSettings(name)),
@@ -162,7 +166,7 @@ impl ArtifactPage {
             Self::Versions(name) => browse::versions(granted, &name).await,
             Self::Directory(name, version, under) => browse::directory(granted, &name, &version, under.as_ref()).await,
             Self::File(place) => file::show(granted, &place, file::FileForms::default()).await,
-            Self::Upload(name) => upload::show(granted, &name).await,
+            Self::Upload(name) => upload::show(granted, &name, FormState::default()).await,
             Self::Trash(name) => trash::show(granted, &name, FormState::default()).await,
             Self::Retention(name) => retention::show(granted, &name, None).await,
             Self::Settings(name) => settings::show(granted, &name, EditForms::default()).await,
@@ -177,6 +181,7 @@ impl ArtifactForm {
             Self::SaveSettings(_) => "form_artifact_settings",
             Self::DeleteRepository(_) => "form_delete_artifact_repository",
             Self::SaveRetention(_) => "form_artifact_retention",
+            Self::Upload(_) => "form_upload_artifacts",
             Self::Restore(..) => "form_restore_artifact",
             Self::Edit(ArtifactEditForm::Properties, _) => "form_artifact_properties",
             Self::Edit(ArtifactEditForm::Metadata, _) => "form_artifact_metadata",
@@ -195,6 +200,7 @@ impl ArtifactForm {
             Self::SaveSettings(name) => settings::save(granted, &name, fields).await,
             Self::DeleteRepository(name) => settings::delete(granted, &name, fields).await,
             Self::SaveRetention(name) => retention::save(granted, &name, fields).await,
+            Self::Upload(name) => upload::show(granted, &name, FormState::kept(fields)).await,
             Self::Restore(name, id) => trash::restore(granted, &name, id, fields).await,
             Self::Edit(edit, place) => edit::perform(granted, edit, &place, fields).await,
         }
