@@ -134,6 +134,9 @@ impl UploadSessions {
 
     /// Records the hash of a session's bytes, and that they were reported to its client, if they were.
     pub(super) async fn note(&self, writer: &mut Writer, is_told: bool) -> Result<()> {
+        if is_told {
+            self.store().keep(&writer.id, &writer.turn).await?;
+        }
         loop {
             writer.note.mark(writer.len, &writer.hasher);
             if is_told {
@@ -176,6 +179,7 @@ impl Registry {
             if session.note.acknowledged == session.len {
                 return Ok(session.len);
             }
+            self.core.store.keep(id, &session.turn).await?;
             let mut note = session.note;
             note.report(session.len);
             match self.core.store.note(id, &session.turn, &session.facts, note.bytes()).await {

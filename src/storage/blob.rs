@@ -1,6 +1,6 @@
 //! A blob that is open for reading.
 
-use super::{Result, StorageError};
+use super::{RemoteBlob, Result, StorageError};
 use crate::files::{self, world};
 use bytes::Bytes;
 use oci::Span;
@@ -21,6 +21,8 @@ pub struct Blob {
 pub enum BlobData {
     File(Arc<std::fs::File>),
     Memory(Bytes),
+    /// On another machine. What is read in order is one request there.
+    Remote(Arc<RemoteBlob>),
 }
 
 impl Blob {
@@ -32,6 +34,11 @@ impl Blob {
     /// Content in memory.
     pub fn memory(bytes: Bytes) -> Self {
         Self { len: bytes.len() as u64, data: BlobData::Memory(bytes) }
+    }
+
+    /// Content on another machine.
+    pub fn remote(blob: RemoteBlob) -> Self {
+        Self { len: blob.len(), data: BlobData::Remote(Arc::new(blob)) }
     }
 
     /// Length in bytes.
@@ -97,6 +104,7 @@ impl Blob {
                 let (start, end) = (span.start as usize, span.end() as usize);
                 if end > bytes.len() { Err(cut()) } else { Ok(bytes.slice(start..end)) }
             }
+            BlobData::Remote(blob) => blob.read(span).await,
             BlobData::File(file) => {
                 let file = file.clone();
                 blocking(move || {

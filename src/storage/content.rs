@@ -137,6 +137,8 @@ pub struct TakenIn {
 pub(super) enum TakenInBytes {
     File(Staged),
     Memory(Bytes),
+    /// In an upload of no client.
+    Upload(UploadId),
 }
 
 /// The blob pool and its uploads. Uploads are keyed by id alone: the next chunk may arrive on another connection, or
@@ -151,7 +153,7 @@ pub trait Content: Send + Sync {
     async fn note(&self, id: &UploadId, turn: &UploadTurn, was: &Bytes, facts: Bytes) -> Result<bool>;
 
     /// Appends bytes if the upload's length is `at`. Of several callers one wins, and the bytes of two never
-    /// interleave. The appended bytes are hashed too. Survives the process.
+    /// interleave. The appended bytes are hashed too. Survives the process, with [`Content::keep`].
     async fn append(
         &self,
         id: &UploadId,
@@ -160,6 +162,13 @@ pub trait Content: Send + Sync {
         bytes: Vec<Bytes>,
         hasher: Hasher,
     ) -> Result<(Appended, Hasher)>;
+
+    /// Makes what was appended survive this process, and visible to others, before a client is told of it. Without it,
+    /// a backend may gather bytes in memory; those that nothing told a client of may be lost with the process.
+    async fn keep(&self, id: &UploadId, turn: &UploadTurn) -> Result<()> {
+        let _ = (id, turn);
+        Ok(())
+    }
 
     /// Truncates an upload to `to` bytes, reopens it if it was sealed, and ends all turns at it. Waits for an append in
     /// progress. If bytes are cut off, the note is first changed from `was` to `facts`. Survives the process.

@@ -122,6 +122,9 @@ impl Content for Faulty {
     ) -> Result<(Appended, Hasher)> {
         self.step(self.inner.append(id, turn, at, bytes, hash)).await
     }
+    async fn keep(&self, id: &UploadId, turn: &UploadTurn) -> Result<()> {
+        self.step(self.inner.keep(id, turn)).await
+    }
     async fn take_over(
         &self,
         id: &UploadId,

@@ -360,7 +360,9 @@ impl Content for Mem {
     async fn publish_taken_in(&self, blobs: Vec<(TakenIn, Verified)>) -> Result<Vec<Published>> {
         let publish = |(taken, verified): (TakenIn, Verified)| match taken.bytes {
             TakenInBytes::Memory(bytes) => Ok(self.state().publish(&verified, bytes)),
-            TakenInBytes::File(_) => Err(StorageError::io("publish", "a blob", io::ErrorKind::InvalidInput.into())),
+            TakenInBytes::File(_) | TakenInBytes::Upload(_) => {
+                Err(StorageError::io("publish", "a blob", io::ErrorKind::InvalidInput.into()))
+            }
         };
         blobs.into_iter().map(publish).collect()
     }

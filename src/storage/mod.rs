@@ -23,6 +23,7 @@ pub mod mem;
 mod names;
 pub mod objects;
 mod outline;
+pub mod remote;
 #[cfg(test)]
 mod suite;
 
@@ -45,6 +46,7 @@ pub use lifecycle::{
 pub use mem::Mem;
 pub use names::NamesIn;
 pub use outline::{OutlineNames, OutlineStamp, RepositoryOutline};
+pub use remote::{ObjectStorage, RemoteBlob};
 
 /// Default place of the built-in token service's keys, below the storage directory.
 pub const SIGNING_KEY: &str = "identity/keys/token.pem";

@@ -6,7 +6,10 @@ mod lifecycle;
 use super::{
     Appended, Condemnation, Condemned, Dir, DirOf, Durability, Examined, Expect, FactKey, Item, ItemKind, Lifecycle,
     ListingPage, Mem, Presence, Published, Put, PutOutcome, Result, RunId, Storage, StorageError, TakenOver,
-    UploadTurn, Verified, Version, Why, fs::Fs,
+    UploadTurn, Verified, Version, Why,
+    fs::Fs,
+    objects::{MemObjects, ObjectAbilities, Objects},
+    remote::ObjectStorage,
 };
 use crate::files::IntakeMode;
 use bytes::Bytes;
@@ -21,6 +24,25 @@ pub(super) async fn each<F: Future<Output = Result<()>>>(session: impl Fn(Arc<dy
     session(Arc::new(fs)).await.expect("fs");
     let left = std::fs::read_dir(dir.path().join("state/tmp")).expect("listing").count();
     assert_eq!(left, 0, "temporary files are left behind");
+    for (name, objects) in object_stores() {
+        let store = ObjectStorage::open(objects, true).await.expect("a store over objects");
+        session(Arc::new(store)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// Stores of objects that keep the promises, each empty.
+fn object_stores() -> Vec<(&'static str, Arc<dyn Objects>)> {
+    let mem = |abilities| -> Arc<dyn Objects> { Arc::new(MemObjects::with(abilities)) };
+    let all = ObjectAbilities::ALL;
+    let single = ObjectAbilities { put_absent: false, put_match: false, delete_match: false, shared: false, ..all };
+    vec![
+        ("objects", mem(all)),
+        (
+            "objects without conditional removal, and without parts",
+            mem(ObjectAbilities { delete_match: false, parts: false, ..all }),
+        ),
+        ("objects of a single writer", mem(single)),
+    ]
 }
 
 fn name(text: &str) -> RepositoryName {

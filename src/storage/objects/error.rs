@@ -50,7 +50,6 @@ pub enum ObjectError {
     },
 }
 
-#[expect(dead_code, reason = "the store over objects uses it")]
 impl ObjectError {
     /// The error of storage, for an operation on a key.
     pub(in crate::storage) fn during(self, operation: &'static str, key: &str) -> StorageError {
@@ -70,7 +69,6 @@ impl ObjectError {
     }
 }
 
-#[expect(dead_code, reason = "the store over objects uses it")]
 /// `None` in place of [`ObjectError::Absent`].
 pub(in crate::storage) fn found<T>(result: ObjectResult<T>) -> ObjectResult<Option<T>> {
     match result {

@@ -15,6 +15,7 @@
 mod error;
 pub mod mem;
 
+pub(in crate::storage) use error::found;
 pub use error::{ObjectError, ObjectResult};
 pub use mem::MemObjects;
 
