@@ -59,10 +59,10 @@ impl SessionNote {
         self.repository == sessions.home.to_string() && self.owner == owner(&sessions.registry.caller)
     }
 
-    /// Records the hash of all `len` bytes.
-    pub(super) fn mark(&mut self, len: u64, hasher: &Hasher) {
+    /// Records the hash of all `len` bytes, see [`Lifecycle::boot`](crate::storage::Lifecycle::boot).
+    pub(super) fn mark(&mut self, len: u64, hasher: &Hasher, boot: String) {
         self.cut(self.acknowledged.min(len.saturating_sub(1)));
-        self.hashes.push(HashMark { len, boot: world::boot(), state: hasher.save() });
+        self.hashes.push(HashMark { len, boot, state: hasher.save() });
     }
 
     /// Records that the first `len` bytes were reported to the client. From now on they are never truncated.
@@ -81,8 +81,7 @@ impl SessionNote {
     }
 
     /// The hasher of the first of `len` bytes, and how many it has seen; a fresh one if the note cannot be relied on.
-    pub(super) fn hasher(&self, len: u64) -> (Hasher, u64) {
-        let boot = world::boot();
+    pub(super) fn hasher(&self, len: u64, boot: &str) -> (Hasher, u64) {
         let mark = self.hashes.iter().rfind(|mark| mark.boot == boot && mark.len <= len);
         match mark.and_then(|mark| Some((Hasher::resume(&mark.state)?, mark.len))) {
             Some(resumed) => resumed,
@@ -119,13 +118,17 @@ mod tests {
         let mut note = SessionNote::new(&app(), Algorithm::Sha512);
         let mut hasher = Hasher::new(Algorithm::Sha512);
         hasher.update(b"fifty gibibytes");
-        note.mark(15, &hasher);
+        note.mark(15, &hasher, world::boot());
         let read = SessionNote::read(&note.bytes()).unwrap();
-        let (resumed, at) = read.hasher(15);
+        let (resumed, at) = read.hasher(15, &world::boot());
         assert_eq!((at, resumed.finish()), (15, hasher.finish()), "a new process continues from the saved hash");
-        assert_eq!(read.hasher(14).1, 0, "bytes are missing that were hashed");
+        assert_eq!(read.hasher(14, &world::boot()).1, 0, "bytes are missing that were hashed");
         let text = String::from_utf8(note.bytes().to_vec()).unwrap().replace(&world::boot(), "another-boot");
-        assert_eq!(SessionNote::read(text.as_bytes()).unwrap().hasher(15).1, 0, "what was not durable may differ");
+        assert_eq!(
+            SessionNote::read(text.as_bytes()).unwrap().hasher(15, &world::boot()).1,
+            0,
+            "what was not durable may differ"
+        );
         assert!(SessionNote::read(b"{\"repository\":").is_none());
     }
 
@@ -143,22 +146,34 @@ mod tests {
             (50, true, vec![50]),
             (60, false, vec![50, 60]),
         ] {
-            note.mark(len, &hasher);
+            note.mark(len, &hasher, world::boot());
             if is_told {
                 note.report(len);
             }
             assert_eq!(lengths(&note), noted, "{len}");
         }
-        assert_eq!((note.hasher(60).1, note.hasher(59).1, note.hasher(50).1, note.hasher(49).1), (60, 50, 50, 0));
+        assert_eq!(
+            (
+                note.hasher(60, &world::boot()).1,
+                note.hasher(59, &world::boot()).1,
+                note.hasher(50, &world::boot()).1,
+                note.hasher(49, &world::boot()).1
+            ),
+            (60, 50, 50, 0)
+        );
         let mut reported = note.clone();
         reported.report(55);
         assert_eq!(
-            (lengths(&reported), reported.hasher(58).1),
+            (lengths(&reported), reported.hasher(58, &world::boot()).1),
             (vec![50, 60], 50),
             "there is no hash of what was reported"
         );
         note.cut(50);
-        assert_eq!((lengths(&note), note.hasher(60).1), (vec![50], 50), "what comes after the cut is other bytes");
+        assert_eq!(
+            (lengths(&note), note.hasher(60, &world::boot()).1),
+            (vec![50], 50),
+            "what comes after the cut is other bytes"
+        );
         note.cut(49);
         assert_eq!(lengths(&note), [] as [u64; 0]);
     }
@@ -169,6 +184,6 @@ mod tests {
             r#"{"repository":"app","owner":null,"started":"2026-11-29T12:00:00Z","algorithm":"sha256","hash":null}"#;
         let note = SessionNote::read(text.as_bytes()).unwrap();
         assert!(note.belongs_to(&app()));
-        assert_eq!((note.acknowledged, note.hasher(9).1), (0, 0));
+        assert_eq!((note.acknowledged, note.hasher(9, &world::boot()).1), (0, 0));
     }
 }

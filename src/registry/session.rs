@@ -88,7 +88,7 @@ impl UploadSessions {
             return Err(self.out_of_order(id).await);
         }
         self.registry.core.ledger.holds(id, len);
-        let (mut hasher, mut at) = note.hasher(len);
+        let (mut hasher, mut at) = note.hasher(len, &self.store().boot());
         if at < len {
             let blob = self.store().read_upload(id).await?.ok_or(RegistryError::UploadUnknown(*id))?;
             hasher = match verify::catch_up(&blob, hasher, at).await {
@@ -138,7 +138,7 @@ impl UploadSessions {
             self.store().keep(&writer.id, &writer.turn).await?;
         }
         loop {
-            writer.note.mark(writer.len, &writer.hasher);
+            writer.note.mark(writer.len, &writer.hasher, self.store().boot());
             if is_told {
                 writer.note.report(writer.len);
             }

@@ -3,6 +3,7 @@
 mod clock;
 mod faults;
 mod immutable;
+mod objects;
 mod referrers;
 mod repeated;
 mod sim;

@@ -1,6 +1,6 @@
 //! A blob that is open for reading.
 
-use super::{RemoteBlob, Result, StorageError};
+use super::{ObjectBlob, Result, StorageError};
 use crate::files::{self, world};
 use bytes::Bytes;
 use oci::Span;
@@ -22,7 +22,7 @@ pub enum BlobData {
     File(Arc<std::fs::File>),
     Memory(Bytes),
     /// On another machine. What is read in order is one request there.
-    Remote(Arc<RemoteBlob>),
+    Remote(Arc<ObjectBlob>),
 }
 
 impl Blob {
@@ -37,7 +37,7 @@ impl Blob {
     }
 
     /// Content on another machine.
-    pub fn remote(blob: RemoteBlob) -> Self {
+    pub fn remote(blob: ObjectBlob) -> Self {
         Self { len: blob.len(), data: BlobData::Remote(Arc::new(blob)) }
     }
 
@@ -54,6 +54,13 @@ impl Blob {
     /// Where the bytes are.
     pub fn data(&self) -> &BlobData {
         &self.data
+    }
+
+    /// Says that nothing but this span will be read.
+    pub fn will_read(&self, span: Span) {
+        if let BlobData::Remote(blob) = &self.data {
+            blob.will_read(span);
+        }
     }
 
     /// Reads a span, which must lie within the content; off the reactor where that may block.

@@ -211,6 +211,9 @@ impl Lifecycle for Faulty {
     async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
         self.step(self.inner.examine(digest, run)).await
     }
+    fn boot(&self) -> String {
+        self.inner.boot()
+    }
     fn instance(&self) -> InstanceId {
         self.inner.instance()
     }

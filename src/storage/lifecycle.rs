@@ -203,6 +203,12 @@ pub trait Lifecycle: Send + Sync {
     /// from where nothing is served or restored: clients get "not found", and push it again.
     async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined>;
 
+    /// Identifies the time during which bytes of uploads cannot change once they were appended. After another boot of
+    /// the machine, those that were not durable may be lost or differ.
+    fn boot(&self) -> String {
+        world::boot()
+    }
+
     /// The id of this process.
     fn instance(&self) -> InstanceId;
 

@@ -46,7 +46,7 @@ pub use lifecycle::{
 pub use mem::Mem;
 pub use names::NamesIn;
 pub use outline::{OutlineNames, OutlineStamp, RepositoryOutline};
-pub use remote::{ObjectStorage, RemoteBlob};
+pub use remote::{ObjectBlob, ObjectStorage};
 
 /// Default place of the built-in token service's keys, below the storage directory.
 pub const SIGNING_KEY: &str = "identity/keys/token.pem";

@@ -75,6 +75,9 @@ impl ResponseBody {
     ) -> Self {
         let parts: VecDeque<BodyPart> = parts.into_iter().collect();
         let left = parts.iter().map(BodyPart::len).sum();
+        if let (Some(BodyPart::Span(span)), 1) = (parts.front(), parts.len()) {
+            blob.will_read(*span);
+        }
         // Only a file's pages can be moved by the kernel.
         let slot = slot.filter(|_| matches!(blob.data(), BlobData::File(_)));
         let pieces = Pieces::of(outbox.filter(|_| slot.is_none()));

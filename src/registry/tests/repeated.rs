@@ -5,8 +5,9 @@ use super::{directory, finish, name, registry, sha256};
 use crate::{
     registry::{Chunk, IncomingBytes, Interruption, Registry, RegistryError},
     storage::{
-        Mem, Storage,
+        Mem, ObjectStorage, Storage,
         fs::{Fs, Init},
+        objects::MemObjects,
     },
 };
 use bytes::Bytes;
@@ -18,8 +19,9 @@ use tokio::sync::oneshot;
 /// An open session, on each backend.
 async fn each<F: Future<Output = ()>>(session: impl Fn(Registry) -> F) {
     let dir = directory();
-    let stores: [Arc<dyn Storage>; 2] =
-        [Arc::new(Mem::default()), Arc::new(Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0)];
+    let objects = ObjectStorage::open(Arc::new(MemObjects::default()), true).await.unwrap();
+    let stores: [Arc<dyn Storage>; 3] =
+        [Arc::new(Mem::default()), Arc::new(Fs::open(dir.path(), Init::EmptyDirectory).unwrap().0), Arc::new(objects)];
     for store in stores {
         session(registry(store)).await;
     }

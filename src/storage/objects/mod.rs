@@ -13,6 +13,8 @@
 //! Whatever prefix an operator configures is added and removed by the implementation.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod faulty;
 pub mod mem;
 
 pub(in crate::storage) use error::found;

@@ -1,7 +1,7 @@
 //! Blobs and their uploads, as the trait has them.
 
 use super::{
-    ObjectStorage, RemoteBlob,
+    ObjectBlob, ObjectStorage,
     names::{BytesIn, Generation},
     session::{self, SessionRecord},
 };
@@ -73,8 +73,7 @@ impl Content for ObjectStorage {
     }
 
     async fn put_blob(&self, verified: &Verified, bytes: Bytes) -> Result<Published> {
-        let published = self.put_bytes(verified, bytes.clone()).await?;
-        Ok(published)
+        self.put_bytes(verified, bytes).await
     }
 
     async fn take_in(&self, from: Arc<std::fs::File>, _: IntakeMode, mut hasher: Hasher) -> Result<(TakenIn, Hasher)> {
@@ -122,8 +121,12 @@ impl Content for ObjectStorage {
     }
 
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
+        // It has this digest, whatever became of the object.
+        if let Some(bytes) = self.memory.content(digest) {
+            return Ok(Some(Blob::memory(bytes)));
+        }
         let found = match self.memory.blob(digest) {
-            Some(segments) => Some(RemoteBlob::new(self.objects.clone(), segments)),
+            Some(segments) => Some(ObjectBlob::new(self.objects.clone(), segments)),
             None => self.find_blob(digest).await?,
         };
         Ok(found.map(|blob| Blob::remote(blob.named(digest, &self.memory))))
@@ -152,7 +155,7 @@ impl Content for ObjectStorage {
 
 impl ObjectStorage {
     /// The latest generation of a blob that is there.
-    pub(super) async fn find_blob(&self, digest: &Digest) -> Result<Option<RemoteBlob>> {
+    pub(super) async fn find_blob(&self, digest: &Digest) -> Result<Option<ObjectBlob>> {
         let item = Item::Blob(digest.clone());
         let looked = self.generations(&item).await?;
         for (i, listed) in looked.generations.iter().rev().enumerate() {
@@ -168,7 +171,7 @@ impl ObjectStorage {
     }
 
     /// Opens a generation; `None` if it is gone, or its bytes are.
-    async fn open_generation(&self, item: &Item, generation: &Generation) -> Result<Option<RemoteBlob>> {
+    async fn open_generation(&self, item: &Item, generation: &Generation) -> Result<Option<ObjectBlob>> {
         let Item::Blob(digest) = item else { return Ok(None) };
         let Some(segments) = self.segments(item, generation).await? else { return Ok(None) };
         // A generation of one object in `data` appears after that, and goes before it. If it was only listed, or names
@@ -176,7 +179,7 @@ impl ObjectStorage {
         if generation.bytes != BytesIn::Itself {
             self.memory.keep_blob(digest, &segments);
         }
-        Ok(Some(RemoteBlob::new(self.objects.clone(), segments)))
+        Ok(Some(ObjectBlob::new(self.objects.clone(), segments)))
     }
 
     /// Writes the record of an upload, as it was before it was condemned.

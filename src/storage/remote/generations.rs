@@ -2,7 +2,7 @@
 
 use super::{
     AT_ONCE, ObjectStorage,
-    names::{BytesIn, DataId, Generation, LEASE, Listed, Marker, data, data_in, graves_of},
+    names::{BytesIn, DataId, Generation, LEASE, ListedGeneration, Marker, data, data_in, graves_of},
 };
 use crate::storage::{Item, Result, StorageError, Why, objects::ObjectError};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use std::time::SystemTime;
 #[derive(Debug, Default)]
 pub(super) struct Looked {
     /// In the order in which they were made.
-    pub(super) generations: Vec<Listed>,
+    pub(super) generations: Vec<ListedGeneration>,
     /// When it was last renewed, if it was.
     pub(super) lease: Option<SystemTime>,
     pub(super) markers: Vec<Marker>,
@@ -21,7 +21,7 @@ pub(super) struct Looked {
 
 impl Looked {
     /// Generations that were not condemned.
-    pub(super) fn usable(&self) -> impl DoubleEndedIterator<Item = &Listed> {
+    pub(super) fn usable(&self) -> impl DoubleEndedIterator<Item = &ListedGeneration> {
         self.generations.iter().filter(|listed| !self.is_marked(&listed.generation))
     }
 
@@ -30,7 +30,7 @@ impl Looked {
     }
 
     /// Generations from which the item can be restored, the latest first.
-    pub(super) fn restorable(&self) -> impl Iterator<Item = &Listed> {
+    pub(super) fn restorable(&self) -> impl Iterator<Item = &ListedGeneration> {
         let is_deleted = |generation: &Generation| {
             let of_it = self.markers.iter().filter(|marker| marker.generation.id == generation.id);
             of_it.map(|marker| marker.entry.why).any(|why| why != Why::Unreferenced)
@@ -58,7 +58,7 @@ impl ObjectStorage {
             if name == LEASE {
                 looked.lease = Some(object.modified);
             } else if let Some(generation) = Generation::parse(name) {
-                looked.generations.push(Listed { generation, written: object.modified });
+                looked.generations.push(ListedGeneration { generation, written: object.modified });
             }
         }
         Ok(looked)
@@ -153,7 +153,7 @@ impl ObjectStorage {
 
     /// Writes a generation that holds its value, and removes those that it supersedes. They must have been listed
     /// before: whoever relies on one of them is protected by this one, because all that mark both mark them first.
-    pub(super) async fn put_value(&self, item: &Item, value: Bytes, before: &[Listed]) -> Result<()> {
+    pub(super) async fn put_value(&self, item: &Item, value: Bytes, before: &[ListedGeneration]) -> Result<()> {
         let generation = Generation::after(before, value.len() as u64, BytesIn::Itself);
         self.put_object(&format!("{}/{generation}", item.path()), value.clone()).await?;
         self.memory.keep_value(generation.id, &value);
@@ -161,7 +161,7 @@ impl ObjectStorage {
     }
 
     /// Removes generations of an item, and then their bytes.
-    pub(super) async fn remove_generations(&self, item: &Item, generations: &[Listed]) -> Result<()> {
+    pub(super) async fn remove_generations(&self, item: &Item, generations: &[ListedGeneration]) -> Result<()> {
         let path = item.path();
         let keys = generations.iter().map(|listed| format!("{path}/{}", listed.generation)).collect();
         self.delete_objects(keys).await?;
@@ -178,7 +178,12 @@ impl ObjectStorage {
     }
 
     /// Makes a new generation of the bytes of a condemned one; `false` if that is gone.
-    pub(super) async fn copy_generation(&self, item: &Item, from: &Generation, before: &[Listed]) -> Result<bool> {
+    pub(super) async fn copy_generation(
+        &self,
+        item: &Item,
+        from: &Generation,
+        before: &[ListedGeneration],
+    ) -> Result<bool> {
         let path = item.path();
         let Some(value) = self.value_to_copy(item, from).await? else { return Ok(false) };
         if from.directory().is_none() {

@@ -3,7 +3,7 @@
 use super::{
     LIST_PAGE, ObjectStorage,
     generations::Looked,
-    names::{BytesIn, Generation, LAST, LEASE, Listed, Marker, graves_of_run},
+    names::{BytesIn, Generation, LAST, LEASE, ListedGeneration, Marker, graves_of_run},
     session::{self, SessionRecord, SessionState},
 };
 use crate::{
@@ -26,7 +26,7 @@ impl ObjectStorage {
         let entry = Condemned { run, item: item.clone(), why };
         let Some(renewed) = looked.renewed() else {
             // Only condemned ones are left: a deletion includes them.
-            let rest: Vec<Listed> = looked.restorable().copied().collect();
+            let rest: Vec<ListedGeneration> = looked.restorable().copied().collect();
             if why == Why::Unreferenced || rest.is_empty() {
                 return Ok(Condemnation::Gone);
             }
@@ -37,7 +37,7 @@ impl ObjectStorage {
             return Ok(Condemnation::Renewed);
         }
         if why != Why::Unreferenced {
-            let rest: Vec<Listed> = looked.restorable().copied().collect();
+            let rest: Vec<ListedGeneration> = looked.restorable().copied().collect();
             self.delete_generations(&entry, &looked, &rest).await?;
             return Ok(Condemnation::Condemned);
         }
@@ -50,7 +50,12 @@ impl ObjectStorage {
     }
 
     /// Removes generations for a reason that nothing restores. Their markers keep their values.
-    async fn delete_generations(&self, entry: &Condemned, looked: &Looked, generations: &[Listed]) -> Result<()> {
+    async fn delete_generations(
+        &self,
+        entry: &Condemned,
+        looked: &Looked,
+        generations: &[ListedGeneration],
+    ) -> Result<()> {
         let path = entry.item.path();
         for listed in generations {
             let marker = Marker { entry: entry.clone(), generation: listed.generation };
@@ -134,8 +139,8 @@ impl ObjectStorage {
 
     pub(super) async fn value_of_entry(&self, entry: &Condemned) -> Result<Option<Fact>> {
         let graves = self.list_all(&graves_of_run(&entry.item, entry.run)).await?;
-        let markers = graves.iter().filter_map(|grave| Some((grave, Marker::parse(&grave.key)?)));
-        let Some((grave, marker)) = markers.filter(|(_, marker)| marker.entry == *entry).last() else {
+        let mut markers = graves.iter().filter_map(|grave| Some((grave, Marker::parse(&grave.key)?)));
+        let Some((grave, marker)) = markers.rfind(|(_, marker)| marker.entry == *entry) else {
             return Ok(None);
         };
         let written = grave.modified;
@@ -165,7 +170,7 @@ impl ObjectStorage {
                 }
             } else {
                 freed += marker.generation.len;
-                let listed = Listed { generation: marker.generation, written: std::time::UNIX_EPOCH };
+                let listed = ListedGeneration { generation: marker.generation, written: std::time::UNIX_EPOCH };
                 self.remove_generations(&entry.item, &[listed]).await?;
                 if let Item::Blob(digest) = &entry.item {
                     self.memory.forget_blob(digest);

@@ -3,7 +3,7 @@
 use super::{
     AT_ONCE, LIST_PAGE, ObjectStorage,
     generations::Looked,
-    names::{self, Generation, LAST, LEASE, Listed, Marker},
+    names::{self, Generation, LAST, LEASE, ListedGeneration, Marker},
     session::{SessionRecord, SessionState},
 };
 use crate::storage::{
@@ -137,6 +137,6 @@ fn add(groups: &mut Vec<(Item, Looked)>, object: &ListedObject) {
     if name == LEASE {
         looked.lease = Some(object.modified);
     } else if let Some(generation) = Generation::parse(name) {
-        looked.generations.push(Listed { generation, written: object.modified });
+        looked.generations.push(ListedGeneration { generation, written: object.modified });
     }
 }

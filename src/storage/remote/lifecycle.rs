@@ -2,7 +2,7 @@
 
 use super::{
     AT_ONCE, ObjectStorage,
-    names::{LEASE, Listed, Marker},
+    names::{LEASE, ListedGeneration, Marker},
 };
 use crate::storage::{
     Aged, Capabilities, Condemnation, Condemned, Examined, Exclusive, Fact, FactKey, Grave, InstanceId, Item, ItemKind,
@@ -126,6 +126,11 @@ impl Lifecycle for ObjectStorage {
         Ok(Examined::Damaged { quarantined: damaged.into_iter().map(|(path, ..)| path).collect(), replaced })
     }
 
+    /// What a record says is durable, and its note speaks of nothing else.
+    fn boot(&self) -> String {
+        "stored".to_owned()
+    }
+
     fn instance(&self) -> InstanceId {
         self.instance
     }
@@ -145,9 +150,9 @@ impl Lifecycle for ObjectStorage {
 
 impl ObjectStorage {
     /// Whether the bytes of a generation have its digest; `None` if it is gone.
-    async fn is_sound(&self, item: &Item, digest: &Digest, listed: &Listed) -> Result<Option<bool>> {
+    async fn is_sound(&self, item: &Item, digest: &Digest, listed: &ListedGeneration) -> Result<Option<bool>> {
         let Some(segments) = self.segments(item, &listed.generation).await? else { return Ok(None) };
-        let blob = super::RemoteBlob::new(self.objects.clone(), segments);
+        let blob = super::ObjectBlob::new(self.objects.clone(), segments);
         let (mut hasher, mut at) = (Hasher::new(digest.algorithm()), 0);
         while at < blob.len() {
             let span = Span { start: at, len: EXAMINED_AT_ONCE.min(blob.len() - at) };

@@ -22,27 +22,27 @@ const OVERHEAD: usize = 200;
 /// The memory of one process.
 #[derive(Default)]
 pub(super) struct ObjectMemory {
-    values: Mutex<Remembered<Ulid, Bytes>>,
-    contents: Mutex<Remembered<Digest, Bytes>>,
-    places: Mutex<Remembered<Digest, Vec<(String, u64)>>>,
-    lengths: Mutex<Remembered<Digest, u64>>,
+    values: Mutex<RecentlyUsed<Ulid, Bytes>>,
+    contents: Mutex<RecentlyUsed<Digest, Bytes>>,
+    places: Mutex<RecentlyUsed<Digest, Vec<(String, u64)>>>,
+    lengths: Mutex<RecentlyUsed<Digest, u64>>,
 }
 
 /// Entries in two halves: when the younger one is full, it becomes the older one, whose entries are forgotten unless
 /// they were used since.
-struct Remembered<K, V> {
+struct RecentlyUsed<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     size: usize,
 }
 
-impl<K, V> Default for Remembered<K, V> {
+impl<K, V> Default for RecentlyUsed<K, V> {
     fn default() -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), size: 0 }
     }
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> Remembered<K, V> {
+impl<K: Eq + Hash + Clone, V: Clone> RecentlyUsed<K, V> {
     fn get(&mut self, key: &K, size: impl Fn(&V) -> usize, most: usize) -> Option<V> {
         if let Some(value) = self.young.get(key) {
             return Some(value.clone());
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_is_used_stays_and_the_rest_is_forgotten() {
-        let mut remembered = Remembered::default();
+        let mut remembered = RecentlyUsed::default();
         for n in 0..100 {
             remembered.put(n, n, 1, 20);
             assert_eq!(remembered.get(&0, |_| 1, 20), Some(0), "{n}");

@@ -23,6 +23,8 @@ mod facts;
 mod generations;
 mod graves;
 mod instance;
+#[cfg(test)]
+mod interleaved;
 mod items;
 mod lifecycle;
 mod memory;
@@ -33,7 +35,7 @@ mod reading;
 mod session;
 mod upload;
 
-pub use reading::RemoteBlob;
+pub use reading::ObjectBlob;
 
 use super::{
     FactKey, InstanceId, Result, StorageError,
@@ -65,7 +67,7 @@ pub struct ObjectStorage {
     instance: InstanceId,
     /// Held while a fact is compared and changed by this process.
     writing: Stripes<tokio::sync::Mutex<()>>,
-    sessions: session::Sessions,
+    sessions: session::LiveSessions,
     memory: Arc<memory::ObjectMemory>,
     /// Whether this process is collecting.
     collecting: Arc<Mutex<bool>>,
@@ -76,6 +78,9 @@ pub struct ObjectStorage {
     read_condemned: AtomicU64,
     #[cfg(test)]
     mutant: Option<Mutant>,
+    /// Nothing keeps collections apart.
+    #[cfg(test)]
+    together: bool,
 }
 
 /// Changes of the protocol that lose blobs, as the models found. Tests must catch each.
@@ -131,7 +136,7 @@ impl ObjectStorage {
             objects,
             instance: InstanceId::fresh(),
             writing: Stripes::new(STRIPES),
-            sessions: session::Sessions::default(),
+            sessions: session::LiveSessions::default(),
             memory: Arc::default(),
             collecting: Arc::default(),
             said: AtomicU64::new(0),
@@ -139,12 +144,19 @@ impl ObjectStorage {
             read_condemned: AtomicU64::new(0),
             #[cfg(test)]
             mutant: None,
+            #[cfg(test)]
+            together: false,
         }
     }
 
     #[cfg(test)]
     pub(crate) fn mutated(self, mutant: Option<Mutant>) -> Self {
         Self { mutant, ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn collecting_together(self) -> Self {
+        Self { together: true, ..self }
     }
 
     #[cfg(test)]

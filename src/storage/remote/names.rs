@@ -85,7 +85,7 @@ pub(super) struct Generation {
 
 impl Generation {
     /// A generation after all of these, with an id that was never used.
-    pub(super) fn after(before: &[Listed], len: u64, bytes: BytesIn) -> Self {
+    pub(super) fn after(before: &[ListedGeneration], len: u64, bytes: BytesIn) -> Self {
         let fresh = world::ulid();
         let last = before.iter().map(|listed| listed.generation.id).max();
         // The clocks of replicas differ. The order of two generations, one of which was made in view of the other,
@@ -129,7 +129,7 @@ impl fmt::Display for Generation {
 
 /// A generation that was listed, and when it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(super) struct ListedGeneration {
     pub(super) generation: Generation,
     pub(super) written: std::time::SystemTime,
 }
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_generation_comes_after_all_that_were_there() {
         let late = Generation { id: Ulid::from_parts(u64::MAX >> 16, 1), len: 0, bytes: BytesIn::Itself };
-        let listed = Listed { generation: late, written: std::time::UNIX_EPOCH };
+        let listed = ListedGeneration { generation: late, written: std::time::UNIX_EPOCH };
         assert!(Generation::after(&[listed], 0, BytesIn::Itself).id > late.id);
     }
 }

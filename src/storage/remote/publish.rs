@@ -3,7 +3,7 @@
 use super::{
     ObjectStorage, failed,
     generations::write_segments,
-    names::{BytesIn, Generation, LEASE, Listed, Marker, data},
+    names::{BytesIn, Generation, LEASE, ListedGeneration, Marker, data},
     session::{self, Held, SessionRecord, SessionState},
 };
 use crate::storage::{Condemnation, Condemned, Item, Published, Result, RunId, UploadTurn, Verified, Why};
@@ -76,7 +76,7 @@ impl ObjectStorage {
     }
 
     /// The usable generations of a blob that is pushed; whether they are whole is checked.
-    async fn look_for_push(&self, item: &Item) -> Result<Vec<Listed>> {
+    async fn look_for_push(&self, item: &Item) -> Result<Vec<ListedGeneration>> {
         // Nothing is there, mostly: then one list shows it.
         if self.generations(item).await?.generations.is_empty() {
             return Ok(Vec::new());
@@ -85,7 +85,7 @@ impl ObjectStorage {
     }
 
     /// If a blob of this length exists, it is renewed and stays.
-    async fn renew_existing(&self, item: &Item, usable: &[Listed], len: u64) -> Result<Option<Published>> {
+    async fn renew_existing(&self, item: &Item, usable: &[ListedGeneration], len: u64) -> Result<Option<Published>> {
         let Some(listed) = usable.iter().rfind(|listed| listed.generation.len == len) else { return Ok(None) };
         if self.idle_for(listed.written, RENEWED_AFTER) {
             self.put_object(&format!("{}/{LEASE}", item.path()), Bytes::new()).await?;
@@ -94,7 +94,7 @@ impl ObjectStorage {
     }
 
     /// After a right generation is there, those of another length are removed.
-    async fn heal(&self, item: &Item, before: &[Listed], len: u64) -> Result<Published> {
+    async fn heal(&self, item: &Item, before: &[ListedGeneration], len: u64) -> Result<Published> {
         let wrong: Vec<_> = before.iter().filter(|listed| listed.generation.len != len).copied().collect();
         if let Item::Blob(digest) = item {
             self.memory.forget_blob(digest);
@@ -194,6 +194,9 @@ impl ObjectStorage {
     /// generation is not there yet, it is condemned before it appears. Then its bytes are found and removed with it.
     pub(super) async fn condemn_unpublished(&self, record: &SessionRecord) -> Result<()> {
         let SessionState::Publishing { digest, generation } = &record.state else { return Ok(()) };
+        if let Some(directory) = record.copying {
+            self.delete_data(directory).await?;
+        }
         let Some(generation) = Generation::parse(generation) else { return Ok(()) };
         let item = Item::Blob(digest.clone());
         let looked = self.generations(&item).await?;

@@ -13,23 +13,25 @@ use futures_util::{StreamExt as _, stream::BoxStream};
 use oci::{Digest, Span};
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// How often a span is asked for again after its stream broke.
 const ATTEMPTS: usize = 3;
 
-/// Beyond a span that does not follow the one before, this much is asked for with it.
-const AHEAD: u64 = 64 << 20;
-
 /// Bytes in objects, as one sequence.
-pub struct RemoteBlob {
+pub struct ObjectBlob {
     objects: Arc<dyn Objects>,
     /// Objects, and how many of their first bytes belong to the blob.
     segments: Mutex<Arc<Vec<(String, u64)>>>,
     len: u64,
     /// The blob, if it is one, and what is remembered of blobs: its place may change.
     named: Option<(Digest, Arc<ObjectMemory>)>,
+    /// The offset up to which it will be read.
+    until: AtomicU64,
     /// A response that is being read.
     open: Mutex<Option<OpenRead>>,
 }
@@ -44,16 +46,23 @@ struct OpenRead {
     stream: BoxStream<'static, Result<Bytes, ObjectError>>,
 }
 
-impl fmt::Debug for RemoteBlob {
+impl fmt::Debug for ObjectBlob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RemoteBlob({} bytes in {} objects)", self.len, self.segments().len())
+        write!(f, "ObjectBlob({} bytes in {} objects)", self.len, self.segments().len())
     }
 }
 
-impl RemoteBlob {
+impl ObjectBlob {
     pub(super) fn new(objects: Arc<dyn Objects>, segments: Vec<(String, u64)>) -> Self {
         let len = segments.iter().map(|(_, len)| len).sum();
-        Self { objects, segments: Mutex::new(Arc::new(segments)), len, named: None, open: Mutex::default() }
+        Self {
+            objects,
+            segments: Mutex::new(Arc::new(segments)),
+            len,
+            named: None,
+            until: AtomicU64::new(len),
+            open: Mutex::default(),
+        }
     }
 
     /// That of a blob: if its objects are gone when they are read, it is looked for again.
@@ -73,6 +82,11 @@ impl RemoteBlob {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Says that nothing beyond this span will be read, so that nothing beyond is asked for.
+    pub(in crate::storage) fn will_read(&self, span: Span) {
+        self.until.store(span.end(), Ordering::Relaxed);
     }
 
     /// The one object that holds all bytes and nothing else, if there is one.
@@ -107,17 +121,13 @@ impl RemoteBlob {
         }
         // Taken out: of two readers at once, the other asks for its own.
         let open = world::lock(&self.open).take();
-        let (mut open, follows) = match open {
-            Some(open) if open.at == span.start => (Some(open), true),
-            other => (other, false),
-        };
-        let aside = if follows { None } else { open.take() };
+        let mut open = open.filter(|open| open.at == span.start);
         let mut whole = BytesMut::new();
         let (mut at, mut failures) = (span.start, 0);
         while at < span.end() {
             let reading = match open.take() {
                 Some(reading) if reading.at == at && reading.at < reading.end => Ok(reading),
-                _ => self.open_at(at, if follows || span.start == 0 { self.len } else { span.end() + AHEAD }).await,
+                _ => self.open_at(at, self.until.load(Ordering::Relaxed).max(span.end())).await,
             };
             let next = match reading {
                 Ok(mut reading) => reading.next(span.end() - at).await.map(|piece| (reading, piece)),
@@ -128,7 +138,7 @@ impl RemoteBlob {
                     at += piece.len() as u64;
                     open = Some(reading);
                     if whole.is_empty() && at == span.end() {
-                        self.keep(open.or(aside));
+                        self.keep(open);
                         return Ok(piece);
                     }
                     whole.extend_from_slice(&piece);
@@ -143,7 +153,7 @@ impl RemoteBlob {
                 }
             }
         }
-        self.keep(open.or(aside));
+        self.keep(open);
         Ok(whole.freeze())
     }
 

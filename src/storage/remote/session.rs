@@ -28,7 +28,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 /// Longest record.
 const LONGEST: u64 = 16 << 20;
 
-/// Sessions whose state is kept in memory, beyond those with bytes that are not stored yet.
+/// LiveSessions whose state is kept in memory, beyond those with bytes that are not stored yet.
 const MOST_IDLE: usize = 2048;
 
 /// What is stored of an upload, besides its note.
@@ -46,6 +46,9 @@ pub(super) struct SessionRecord {
     pub(super) state: SessionState,
     /// Objects in the directory, and how many of their first bytes belong to the upload.
     pub(super) segments: Vec<(DataId, u64)>,
+    /// Another directory, to which the bytes are being copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) copying: Option<DataId>,
     /// An object that is being written in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) parts: Option<OpenParts>,
@@ -92,7 +95,7 @@ impl OpenParts {
 impl SessionRecord {
     pub(super) fn new(data: DataId, by: InstanceId) -> Self {
         let (state, segments) = (SessionState::Open, Vec::new());
-        Self { data, epoch: 0, by, swap: DataId::fresh(), state, segments, parts: None }
+        Self { data, epoch: 0, by, swap: DataId::fresh(), state, segments, copying: None, parts: None }
     }
 
     /// Bytes that are stored.
@@ -149,12 +152,12 @@ impl LiveSession {
 
 /// The uploads that this process knows, each with a lock.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<UploadId, Arc<AsyncMutex<Option<LiveSession>>>>>);
+pub(super) struct LiveSessions(Mutex<HashMap<UploadId, Arc<AsyncMutex<Option<LiveSession>>>>>);
 
 /// An upload that is locked by a call; `None` until it is read, and after what is stored became unknown.
 pub(super) type Held = OwnedMutexGuard<Option<LiveSession>>;
 
-impl Sessions {
+impl LiveSessions {
     pub(super) async fn hold(&self, id: &UploadId) -> Held {
         let slot = {
             let mut sessions = world::lock(&self.0);

@@ -263,7 +263,7 @@ impl ObjectStorage {
     }
 
     /// Seals an upload, with all bytes in segments. `None` if there is none, or the turn is over.
-    pub(super) async fn seal_session(&self, id: &UploadId, turn: &UploadTurn) -> Result<Option<super::RemoteBlob>> {
+    pub(super) async fn seal_session(&self, id: &UploadId, turn: &UploadTurn) -> Result<Option<super::ObjectBlob>> {
         let mut held = self.sessions.hold(id).await;
         loop {
             let Some(live) = self.session(id, &mut held).await? else { return Ok(None) };
@@ -283,7 +283,7 @@ impl ObjectStorage {
     }
 
     /// The bytes of an upload so far.
-    pub(super) async fn read_session(&self, id: &UploadId) -> Result<Option<super::RemoteBlob>> {
+    pub(super) async fn read_session(&self, id: &UploadId) -> Result<Option<super::ObjectBlob>> {
         let mut held = self.sessions.hold(id).await;
         loop {
             let Some(live) = self.session(id, &mut held).await? else { return Ok(None) };
@@ -302,9 +302,9 @@ impl ObjectStorage {
         }
     }
 
-    fn blob_of(&self, record: &SessionRecord) -> super::RemoteBlob {
+    fn blob_of(&self, record: &SessionRecord) -> super::ObjectBlob {
         let segments = record.segments.iter().map(|(segment, len)| (data(record.data, *segment), *len));
-        super::RemoteBlob::new(self.objects.clone(), segments.collect())
+        super::ObjectBlob::new(self.objects.clone(), segments.collect())
     }
 
     /// Renews an upload by writing its record again; `false` if there is none.
@@ -328,8 +328,14 @@ impl ObjectStorage {
     async fn reclaim(&self, id: &UploadId, held: &mut Held) -> Result<bool> {
         let Some(live) = held.as_ref() else { return Ok(false) };
         let old = live.record.clone();
-        let directory = DataId::fresh();
         self.condemn_unpublished(&old).await?;
+        // Named before anything is in it, so that it is found if this is interrupted.
+        let directory = DataId::fresh();
+        let Some(live) = held.as_mut() else { return Ok(false) };
+        live.record.copying = Some(directory);
+        if !self.save(id, held, true).await? {
+            return Ok(false);
+        }
         for (segment, _) in &old.segments {
             if !self.copy_segment(&data(old.data, *segment), directory).await? {
                 self.delete_data(directory).await?;
@@ -339,7 +345,7 @@ impl ObjectStorage {
             }
         }
         let Some(live) = held.as_mut() else { return Ok(false) };
-        live.record.data = directory;
+        (live.record.data, live.record.copying) = (directory, None);
         live.record.state = SessionState::Sealed;
         live.record.epoch += 1;
         self.save(id, held, true).await
