@@ -1,13 +1,14 @@
 //! `wharfinger api-key`: makes, lists and deletes API keys in the storage directory, also while the daemon runs.
 
-use super::{EX_CONFIG, complain, print_problems, recorded::record, say, say_json};
+use super::{EX_CONFIG, block_on::block_on, complain, print_problems, recorded::record, say, say_json, storage};
 use crate::{
     access::{InvalidScope, KeyScope, KeyScopes},
     accounts::{Accounts, ApiKey, ApiKeyRequest, MOST_NAME_BYTES},
     config::{ConfigReport, Env, Live, Problem, Problems},
+    daemon::NoStore,
     files::{cause, replace},
     identity::{ApiKeyText, UserKind},
-    storage::fs::{Fs, OpenError},
+    storage::OpenStore,
     who::ApiKeyId,
 };
 use clap::{Subcommand, ValueHint};
@@ -17,7 +18,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
     time::Duration,
 };
 
@@ -132,8 +132,8 @@ enum ApiKeyFailure {
 /// Runs the command.
 pub(super) fn api_key(report: ConfigReport, command: ApiKeyCommand) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
-        let problem = |error: OpenError| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())]);
-        Ok((Arc::new(open(&env, &command).map_err(problem)?), env, live))
+        let problem = |error: NoStore| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())]);
+        Ok((open(&env, &command).map_err(problem)?, env, live))
     });
     let (store, env, live) = match opened {
         Ok(opened) => opened,
@@ -142,12 +142,11 @@ pub(super) fn api_key(report: ConfigReport, command: ApiKeyCommand) -> ExitCode 
             return ExitCode::from(EX_CONFIG);
         }
     };
-    let accounts = Accounts::new(store.clone());
-    let recorded =
-        |action: &str, id: ApiKeyId| wait(record(&store, &env.storage_path, action, id.to_string(), Vec::new()));
+    let accounts = Accounts::new(store.storage.clone());
+    let recorded = |action: &str, id: ApiKeyId| wait(record(&store, &env, action, id.to_string(), Vec::new()));
     let done = match command {
         ApiKeyCommand::Create { user, name, scopes, expires, output_file, json } => {
-            let request = check(&env, &live, &user).and_then(|()| {
+            let request = check(&env, &store, &live, &user).and_then(|()| {
                 Ok(ApiKeyRequest {
                     name,
                     owner: user,
@@ -172,22 +171,23 @@ pub(super) fn api_key(report: ConfigReport, command: ApiKeyCommand) -> ExitCode 
 }
 
 /// The store, also while the daemon serves it. A first key may come before the first start.
-fn open(env: &Env, command: &ApiKeyCommand) -> Result<Fs, OpenError> {
-    match Fs::open_beside(&env.storage_path) {
-        Err(OpenError::Absent(_) | OpenError::NoStore(_)) if matches!(command, ApiKeyCommand::Create { .. }) => {
-            Fs::open(&env.storage_path, crate::daemon::init(env)).map(|(store, _)| store)
-        }
+fn open(env: &Env, command: &ApiKeyCommand) -> Result<OpenStore, NoStore> {
+    match storage::open(env) {
+        Err(NoStore::Absent(_)) if matches!(command, ApiKeyCommand::Create { .. }) => storage::open_or_make(env),
         opened => opened,
     }
 }
 
 /// Checks that a key of this user would work.
-fn check(env: &Env, live: &Live, user: &str) -> Result<(), ApiKeyFailure> {
+fn check(env: &Env, store: &OpenStore, live: &Live, user: &str) -> Result<(), ApiKeyFailure> {
     use std::os::unix::fs::MetadataExt;
     match live.identity.users().ok_or(ApiKeyFailure::NoUsers)?.kind(user) {
         Some(UserKind::Person | UserKind::Robot) => {}
         Some(UserKind::Locked) => return Err(ApiKeyFailure::Locked(user.to_owned())),
         None => return Err(ApiKeyFailure::NoUser(user.to_owned())),
+    }
+    if store.files.is_none() {
+        return Ok(());
     }
     let owner = std::fs::metadata(&env.storage_path).map(|meta| meta.uid());
     match owner {
@@ -278,8 +278,7 @@ fn described(id: ApiKeyId, key: &ApiKey) -> Value {
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> Result<T, ApiKeyFailure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ApiKeyFailure::Runtime)?;
-    Ok(runtime.block_on(work))
+    block_on(work).map_err(ApiKeyFailure::Runtime)
 }
 
 #[cfg(test)]

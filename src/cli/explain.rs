@@ -1,17 +1,16 @@
 //! `wharfinger explain USER ACTION [REPOSITORY]`: whether a user may do something, and why.
 
-use super::{say, say_json};
+use super::{block_on::block_on, say, say_json, storage};
 use crate::{
     access::{Ceiling, Decision, DecisionStep, RepositoryFacts},
     config::{ConfigReport, Env, Live, Problem, Problems},
     identity::Identity,
     registry::Registry,
-    storage::fs::Fs,
     who::{Action, Permission, Subject},
 };
 use oci::RepositoryName;
 use serde_json::json;
-use std::{process::ExitCode, str::FromStr, sync::Arc};
+use std::{process::ExitCode, str::FromStr};
 
 /// What the user asks about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,10 +107,9 @@ pub(super) fn explain(
 
 /// The facts of a repository, also while the daemon runs; the defaults if there is no store.
 fn facts(env: &Env, live: &Live, repository: &RepositoryName) -> RepositoryFacts {
-    let Ok(store) = Fs::open_beside(&env.storage_path) else { return RepositoryFacts::default() };
-    let registry = Registry::new(Arc::new(store), live.registry.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map(|runtime| runtime.block_on(registry.repository(repository).facts())).unwrap_or_default()
+    let Ok(store) = storage::open(env) else { return RepositoryFacts::default() };
+    let registry = Registry::new(store.storage, live.registry.clone());
+    block_on(registry.repository(repository).facts()).unwrap_or_default()
 }
 
 /// Why a client may get a different result.

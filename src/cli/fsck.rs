@@ -7,7 +7,6 @@ use super::{
 use crate::{
     config::{ConfigReport, Problem, Problems, size},
     files::system::yield_to_others,
-    storage::fs::Fs,
     upkeep::fsck::{self, Finding, FsckOptions, PoolPart, Severity, Summary, Watch},
 };
 use clap::Args;
@@ -60,12 +59,13 @@ pub(super) fn fsck(report: &ConfigReport, asked: &Fsck) -> Result<ExitCode, Prob
     if asked.rate.is_some() {
         yield_to_others();
     }
-    let store = Fs::open_beside(&report.env.storage_path)
-        .map_err(|error| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())]))?;
+    let problem = |message: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", message)]);
+    let store = super::storage::open(&report.env).map_err(|error| problem(error.to_string()))?;
+    let files = store.files.ok_or_else(|| problem("is no directory whose files could be checked".to_owned()))?;
     let read = if asked.read_data { Some(PoolPart::WHOLE) } else { asked.read_data_subset };
     let options = FsckOptions { read, bytes_per_second: asked.rate, repair: asked.repair, ..FsckOptions::default() };
     let mut output = Output { json: asked.json, shows: terminal::is_watched(), last: None };
-    let summary = fsck::check(&store.survey(), &options, &mut output);
+    let summary = fsck::check(&files.survey(), &options, &mut output);
     output.end(&summary);
     Ok(match summary.worst() {
         None | Some(Severity::Note) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! `wharfinger gc`: collects garbage, also while a daemon runs.
 
 use super::{
+    block_on::block_on,
     complain,
     progress::ProgressLine,
     say, say_json, storage,
@@ -12,7 +13,7 @@ use crate::{
     registry::Registry,
     upkeep::{CollectionOptions, CollectionReport, Count, Kinds, RepositoryReport},
 };
-use std::{fmt::Write as _, process::ExitCode, sync::Arc};
+use std::{fmt::Write as _, process::ExitCode};
 
 /// Collects garbage as configured, and prints what was found and done; exits 0 if it completed.
 pub(super) fn gc(configuration: ConfigReport, options: CollectionOptions, as_json: bool) -> Result<ExitCode, Problems> {
@@ -25,11 +26,12 @@ pub(super) fn gc(configuration: ConfigReport, options: CollectionOptions, as_jso
     if !options.now {
         yield_to_others();
     }
-    let collected = storage::open_beside(&env, !options.dry_run).and_then(|store| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())?;
-        let registry = Registry::new(Arc::new(store), live.registry.clone());
+    let opened = storage::open_beside(&env, !options.dry_run).map_err(|error| error.to_string());
+    let collected = opened.and_then(|store| {
+        let registry = Registry::new(store.storage, live.registry.clone());
         let progress = ProgressLine::new();
-        runtime.block_on(registry.collect(options, &progress)).map_err(|e| e.to_string())
+        let collected = block_on(registry.collect(options, &progress)).map_err(|e| e.to_string())?;
+        collected.map_err(|e| e.to_string())
     });
     Ok(match collected {
         Ok(Some(report)) => {

@@ -1,7 +1,9 @@
 //! `wharfinger import DIR`: brings the data of another registry into the storage directory, also while the daemon runs.
 
 use super::{
-    EX_CONFIG, complain,
+    EX_CONFIG,
+    block_on::block_on,
+    complain,
     progress::ProgressLine,
     recorded::record,
     say, say_json, storage,
@@ -11,7 +13,7 @@ use crate::{
     config::{ConfigReport, Problem, Problems},
     files::IntakeMode,
     registry::Registry,
-    storage::{Mem, Storage, fs::Fs},
+    storage::{Mem, Storage},
     upkeep::{ImportOptions, ImportReport, ImportSource, ImportTally, import},
 };
 use clap::{Args, ValueHint};
@@ -72,30 +74,28 @@ pub(super) fn run(report: ConfigReport, asked: &Import) -> Result<ExitCode, Prob
     let in_store = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
     let (store, written): (Arc<dyn Storage>, _) = if asked.dry_run {
         // Without a store nothing is here yet.
-        match Fs::open_beside(&env.storage_path) {
-            Ok(store) => (Arc::new(store), None),
+        match storage::open(&env) {
+            Ok(store) => (store.storage, None),
             Err(_) => (Arc::new(Mem::default()), None),
         }
     } else {
-        let store = Arc::new(storage::open_or_make(&env).map_err(in_store)?);
-        (store.clone(), Some(store))
+        let store = storage::open_or_make(&env).map_err(|error| in_store(error.to_string()))?;
+        (store.storage.clone(), Some(store))
     };
     let mode = if asked.hardlink { IntakeMode::HardLink } else { IntakeMode::Copy };
     let options = ImportOptions { mode, dry_run: asked.dry_run };
     let line = ProgressLine::new();
     let progress = |what: &'static str, done: u64| line.show(what, done);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        runtime.block_on(async {
-            let registry = Registry::new(store, live.registry.clone());
-            let report = import(&registry, Arc::new(source), options, &progress).await.map_err(|e| e.to_string())?;
-            registry.close().await;
-            if let Some(store) = written {
-                record(&store, &env.storage_path, "import", asked.dir.display().to_string(), Vec::new()).await;
-            }
-            Ok::<_, String>(report)
-        })
-    });
+    let done = block_on(async {
+        let registry = Registry::new(store, live.registry.clone());
+        let report = import(&registry, Arc::new(source), options, &progress).await.map_err(|e| e.to_string())?;
+        registry.close().await;
+        if let Some(store) = written {
+            record(&store, &env, "import", asked.dir.display().to_string(), Vec::new()).await;
+        }
+        Ok::<_, String>(report)
+    })
+    .unwrap_or_else(|error| Err(error.to_string()));
     drop(line);
     let report = match done {
         Ok(report) => report,

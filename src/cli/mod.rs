@@ -10,6 +10,7 @@
 //! `fsck` has its own: 0 clean, 1 warnings, 2 damage, whether or not it was repaired.
 
 mod api_key;
+mod block_on;
 mod check;
 mod confirm;
 mod explain;

@@ -1,11 +1,10 @@
 //! `wharfinger plan [PATTERN]`: what the retention rules would do with each tag and each untagged manifest. Reads the
 //! store, also while a server runs, and writes nothing.
 
-use super::{complain, print_problems, terminal};
+use super::{block_on::block_on, complain, print_problems, storage, terminal};
 use crate::{
     config::{ConfigReport, Problem, Problems},
     registry::{Everything, Registry, Shows, Visible},
-    storage::fs::Fs,
     upkeep::{RetentionPlan, RetentionVerdict},
 };
 use oci::{Pattern, RepositoryName};
@@ -13,7 +12,6 @@ use serde_json::{Value, json};
 use std::{
     io::{self, Write},
     process::ExitCode,
-    sync::Arc,
     time::SystemTime,
 };
 
@@ -24,7 +22,7 @@ const PAGE: usize = 1000;
 pub(super) fn plan(report: ConfigReport, pattern: Option<&Pattern>, as_json: bool) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
         let problem = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
-        Ok((Fs::open_beside(&env.storage_path).map_err(|e| problem(e.to_string()))?, live))
+        Ok((storage::open(&env).map_err(|e| problem(e.to_string()))?, live))
     });
     let (store, live) = match opened {
         Ok(opened) => opened,
@@ -33,10 +31,8 @@ pub(super) fn plan(report: ConfigReport, pattern: Option<&Pattern>, as_json: boo
             return ExitCode::from(super::EX_CONFIG);
         }
     };
-    let registry = Registry::new(Arc::new(store), live.registry.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done =
-        runtime.map_err(Stopped::Output).and_then(|runtime| runtime.block_on(print(&registry, pattern, as_json)));
+    let registry = Registry::new(store.storage, live.registry.clone());
+    let done = block_on(print(&registry, pattern, as_json)).unwrap_or_else(|error| Err(Stopped::Output(error)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // If the reader is gone there is nobody to inform.

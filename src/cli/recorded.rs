@@ -2,15 +2,23 @@
 
 use super::complain;
 use crate::{
+    config::Env,
+    daemon::check_owner,
     files::regular,
     manage::{append_entry, entry_time},
-    storage::fs::Fs,
+    storage::OpenStore,
 };
 use api::audit::{AuditEntry, AuditFile};
-use std::{io, os::unix::fs::MetadataExt, path::Path};
+use std::path::Path;
 
 /// Records a change that was made. If that fails, the change stays, and the person is told.
-pub(super) async fn record(store: &Fs, path: &Path, action: &str, target: impl Into<String>, files: Vec<AuditFile>) {
+pub(super) async fn record(
+    store: &OpenStore,
+    env: &Env,
+    action: &str,
+    target: impl Into<String>,
+    files: Vec<AuditFile>,
+) {
     let entry = AuditEntry {
         time: entry_time(),
         actor: caller(),
@@ -20,21 +28,12 @@ pub(super) async fn record(store: &Fs, path: &Path, action: &str, target: impl I
         files,
         ..AuditEntry::default()
     };
-    let recorded = match check_owner(path) {
-        Ok(()) => append_entry(store, &entry).await,
+    let recorded = match check_owner(env, store) {
+        Ok(()) => append_entry(&*store.records, &entry).await.map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
     if let Err(error) = recorded {
         complain(format_args!("the change was made, but is not in the audit log: {error}"));
-    }
-}
-
-/// The daemon could not append to a file of another user.
-fn check_owner(path: &Path) -> io::Result<()> {
-    let (owner, caller) = (std::fs::metadata(path)?.uid(), rustix::process::geteuid().as_raw());
-    match owner == caller {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("{} belongs to user {owner}, not to {caller}", path.display()))),
     }
 }
 

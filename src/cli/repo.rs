@@ -1,7 +1,9 @@
 //! `wharfinger repo`: creates, lists and deletes repositories in the storage directory, also while the daemon runs.
 
 use super::{
-    EX_CONFIG, complain,
+    EX_CONFIG,
+    block_on::block_on,
+    complain,
     confirm::is_confirmed,
     print_problems,
     recorded::record,
@@ -11,13 +13,14 @@ use super::{
 use crate::{
     access::Visibility,
     config::{ConfigReport, Env, Live, Problem, Problems},
+    daemon::NoStore,
     registry::{Description, Everything, NewRepository, OwnerName, RecordedFacts, Registry, RegistryError, Visible},
-    storage::{RepositoryOutline, fs::Fs},
+    storage::{OpenStore, RepositoryOutline},
 };
 use clap::Subcommand;
 use oci::{Pattern, RepositoryName};
 use serde_json::{Value, json};
-use std::{io, process::ExitCode, sync::Arc};
+use std::{io, process::ExitCode};
 
 /// The commands for repositories.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -99,7 +102,7 @@ enum RepoFailure {
 pub(super) fn repo(report: ConfigReport, command: RepoCommand) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
         let problem = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
-        Ok((Arc::new(open(&env, &command).map_err(problem)?), env, live))
+        Ok((open(&env, &command).map_err(|error| problem(error.to_string()))?, env, live))
     });
     let (store, env, live) = match opened {
         Ok(opened) => opened,
@@ -108,30 +111,28 @@ pub(super) fn repo(report: ConfigReport, command: RepoCommand) -> ExitCode {
             return ExitCode::from(EX_CONFIG);
         }
     };
-    let registry = Registry::new(store.clone(), live.registry.clone());
+    let registry = Registry::new(store.storage.clone(), live.registry.clone());
     let recorded = |action: &'static str, name: RepositoryName| {
-        let (store, path) = (store.clone(), env.storage_path.clone());
-        async move { record(&store, &path, action, name.to_string(), Vec::new()).await }
+        let (store, env) = (store.clone(), &env);
+        async move { record(&store, env, action, name.to_string(), Vec::new()).await }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime.map_err(RepoFailure::Runtime).and_then(|runtime| {
-        runtime.block_on(async {
-            match command {
-                RepoCommand::Create { name, public, owner, description } => {
-                    let visibility = public.then_some(Visibility::Public);
-                    create(&registry, &live, &name, NewRepository { visibility, owner, description }).await?;
-                    recorded("create_repository", name).await;
-                    Ok(())
-                }
-                RepoCommand::Delete { name, confirm } => {
-                    delete(&registry, &live, &name, confirm.as_deref()).await?;
-                    recorded("delete_repository", name).await;
-                    Ok(())
-                }
-                RepoCommand::List { repositories, json } => list(&registry, repositories.as_ref(), json).await,
+    let done = block_on(async {
+        match command {
+            RepoCommand::Create { name, public, owner, description } => {
+                let visibility = public.then_some(Visibility::Public);
+                create(&registry, &live, &name, NewRepository { visibility, owner, description }).await?;
+                recorded("create_repository", name).await;
+                Ok(())
             }
-        })
-    });
+            RepoCommand::Delete { name, confirm } => {
+                delete(&registry, &live, &name, confirm.as_deref()).await?;
+                recorded("delete_repository", name).await;
+                Ok(())
+            }
+            RepoCommand::List { repositories, json } => list(&registry, repositories.as_ref(), json).await,
+        }
+    })
+    .unwrap_or_else(|error| Err(RepoFailure::Runtime(error)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(refused) => {
@@ -142,7 +143,7 @@ pub(super) fn repo(report: ConfigReport, command: RepoCommand) -> ExitCode {
 }
 
 /// The store, also while the daemon serves it. A first repository may come before the first start.
-fn open(env: &Env, command: &RepoCommand) -> Result<Fs, String> {
+fn open(env: &Env, command: &RepoCommand) -> Result<OpenStore, NoStore> {
     match command {
         RepoCommand::Create { .. } => storage::open_or_make(env),
         RepoCommand::Delete { .. } => storage::open_beside(env, true),

@@ -1,15 +1,16 @@
 //! What a start would do with the storage directory: use it, create it, or refuse it.
 
+use super::block_on::block_on;
 use crate::{
     config::{Env, Problem, Warning},
-    daemon::init,
+    daemon::{self, NoStore, check_owner, init},
     files::{
         Real,
         probe::{self, ProbeResult},
     },
-    storage::fs::{Fs, OpenError, root},
+    storage::{OpenStore, fs::root},
 };
-use std::{io, os::unix::fs::MetadataExt};
+use std::{future::Future, io};
 
 /// Whether a problem with this key leaves the location of the store unknown.
 pub(super) fn is_named_by(key: &str) -> bool {
@@ -46,25 +47,24 @@ pub(super) fn inspect(env: &Env) -> Result<(Vec<String>, Vec<Warning>), Problem>
 }
 
 /// Opens the store while a daemon may be serving it, to write to it; makes one if there is none, as a start would.
-pub(super) fn open_or_make(env: &Env) -> Result<Fs, String> {
-    match Fs::open_beside(&env.storage_path) {
-        Err(OpenError::Absent(_) | OpenError::NoStore(_)) => {
-            Fs::open(&env.storage_path, init(env)).map(|(store, _)| store).map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
-        Ok(_) => open_beside(env, true),
-    }
+pub(super) fn open_or_make(env: &Env) -> Result<OpenStore, NoStore> {
+    run(daemon::open_or_make(env))
 }
 
-/// Opens the store while a daemon may be serving it. A command that writes must run as the store's owner: the daemon
-/// can neither read nor remove files of another user.
-pub(super) fn open_beside(env: &Env, to_write: bool) -> Result<Fs, String> {
-    let path = &env.storage_path;
-    let store = Fs::open_beside(path).map_err(|error| error.to_string())?;
-    let owner = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.uid();
-    let caller = rustix::process::geteuid().as_raw();
-    if to_write && caller != owner {
-        return Err(format!("{} belongs to user {owner}: run this as that user, not as {caller}", path.display()));
+/// Opens the store while a daemon may be serving it, to read it.
+pub(super) fn open(env: &Env) -> Result<OpenStore, NoStore> {
+    run(daemon::open_beside(env))
+}
+
+/// Opens the store while a daemon may be serving it. A command that writes must run as the store's owner.
+pub(super) fn open_beside(env: &Env, to_write: bool) -> Result<OpenStore, NoStore> {
+    let store = open(env)?;
+    if to_write {
+        check_owner(env, &store).map_err(NoStore::Unusable)?;
     }
     Ok(store)
+}
+
+fn run(opening: impl Future<Output = Result<OpenStore, NoStore>>) -> Result<OpenStore, NoStore> {
+    block_on(opening).unwrap_or_else(|error| Err(NoStore::Unusable(error.to_string())))
 }

@@ -3,13 +3,17 @@
 //! The files are edited as by the management API, with the same checks: what the configuration could not be loaded with
 //! is not written. A running daemon reads the change within seconds.
 
-use super::{EX_CONFIG, complain, htpasswd::PasswordSource, password, print_problems, recorded::record, say, say_json};
+use super::{
+    EX_CONFIG, block_on::block_on, complain, htpasswd::PasswordSource, password, print_problems, recorded::record, say,
+    say_json, storage,
+};
 use crate::{
     accounts::{Accounts, AccountsError},
     config::{ConfigEditor, ConfigReport, Live, Problem, Problems},
+    daemon::NoStore,
     files::{cause, regular},
     manage::{EditRefusal, Edits, Precondition, change_as_operator, passwords, users},
-    storage::fs::{Fs, OpenError},
+    storage::OpenStore,
 };
 use api::users::{CreateUser, UpdateUser, UserInfo};
 use arc_swap::ArcSwap;
@@ -224,20 +228,20 @@ impl UserFiles {
         if !files.is_empty()
             && let Some(store) = self.store()?
         {
-            wait(record(&store, &self.editor.env().storage_path, action, target, files))?;
+            wait(record(&store, &self.editor.env(), action, target, files))?;
         }
         Ok(changed?)
     }
 
     /// What is recorded of users; `None` before the first start.
     fn accounts(&self) -> Result<Option<Accounts>, UserFailure> {
-        Ok(self.store()?.map(|store| Accounts::new(Arc::new(store))))
+        Ok(self.store()?.map(|store| Accounts::new(store.storage)))
     }
 
-    fn store(&self) -> Result<Option<Fs>, UserFailure> {
-        match Fs::open_beside(&self.editor.env().storage_path) {
+    fn store(&self) -> Result<Option<OpenStore>, UserFailure> {
+        match storage::open(&self.editor.env()) {
             Ok(store) => Ok(Some(store)),
-            Err(OpenError::Absent(_) | OpenError::NoStore(_)) => Ok(None),
+            Err(NoStore::Absent(_)) => Ok(None),
             Err(error) => {
                 let problem = Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string());
                 Err(UserFailure::Configuration(Problems(vec![problem])))
@@ -258,6 +262,5 @@ fn new_password(name: &str, source: PasswordSource, file: Option<&Path>) -> Resu
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> Result<T, UserFailure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(UserFailure::Runtime)?;
-    Ok(runtime.block_on(work))
+    block_on(work).map_err(UserFailure::Runtime)
 }

@@ -11,7 +11,7 @@ use crate::{
     files::{Syncing, cause, detached},
     jobs::{Job, Run, Schedule, has_passed},
     registry::Registry,
-    storage::fs::Fs,
+    storage::StoreRecords,
     upkeep::{CollectionError, CollectionOptions, CollectionReport, CollectionStep, Follow, ScrubPass},
 };
 use arc_swap::ArcSwap;
@@ -35,7 +35,7 @@ pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Starts all jobs. They end with the shutdown; only delayed directory syncs continue until the last request is
 /// answered.
-pub(super) fn start(daemon: &Daemon, store: &Arc<Fs>) {
+pub(super) fn start(daemon: &Daemon, store: &Arc<dyn StoreRecords>) {
     let Daemon { jobs, registry, live, accounts, shutdown, .. } = daemon;
     let keeper = || Keeper { registry: registry.clone(), generation: live.clone() };
     let stopping = || {
@@ -342,7 +342,7 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs delayed directory syncs.
 struct Flush {
-    store: Arc<Fs>,
+    store: Arc<dyn StoreRecords>,
     generation: ActiveGeneration,
 }
 
@@ -366,7 +366,7 @@ impl Job for Flush {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::fs::Init;
+    use crate::storage::fs::{Fs, Init};
 
     #[tokio::test]
     async fn a_collection_is_due_a_day_after_the_last_one_or_after_the_store_was_created() {

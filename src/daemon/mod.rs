@@ -13,7 +13,7 @@ mod store;
 mod tests;
 
 pub use run::{LogControl, run};
-pub use store::init;
+pub use store::{NoStore, check_owner, init, open_beside, open_or_make};
 
 use crate::{
     access::Ceiling,
@@ -93,9 +93,9 @@ impl Daemon {
         }
     }
 
-    /// Lets administrators check the files of its store.
-    pub fn with_files(self, files: Arc<Fs>) -> Self {
-        Self { files: Some(files), ..self }
+    /// Lets administrators check the files of its store, if it has any.
+    pub fn with_files(self, files: Option<Arc<Fs>>) -> Self {
+        Self { files, ..self }
     }
 
     /// Lets administrators change these configuration files.

@@ -7,7 +7,7 @@ use crate::{
     manage::Manage,
     server::{self, Reactors, Trigger},
     service::{Face, Telemetry},
-    storage::{Lifecycle, fs::Fs},
+    storage::OpenStore,
 };
 use arc_swap::ArcSwap;
 use std::{net::SocketAddr, sync::Arc};
@@ -43,20 +43,24 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
         None => None,
     };
     let store = store::open(&env).await?;
-    store::make_signing_keys(&env, &store).await?;
+    store::make_signing_keys(&env, &*store.records).await?;
     let watch = report.follow().map_err(|problems| problems.to_string())?;
     let (generation, editor) = (watch.live(), watch.editor());
     let first = generation.load_full();
     // The files may have changed since the log was started.
     (log.configure)(&first);
-    let store = Arc::new(store);
     store::apply_durability(&store, first.durability).await;
     let (trigger, shutdown) = Trigger::new();
     let telemetry = Telemetry::new(log.lines_dropped);
-    let daemon =
-        Daemon::new(store.clone(), generation.clone(), env.trusted_proxies.clone(), telemetry, shutdown.clone());
-    let daemon =
-        Arc::new(daemon.with_files(store.clone()).with_manage(Manage::new(editor, generation.clone(), store.clone())));
+    let daemon = Daemon::new(
+        store.storage.clone(),
+        generation.clone(),
+        env.trusted_proxies.clone(),
+        telemetry,
+        shutdown.clone(),
+    );
+    let manage = Manage::new(editor, generation.clone(), store.records.clone());
+    let daemon = Arc::new(daemon.with_files(store.files.clone()).with_manage(manage));
     let registry = daemon.registry();
     tokio::spawn(server::on_signals(trigger).map_err(no_signals)?);
     let [nudge, was_read, reload, hangup] = std::array::from_fn(|_| Arc::new(Notify::new()));
@@ -69,7 +73,7 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
     if let Some(dir) = env.api_keys.as_deref().filter(|_| env.auth_type == AuthType::Basic) {
         jobs::read_shared_keys(&daemon, dir).await.map_err(|error| format!("REGISTRY_API_KEYS: {error}"))?;
     }
-    jobs::start(&daemon, &store);
+    jobs::start(&daemon, &store.records);
     daemon.restore_migrations().await;
 
     log_start(&env, &listener);
@@ -93,7 +97,7 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
     if let Err(error) = jobs::save_last_pulls(registry, &generation).await {
         warn!(%error, "cannot save the last pull times");
     }
-    if let Err(error) = store.flush().await {
+    if let Err(error) = store.records.flush().await {
         error!(%error, "cannot sync the last writes; they may not survive a power failure");
     }
     info!("stopped");
@@ -101,11 +105,11 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
 }
 
 /// Applies each new generation.
-fn following(log: LogControl, daemon: Arc<Daemon>, store: Arc<Fs>) -> impl Fn(&Live) + Send + 'static {
+fn following(log: LogControl, daemon: Arc<Daemon>, store: OpenStore) -> impl Fn(&Live) + Send + 'static {
     move |live| {
         (log.configure)(live);
         daemon.apply(live);
-        if live.durability != store.health().syncing {
+        if live.durability != store.storage.health().syncing {
             let (store, durability) = (store.clone(), live.durability);
             tokio::spawn(async move { store::apply_durability(&store, durability).await });
         }

@@ -1,15 +1,42 @@
-//! Opens or creates the storage directory of a daemon, and sets its durability.
+//! Opens or creates the store that the configuration names, for a daemon or beside one, and sets its durability. Only
+//! here it is known which kinds of stores there are.
 
 use crate::{
     config::{AuthType, Env, SigningKey, StorageInit},
     files::Syncing,
     identity::new_signing_key,
     storage::{
-        Lifecycle, SESSION_KEY, SIGNING_KEY,
-        fs::{Fs, Init, Opened},
+        OpenStore, SESSION_KEY, SIGNING_KEY, StoreRecords,
+        fs::{Fs, Init, OpenError, Opened},
     },
 };
+use std::{fmt, os::unix::fs::MetadataExt};
 use tracing::{error, info, warn};
+
+/// Why a store cannot be opened.
+#[derive(Debug)]
+pub enum NoStore {
+    /// There is none yet.
+    Absent(String),
+    /// It cannot be used.
+    Unusable(String),
+}
+
+impl fmt::Display for NoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Absent(why) | Self::Unusable(why)) = self;
+        f.write_str(why)
+    }
+}
+
+impl From<OpenError> for NoStore {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Absent(_) | OpenError::NoStore(_) => Self::Absent(error.to_string()),
+            error => Self::Unusable(error.to_string()),
+        }
+    }
+}
 
 /// Whether the storage directory may be created.
 pub fn init(env: &Env) -> Init {
@@ -19,7 +46,45 @@ pub fn init(env: &Env) -> Init {
     }
 }
 
-pub(super) async fn open(env: &Env) -> Result<Fs, String> {
+/// Opens the store while a daemon may be serving it, and changes nothing.
+///
+/// # Errors
+/// There is no store, or not one that this build reads.
+pub async fn open_beside(env: &Env) -> Result<OpenStore, NoStore> {
+    Ok(Fs::open_beside(&env.storage_path)?.into())
+}
+
+/// Like [`open_beside`], to write to it; makes a store if there is none, as a start would.
+///
+/// # Errors
+/// As for [`open_beside`], or the caller is not the one whom the store belongs to.
+pub async fn open_or_make(env: &Env) -> Result<OpenStore, NoStore> {
+    match open_beside(env).await {
+        Err(NoStore::Absent(_)) => Ok(Fs::open(&env.storage_path, init(env))?.0.into()),
+        Ok(store) => check_owner(env, &store).map(|()| store).map_err(NoStore::Unusable),
+        Err(unusable) => Err(unusable),
+    }
+}
+
+/// Refuses a caller who would leave files that the daemon can neither read nor remove: whoever writes to a directory
+/// must be its owner.
+///
+/// # Errors
+/// A sentence for the caller.
+pub fn check_owner(env: &Env, store: &OpenStore) -> Result<(), String> {
+    if store.files.is_none() {
+        return Ok(());
+    }
+    let path = &env.storage_path;
+    let owner = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.uid();
+    let caller = rustix::process::geteuid().as_raw();
+    match caller == owner {
+        true => Ok(()),
+        false => Err(format!("{} belongs to user {owner}: run this as that user, not as {caller}", path.display())),
+    }
+}
+
+pub(super) async fn open(env: &Env) -> Result<OpenStore, String> {
     let (path, init) = (env.storage_path.clone(), init(env));
     let opening = tokio::task::spawn_blocking(move || Fs::open(&path, init)).await;
     let (store, opened) = opening.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
@@ -34,11 +99,11 @@ pub(super) async fn open(env: &Env) -> Result<Fs, String> {
         }
         Opened::Created | Opened::Initialised => info!("created the storage directory {path}"),
     }
-    Ok(store)
+    Ok(store.into())
 }
 
 /// Creates the keys that the daemon makes for itself, unless they exist.
-pub(super) async fn make_signing_keys(env: &Env, store: &Fs) -> Result<(), String> {
+pub(super) async fn make_signing_keys(env: &Env, store: &dyn StoreRecords) -> Result<(), String> {
     match (env.auth_type, &env.auth_token_signingkey) {
         (AuthType::Basic, Some(SigningKey::Auto)) => match make_signing_key(store, SIGNING_KEY).await {
             Ok(true) => info!("token service: created a signing key, {SIGNING_KEY} in the storage directory"),
@@ -56,14 +121,14 @@ pub(super) async fn make_signing_keys(env: &Env, store: &Fs) -> Result<(), Strin
     Ok(())
 }
 
-async fn make_signing_key(store: &Fs, path: &'static str) -> Result<bool, String> {
+async fn make_signing_key(store: &dyn StoreRecords, path: &'static str) -> Result<bool, String> {
     let key = new_signing_key().map_err(|_| "the system provides no random numbers")?;
     store.ensure_signing_key(path, key.into()).await.map_err(|error| error.to_string())
 }
 
 /// Applies a durability from now on.
-pub(super) async fn apply_durability(store: &Fs, durability: Syncing) {
-    let before = store.health().syncing;
+pub(super) async fn apply_durability(store: &OpenStore, durability: Syncing) {
+    let before = store.storage.health().syncing;
     let mode = durability.as_str();
     match durability {
         Syncing::Strict => info!("durability {mode}: every acknowledged write survives a power failure"),
@@ -74,7 +139,7 @@ pub(super) async fn apply_durability(store: &Fs, durability: Syncing) {
             warn!("durability {mode}: A POWER FAILURE MAY DESTROY THE STORE; use this for tests and caches only")
         }
     }
-    if let Err(error) = store.set_syncing(durability).await {
+    if let Err(error) = store.records.set_syncing(durability).await {
         error!(%error, "cannot sync what was written with durability {}; it may not survive a power failure", before.as_str());
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     config::{ConfigEditor, EditFault, EditableFile, Env, Live},
     files::replace::Replaced,
     identity::HtpasswdText,
-    storage::fs::{Fs, LinePlace},
+    storage::{LinePlace, StoreRecords},
     who::Subject,
 };
 use api::audit::{AuditEntry, AuditFile};
@@ -24,7 +24,7 @@ const LATE: Duration = Duration::from_secs(5);
 pub struct Manage {
     pub(super) editor: ConfigEditor,
     pub(super) live: Arc<ArcSwap<Live>>,
-    store: Arc<Fs>,
+    store: Arc<dyn StoreRecords>,
     /// One change at a time, in the order in which they came.
     turn: Arc<Semaphore>,
 }
@@ -103,7 +103,7 @@ pub fn change_as_operator<T>(
 ///
 /// # Errors
 /// The storage's.
-pub async fn append_entry(store: &Fs, entry: &AuditEntry) -> io::Result<()> {
+pub async fn append_entry(store: &dyn StoreRecords, entry: &AuditEntry) -> io::Result<()> {
     let line = serde_json::to_vec(entry).map_err(io::Error::from)?;
     store.append_audit(line.into()).await.map_err(io::Error::other)
 }
@@ -115,7 +115,7 @@ pub fn entry_time() -> String {
 
 impl Manage {
     /// Changes the files of this editor, whose active generation is `live`, and records that in the store.
-    pub fn new(editor: ConfigEditor, live: Arc<ArcSwap<Live>>, store: Arc<Fs>) -> Self {
+    pub fn new(editor: ConfigEditor, live: Arc<ArcSwap<Live>>, store: Arc<dyn StoreRecords>) -> Self {
         Self { editor, live, store, turn: Arc::new(Semaphore::new(1)) }
     }
 
@@ -206,7 +206,7 @@ impl Manage {
     }
 
     async fn append(&self, entry: AuditEntry) {
-        if let Err(error) = append_entry(&self.store, &entry).await {
+        if let Err(error) = append_entry(&*self.store, &entry).await {
             tracing::error!(%error, action = entry.action, target = entry.target, "cannot write the audit log");
         }
     }

@@ -22,6 +22,7 @@ mod lifecycle;
 pub mod mem;
 mod names;
 pub mod objects;
+mod opened;
 mod outline;
 pub mod remote;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use lifecycle::{
 };
 pub use mem::Mem;
 pub use names::NamesIn;
+pub use opened::{LinePlace, OpenStore, StoreRecords};
 pub use outline::{OutlineNames, OutlineStamp, RepositoryOutline};
 pub use remote::{ObjectBlob, ObjectStorage};
 

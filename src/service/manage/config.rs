@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{EditableFile, Live, Problem},
     manage::{Affected, EditRefusal, Edits, FileEdit, Manage, text_tag},
-    storage::fs::LinePlace,
+    storage::LinePlace,
     who::Permission,
     wire::ResponseBody,
 };

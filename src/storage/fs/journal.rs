@@ -7,13 +7,11 @@
 use super::{Fs, FsInner, Sys};
 use crate::{
     files::absent,
-    storage::{Result, StorageError},
+    storage::{LinePlace, Result, StorageError},
 };
 use bytes::Bytes;
 use std::{
-    fmt, io,
-    str::FromStr,
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -35,13 +33,6 @@ const BLOCK: u64 = 64 << 10;
 /// How long to wait for another process that appends, and the time between two attempts.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
-
-/// Where a line of the log begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LinePlace {
-    file: u64,
-    offset: u64,
-}
 
 impl<S: Sys> Fs<S> {
     /// Appends a line to the audit log, durably.
@@ -185,22 +176,6 @@ impl<S: Sys> FsInner<S> {
 
 fn path(number: u64) -> String {
     format!("{AUDIT}/{number:010}.jsonl")
-}
-
-/// As [`LinePlace::from_str`] reads it.
-impl fmt::Display for LinePlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.file, self.offset)
-    }
-}
-
-impl FromStr for LinePlace {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let numbers = text.split_once('-').and_then(|(file, offset)| file.parse().ok().zip(offset.parse().ok()));
-        numbers.map(|(file, offset)| Self { file, offset }).ok_or(())
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,6 @@ mod survey;
 mod upload;
 
 pub use foreign::Layout;
-pub use journal::LinePlace;
 pub use root::{Init, OpenError, Opened};
 pub use survey::Survey;
 
