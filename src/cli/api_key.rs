@@ -132,7 +132,7 @@ enum ApiKeyFailure {
 /// Runs the command.
 pub(super) fn api_key(report: ConfigReport, command: ApiKeyCommand) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
-        let problem = |error: NoStore| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string())]);
+        let problem = |error: NoStore| Problems(vec![Problem::of_key(storage::variable_of(&env), error.to_string())]);
         Ok((open(&env, &command).map_err(problem)?, env, live))
     });
     let (store, env, live) = match opened {

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 
 use super::{print_problems, storage, terminal};
-use crate::config::{ConfigReport, Problem, Warning};
+use crate::config::{ConfigReport, Problem, StorageKind, Warning};
 use crate::files::cause;
 use crate::storage::fs::root;
 
@@ -42,7 +42,7 @@ fn addresses(report: &mut ConfigReport, decisions: &mut Vec<String>) {
     if report.problems.0.iter().any(is_of_address) {
         return;
     }
-    let is_served = root::is_served(&report.env.storage_path);
+    let is_served = report.env.storage == StorageKind::Filesystem && root::is_served(&report.env.storage_path);
     let main = ("REGISTRY_PORT", report.env.listen());
     let admin = report.env.admin_addr.map(|address| ("REGISTRY_ADMIN_ADDR", address));
     let mut is_in_use = false;

@@ -27,6 +27,11 @@ fn arg(var: &'static Var) -> Arg {
     }
 }
 
+/// Variables that have a flag: a secret on the command line would be in the list of processes.
+fn with_flags() -> impl Iterator<Item = &'static Var> {
+    VARS.iter().filter(|var| !var.is_secret())
+}
+
 /// The heading of these flags in the help of a subcommand.
 const HEADING: &str = "Server settings (flag or environment variable)";
 
@@ -40,13 +45,13 @@ pub(super) fn after_own_options(subcommand: Command) -> Command {
         return subcommand;
     }
     // clap does not pass a global flag on to a subcommand that has its own under the same id.
-    let flags = VARS.iter().map(|var| arg(var).help_heading(HEADING).hide_short_help(true));
+    let flags = with_flags().map(|var| arg(var).help_heading(HEADING).hide_short_help(true));
     subcommand.help_template(TEMPLATE).args(flags).mut_subcommands(after_own_options)
 }
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        command.args(VARS.iter().map(arg))
+        command.args(with_flags().map(arg))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -56,7 +61,7 @@ impl Args for Flags {
 
 impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let given = VARS.iter().filter_map(|var| {
+        let given = with_flags().filter_map(|var| {
             let text = matches.get_one::<OsString>(var.name)?;
             Some((var.name, text.clone()))
         });
@@ -78,7 +83,7 @@ mod tests {
     #[test]
     fn every_flag_may_stand_before_and_after_the_subcommand() {
         Cli::command().debug_assert();
-        for var in VARS {
+        for var in with_flags() {
             let flag = format!("--{}", var.flag);
             for args in [["w", &flag, var.example, "check"], ["w", "check", &flag, var.example]] {
                 let cli = Cli::try_parse_from(args).unwrap();
@@ -93,7 +98,7 @@ mod tests {
     fn help_names_every_flag_variable_and_default() {
         let help = Cli::command().render_long_help().to_string();
         let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for var in VARS {
+        for var in with_flags() {
             assert!(flat.contains(&format!("--{} <", var.flag)), "{}", var.flag);
             assert!(flat.contains(&format!("[env: {}]", var.name)), "{}", var.name);
             if let Some(default) = var.default {

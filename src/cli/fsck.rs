@@ -59,9 +59,11 @@ pub(super) fn fsck(report: &ConfigReport, asked: &Fsck) -> Result<ExitCode, Prob
     if asked.rate.is_some() {
         yield_to_others();
     }
-    let problem = |message: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", message)]);
+    let problem = |message: String| Problems(vec![Problem::of_key(super::storage::variable_of(&report.env), message)]);
     let store = super::storage::open(&report.env).map_err(|error| problem(error.to_string()))?;
-    let files = store.files.ok_or_else(|| problem("is no directory whose files could be checked".to_owned()))?;
+    let files = store
+        .files
+        .ok_or_else(|| problem("is not where the data is: only a directory has files to check".to_owned()))?;
     let read = if asked.read_data { Some(PoolPart::WHOLE) } else { asked.read_data_subset };
     let options = FsckOptions { read, bytes_per_second: asked.rate, repair: asked.repair, ..FsckOptions::default() };
     let mut output = Output { json: asked.json, shows: terminal::is_watched(), last: None };

@@ -13,7 +13,10 @@ use crate::{
     registry::Registry,
     upkeep::{CollectionOptions, CollectionReport, Count, Kinds, RepositoryReport},
 };
-use std::{fmt::Write as _, process::ExitCode};
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
+
+/// How long the program stays after a collection of a store on another machine.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Collects garbage as configured, and prints what was found and done; exits 0 if it completed.
 pub(super) fn gc(configuration: ConfigReport, options: CollectionOptions, as_json: bool) -> Result<ExitCode, Problems> {
@@ -30,8 +33,16 @@ pub(super) fn gc(configuration: ConfigReport, options: CollectionOptions, as_jso
     let collected = opened.and_then(|store| {
         let registry = Registry::new(store.storage, live.registry.clone());
         let progress = ProgressLine::new();
-        let collected = block_on(registry.collect(options, &progress)).map_err(|e| e.to_string())?;
-        collected.map_err(|e| e.to_string())
+        let is_elsewhere = store.files.is_none();
+        let collected = block_on(async {
+            let collected = registry.collect(options, &progress).await;
+            if is_elsewhere {
+                // Others are told in the background that this collection is over.
+                tokio::time::sleep(FAREWELL).await;
+            }
+            collected
+        });
+        collected.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
     });
     Ok(match collected {
         Ok(Some(report)) => {

@@ -71,7 +71,7 @@ pub(super) fn run(report: ConfigReport, asked: &Import) -> Result<ExitCode, Prob
     if live.operator.read_only && !asked.dry_run {
         return refused("cannot import: operator.read_only is on".to_owned());
     }
-    let in_store = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
+    let in_store = |text: String| Problems(vec![Problem::of_key(storage::variable_of(&env), text)]);
     let (store, written): (Arc<dyn Storage>, _) = if asked.dry_run {
         // Without a store nothing is here yet.
         match storage::open(&env) {

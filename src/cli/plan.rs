@@ -21,7 +21,7 @@ const PAGE: usize = 1000;
 /// Prints the plan of every repository that matches: a table, or a JSON object per line.
 pub(super) fn plan(report: ConfigReport, pattern: Option<&Pattern>, as_json: bool) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
-        let problem = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
+        let problem = |text: String| Problems(vec![Problem::of_key(storage::variable_of(&env), text)]);
         Ok((storage::open(&env).map_err(|e| problem(e.to_string()))?, live))
     });
     let (store, live) = match opened {

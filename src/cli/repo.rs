@@ -101,7 +101,7 @@ enum RepoFailure {
 /// Runs the command.
 pub(super) fn repo(report: ConfigReport, command: RepoCommand) -> ExitCode {
     let opened = report.usable().and_then(|(env, live, _)| {
-        let problem = |text: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", text)]);
+        let problem = |text: String| Problems(vec![Problem::of_key(storage::variable_of(&env), text)]);
         Ok((open(&env, &command).map_err(|error| problem(error.to_string()))?, env, live))
     });
     let (store, env, live) = match opened {

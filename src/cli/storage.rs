@@ -2,7 +2,7 @@
 
 use super::block_on::block_on;
 use crate::{
-    config::{Env, Problem, Warning},
+    config::{Env, Problem, StorageKind, Warning},
     daemon::{self, NoStore, check_owner, init},
     files::{
         Real,
@@ -14,12 +14,41 @@ use std::{future::Future, io};
 
 /// Whether a problem with this key leaves the location of the store unknown.
 pub(super) fn is_named_by(key: &str) -> bool {
-    key.starts_with("REGISTRY_STORAGE") || key.starts_with("--storage")
+    const OTHERS: [&str; 8] = [
+        "REGISTRY_S3_",
+        "REGISTRY_GCS_",
+        "REGISTRY_AZURE_",
+        "REGISTRY_SFTP_",
+        "--s3-",
+        "--gcs-",
+        "--azure-",
+        "--sftp-",
+    ];
+    key.starts_with("REGISTRY_STORAGE")
+        || key.starts_with("--storage")
+        || OTHERS.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// The variable that a problem with the store is about.
+pub(super) fn variable_of(env: &Env) -> &'static str {
+    match env.storage {
+        StorageKind::Filesystem => "REGISTRY_STORAGE_PATH",
+        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure | StorageKind::Sftp => "REGISTRY_STORAGE",
+    }
 }
 
 /// What a start would do and what the file system supports, a line each, with warnings; an error if a start would
 /// refuse. Writes at most temporary files, and only into an existing store.
 pub(super) fn inspect(env: &Env) -> Result<(Vec<String>, Vec<Warning>), Problem> {
+    match env.storage {
+        StorageKind::Filesystem => {}
+        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => {
+            let of_kind = |message: String| Problem::of_key("REGISTRY_STORAGE", message);
+            let inspected = block_on(daemon::inspect_bucket(env)).map_err(|error| of_kind(error.to_string()))?;
+            return inspected.map(|lines| (lines, Vec::new())).map_err(of_kind);
+        }
+        StorageKind::Sftp => return Ok((Vec::new(), Vec::new())),
+    }
     let of_path = |message: String| Problem::of_key("REGISTRY_STORAGE_PATH", message);
     let is_store = root::inspect(&env.storage_path, init(env)).map_err(|error| of_path(error.to_string()))?;
     let mut lines = vec![match is_store {

@@ -243,7 +243,7 @@ impl UserFiles {
             Ok(store) => Ok(Some(store)),
             Err(NoStore::Absent(_)) => Ok(None),
             Err(error) => {
-                let problem = Problem::of_key("REGISTRY_STORAGE_PATH", error.to_string());
+                let problem = Problem::of_key(storage::variable_of(&self.editor.env()), error.to_string());
                 Err(UserFailure::Configuration(Problems(vec![problem])))
             }
         }

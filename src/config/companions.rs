@@ -3,6 +3,7 @@
 use super::env::Env;
 use super::problems::{Problem, Problems, Warning};
 use super::safety;
+use super::storage;
 use super::values::{AuthType, is_loopback};
 
 /// Reports variables that are missing, given those that are set.
@@ -50,6 +51,7 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
     pages(env, problems);
     addresses(env, problems, warnings);
     safety::check(env, warnings);
+    storage::check(env, problems, warnings);
 }
 
 const TOKEN: &[&str] = &[

@@ -1,7 +1,7 @@
 //! Lists the startup settings and the source of each, for the log at startup and for `check`.
 
 use super::env::{Env, ValueSource};
-use super::values::{AuthType, StorageInit, Words};
+use super::values::{AuthType, StorageInit, StorageKind, Words};
 use super::vars;
 
 impl Env {
@@ -18,14 +18,17 @@ impl Env {
                 self.origin("REGISTRY_HOST"),
                 self.origin("REGISTRY_PORT")
             ),
-            format!(
-                "storage directory: {}; {}",
-                self.with_origin(self.storage_path.display(), "REGISTRY_STORAGE_PATH"),
-                match self.storage_init {
-                    StorageInit::Auto => "initialised if empty",
-                    StorageInit::Never => "never initialised",
-                }
-            ),
+            match self.storage {
+                StorageKind::Filesystem => format!(
+                    "storage directory: {}; {}",
+                    self.with_origin(self.storage_path.display(), "REGISTRY_STORAGE_PATH"),
+                    match self.storage_init {
+                        StorageInit::Auto => "initialised if empty",
+                        StorageInit::Never => "never initialised",
+                    }
+                ),
+                _ => format!("storage: {}", self.with_origin(self.storage_place(), "REGISTRY_STORAGE")),
+            },
             format!("authentication: {}", self.authentication()),
             format!("access rules: {}", path("REGISTRY_ACCESS_CONTROL_CONFIG", &self.access_control_config)),
             format!("permissions: {}", self.permissions()),

@@ -40,24 +40,35 @@ const NOTHING: &str = "there is no counterpart yet";
 
 /// The first row that matches a name applies.
 const TABLE: &[DistributionRow] = &[
-    DistributionRow(
-        &["REGISTRY_STORAGE"],
-        "use REGISTRY_STORAGE_PATH; files are the only kind of storage",
-        Words(&["filesystem"]),
-    ),
     DistributionRow(&["REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"], "use REGISTRY_STORAGE_PATH", Never),
     DistributionRow(&["REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS"], "threads need no setting", All),
     DistributionRow(
         &[
             "REGISTRY_STORAGE_FILESYSTEM*",
-            "REGISTRY_STORAGE_S3*",
-            "REGISTRY_STORAGE_AZURE*",
-            "REGISTRY_STORAGE_GCS*",
+            "REGISTRY_STORAGE_S3_LOGLEVEL",
+            "REGISTRY_STORAGE_S3_ACCELERATE",
+            "REGISTRY_STORAGE_S3_STORAGECLASS",
+            "REGISTRY_STORAGE_S3_OBJECTACL",
             "REGISTRY_STORAGE_INMEMORY*",
         ],
         NOTHING,
         Never,
     ),
+    DistributionRow(&["REGISTRY_STORAGE_S3_ACCESSKEY"], "use REGISTRY_S3_ACCESS_KEY or its file", Never),
+    DistributionRow(&["REGISTRY_STORAGE_S3_SECRETKEY"], "use REGISTRY_S3_SECRET_KEY or its file", Never),
+    DistributionRow(&["REGISTRY_STORAGE_S3_BUCKET"], "use REGISTRY_STORAGE=s3 and REGISTRY_S3_BUCKET", Never),
+    DistributionRow(&["REGISTRY_STORAGE_S3_REGION"], "use REGISTRY_S3_REGION", Never),
+    DistributionRow(&["REGISTRY_STORAGE_S3_REGIONENDPOINT"], "use REGISTRY_S3_ENDPOINT", Never),
+    DistributionRow(&["REGISTRY_STORAGE_S3_FORCEPATHSTYLE"], "use REGISTRY_S3_PATH_STYLE", Words(&["true"])),
+    DistributionRow(&["REGISTRY_STORAGE_S3_ROOTDIRECTORY"], "use REGISTRY_S3_PREFIX", Never),
+    DistributionRow(
+        &["REGISTRY_STORAGE_S3_ENCRYPT", "REGISTRY_STORAGE_S3_KEYID"],
+        "use REGISTRY_S3_SSE",
+        Words(&["false"]),
+    ),
+    DistributionRow(&["REGISTRY_STORAGE_S3*"], "use the variables REGISTRY_S3_BUCKET and following", Never),
+    DistributionRow(&["REGISTRY_STORAGE_AZURE*"], "use the variables REGISTRY_AZURE_CONTAINER and following", Never),
+    DistributionRow(&["REGISTRY_STORAGE_GCS*"], "use the variables REGISTRY_GCS_BUCKET and following", Never),
     DistributionRow(&["REGISTRY_STORAGE_CACHE*"], "caching needs no setting", All),
     DistributionRow(
         &["REGISTRY_STORAGE_DELETE_ENABLED"],
@@ -220,7 +231,6 @@ mod tests {
     fn names_of_distribution_are_reported_with_our_names() {
         let table = [
             ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "use REGISTRY_STORAGE_PATH"),
-            ("REGISTRY_STORAGE", "REGISTRY_STORAGE_PATH"),
             ("REGISTRY_HTTP_ADDR", "REGISTRY_HOST and REGISTRY_PORT"),
             ("REGISTRY_HTTP_HOST", "REGISTRY_PUBLIC_URL"),
             ("REGISTRY_AUTH", "REGISTRY_AUTH_TYPE"),
@@ -234,7 +244,7 @@ mod tests {
             ("REGISTRY_LOG_FORMATTER", "REGISTRY_LOG_FORMAT"),
             ("REGISTRY_STORAGE_DELETE_ENABLED", "use operator.delete in the settings file"),
             ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "use operator.read_only in the settings file"),
-            ("REGISTRY_STORAGE_S3_SECRETKEY", "no counterpart yet"),
+            ("REGISTRY_STORAGE_S3_SECRETKEY", "use REGISTRY_S3_SECRET_KEY"),
             ("REGISTRY_PROXY_REMOTEURL", "use a rule [[mirror]]"),
             ("REGISTRY_NOTIFICATIONS_ENDPOINTS_0_NAME", "no counterpart yet"),
         ];

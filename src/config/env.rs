@@ -1,14 +1,18 @@
 //! The startup settings: a typed, flat value that does not change at runtime. [`super::gather`] reads it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use client::Secret;
 use ipnet::IpNet;
 
+use super::bucket_values::BucketEncryption;
 use super::problems::Problem;
-use super::values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit};
+use super::values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, StorageKind};
 use super::vars;
 
 /// Where a value came from, in ascending precedence.
@@ -36,6 +40,16 @@ impl ValueSource {
     }
 }
 
+/// A private key, which is never shown.
+#[derive(Clone)]
+pub(super) struct StoredKey(pub(super) Arc<[u8]>);
+
+impl fmt::Debug for StoredKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredKey(…)")
+    }
+}
+
 /// The startup settings; one field for each row of [`VARS`](super::VARS).
 #[derive(Clone, Debug)]
 pub struct Env {
@@ -55,6 +69,8 @@ pub struct Env {
     pub tls_key: Option<PathBuf>,
     /// PEM CA certificates that must have signed client certificates; only with `tls_cert`.
     pub tls_client_ca: Option<PathBuf>,
+    /// Where everything that is pushed is kept.
+    pub storage: StorageKind,
     /// The storage directory.
     pub storage_path: PathBuf,
     /// Whether an empty storage directory may be initialised.
@@ -95,6 +111,50 @@ pub struct Env {
     /// The lowest level that is logged.
     pub log_level: LogLevel,
     pub log_format: LogFormat,
+    /// The bucket of S3.
+    pub s3_bucket: Option<String>,
+    /// URL of what speaks S3's protocol.
+    pub s3_endpoint: Option<String>,
+    /// Region of the bucket.
+    pub s3_region: Option<String>,
+    /// Access key ID.
+    pub s3_access_key: Option<Secret>,
+    /// A file with it.
+    pub s3_access_key_file: Option<PathBuf>,
+    /// Secret access key.
+    pub s3_secret_key: Option<Secret>,
+    /// A file with it.
+    pub s3_secret_key_file: Option<PathBuf>,
+    /// What all names begin with.
+    pub s3_prefix: Option<String>,
+    /// Whether the bucket is in the path of URLs.
+    pub s3_path_style: bool,
+    /// PEM certificate authorities for the endpoint.
+    pub s3_ca: Option<PathBuf>,
+    /// Encryption to ask for.
+    pub s3_sse: Option<BucketEncryption>,
+    /// The bucket of Google Cloud Storage.
+    pub gcs_bucket: Option<String>,
+    /// What all names begin with.
+    pub gcs_prefix: Option<String>,
+    /// The key of a service account.
+    pub gcs_credentials: Option<PathBuf>,
+    /// Another URL of the service.
+    pub gcs_endpoint: Option<String>,
+    /// The storage account of Azure.
+    pub azure_account: Option<String>,
+    /// The container in it.
+    pub azure_container: Option<String>,
+    /// Access key of the account.
+    pub azure_access_key: Option<Secret>,
+    /// A file with it.
+    pub azure_access_key_file: Option<PathBuf>,
+    /// What all names begin with.
+    pub azure_prefix: Option<String>,
+    /// Another URL of the account.
+    pub azure_endpoint: Option<String>,
+    /// The key that signs tokens or sessions, where it is kept in a store that is no directory.
+    pub(super) stored_key: Option<StoredKey>,
     /// The text of each value that is not a default, and where it came from, by variable.
     pub(super) given: BTreeMap<&'static str, (ValueSource, String)>,
 }
@@ -111,6 +171,7 @@ impl Default for Env {
             tls_cert: None,
             tls_key: None,
             tls_client_ca: None,
+            storage: StorageKind::Filesystem,
             storage_path: PathBuf::from("./data"),
             storage_init: StorageInit::Auto,
             upload_timeout: Duration::from_secs(3600),
@@ -132,6 +193,28 @@ impl Default for Env {
             pagination_max_limit: 1000,
             log_level: LogLevel::Info,
             log_format: LogFormat::Pretty,
+            s3_bucket: None,
+            s3_endpoint: None,
+            s3_region: None,
+            s3_access_key: None,
+            s3_access_key_file: None,
+            s3_secret_key: None,
+            s3_secret_key_file: None,
+            s3_prefix: None,
+            s3_path_style: true,
+            s3_ca: None,
+            s3_sse: None,
+            gcs_bucket: None,
+            gcs_prefix: None,
+            gcs_credentials: None,
+            gcs_endpoint: None,
+            azure_account: None,
+            azure_container: None,
+            azure_access_key: None,
+            azure_access_key_file: None,
+            azure_prefix: None,
+            azure_endpoint: None,
+            stored_key: None,
             given: BTreeMap::new(),
         }
     }

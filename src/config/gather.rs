@@ -9,7 +9,8 @@ use super::env::{Env, ValueSource};
 use super::live::Live;
 use super::names::{self, Name};
 use super::problems::{Problem, Problems, Warning};
-use super::vars::VARS;
+use super::variable::Var;
+use super::vars::{VARS, var};
 use super::{companions, dotenv, variables};
 
 /// The result of reading. It is usable even with problems, so that everything else can be checked too.
@@ -156,7 +157,8 @@ impl Gathered {
             let wrong = wrong.iter().find(|(of, _)| of == name).map(|(_, message)| message.clone());
             let wrong = if text(given).is_none() { Some("is not UTF-8 text".to_owned()) } else { wrong };
             problems.0.extend(wrong.map(|message| given.1.problem(name, message)));
-            env.given.insert(name, (given.1.clone(), text(given).unwrap_or_default()));
+            let shown = text(given).filter(|_| !var(name).is_some_and(Var::is_secret));
+            env.given.insert(name, (given.1.clone(), shown.unwrap_or_default()));
         }
         problems
     }

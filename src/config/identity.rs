@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::env::Env;
 use super::problems::{Problem, Problems, Warning};
 use super::snapshot::Snapshot;
-use super::values::{AuthType, SigningKey};
+use super::values::{AuthType, SigningKey, StorageKind};
 use crate::identity::{Identity, Issuer, TokenService, Users, Verifier, new_signing_key};
 use crate::storage::{SESSION_KEY, SIGNING_KEY};
 
@@ -15,11 +15,14 @@ const ISSUER: &str = "wharfinger";
 
 /// The key file of the built-in token service or, without it, of sessions; `None` if users are not ours.
 pub(super) fn signing_key(env: &Env) -> Option<PathBuf> {
-    (env.auth_type == AuthType::Basic).then(|| match &env.auth_token_signingkey {
-        Some(SigningKey::Auto) => env.storage_path.join(SIGNING_KEY),
-        Some(SigningKey::Path(path)) => path.clone(),
-        None => env.storage_path.join(SESSION_KEY),
-    })
+    let path = match &env.auth_token_signingkey {
+        Some(SigningKey::Path(path)) => Some(path.clone()),
+        // It is in the store, as an object.
+        Some(SigningKey::Auto) | None if env.storage != StorageKind::Filesystem => None,
+        Some(SigningKey::Auto) => Some(env.storage_path.join(SIGNING_KEY)),
+        None => Some(env.storage_path.join(SESSION_KEY)),
+    };
+    path.filter(|_| env.auth_type == AuthType::Basic)
 }
 
 /// The users of the htpasswd file; none if it is not configured or cannot be read.
@@ -54,10 +57,14 @@ pub(super) fn compile(
     let password = |users, sessions| Identity::Password { realm: env.auth_realm.clone(), users, sessions };
     let identity = match (env.auth_type, signing_key(env)) {
         (AuthType::None, _) => return Identity::Nobody,
-        (AuthType::Token, _) | (_, None) => external(env, files, problems, warnings).or_else(|| last.cloned()),
-        (AuthType::Basic, Some(path)) => {
+        (AuthType::Token, _) => external(env, files, problems, warnings).or_else(|| last.cloned()),
+        (AuthType::Basic, path) => {
             let last = last.and_then(Identity::own).map(|(_, issuer)| issuer.clone());
-            let issuer = issuer(env, files, &path, last.is_none(), problems).or(last);
+            let issuer = match path {
+                Some(path) => issuer(env, files, &path, last.is_none(), problems),
+                None => stored_issuer(env, problems),
+            };
+            let issuer = issuer.or(last);
             match env.auth_token_signingkey {
                 None => Some(password(users, issuer)),
                 Some(_) => issuer.map(|issuer| {
@@ -89,6 +96,23 @@ fn issuer(env: &Env, files: &Snapshot, path: &Path, first: bool, problems: &mut 
         Ok(issuer) => Some(Arc::new(issuer)),
         Err(why) => {
             problems.push(Problem::of_file(path, why));
+            None
+        }
+    }
+}
+
+/// The issuer with the key in the store. Startup reads it after it has opened the store; until then, and for commands
+/// that issue nothing, a temporary one must do.
+fn stored_issuer(env: &Env, problems: &mut Problems) -> Option<Arc<Issuer>> {
+    let content = match &env.stored_key {
+        Some(key) => Ok(key.0.to_vec()),
+        None => new_signing_key().map(|key| key.into_bytes()).map_err(|why| why.to_string()),
+    };
+    let issuer = env.auth_token_issuer.as_deref().unwrap_or(ISSUER);
+    match content.and_then(|content| Issuer::parse(&content, issuer, &env.token_service())) {
+        Ok(issuer) => Some(Arc::new(issuer)),
+        Err(why) => {
+            problems.push(Problem::of_key("REGISTRY_STORAGE", format!("the signing key in the store: {why}")));
             None
         }
     }

@@ -266,6 +266,8 @@ pub static KEYS: &[SettingKey] = &[
     .help("Most ranges in one response. A request for more gets the whole blob, and so does one for ranges that overlap, or whose answer would be longer than twice the blob."),
     SettingKey::word("reads", "verify", "\"off\"", VERIFY, |live, index| registry(live).verify_reads = verify(index))
         .help("Which blobs are verified while they are sent: none, one in 16, or all. The response of a damaged blob ends before its last byte, and the blob is moved to `quarantine/`. The kernel does not send what is verified, so this costs CPU. Answers to `Range` requests are not verified."),
+    SettingKey::switch("reads", "redirect", "false", |live, on| registry(live).redirect_reads = on)
+        .help("Send clients that read a blob to the bucket itself (`REGISTRY_STORAGE`), by an address that is valid for 60 seconds. Whoever has such an address can read the blob for that long, also if their rights end meanwhile. Only if the bucket is reached by https."),
     SettingKey::number("server", "header_bytes", "\"32 KiB\"", Unit::Bytes, 16 * KIB, MIB, |live, n| {
         live.limits.header_bytes = size(n);
     })

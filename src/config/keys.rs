@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::origins::Origins;
 use super::values;
-use super::vars::Applies;
+use super::variable::Applies;
 use crate::files::Size;
 use serde_json::Value;
 use std::time::Duration;

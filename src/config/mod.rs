@@ -4,6 +4,7 @@
 //! [`KEYS`] are the only description of what can be configured: the parsers, `--help`, `docs/configuration.md` and the
 //! example files are generated from them or checked against them.
 
+mod bucket_values;
 mod companions;
 mod compile;
 mod decisions;
@@ -24,6 +25,7 @@ mod list_table;
 mod live;
 mod mirror;
 mod names;
+mod object_vars;
 mod origins;
 mod pending;
 mod permissions;
@@ -32,10 +34,12 @@ mod rights;
 mod safety;
 mod settings;
 mod snapshot;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod values;
+mod variable;
 mod variables;
 mod vars;
 mod wake;
@@ -46,6 +50,7 @@ use snapshot::Snapshot;
 use std::ffi::OsString;
 use std::path::Path;
 
+pub use bucket_values::BucketEncryption;
 pub use edit::{ConfigEditor, EditFault, Edited, TriedEdit};
 pub use editable::EditableFile;
 pub use env::{Env, ValueSource};
@@ -64,9 +69,10 @@ pub use origins::Origins;
 pub use pending::Pending;
 pub use problems::{Problem, Problems, Warning};
 pub use values::{
-    AuthType, ForwardedHeaders, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, is_loopback, size,
+    AuthType, ForwardedHeaders, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, StorageKind, is_loopback, size,
 };
-pub use vars::{Applies, VARS, Var, var};
+pub use variable::{Applies, Var};
+pub use vars::{VARS, var};
 pub use watch::ConfigWatch;
 
 /// Everything that was read, valid or not.
@@ -91,6 +97,17 @@ impl ConfigReport {
     /// All problems, if there are any.
     pub fn usable(self) -> Result<(Env, Live, Vec<Warning>), Problems> {
         self.problems.or((self.env, self.live, self.warnings))
+    }
+
+    /// Compiles the generation again with a key that is kept in a store which is no directory.
+    pub fn with_stored_key(mut self, key: Option<&[u8]>) -> Self {
+        if let Some(key) = key {
+            self.env.stored_key = Some(env::StoredKey(key.into()));
+            // They were reported with the first generation.
+            let mut known = Vec::new();
+            self.live = Live::compile(&self.env, &self.files, None, &mut self.problems, &mut known);
+        }
+        self
     }
 
     /// Starts to watch the files. The generation in this report is the first, unless the files have changed since:

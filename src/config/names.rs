@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 
 use super::distribution;
-use super::vars::{VARS, Var, var};
+use super::variable::Var;
+use super::vars::{VARS, var};
 
 /// The class of a variable's name.
 #[derive(Debug)]

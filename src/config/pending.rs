@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::gather;
 use super::live::Live;
 use super::problems::Problems;
-use super::vars::{VARS, Var};
+use super::variable::Var;
+use super::vars::VARS;
 
 /// The inputs of startup besides files, to be read again later.
 pub struct Pending {

@@ -33,6 +33,16 @@ impl Words for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("pretty", Self::Pretty), ("json", Self::Json)];
 }
 
+impl Words for StorageKind {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("filesystem", Self::Filesystem),
+        ("s3", Self::S3),
+        ("gcs", Self::Gcs),
+        ("azure", Self::Azure),
+        ("sftp", Self::Sftp),
+    ];
+}
+
 impl Words for StorageInit {
     const WORDS: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("never", Self::Never)];
 }
@@ -72,6 +82,21 @@ pub enum ForwardedHeaders {
     XForwarded,
     /// `Forwarded` (RFC 7239).
     Forwarded,
+}
+
+/// Where everything that is pushed is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageKind {
+    /// In a directory.
+    Filesystem,
+    /// In a bucket of S3, or of what speaks its protocol.
+    S3,
+    /// In a bucket of Google Cloud Storage.
+    Gcs,
+    /// In a container of Azure Blob Storage.
+    Azure,
+    /// On an SFTP server.
+    Sftp,
 }
 
 /// Whether an empty storage directory may be initialised.

@@ -7,11 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use client::Secret;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
+use super::bucket_values::{self, BucketEncryption};
 use super::env::Env;
-use super::values::{self, AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, Value, Words};
+use super::values::{
+    self, AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, StorageKind, Value, Words,
+};
 use super::vars::PAGE_CEILING;
 
 /// The prefix of every variable; the rest is the name of its field.
@@ -99,6 +103,12 @@ kinds! {
     Text: String = values::quotable;
     Url: String = values::url_text;
     Switch: bool = values::boolean;
+    Hidden: Secret = bucket_values::secret;
+    Bucket: String = bucket_values::bucket;
+    Prefix: String = bucket_values::prefix;
+    Endpoint: String = bucket_values::endpoint;
+    ServiceUrl: String = bucket_values::service_url;
+    Encryption: BucketEncryption = bucket_values::encryption;
 }
 
 impl<T: Words> VariableKind for T {
@@ -137,6 +147,7 @@ variables! {
     tls_cert: Path = "REGISTRY_TLS_CERT";
     tls_key: Path = "REGISTRY_TLS_KEY";
     tls_client_ca: Path = "REGISTRY_TLS_CLIENT_CA";
+    storage: StorageKind = "REGISTRY_STORAGE";
     storage_path: Path = "REGISTRY_STORAGE_PATH";
     storage_init: StorageInit = "REGISTRY_STORAGE_INIT";
     upload_timeout: Seconds = "REGISTRY_UPLOAD_TIMEOUT";
@@ -158,4 +169,25 @@ variables! {
     pagination_max_limit: Page = "REGISTRY_PAGINATION_MAX_LIMIT";
     log_level: LogLevel = "REGISTRY_LOG_LEVEL";
     log_format: LogFormat = "REGISTRY_LOG_FORMAT";
+    s3_bucket: Bucket = "REGISTRY_S3_BUCKET";
+    s3_endpoint: Endpoint = "REGISTRY_S3_ENDPOINT";
+    s3_region: Bucket = "REGISTRY_S3_REGION";
+    s3_access_key: Hidden = "REGISTRY_S3_ACCESS_KEY";
+    s3_access_key_file: Path = "REGISTRY_S3_ACCESS_KEY_FILE";
+    s3_secret_key: Hidden = "REGISTRY_S3_SECRET_KEY";
+    s3_secret_key_file: Path = "REGISTRY_S3_SECRET_KEY_FILE";
+    s3_prefix: Prefix = "REGISTRY_S3_PREFIX";
+    s3_path_style: Switch = "REGISTRY_S3_PATH_STYLE";
+    s3_ca: Path = "REGISTRY_S3_CA";
+    s3_sse: Encryption = "REGISTRY_S3_SSE";
+    gcs_bucket: Bucket = "REGISTRY_GCS_BUCKET";
+    gcs_prefix: Prefix = "REGISTRY_GCS_PREFIX";
+    gcs_credentials: Path = "REGISTRY_GCS_CREDENTIALS";
+    gcs_endpoint: Endpoint = "REGISTRY_GCS_ENDPOINT";
+    azure_account: Bucket = "REGISTRY_AZURE_ACCOUNT";
+    azure_container: Bucket = "REGISTRY_AZURE_CONTAINER";
+    azure_access_key: Hidden = "REGISTRY_AZURE_ACCESS_KEY";
+    azure_access_key_file: Path = "REGISTRY_AZURE_ACCESS_KEY_FILE";
+    azure_prefix: Prefix = "REGISTRY_AZURE_PREFIX";
+    azure_endpoint: ServiceUrl = "REGISTRY_AZURE_ENDPOINT";
 }

@@ -1,52 +1,8 @@
-//! The table of variables: one row each. `--help`, the reference and the example file are generated from it;
+//! The table of variables: one row each, those for buckets in [`super::object_vars`]. `--help`, the reference and the example file are generated from it;
 //! [`super::variables`] reads the values.
 
-/// When a change takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applies {
-    /// When the file is reloaded.
-    Reload,
-    /// After a restart.
-    Restart,
-}
-
-impl Applies {
-    /// One word for the reference.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Reload => "reload",
-            Self::Restart => "restart",
-        }
-    }
-}
-
-/// An environment variable and its flag.
-#[derive(Debug)]
-pub struct Var {
-    /// The heading it is listed under.
-    pub section: &'static str,
-    /// The variable's name.
-    pub name: &'static str,
-    /// The long flag, without the dashes.
-    pub flag: &'static str,
-    /// The kind of value, for `--help`.
-    pub takes: &'static str,
-    /// The default; `None` is "not set".
-    pub default: Option<&'static str>,
-    /// A value for the example file, which the tests also parse.
-    pub example: &'static str,
-    /// What it means, with units.
-    pub help: &'static str,
-    /// When a change takes effect.
-    pub applies: Applies,
-}
-
-impl Var {
-    /// Whether the value may be a secret by mistake: people paste keys into paths, and passwords into URLs.
-    pub(super) fn may_hold_a_secret(&self) -> bool {
-        matches!(self.takes, "PATH" | "PATH|auto" | "URL" | "TEXT")
-    }
-}
+use super::object_vars::OBJECTS;
+use super::variable::{Applies, Var};
 
 /// The row of a variable, by its exact name.
 pub fn var(name: &str) -> Option<&'static Var> {
@@ -65,7 +21,24 @@ const LOG: &str = "Logging";
 pub(super) const PAGE_CEILING: u64 = 100_000;
 
 /// Every variable, in the order of the reference.
-pub static VARS: &[Var] = &[
+pub static VARS: &[Var] = &joined::<{ GENERAL.len() + OBJECTS.len() }>(&[GENERAL, OBJECTS]);
+
+/// One list of several.
+const fn joined<const N: usize>(parts: &[&[Var]]) -> [Var; N] {
+    let mut all = [parts[0][0]; N];
+    let (mut part, mut next) = (0, 0);
+    while part < parts.len() {
+        let mut row = 0;
+        while row < parts[part].len() {
+            all[next] = parts[part][row];
+            (row, next) = (row + 1, next + 1);
+        }
+        part += 1;
+    }
+    all
+}
+
+const GENERAL: &[Var] = &[
     Var {
         section: LISTEN,
         name: "REGISTRY_HOST",
@@ -144,6 +117,16 @@ pub static VARS: &[Var] = &[
         default: None,
         example: "/etc/wharfinger/clients.crt",
         help: "PEM file with CA certificates; every client must then present a certificate signed by one of them.",
+        applies: Applies::Restart,
+    },
+    Var {
+        section: STORAGE,
+        name: "REGISTRY_STORAGE",
+        flag: "storage",
+        takes: "filesystem|s3|gcs|azure|sftp",
+        default: Some("filesystem"),
+        example: "s3",
+        help: "Where everything that is pushed is kept: in a directory (REGISTRY_STORAGE_PATH), in a bucket of S3 or what speaks its protocol, of Google Cloud Storage or of Azure, or on an SFTP server. Each has variables of its own.",
         applies: Applies::Restart,
     },
     Var {

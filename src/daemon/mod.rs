@@ -4,6 +4,7 @@
 //! and configuration, so that they test the same assembly that is served.
 
 mod artifact_jobs;
+mod buckets;
 mod jobs;
 mod mirror_jobs;
 mod run;
@@ -12,8 +13,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use buckets::inspect_bucket;
 pub use run::{LogControl, run};
-pub use store::{NoStore, check_owner, init, open_beside, open_or_make};
+pub use store::{NoStore, check_conditions, check_owner, init, open_beside, open_or_make};
 
 use crate::{
     access::Ceiling,

@@ -43,10 +43,12 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
         None => None,
     };
     let store = store::open(&env).await?;
-    store::make_signing_keys(&env, &*store.records).await?;
+    let stored_key = store::make_signing_keys(&env, &*store.records).await?;
+    let report = report.with_stored_key(stored_key.as_deref());
     let watch = report.follow().map_err(|problems| problems.to_string())?;
     let (generation, editor) = (watch.live(), watch.editor());
     let first = generation.load_full();
+    store::check_conditions(&store, &first)?;
     // The files may have changed since the log was started.
     (log.configure)(&first);
     store::apply_durability(&store, first.durability).await;

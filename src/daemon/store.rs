@@ -1,8 +1,9 @@
 //! Opens or creates the store that the configuration names, for a daemon or beside one, and sets its durability. Only
 //! here it is known which kinds of stores there are.
 
+use super::buckets;
 use crate::{
-    config::{AuthType, Env, SigningKey, StorageInit},
+    config::{AuthType, Env, Live, SigningKey, StorageInit, StorageKind},
     files::Syncing,
     identity::new_signing_key,
     storage::{
@@ -10,6 +11,7 @@ use crate::{
         fs::{Fs, Init, OpenError, Opened},
     },
 };
+use bytes::Bytes;
 use std::{fmt, os::unix::fs::MetadataExt};
 use tracing::{error, info, warn};
 
@@ -51,7 +53,11 @@ pub fn init(env: &Env) -> Init {
 /// # Errors
 /// There is no store, or not one that this build reads.
 pub async fn open_beside(env: &Env) -> Result<OpenStore, NoStore> {
-    Ok(Fs::open_beside(&env.storage_path)?.into())
+    match env.storage {
+        StorageKind::Filesystem => Ok(Fs::open_beside(&env.storage_path)?.into()),
+        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => Ok(buckets::open(env, false).await?.store),
+        StorageKind::Sftp => Err(no_sftp()),
+    }
 }
 
 /// Like [`open_beside`], to write to it; makes a store if there is none, as a start would.
@@ -60,10 +66,22 @@ pub async fn open_beside(env: &Env) -> Result<OpenStore, NoStore> {
 /// As for [`open_beside`], or the caller is not the one whom the store belongs to.
 pub async fn open_or_make(env: &Env) -> Result<OpenStore, NoStore> {
     match open_beside(env).await {
-        Err(NoStore::Absent(_)) => Ok(Fs::open(&env.storage_path, init(env))?.0.into()),
+        Err(NoStore::Absent(_)) => make(env).await,
         Ok(store) => check_owner(env, &store).map(|()| store).map_err(NoStore::Unusable),
         Err(unusable) => Err(unusable),
     }
+}
+
+async fn make(env: &Env) -> Result<OpenStore, NoStore> {
+    match env.storage {
+        StorageKind::Filesystem => Ok(Fs::open(&env.storage_path, init(env))?.0.into()),
+        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => Ok(buckets::open(env, true).await?.store),
+        StorageKind::Sftp => Err(no_sftp()),
+    }
+}
+
+fn no_sftp() -> NoStore {
+    NoStore::Unusable("REGISTRY_STORAGE=sftp: this build has no such storage".to_owned())
 }
 
 /// Refuses a caller who would leave files that the daemon can neither read nor remove: whoever writes to a directory
@@ -84,7 +102,46 @@ pub fn check_owner(env: &Env, store: &OpenStore) -> Result<(), String> {
     }
 }
 
+/// Opens or creates the store of a daemon, and logs what was found.
 pub(super) async fn open(env: &Env) -> Result<OpenStore, String> {
+    match env.storage {
+        StorageKind::Filesystem => directory(env).await,
+        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => {
+            let bucket = buckets::open(env, true).await.map_err(|error| error.to_string())?;
+            info!("using {}", env.storage_place());
+            for words in &bucket.probed.words {
+                info!("storage: {words}");
+            }
+            Ok(bucket.store)
+        }
+        StorageKind::Sftp => Err(no_sftp().to_string()),
+    }
+}
+
+/// Refuses settings that a store cannot keep when several replicas write to it.
+///
+/// # Errors
+/// A sentence that names them.
+pub fn check_conditions(store: &OpenStore, live: &Live) -> Result<(), String> {
+    if store.has_conditions {
+        return Ok(());
+    }
+    let needs = [
+        (!live.registry.immutable.is_empty(), "immutable tags ([[immutable]])"),
+        (live.registration.is_open, "registration.open"),
+        (live.require_if_match, "management.require_if_match"),
+    ];
+    let needed: Vec<_> = needs.into_iter().filter(|(is_set, _)| *is_set).map(|(_, what)| what).collect();
+    match needed.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "the storage has no conditional writes, so of two replicas both could win; this cannot be kept there: {}",
+            needed.join(", ")
+        )),
+    }
+}
+
+async fn directory(env: &Env) -> Result<OpenStore, String> {
     let (path, init) = (env.storage_path.clone(), init(env));
     let opening = tokio::task::spawn_blocking(move || Fs::open(&path, init)).await;
     let (store, opened) = opening.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
@@ -102,11 +159,22 @@ pub(super) async fn open(env: &Env) -> Result<OpenStore, String> {
     Ok(store.into())
 }
 
-/// Creates the keys that the daemon makes for itself, unless they exist.
-pub(super) async fn make_signing_keys(env: &Env, store: &dyn StoreRecords) -> Result<(), String> {
+/// Creates the keys that the daemon makes for itself, unless they exist. Returns the key that is in use, where it cannot
+/// be read as a file.
+pub(super) async fn make_signing_keys(env: &Env, store: &dyn StoreRecords) -> Result<Option<Bytes>, String> {
+    let path = match (env.auth_type, &env.auth_token_signingkey) {
+        (AuthType::Basic, Some(SigningKey::Auto)) => SIGNING_KEY,
+        (AuthType::Basic, None) => SESSION_KEY,
+        (AuthType::Basic, Some(SigningKey::Path(_))) | (AuthType::None | AuthType::Token, _) => return Ok(None),
+    };
+    ensure_signing_key(env, store).await?;
+    store.signing_key(path).await.map_err(|error| format!("cannot read {path}: {error}"))
+}
+
+async fn ensure_signing_key(env: &Env, store: &dyn StoreRecords) -> Result<(), String> {
     match (env.auth_type, &env.auth_token_signingkey) {
         (AuthType::Basic, Some(SigningKey::Auto)) => match make_signing_key(store, SIGNING_KEY).await {
-            Ok(true) => info!("token service: created a signing key, {SIGNING_KEY} in the storage directory"),
+            Ok(true) => info!("token service: created a signing key, {SIGNING_KEY} in the storage"),
             Ok(false) => {}
             Err(error) => return Err(format!("cannot save the signing key of the token service: {error}")),
         },

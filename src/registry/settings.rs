@@ -87,6 +87,8 @@ pub struct Settings {
     pub ranges_per_request: usize,
     /// Which reads are verified.
     pub verify_reads: VerifyReads,
+    /// Whether clients that read a blob are sent to the bucket that holds it.
+    pub redirect_reads: bool,
     /// When garbage is collected, and how long it stays before.
     pub collection: Collection,
     /// How all blobs are scrubbed.
@@ -133,6 +135,7 @@ impl Default for Settings {
             reserve_inodes: None,
             ranges_per_request: 128,
             verify_reads: VerifyReads::default(),
+            redirect_reads: false,
             collection: Collection::default(),
             scrub: ScrubSettings::default(),
             page_default: 100,

@@ -10,6 +10,7 @@
 //! (`work_on`): on a reactor's thread it would delay other connections.
 
 mod blob;
+pub mod cloud;
 mod content;
 mod error;
 mod facts;

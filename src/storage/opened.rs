@@ -15,6 +15,8 @@ pub struct OpenStore {
     pub records: Arc<dyn StoreRecords>,
     /// The directory, if it is one, so that its files can be checked.
     pub files: Option<Arc<Fs>>,
+    /// Of two processes that write on the same condition, one wins.
+    pub has_conditions: bool,
 }
 
 /// What the daemon keeps in its store for itself: its keys and the audit log.
@@ -54,9 +56,9 @@ pub struct LinePlace {
 
 impl OpenStore {
     /// A store that is not a directory.
-    pub fn new<S: Storage + StoreRecords + 'static>(store: S) -> Self {
+    pub fn new<S: Storage + StoreRecords + 'static>(store: S, has_conditions: bool) -> Self {
         let store = Arc::new(store);
-        Self { storage: store.clone(), records: store, files: None }
+        Self { storage: store.clone(), records: store, files: None, has_conditions }
     }
 }
 
@@ -68,7 +70,7 @@ impl From<Fs> for OpenStore {
 
 impl From<Arc<Fs>> for OpenStore {
     fn from(files: Arc<Fs>) -> Self {
-        Self { storage: files.clone(), records: files.clone(), files: Some(files) }
+        Self { storage: files.clone(), records: files.clone(), files: Some(files), has_conditions: true }
     }
 }
 

@@ -24,7 +24,8 @@ pub(super) async fn each<F: Future<Output = Result<()>>>(session: impl Fn(Arc<dy
     session(Arc::new(fs)).await.expect("fs");
     let left = std::fs::read_dir(dir.path().join("state/tmp")).expect("listing").count();
     assert_eq!(left, 0, "temporary files are left behind");
-    for (name, objects) in object_stores() {
+    let server = super::cloud::tests::server().await.map(|objects| ("a server", Arc::new(objects) as Arc<dyn Objects>));
+    for (name, objects) in object_stores().into_iter().chain(server) {
         let store = ObjectStorage::open(objects, true).await.expect("a store over objects");
         session(Arc::new(store)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
     }

@@ -41,7 +41,8 @@ fn variables() -> String {
         let default = var.default.map_or("not set".into(), |default| format!("`{default}`"));
         let (name, flag, takes) = (var.name, var.flag, cell(var.takes));
         let (help, applies) = (cell(var.help), var.applies.word());
-        writeln!(out, "| `{name}` | `--{flag} {takes}` | {default} | {help} | {applies} |").unwrap();
+        let flag = if var.is_secret() { "none".to_owned() } else { format!("`--{flag} {takes}`") };
+        writeln!(out, "| `{name}` | {flag} | {default} | {help} | {applies} |").unwrap();
     }
     out + "\n"
 }

@@ -26,6 +26,8 @@ pub(crate) struct TlsOptions {
     /// PEM of the chain and of the key.
     pub(crate) identity: Option<(Vec<u8>, Secret)>,
     pub(crate) insecure: bool,
+    /// Several connections, each for one request at a time.
+    pub(crate) http1_only: bool,
 }
 
 /// A text that names no registry.

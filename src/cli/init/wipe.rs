@@ -5,7 +5,7 @@ use super::{
     InitArgs,
 };
 use crate::{
-    config::{ConfigReport, Problem, Problems},
+    config::{ConfigReport, Problem, Problems, StorageKind},
     files::cause,
     storage::fs::{Fs, Init},
 };
@@ -20,6 +20,13 @@ pub(in super::super) fn wipe(report: &ConfigReport, asked: &InitArgs) -> Result<
     let problems: Vec<_> = report.problems.0.iter().filter(is_of_storage).cloned().collect();
     if !problems.is_empty() {
         return Err(Problems(problems));
+    }
+    if report.env.storage != StorageKind::Filesystem {
+        complain(format_args!(
+            "only a storage directory can be wiped: empty {} by its own tools",
+            report.env.storage_place()
+        ));
+        return Ok(ExitCode::from(2));
     }
     let path = &report.env.storage_path;
     let of_path = |message: String| Problems(vec![Problem::of_key("REGISTRY_STORAGE_PATH", message)]);

@@ -13,9 +13,15 @@ use super::{
     mirrored::coming_blob,
     upload,
 };
-use crate::{registry::Repository, who::Action, wire::ResponseBody};
-use http::{Response, StatusCode};
+use crate::{
+    registry::Repository,
+    storage::{Blob, BlobData},
+    who::Action,
+    wire::ResponseBody,
+};
+use http::{HeaderValue, Response, StatusCode, header};
 use oci::{Algorithm, Digest, RepositoryName};
+use std::time::Duration;
 
 pub(super) async fn read(
     repository: Repository,
@@ -31,9 +37,37 @@ pub(super) async fn read(
         true => repository.blob_to_rely_on(&digest).await?,
         false => repository.blob(&digest).await?,
     };
+    if let Some(response) = elsewhere(&granted, &blob).await {
+        return Ok(response);
+    }
     let mut response = content::send(&granted, blob, SentBlob::of_repository(&digest))?;
     response.headers_mut().insert(headers::CONTENT_DIGEST, value(digest.as_str()));
     Ok(response)
+}
+
+/// How long an address of the bucket is valid. Rights that end meanwhile do not end it.
+const VALID: Duration = Duration::from_secs(60);
+
+/// Sends the client to the bucket, if the operator wants that and the bucket has such addresses.
+async fn elsewhere(granted: &Granted, blob: &Blob) -> Option<Response<ResponseBody>> {
+    let BlobData::Remote(remote) = blob.data() else { return None };
+    if granted.is_head() || !granted.request.live.registry.redirect_reads {
+        return None;
+    }
+    let address = match remote.presign(VALID).await {
+        Ok(address) => address?,
+        Err(error) => {
+            // What it says is about the request for the address, and does not contain it.
+            tracing::warn!(%error, "cannot send a client to the bucket; its blob is streamed");
+            return None;
+        }
+    };
+    let mut address = HeaderValue::try_from(address).ok()?;
+    address.set_sensitive(true);
+    let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
+    response.headers_mut().insert(header::LOCATION, address);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Some(response)
 }
 
 pub(super) async fn delete(repository: Repository, digest: Digest) -> Result<Response<ResponseBody>, ServiceError> {

@@ -32,6 +32,7 @@ mod names;
 mod outline;
 mod publish;
 mod reading;
+mod records;
 mod session;
 mod upload;
 
@@ -118,7 +119,8 @@ impl ObjectStorage {
             return Err(StorageError::damaged(root, "it is missing, so this is not a store of Wharfinger"));
         }
         let level = store.objects.list("", None, 1).await.map_err(|e| e.during("list", "the store"))?;
-        if let Some(first) = level.objects.first() {
+        // Another replica may have been faster since; nothing sorts before its mark.
+        if let Some(first) = level.objects.first().filter(|first| first.key != root) {
             let why = format!("it is missing although there is {:?}: the bucket or prefix is in use", first.key);
             return Err(StorageError::damaged(root, why));
         }

@@ -64,7 +64,10 @@ fn config(options: &TlsOptions, is_own: bool) -> Result<Arc<ClientConfig>, Strin
             .map_err(|error| format!("the client certificate cannot be used: {error}"))?,
         _ => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if !options.http1_only {
+        config.alpn_protocols.insert(0, b"h2".to_vec());
+    }
     Ok(Arc::new(config))
 }
 

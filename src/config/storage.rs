@@ -1,0 +1,112 @@
+//! Which variables the kinds of storage need, and what the log says of them.
+
+use super::env::Env;
+use super::problems::{Problem, Problems, Warning};
+use super::values::{StorageKind, Words, is_loopback};
+use super::vars::VARS;
+
+/// What the variables of each kind begin with.
+const OF_KINDS: &[(StorageKind, &str)] = &[
+    (StorageKind::S3, "REGISTRY_S3_"),
+    (StorageKind::Gcs, "REGISTRY_GCS_"),
+    (StorageKind::Azure, "REGISTRY_AZURE_"),
+    (StorageKind::Sftp, "REGISTRY_SFTP_"),
+];
+
+/// What each kind cannot do without.
+const NEEDED: &[(StorageKind, &str)] = &[
+    (StorageKind::S3, "REGISTRY_S3_BUCKET"),
+    (StorageKind::Gcs, "REGISTRY_GCS_BUCKET"),
+    (StorageKind::Azure, "REGISTRY_AZURE_ACCOUNT"),
+    (StorageKind::Azure, "REGISTRY_AZURE_CONTAINER"),
+];
+
+/// Secrets, each with the variable of a file that may hold it instead.
+const SECRETS: &[(StorageKind, &str, &str)] = &[
+    (StorageKind::S3, "REGISTRY_S3_ACCESS_KEY", "REGISTRY_S3_ACCESS_KEY_FILE"),
+    (StorageKind::S3, "REGISTRY_S3_SECRET_KEY", "REGISTRY_S3_SECRET_KEY_FILE"),
+    (StorageKind::Azure, "REGISTRY_AZURE_ACCESS_KEY", "REGISTRY_AZURE_ACCESS_KEY_FILE"),
+];
+
+/// Reports variables that are missing, or have no effect.
+pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
+    let kind = env.storage;
+    let chosen = format!("REGISTRY_STORAGE={}", kind.word());
+    for (_, needed) in NEEDED.iter().filter(|(of, name)| *of == kind && !env.is_given(name)) {
+        problems.push(Problem::of_key(&*chosen, format!("needs {needed}, which is not set")));
+    }
+    for (_, value, file) in SECRETS.iter().filter(|(of, ..)| *of == kind) {
+        if env.is_given(value) && env.is_given(file) {
+            problems.push(Problem::of_key(*file, format!("{value} is set too; unset one of them")));
+        }
+    }
+    if kind == StorageKind::S3 {
+        let is_given = |value: &str| env.is_given(value) || env.is_given(&format!("{value}_FILE"));
+        let both = ["REGISTRY_S3_ACCESS_KEY", "REGISTRY_S3_SECRET_KEY"];
+        for (one, other) in [(both[0], both[1]), (both[1], both[0])] {
+            if is_given(one) && !is_given(other) {
+                problems.push(Problem::of_key(one, format!("needs {other} or {other}_FILE, which is not set")));
+            }
+        }
+    }
+    for (of, prefix) in OF_KINDS.iter().filter(|(of, _)| *of != kind) {
+        for var in VARS.iter().filter(|var| var.name.starts_with(prefix) && env.is_given(var.name)) {
+            let message = format!("has no effect without REGISTRY_STORAGE={}", of.word());
+            let problem = Problem::of_key(var.name, message);
+            // Whoever chose no kind believes that this chose one.
+            match env.is_given("REGISTRY_STORAGE") {
+                true => warnings.push(Warning(problem)),
+                false => problems.push(problem),
+            }
+        }
+    }
+    if kind != StorageKind::Filesystem {
+        for name in ["REGISTRY_STORAGE_PATH", "REGISTRY_STORAGE_INIT"].into_iter().filter(|name| env.is_given(name)) {
+            warnings.push(Warning(Problem::of_key(name, format!("has no effect with {chosen}"))));
+        }
+    }
+    in_clear_text(env, warnings);
+}
+
+/// Warns of an endpoint that is spoken to by plain HTTP over a network.
+fn in_clear_text(env: &Env, warnings: &mut Vec<Warning>) {
+    let endpoint = match env.storage {
+        StorageKind::S3 => ("REGISTRY_S3_ENDPOINT", &env.s3_endpoint),
+        StorageKind::Gcs => ("REGISTRY_GCS_ENDPOINT", &env.gcs_endpoint),
+        StorageKind::Azure => ("REGISTRY_AZURE_ENDPOINT", &env.azure_endpoint),
+        StorageKind::Filesystem | StorageKind::Sftp => return,
+    };
+    let (name, Some(url)) = endpoint else { return };
+    let uri = url.parse::<http::Uri>().ok().filter(|uri| uri.scheme_str() == Some("http"));
+    if uri.and_then(|uri| uri.host().map(str::to_owned)).is_some_and(|host| !is_loopback(&host)) {
+        let message = "what is pushed and pulled passes this http address unencrypted; use an https address";
+        warnings.push(Warning(Problem::of_key(name, message)));
+    }
+}
+
+impl Env {
+    /// Where everything that is pushed is kept, in words and without secrets.
+    pub fn storage_place(&self) -> String {
+        let kind = self.storage.word();
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let below = |prefix: &Option<String>| prefix.as_ref().map_or(String::new(), |prefix| format!("/{prefix}"));
+        let at = |endpoint: &Option<String>| endpoint.as_ref().map_or(String::new(), |url| format!(" at {url}"));
+        match self.storage {
+            StorageKind::Filesystem => self.storage_path.display().to_string(),
+            StorageKind::S3 => {
+                format!("{kind} bucket {}{}{}", text(&self.s3_bucket), below(&self.s3_prefix), at(&self.s3_endpoint))
+            }
+            StorageKind::Gcs => {
+                format!("{kind} bucket {}{}{}", text(&self.gcs_bucket), below(&self.gcs_prefix), at(&self.gcs_endpoint))
+            }
+            StorageKind::Azure => format!(
+                "{kind} container {} of {}{}{}",
+                text(&self.azure_container),
+                text(&self.azure_account),
+                below(&self.azure_prefix),
+                at(&self.azure_endpoint)
+            ),
+            StorageKind::Sftp => kind.to_owned(),
+        }
+    }
+}
