@@ -237,6 +237,16 @@ impl Tab {
         found.click().await.map_err(|error| format!("“{name}” cannot be clicked: {error}").into())
     }
 
+    /// Clicks a button that sends a form, and waits for the next page.
+    pub async fn submit(&self, name: &str) -> Result<()> {
+        let mark: bool = self.js("return window.__sent = true", &[]).await?;
+        self.press(name).await?;
+        self.until(&format!("does not answer “{name}”"), async || {
+            self.js("return window.__sent !== arguments[0] && document.readyState === 'complete'", &[json!(mark)]).await
+        })
+        .await
+    }
+
     /// Writes into the field with this label.
     pub async fn fill(&self, label: &str, text: &str) -> Result<()> {
         let field = self.find("field", label).await?;
