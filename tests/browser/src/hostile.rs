@@ -41,7 +41,7 @@ const CORPUS: [&str; 24] = [
 ];
 
 /// What is in a page and was not written by us.
-const INTRUDERS: &str = r#"
+const INTRUDERS: &str = r##"
 const found = [];
 if ("__ran" in window) found.push("a script ran");
 const tags = "A B BDI BODY BR BUTTON CODE DATALIST DD DETAILS DEL DIALOG DIV DL DT FIELDSET FORM H1 H2 H3 HEAD HEADER HTML I INPUT INS KBD LABEL LEGEND LI LINK MAIN META NAV OL OPTGROUP OPTION P PRE PROGRESS SECTION SELECT SMALL SPAN STRONG SUMMARY TABLE TBODY TD TEXTAREA TFOOT TH THEAD TIME TITLE TR UL WBR circle g path rect svg use".split(" ");
@@ -56,7 +56,7 @@ for (const e of document.querySelectorAll("*")) {
   }
 }
 return found;
-"#;
+"##;
 
 pub async fn walk(world: &World) -> Result<()> {
     let registry = registry(world).await?;
