@@ -12,6 +12,7 @@ use syn::{Ident, Item, visit, visit::Visit};
 /// Names that several types have, and why.
 const SHARED: &[(&str, &str)] = &[
     ("Kernel", "one type of files::system for Linux and one for other systems; only one is compiled"),
+    ("Objects", "one is private to the reader of JSON, the other is what a store of objects can do"),
     ("Result", "a module's alias of std's, with the module's own error"),
 ];
 
