@@ -173,6 +173,8 @@ impl Gate {
     /// Breaks all connections, and accepts none.
     pub fn shut(&self) {
         self.is_shut.store(true, Ordering::Relaxed);
+        // Connections notice it within 10 ms.
+        std::thread::sleep(Duration::from_millis(200));
     }
 
     pub fn open_again(&self) {

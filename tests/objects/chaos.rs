@@ -95,7 +95,7 @@ async fn nothing_acknowledged_is_lost_when_replicas_are_killed() {
     }
     collecting.join().unwrap();
     let acknowledged = acknowledged.lock().unwrap().clone();
-    assert!(acknowledged.len() > 10 && kills > 5, "{} pushes, {kills} kills", acknowledged.len());
+    assert!(acknowledged.len() > 10 && kills > 2, "{} pushes, {kills} kills", acknowledged.len());
     for (name, tag, digest) in &acknowledged {
         let replica = &daemons[tag.len() % daemons.len()];
         let pulled = replica.get(format!("/v2/{name}/manifests/{tag}")).await.is(200);
