@@ -28,7 +28,7 @@ use crate::{
     registry::Registry,
     server::{self, ListenerOptions, Reactors, Shutdown, Tls},
     service::{App, Face, Heavy, LoginMemory, SeenByCallers, ServiceState, SharedManifests, Telemetry, Throttle, app},
-    storage::{Storage, fs::Fs},
+    storage::{Storage, fs::Fs, outbox::OutboxWatch},
     who::Subject,
     wire::ClientMemory,
 };
@@ -57,6 +57,7 @@ pub struct Daemon {
     tasks: Tasks,
     migrations: Migrations,
     files: Option<Arc<Fs>>,
+    outbox: Option<Arc<dyn OutboxWatch>>,
     manage: Option<Manage>,
     mirrors: Mirrors,
     shutdown: Shutdown,
@@ -88,6 +89,7 @@ impl Daemon {
             jobs: Jobs::default(),
             tasks: Tasks::default(),
             files: None,
+            outbox: None,
             manage: None,
             shutdown,
             live: live.clone(),
@@ -98,6 +100,11 @@ impl Daemon {
     /// Lets administrators check the files of its store, if it has any.
     pub fn with_files(self, files: Option<Arc<Fs>>) -> Self {
         Self { files, ..self }
+    }
+
+    /// Shows administrators what is uploaded later.
+    pub fn with_outbox(self, outbox: Option<Arc<dyn OutboxWatch>>) -> Self {
+        Self { outbox, ..self }
     }
 
     /// Lets administrators change these configuration files.
@@ -144,6 +151,7 @@ impl Daemon {
             tasks: self.tasks.clone(),
             migrations: self.migrations.clone(),
             files: self.files.clone(),
+            outbox: self.outbox.clone(),
             mirrors: self.mirrors.clone(),
             manifests: SharedManifests::default(),
         }))

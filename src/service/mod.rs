@@ -59,7 +59,7 @@ use crate::{
     migration::Migrations,
     mirror::Mirrors,
     registry::Registry,
-    storage::fs::Fs,
+    storage::{fs::Fs, outbox::OutboxWatch},
 };
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -101,6 +101,8 @@ pub struct ServiceState {
     pub migrations: Migrations,
     /// The files of the store, if it is a directory, to be checked.
     pub files: Option<Arc<Fs>>,
+    /// What is uploaded later, with a store that is written behind.
+    pub outbox: Option<Arc<dyn OutboxWatch>>,
     /// What repositories that mirror another registry fetch.
     pub mirrors: Mirrors,
     /// Large manifests that are being sent.

@@ -3,6 +3,7 @@
 mod collection;
 mod config;
 mod jobs;
+mod outbox;
 mod recent;
 mod request;
 mod room;
@@ -17,12 +18,14 @@ use crate::{
     config::Live,
     jobs::JobStatus,
     registry::{Readiness, Registry, Room},
+    storage::outbox::OutboxStatus,
     upkeep::{Collected, Scrubbed},
 };
 use api::activity::ActivityReport;
 use collection::CollectionMetrics;
 use config::ConfigMetrics;
 use jobs::JobMetrics;
+use outbox::OutboxMetrics;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -76,6 +79,7 @@ pub struct Telemetry {
     log_lines_dropped: Counter,
     store: Store,
     room: RoomMetrics,
+    outbox: OutboxMetrics,
     ready: Gauge,
     config: ConfigMetrics,
     collection: CollectionMetrics,
@@ -145,6 +149,7 @@ impl Telemetry {
             log_lines_dropped,
             store: Store::register(&mut collector),
             room: RoomMetrics::register(&mut collector),
+            outbox: OutboxMetrics::register(&mut collector),
             ready,
             config: ConfigMetrics::register(&mut collector),
             collection,
@@ -165,6 +170,7 @@ pub(super) struct MetricsState<'a> {
     pub(super) ready: bool,
     pub(super) readiness: &'a Readiness,
     pub(super) room: Option<Room>,
+    pub(super) outbox: Option<OutboxStatus>,
     pub(super) collected: &'a Collected,
     pub(super) scrubbed: &'a Scrubbed,
     pub(super) jobs: &'a [JobStatus],
@@ -223,6 +229,9 @@ impl Telemetry {
         self.client_memory.set(gauge(current.client_memory));
         self.store.set(&current.registry.store_health());
         self.room.set(current);
+        if let Some(outbox) = &current.outbox {
+            self.outbox.set(outbox);
+        }
         self.config.set(current.live);
         self.ready.set(i64::from(current.ready));
         follow(&self.failed_logins, current.failed_logins);

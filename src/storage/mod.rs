@@ -24,8 +24,10 @@ pub mod mem;
 mod names;
 pub mod objects;
 mod opened;
+pub mod outbox;
 mod outline;
 pub mod remote;
+pub mod sftp;
 #[cfg(test)]
 mod suite;
 

@@ -16,6 +16,7 @@ pub mod groups;
 pub mod keys;
 pub mod manifests;
 pub mod migration;
+pub mod outbox;
 pub mod repositories;
 pub mod roles;
 pub mod rules;

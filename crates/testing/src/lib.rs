@@ -12,6 +12,7 @@
 //! | [`frames`] | HTTP/2 frame by frame |
 //! | [`certs`] | certificates, and TLS connections with them |
 //! | [`people`] | users with passwords, and bearers of tokens |
+//! | [`sshd`] | an OpenSSH server, and a relay that makes it distant |
 //! | [`content`] | digests, manifests, and bytes that look random |
 //!
 //! The daemon's own unit tests cannot use it: their crate under test is not the one that is linked here.
@@ -28,4 +29,5 @@ pub mod people;
 pub mod registry;
 pub mod session;
 pub mod source;
+pub mod sshd;
 pub mod wire;

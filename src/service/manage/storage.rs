@@ -12,19 +12,22 @@ use super::{
 };
 use crate::{
     registry::{UsageTotals, settings::Quota},
+    storage::outbox::{OutboxItem, OutboxStatus},
     who::Permission,
     wire::ResponseBody,
 };
 use api::{
     Page,
+    outbox::{OutboxReport, OutboxWrite},
     tasks::{QuotaUsage, StorageUsage, UploadSummary},
 };
 use http::{Method, Response, StatusCode};
 use oci::UploadId;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<StorageUsage>("/storage", "show_storage", "Show how much room is left."),
+    Operation::get::<OutboxReport>("/storage/outbox", "show_outbox", "Show what is written to the SFTP server later."),
     Operation::list::<QuotaUsage>("/quotas", "list_quotas", "List the quotas, and what is used of them."),
     Operation::list::<UploadSummary>("/uploads", "list_uploads", "List the uploads that have not ended."),
     Operation::of(
@@ -42,6 +45,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 pub enum StorageEndpoint {
     /// `GET /storage`.
     Usage,
+    /// `GET /storage/outbox`.
+    Outbox,
     /// `GET /quotas`.
     Quotas,
     /// `GET /uploads`.
@@ -56,9 +61,12 @@ impl StorageEndpoint {
     pub(super) fn parse(line: &RequestLine<'_>) -> Result<Self, ServiceError> {
         match line.segments {
             ["storage"] if line.is_read() => Ok(Self::Usage),
+            ["storage", "outbox"] if line.is_read() => Ok(Self::Outbox),
             ["quotas"] if line.is_read() => Ok(Self::Quotas),
             ["uploads"] if line.is_read() => Ok(Self::Uploads),
-            ["storage"] | ["quotas"] | ["uploads"] => Err(ServiceError::MethodNotAllowed(Methods::READ)),
+            ["storage"] | ["storage", "outbox"] | ["quotas"] | ["uploads"] => {
+                Err(ServiceError::MethodNotAllowed(Methods::READ))
+            }
             ["uploads", id] if *line.method == Method::DELETE => {
                 id.parse().map(Self::CancelUpload).map_err(|_| ApiError::NotFound.into())
             }
@@ -72,6 +80,7 @@ impl Family for StorageEndpoint {
     fn name(&self) -> &'static str {
         match self {
             Self::Usage => "show_storage",
+            Self::Outbox => "show_outbox",
             Self::Quotas => "list_quotas",
             Self::Uploads => "list_uploads",
             Self::CancelUpload(_) => "cancel_any_upload",
@@ -80,14 +89,14 @@ impl Family for StorageEndpoint {
 
     fn needs(&self) -> Need<'_> {
         match self {
-            Self::Usage | Self::Quotas => Need::Operate,
+            Self::Usage | Self::Outbox | Self::Quotas => Need::Operate,
             Self::Uploads | Self::CancelUpload(_) => Need::May(Permission::ADMIN),
         }
     }
 
     fn methods(&self) -> Methods {
         match self {
-            Self::Usage | Self::Quotas | Self::Uploads => Methods::READ,
+            Self::Usage | Self::Outbox | Self::Quotas | Self::Uploads => Methods::READ,
             Self::CancelUpload(_) => CANCEL,
         }
     }
@@ -96,6 +105,7 @@ impl Family for StorageEndpoint {
         Box::pin(async move {
             match self {
                 Self::Usage => usage(&granted).await,
+                Self::Outbox => outbox(&granted),
                 Self::Quotas => quotas(&granted).await,
                 Self::Uploads => uploads(&granted).await,
                 Self::CancelUpload(id) => cancel(&granted, id).await,
@@ -106,6 +116,43 @@ impl Family for StorageEndpoint {
 
 async fn usage(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     granted.resource(&storage_usage(granted).await?.ok_or(ApiError::NotFound)?)
+}
+
+fn outbox(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
+    let outbox = granted.request.state.outbox.as_ref().ok_or(ApiError::NotFound)?;
+    granted.resource(&reported(outbox.status()))
+}
+
+/// What waits, as the API says it.
+fn reported(status: OutboxStatus) -> OutboxReport {
+    let seconds = |time: Duration| time.as_secs();
+    let write = |item: OutboxItem| OutboxWrite {
+        number: item.number,
+        key: item.key,
+        action: if item.removes { "delete" } else { "put" }.to_owned(),
+        state: match (item.is_under_way, item.tries) {
+            (true, _) => "uploading",
+            (false, 0) => "waiting",
+            (false, _) => "failed",
+        }
+        .to_owned(),
+        bytes: item.bytes,
+        done: item.done,
+        tries: item.tries,
+        error: item.error,
+        next_try_seconds: item.next_try.map(seconds),
+    };
+    OutboxReport {
+        writes: status.writes,
+        bytes: status.bytes,
+        done: status.done,
+        max_bytes: status.most_bytes,
+        oldest_seconds: status.oldest.map(seconds),
+        uploads: status.uploads,
+        uploaded_bytes: status.uploaded_bytes,
+        failures: status.failures,
+        items: status.items.into_iter().map(write).collect(),
+    }
 }
 
 /// The room that is left, if the storage knows it.

@@ -15,6 +15,7 @@ use api::{
     Page,
     audit::AuditEntry,
     config::ConfigStatus,
+    outbox::OutboxReport,
     system::SystemInfo,
     tasks::{QuotaUsage, StorageUsage, Task, UploadSummary},
 };
@@ -32,6 +33,7 @@ struct SystemTemplate {
     system: SystemInfo,
     config: Option<ConfigStatus>,
     storage: Option<StorageUsage>,
+    outbox: Option<OutboxReport>,
     quotas: Vec<QuotaUsage>,
     uploads: Option<Vec<UploadSummary>>,
     tasks: Option<Vec<Task>>,
@@ -58,6 +60,11 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
     let system = granted.ask(ManageEndpoint::System(SystemEndpoint::Show), &[]).await?;
     let config = granted.ask_if_allowed(ManageEndpoint::Config(ConfigEndpoint::Show), &[]).await?;
     let storage = granted.ask_if_allowed(ManageEndpoint::Storage(StorageEndpoint::Usage), &[]).await?;
+    let has_outbox = granted.request.state.outbox.is_some();
+    let outbox = match has_outbox {
+        true => granted.ask_if_allowed(ManageEndpoint::Storage(StorageEndpoint::Outbox), &[]).await?,
+        false => None,
+    };
     let quotas: Option<Page<QuotaUsage>> =
         granted.ask_if_allowed(ManageEndpoint::Storage(StorageEndpoint::Quotas), &[]).await?;
     let uploads: Option<Page<UploadSummary>> =
@@ -71,6 +78,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
         system,
         config,
         storage,
+        outbox,
         quotas: quotas.map(|page| page.items).unwrap_or_default(),
         uploads: uploads.map(|page| page.items),
         tasks: tasks.map(|page| page.items),

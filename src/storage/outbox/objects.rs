@@ -1,0 +1,259 @@
+//! The calls of a store of objects, over the journal.
+
+use super::{
+    WriteBehind, WriteBehindState,
+    journal::{JournalRecord, millis, on_disk, sha256_of},
+    reading::read_file,
+};
+use crate::{
+    files::world,
+    storage::objects::{
+        ObjectAbilities, ObjectBody, ObjectError, ObjectLevel, ObjectMeta, ObjectPage, ObjectResult, ObjectTag,
+        Objects, PART_LEN, PutWhen,
+    },
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use oci::Span;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::SystemTime,
+};
+
+impl<O: Objects> WriteBehindState<O> {
+    /// What the store behind the journal says about an object, under the name that callers know.
+    fn known_as(&self, key: &str, found: ObjectMeta) -> ObjectMeta {
+        match self.uploaded.get(key) {
+            Some((server, ours)) if found.tag.as_ref() == Some(&server) && found.len == ours.len => ours,
+            _ => found,
+        }
+    }
+
+    async fn head(&self, key: &str) -> ObjectResult<ObjectMeta> {
+        match self.last(key) {
+            Some(write) => write.meta().ok_or(ObjectError::Absent),
+            None => {
+                let found = self.inner.head(key).await;
+                // It may have been uploaded, and written again, in between.
+                match self.last(key) {
+                    Some(write) => write.meta().ok_or(ObjectError::Absent),
+                    None => found.map(|found| self.known_as(key, found)),
+                }
+            }
+        }
+    }
+
+    async fn get(self: &Arc<Self>, key: &str, span: Option<Span>) -> ObjectResult<ObjectBody> {
+        if let Some(write) = self.last(key) {
+            let meta = write.meta().ok_or(ObjectError::Absent)?;
+            let number = write.number;
+            if let Some(file) = on_disk(&self.journal, move |journal| journal.open_entry(number)).await? {
+                let span = span.unwrap_or(Span::whole(meta.len));
+                let (start, end) = (span.start.min(meta.len), span.end().min(meta.len));
+                let bytes = read_file(file, Span { start, len: end - start });
+                return Ok(ObjectBody { meta, bytes });
+            }
+            // It was uploaded in between.
+            return Box::pin(self.get(key, span)).await;
+        }
+        let body = self.inner.get(key, span).await?;
+        Ok(ObjectBody { meta: self.known_as(key, body.meta), bytes: body.bytes })
+    }
+
+    /// Whether a write of this key may happen. The caller has the key's turn.
+    async fn holds(&self, key: &str, when: &PutWhen) -> ObjectResult<bool> {
+        if *when == PutWhen::Any {
+            return Ok(true);
+        }
+        let found = match self.head(key).await {
+            Ok(meta) => Some(meta),
+            Err(ObjectError::Absent) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(match when {
+            PutWhen::Any => true,
+            PutWhen::Absent => found.is_none(),
+            PutWhen::Is(tag) => found.is_some_and(|meta| meta.tag.as_ref() == Some(tag)),
+        })
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.waiting().acknowledged()
+    }
+
+    /// Removes objects. The caller has their turns, if it matters.
+    async fn remove(self: &Arc<Self>, keys: Vec<String>) -> ObjectResult<()> {
+        let record = JournalRecord::Delete { keys, after: self.acknowledged() };
+        self.enter(record, |journal, number, record| journal.append(number, &[], record)).await.map(drop)
+    }
+
+    /// Copies an object by way of the journal.
+    async fn copy_bytes(self: &Arc<Self>, from: &str, to: &str) -> ObjectResult<()> {
+        let mut body = self.get(from, None).await?;
+        let outbox = WriteBehind(self.clone());
+        let id = outbox.begin_parts(to).await?;
+        let (mut parts, mut waiting, mut len) = (Vec::new(), Vec::new(), 0);
+        while let Some(mut piece) = body.bytes.try_next().await? {
+            while !piece.is_empty() {
+                let next = piece.split_to(piece.len().min(PART_LEN - len));
+                len += next.len();
+                waiting.push(next);
+                if len == PART_LEN {
+                    parts.push(outbox.put_part(to, &id, parts.len(), std::mem::take(&mut waiting)).await?);
+                    len = 0;
+                }
+            }
+        }
+        if len > 0 || parts.is_empty() {
+            parts.push(outbox.put_part(to, &id, parts.len(), waiting).await?);
+        }
+        outbox.complete_parts(to, &id, &parts).await
+    }
+}
+
+/// What callers know of a part: its length and hash.
+fn part_tag(len: u64, sha256: &str) -> String {
+    format!("{len}-{sha256}")
+}
+
+fn read_part_tag(tag: &str) -> Option<(u64, &str)> {
+    let (len, sha256) = tag.split_once('-')?;
+    Some((len.parse().ok()?, sha256))
+}
+
+#[async_trait]
+impl<O: Objects> Objects for WriteBehind<O> {
+    fn abilities(&self) -> ObjectAbilities {
+        ObjectAbilities { shared: false, ..ObjectAbilities::ALL }
+    }
+
+    async fn get(&self, key: &str, span: Option<Span>) -> ObjectResult<ObjectBody> {
+        self.0.get(key, span).await
+    }
+
+    async fn head(&self, key: &str) -> ObjectResult<ObjectMeta> {
+        self.0.head(key).await
+    }
+
+    async fn put(&self, key: &str, pieces: Vec<Bytes>, when: PutWhen) -> ObjectResult<Option<ObjectTag>> {
+        let after = self.0.acknowledged();
+        let len = pieces.iter().map(|piece| piece.len() as u64).sum();
+        self.0.admit(len)?;
+        let _turn = self.0.turns.of(&key).lock().await;
+        if !self.0.holds(key, &when).await? {
+            return Err(ObjectError::Changed);
+        }
+        let (pieces, sha256) = hashed(pieces, len).await?;
+        let modified = millis(world::now());
+        let record = JournalRecord::Put { key: key.to_owned(), len, sha256: vec![sha256], modified, after };
+        let entered = self.0.enter(record, move |journal, number, record| journal.append(number, &pieces, record));
+        Ok(entered.await?.and_then(|meta| meta.tag))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> ObjectResult<ObjectPage> {
+        self.0.list(prefix, after, most).await
+    }
+
+    async fn level(&self, dir: &str, after: Option<&str>, most: usize) -> ObjectResult<ObjectLevel> {
+        self.0.level(dir, after, most).await
+    }
+
+    async fn delete(&self, keys: Vec<String>) -> ObjectResult<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.0.remove(keys).await
+    }
+
+    async fn delete_match(&self, key: &str, tag: &ObjectTag) -> ObjectResult<()> {
+        let _turn = self.0.turns.of(&key).lock().await;
+        match self.0.holds(key, &PutWhen::Is(tag.clone())).await? {
+            true => self.0.remove(vec![key.to_owned()]).await,
+            false => Err(ObjectError::Changed),
+        }
+    }
+
+    async fn copy(&self, from: &str, to: &str) -> ObjectResult<()> {
+        let _turn = self.0.turns.of(&to).lock().await;
+        // A write that waits would be uploaded over the copy.
+        match self.0.last(from).is_none() && self.0.last(to).is_none() {
+            true => self.0.inner.copy(from, to).await,
+            false => self.0.copy_bytes(from, to).await,
+        }
+    }
+
+    async fn begin_parts(&self, _: &str) -> ObjectResult<String> {
+        self.0.admit(0)?;
+        let id = world::uuid().to_string();
+        let file = id.clone();
+        on_disk(&self.0.journal, move |journal| journal.begin(&file)).await?;
+        Ok(id)
+    }
+
+    async fn put_part(&self, _: &str, id: &str, number: usize, pieces: Vec<Bytes>) -> ObjectResult<String> {
+        let len = pieces.iter().map(|piece| piece.len() as u64).sum();
+        self.0.admit(len)?;
+        let (pieces, sha256) = hashed(pieces, len).await?;
+        let (id, at) = (checked(id)?, number as u64 * PART_LEN as u64);
+        on_disk(&self.0.journal, move |journal| journal.write_part(&id, at, &pieces)).await?;
+        self.0.growing.fetch_add(len, Ordering::Relaxed);
+        Ok(part_tag(len, &sha256))
+    }
+
+    async fn complete_parts(&self, key: &str, id: &str, parts: &[String]) -> ObjectResult<()> {
+        let after = self.0.acknowledged();
+        let not_parts = || ObjectError::Other { why: "these are not parts".into() };
+        let parts: Vec<_> =
+            parts.iter().map(|tag| read_part_tag(tag).ok_or_else(not_parts)).collect::<Result<_, _>>()?;
+        if let Some((_, all_but_last)) = parts.split_last()
+            && all_but_last.iter().any(|(len, _)| *len != PART_LEN as u64)
+        {
+            return Err(ObjectError::Other { why: "the parts differ in length".into() });
+        }
+        let (id, len) = (checked(id)?, parts.iter().map(|(len, _)| len).sum());
+        let sha256 = parts.iter().map(|(_, sha256)| (*sha256).to_owned()).collect();
+        let _turn = self.0.turns.of(&key).lock().await;
+        let modified = millis(world::now());
+        let record = JournalRecord::Put { key: key.to_owned(), len, sha256, modified, after };
+        self.0.enter(record, move |journal, number, record| journal.complete(&id, number, record)).await?;
+        self.0.ungrow(len);
+        Ok(())
+    }
+
+    async fn abort_parts(&self, _: &str, id: &str) -> ObjectResult<()> {
+        let Ok(id) = checked(id) else { return Ok(()) };
+        let len = on_disk(&self.0.journal, move |journal| journal.abort(&id)).await?;
+        self.0.ungrow(len);
+        Ok(())
+    }
+
+    async fn now(&self) -> ObjectResult<SystemTime> {
+        Ok(world::now())
+    }
+}
+
+impl<O> WriteBehindState<O> {
+    fn ungrow(&self, len: u64) {
+        let less = |growing: u64| Some(growing.saturating_sub(len));
+        let _ = self.growing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+}
+
+/// An id that was handed out: nothing else becomes part of a path.
+fn checked(id: &str) -> ObjectResult<String> {
+    id.parse::<uuid::Uuid>().map(|id| id.to_string()).map_err(|_| ObjectError::Absent)
+}
+
+/// Hashes pieces, off the reactor if they are long.
+async fn hashed(pieces: Vec<Bytes>, len: u64) -> ObjectResult<(Vec<Bytes>, String)> {
+    if len <= 64 << 10 {
+        let sha256 = sha256_of(&pieces);
+        return Ok((pieces, sha256));
+    }
+    let hashed = tokio::task::spawn_blocking(move || {
+        let sha256 = sha256_of(&pieces);
+        (pieces, sha256)
+    });
+    hashed.await.map_err(|_| ObjectError::Other { why: "the daemon is stopping".into() })
+}
