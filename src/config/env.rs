@@ -14,6 +14,7 @@ use super::bucket_values::BucketEncryption;
 use super::problems::Problem;
 use super::values::{AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, StorageKind};
 use super::vars;
+use crate::storage::sftp::HostTrust;
 
 /// Where a value came from, in ascending precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +154,30 @@ pub struct Env {
     pub azure_prefix: Option<String>,
     /// Another URL of the account.
     pub azure_endpoint: Option<String>,
+    /// The SFTP server.
+    pub sftp_host: Option<String>,
+    pub sftp_port: u16,
+    /// Who logs in there.
+    pub sftp_username: Option<String>,
+    pub sftp_password: Option<Secret>,
+    /// A file with it.
+    pub sftp_password_file: Option<PathBuf>,
+    /// A private key.
+    pub sftp_key: Option<Secret>,
+    /// A file with it.
+    pub sftp_key_file: Option<PathBuf>,
+    /// Which host keys the server may have.
+    pub sftp_known_hosts: Option<HostTrust>,
+    /// The directory on the server.
+    pub sftp_root: String,
+    /// Most connections at once.
+    pub sftp_connections: usize,
+    /// Whether writes are uploaded after they are answered.
+    pub sftp_write_behind: bool,
+    /// Most bytes that wait for their upload.
+    pub sftp_journal_limit: u64,
+    /// Whether to take the store over from another registry.
+    pub sftp_takeover: bool,
     /// The key that signs tokens or sessions, where it is kept in a store that is no directory.
     pub(super) stored_key: Option<StoredKey>,
     /// The text of each value that is not a default, and where it came from, by variable.
@@ -214,6 +239,19 @@ impl Default for Env {
             azure_access_key_file: None,
             azure_prefix: None,
             azure_endpoint: None,
+            sftp_host: None,
+            sftp_port: 22,
+            sftp_username: None,
+            sftp_password: None,
+            sftp_password_file: None,
+            sftp_key: None,
+            sftp_key_file: None,
+            sftp_known_hosts: None,
+            sftp_root: "registry".to_owned(),
+            sftp_connections: 4,
+            sftp_write_behind: false,
+            sftp_journal_limit: 20 << 30,
+            sftp_takeover: false,
             stored_key: None,
             given: BTreeMap::new(),
         }

@@ -142,6 +142,10 @@ impl Gathered {
                 self.problems.push(place.problem(name, message));
             }
             Name::Distribution => self.distribution.extend(Foreign::of(name, &value, &place)),
+            Name::Refity(instead) => {
+                let message = format!("is a variable of Refity and has no effect: {instead}");
+                self.warnings.push(Warning(place.problem(name, message)));
+            }
             Name::Ignored => self.ignored.push(name.to_owned()),
             Name::Foreign => {}
         }

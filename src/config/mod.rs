@@ -33,6 +33,8 @@ mod problems;
 mod rights;
 mod safety;
 mod settings;
+mod sftp_values;
+mod sftp_vars;
 mod snapshot;
 mod storage;
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub(super) enum Name {
     Distribution,
     /// A misspelling of this variable.
     Misspelt(&'static Var),
+    /// A variable of Refity, and what is used here instead.
+    Refity(&'static str),
     /// Has our prefix but belongs to another program.
     Ignored,
     /// Unrelated.
@@ -30,6 +32,17 @@ const OTHERS: &[&str] = &[
     "REGISTRY_USER",
     "REGISTRY_PASSWORD",
     "REGISTRY_TOKEN",
+];
+
+/// Variables of Refity, and ours.
+const REFITY: &[(&str, &str)] = &[
+    ("FTP_HOST", "use REGISTRY_STORAGE=sftp and REGISTRY_SFTP_HOST"),
+    ("FTP_PORT", "use REGISTRY_SFTP_PORT"),
+    ("FTP_USERNAME", "use REGISTRY_SFTP_USERNAME"),
+    ("FTP_PASSWORD", "use REGISTRY_SFTP_PASSWORD or REGISTRY_SFTP_PASSWORD_FILE"),
+    ("FTP_KNOWN_HOSTS", "use REGISTRY_SFTP_KNOWN_HOSTS"),
+    ("SFTP_SYNC_UPLOAD", "use REGISTRY_SFTP_WRITE_BEHIND, which means the opposite and is off by default"),
+    ("FTP_USAGE_ENABLED", "the usage is always shown to administrators"),
 ];
 
 /// Whether a value is one that Kubernetes sets for a service's port (`tcp://10.0.0.1:5000`).
@@ -50,6 +63,9 @@ pub(super) fn classify(name: &str, linked: bool) -> Name {
     }
     if distribution::is_known(name) {
         return Name::Distribution;
+    }
+    if let Some((_, instead)) = REFITY.iter().find(|(refity, _)| *refity == name) {
+        return Name::Refity(instead);
     }
     match near_miss(&upper) {
         Some(var) => Name::Misspelt(var),
@@ -105,6 +121,7 @@ mod tests {
             Name::Misspelt(var) => format!("did you mean {}?", var.name),
             Name::Distribution => "of Distribution".into(),
             Name::Ignored => "ignored".into(),
+            Name::Refity(_) => "refity".into(),
             Name::Foreign => "foreign".into(),
         }
     }

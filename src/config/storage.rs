@@ -19,6 +19,9 @@ const NEEDED: &[(StorageKind, &str)] = &[
     (StorageKind::Gcs, "REGISTRY_GCS_BUCKET"),
     (StorageKind::Azure, "REGISTRY_AZURE_ACCOUNT"),
     (StorageKind::Azure, "REGISTRY_AZURE_CONTAINER"),
+    (StorageKind::Sftp, "REGISTRY_SFTP_HOST"),
+    (StorageKind::Sftp, "REGISTRY_SFTP_USERNAME"),
+    (StorageKind::Sftp, "REGISTRY_SFTP_KNOWN_HOSTS"),
 ];
 
 /// Secrets, each with the variable of a file that may hold it instead.
@@ -26,6 +29,8 @@ const SECRETS: &[(StorageKind, &str, &str)] = &[
     (StorageKind::S3, "REGISTRY_S3_ACCESS_KEY", "REGISTRY_S3_ACCESS_KEY_FILE"),
     (StorageKind::S3, "REGISTRY_S3_SECRET_KEY", "REGISTRY_S3_SECRET_KEY_FILE"),
     (StorageKind::Azure, "REGISTRY_AZURE_ACCESS_KEY", "REGISTRY_AZURE_ACCESS_KEY_FILE"),
+    (StorageKind::Sftp, "REGISTRY_SFTP_PASSWORD", "REGISTRY_SFTP_PASSWORD_FILE"),
+    (StorageKind::Sftp, "REGISTRY_SFTP_KEY", "REGISTRY_SFTP_KEY_FILE"),
 ];
 
 /// Reports variables that are missing, or have no effect.
@@ -49,6 +54,15 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
             }
         }
     }
+    if kind == StorageKind::Sftp {
+        let is_given = |value: &str| env.is_given(value) || env.is_given(&format!("{value}_FILE"));
+        let message = match (is_given("REGISTRY_SFTP_PASSWORD"), is_given("REGISTRY_SFTP_KEY")) {
+            (false, false) => Some("needs REGISTRY_SFTP_KEY_FILE or REGISTRY_SFTP_PASSWORD_FILE, which are not set"),
+            (true, true) => Some("has both a password and a key; unset one of them"),
+            _ => None,
+        };
+        problems.0.extend(message.map(|message| Problem::of_key(&*chosen, message)));
+    }
     for (of, prefix) in OF_KINDS.iter().filter(|(of, _)| *of != kind) {
         for var in VARS.iter().filter(|var| var.name.starts_with(prefix) && env.is_given(var.name)) {
             let message = format!("has no effect without REGISTRY_STORAGE={}", of.word());
@@ -61,7 +75,11 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
         }
     }
     if kind != StorageKind::Filesystem {
-        for name in ["REGISTRY_STORAGE_PATH", "REGISTRY_STORAGE_INIT"].into_iter().filter(|name| env.is_given(name)) {
+        for name in ["REGISTRY_STORAGE_PATH", "REGISTRY_STORAGE_INIT"]
+            .into_iter()
+            .filter(|_| kind != StorageKind::Sftp)
+            .filter(|name| env.is_given(name))
+        {
             warnings.push(Warning(Problem::of_key(name, format!("has no effect with {chosen}"))));
         }
     }
@@ -106,7 +124,14 @@ impl Env {
                 below(&self.azure_prefix),
                 at(&self.azure_endpoint)
             ),
-            StorageKind::Sftp => kind.to_owned(),
+            StorageKind::Sftp => format!(
+                "{kind}://{}@{}:{}/{}{}",
+                text(&self.sftp_username),
+                text(&self.sftp_host),
+                self.sftp_port,
+                self.sftp_root,
+                if self.sftp_write_behind { ", written behind" } else { "" }
+            ),
         }
     }
 }

@@ -13,10 +13,12 @@ use serde::{Deserialize, Deserializer};
 
 use super::bucket_values::{self, BucketEncryption};
 use super::env::Env;
+use super::sftp_values;
 use super::values::{
     self, AuthType, LogFormat, LogLevel, PublicUrl, SigningKey, StorageInit, StorageKind, Value, Words,
 };
 use super::vars::PAGE_CEILING;
+use crate::storage::sftp::HostTrust;
 
 /// The prefix of every variable; the rest is the name of its field.
 const PREFIX: &str = "REGISTRY_";
@@ -109,6 +111,12 @@ kinds! {
     Endpoint: String = bucket_values::endpoint;
     ServiceUrl: String = bucket_values::service_url;
     Encryption: BucketEncryption = bucket_values::encryption;
+    Host: String = sftp_values::host_name;
+    PrivateKey: Secret = sftp_values::private_key;
+    Trust: HostTrust = |text| text.parse();
+    RemoteDirectory: String = sftp_values::remote_directory;
+    Connections: usize = |text| values::count(text, 1, 64);
+    Bytes: u64 = values::size;
 }
 
 impl<T: Words> VariableKind for T {
@@ -190,4 +198,17 @@ variables! {
     azure_access_key_file: Path = "REGISTRY_AZURE_ACCESS_KEY_FILE";
     azure_prefix: Prefix = "REGISTRY_AZURE_PREFIX";
     azure_endpoint: ServiceUrl = "REGISTRY_AZURE_ENDPOINT";
+    sftp_host: Host = "REGISTRY_SFTP_HOST";
+    sftp_port: Port = "REGISTRY_SFTP_PORT";
+    sftp_username: Text = "REGISTRY_SFTP_USERNAME";
+    sftp_password: Hidden = "REGISTRY_SFTP_PASSWORD";
+    sftp_password_file: Path = "REGISTRY_SFTP_PASSWORD_FILE";
+    sftp_key: PrivateKey = "REGISTRY_SFTP_KEY";
+    sftp_key_file: Path = "REGISTRY_SFTP_KEY_FILE";
+    sftp_known_hosts: Trust = "REGISTRY_SFTP_KNOWN_HOSTS";
+    sftp_root: RemoteDirectory = "REGISTRY_SFTP_ROOT";
+    sftp_connections: Connections = "REGISTRY_SFTP_CONNECTIONS";
+    sftp_write_behind: Switch = "REGISTRY_SFTP_WRITE_BEHIND";
+    sftp_journal_limit: Bytes = "REGISTRY_SFTP_JOURNAL_LIMIT";
+    sftp_takeover: Switch = "REGISTRY_SFTP_TAKEOVER";
 }

@@ -2,6 +2,7 @@
 //! [`super::variables`] reads the values.
 
 use super::object_vars::OBJECTS;
+use super::sftp_vars::SFTP;
 use super::variable::{Applies, Var};
 
 /// The row of a variable, by its exact name.
@@ -21,7 +22,7 @@ const LOG: &str = "Logging";
 pub(super) const PAGE_CEILING: u64 = 100_000;
 
 /// Every variable, in the order of the reference.
-pub static VARS: &[Var] = &joined::<{ GENERAL.len() + OBJECTS.len() }>(&[GENERAL, OBJECTS]);
+pub static VARS: &[Var] = &joined::<{ GENERAL.len() + OBJECTS.len() + SFTP.len() }>(&[GENERAL, OBJECTS, SFTP]);
 
 /// One list of several.
 const fn joined<const N: usize>(parts: &[&[Var]]) -> [Var; N] {
@@ -136,7 +137,7 @@ const GENERAL: &[Var] = &[
         takes: "DIRECTORY",
         default: Some("./data"),
         example: "/var/lib/wharfinger",
-        help: "Directory that holds everything that is pushed.",
+        help: "Directory that holds everything that is pushed. With REGISTRY_STORAGE=sftp, the local directory of the journal.",
         applies: Applies::Restart,
     },
     Var {

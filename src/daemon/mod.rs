@@ -9,6 +9,7 @@ mod jobs;
 mod mirror_jobs;
 mod run;
 mod service_manager;
+mod sftp;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -61,8 +61,9 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
         telemetry,
         shutdown.clone(),
     );
+    let outbox = store.hold.as_ref().and_then(|hold| hold.outbox());
     let manage = Manage::new(editor, generation.clone(), store.records.clone());
-    let daemon = Arc::new(daemon.with_files(store.files.clone()).with_manage(manage));
+    let daemon = Arc::new(daemon.with_files(store.files.clone()).with_outbox(outbox).with_manage(manage));
     let registry = daemon.registry();
     tokio::spawn(server::on_signals(trigger).map_err(no_signals)?);
     let [nudge, was_read, reload, hangup] = std::array::from_fn(|_| Arc::new(Notify::new()));
@@ -101,6 +102,9 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
     }
     if let Err(error) = store.records.flush().await {
         error!(%error, "cannot sync the last writes; they may not survive a power failure");
+    }
+    if let Some(hold) = &store.hold {
+        hold.end().await;
     }
     info!("stopped");
     Ok(())

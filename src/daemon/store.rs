@@ -1,7 +1,7 @@
 //! Opens or creates the store that the configuration names, for a daemon or beside one, and sets its durability. Only
 //! here it is known which kinds of stores there are.
 
-use super::buckets;
+use super::{buckets, sftp};
 use crate::{
     config::{AuthType, Env, Live, SigningKey, StorageInit, StorageKind},
     files::Syncing,
@@ -56,7 +56,7 @@ pub async fn open_beside(env: &Env) -> Result<OpenStore, NoStore> {
     match env.storage {
         StorageKind::Filesystem => Ok(Fs::open_beside(&env.storage_path)?.into()),
         StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => Ok(buckets::open(env, false).await?.store),
-        StorageKind::Sftp => Err(no_sftp()),
+        StorageKind::Sftp => sftp::open_beside(env).await,
     }
 }
 
@@ -76,12 +76,8 @@ async fn make(env: &Env) -> Result<OpenStore, NoStore> {
     match env.storage {
         StorageKind::Filesystem => Ok(Fs::open(&env.storage_path, init(env))?.0.into()),
         StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => Ok(buckets::open(env, true).await?.store),
-        StorageKind::Sftp => Err(no_sftp()),
+        StorageKind::Sftp => sftp::open(env).await,
     }
-}
-
-fn no_sftp() -> NoStore {
-    NoStore::Unusable("REGISTRY_STORAGE=sftp: this build has no such storage".to_owned())
 }
 
 /// Refuses a caller who would leave files that the daemon can neither read nor remove: whoever writes to a directory
@@ -114,7 +110,7 @@ pub(super) async fn open(env: &Env) -> Result<OpenStore, String> {
             }
             Ok(bucket.store)
         }
-        StorageKind::Sftp => Err(no_sftp().to_string()),
+        StorageKind::Sftp => sftp::open(env).await.map_err(|error| error.to_string()),
     }
 }
 

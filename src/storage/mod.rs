@@ -49,7 +49,7 @@ pub use lifecycle::{
 };
 pub use mem::Mem;
 pub use names::NamesIn;
-pub use opened::{LinePlace, OpenStore, StoreRecords};
+pub use opened::{LinePlace, OpenStore, StoreHold, StoreRecords};
 pub use outline::{OutlineNames, OutlineStamp, RepositoryOutline};
 pub use remote::{ObjectBlob, ObjectStorage};
 

@@ -1,6 +1,6 @@
 //! A store that is open, of any kind.
 
-use super::{Result, Storage, fs::Fs};
+use super::{Result, Storage, fs::Fs, outbox::OutboxWatch};
 use crate::files::{Real, Syncing};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +17,18 @@ pub struct OpenStore {
     pub files: Option<Arc<Fs>>,
     /// Of two processes that write on the same condition, one wins.
     pub has_conditions: bool,
+    /// What keeps a store of another machine usable.
+    pub hold: Option<Arc<dyn StoreHold>>,
+}
+
+/// A store of another machine, for as long as it is used.
+#[async_trait]
+pub trait StoreHold: Send + Sync {
+    /// What is uploaded later.
+    fn outbox(&self) -> Option<Arc<dyn OutboxWatch>>;
+
+    /// Uploads what it can within a bounded time, and lets go of the store.
+    async fn end(&self);
 }
 
 /// What the daemon keeps in its store for itself: its keys and the audit log.
@@ -58,7 +70,7 @@ impl OpenStore {
     /// A store that is not a directory.
     pub fn new<S: Storage + StoreRecords + 'static>(store: S, has_conditions: bool) -> Self {
         let store = Arc::new(store);
-        Self { storage: store.clone(), records: store, files: None, has_conditions }
+        Self { storage: store.clone(), records: store, files: None, has_conditions, hold: None }
     }
 }
 
@@ -70,7 +82,7 @@ impl From<Fs> for OpenStore {
 
 impl From<Arc<Fs>> for OpenStore {
     fn from(files: Arc<Fs>) -> Self {
-        Self { storage: files.clone(), records: files.clone(), files: Some(files), has_conditions: true }
+        Self { storage: files.clone(), records: files.clone(), files: Some(files), has_conditions: true, hold: None }
     }
 }
 

@@ -127,7 +127,7 @@ pub struct StorageUsage {
     pub total: u64,
     /// `used` of `total`, in percent.
     pub percent: u8,
-    /// How this was measured: `statvfs`.
+    /// How this was measured: `statvfs`, or `sftp` for the file system of an SFTP server.
     pub source: String,
     /// Free bytes below which pushes are refused.
     pub reserve: u64,

@@ -185,7 +185,9 @@ impl ManageEndpoint {
             }
             ["artifacts", ..] => ArtifactEndpoint::parse(line).map(Self::Artifact),
             ["search"] => SearchEndpoint::parse(line).map(Self::Search),
-            ["storage" | "quotas"] | ["uploads", ..] => StorageEndpoint::parse(line).map(Self::Storage),
+            ["storage" | "quotas"] | ["storage", "outbox"] | ["uploads", ..] => {
+                StorageEndpoint::parse(line).map(Self::Storage)
+            }
             ["metrics" | "access-log"] => ActivityEndpoint::parse(line).map(Self::Activity),
             ["registry", ..] => MigrationEndpoint::parse(line).map(Self::Migration),
             ["tasks", ..] | ["gc" | "fsck"] => TaskEndpoint::parse(line).map(Self::Task),

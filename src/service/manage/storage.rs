@@ -164,7 +164,7 @@ pub(super) async fn storage_usage(granted: &Granted) -> Result<Option<StorageUsa
         free: room.free_bytes,
         total: room.total_bytes,
         percent: used.saturating_mul(100).checked_div(room.total_bytes).unwrap_or_default() as u8,
-        source: "statvfs".to_owned(),
+        source: if granted.request.state.files.is_some() { "statvfs" } else { "sftp" }.to_owned(),
         reserve: room.reserve_bytes,
         as_of: rfc3339(SystemTime::now()),
     }))

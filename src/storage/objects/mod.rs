@@ -16,11 +16,14 @@ mod error;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod mem;
+mod read_only;
 
 pub(in crate::storage) use error::found;
 pub use error::{ObjectError, ObjectResult};
 pub use mem::MemObjects;
+pub use read_only::ReadOnlyObjects;
 
+use crate::files::Space;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -229,6 +232,11 @@ pub trait Objects: Send + Sync + 'static {
     /// It is a secret: it is never logged.
     async fn presign(&self, key: &str, valid: Duration) -> ObjectResult<Option<String>> {
         let _ = (key, valid);
+        Ok(None)
+    }
+
+    /// The room that the server has; `None` if it does not say.
+    async fn space(&self) -> ObjectResult<Option<Space>> {
         Ok(None)
     }
 

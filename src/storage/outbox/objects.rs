@@ -6,7 +6,7 @@ use super::{
     reading::read_file,
 };
 use crate::{
-    files::world,
+    files::{Space, world},
     storage::objects::{
         ObjectAbilities, ObjectBody, ObjectError, ObjectLevel, ObjectMeta, ObjectPage, ObjectResult, ObjectTag,
         Objects, PART_LEN, PutWhen,
@@ -230,6 +230,10 @@ impl<O: Objects> Objects for WriteBehind<O> {
 
     async fn now(&self) -> ObjectResult<SystemTime> {
         Ok(world::now())
+    }
+
+    async fn space(&self) -> ObjectResult<Option<Space>> {
+        self.0.inner.space().await
     }
 }
 

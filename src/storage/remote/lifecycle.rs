@@ -27,7 +27,8 @@ impl Lifecycle for ObjectStorage {
         if self.meta(&root).await?.is_none() {
             return Err(StorageError::ReadOnly { why: "ROOT.json is missing from the object store".into() });
         }
-        Ok(Capabilities { space: None, read_condemned: self.read_condemned.load(Ordering::Relaxed) })
+        let space = self.objects.space().await.unwrap_or_default();
+        Ok(Capabilities { space, read_condemned: self.read_condemned.load(Ordering::Relaxed) })
     }
 
     async fn try_write(&self) -> Result<()> {

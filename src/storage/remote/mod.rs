@@ -36,6 +36,7 @@ mod records;
 mod session;
 mod upload;
 
+pub use names::is_bulk;
 pub use reading::ObjectBlob;
 
 use super::{

@@ -191,6 +191,11 @@ pub(super) fn item(path: &str) -> Option<Item> {
     }
 }
 
+/// Whether this is the key of an object that holds bytes: nothing points to it before a later write does.
+pub fn is_bulk(key: &str) -> bool {
+    key.strip_prefix(DATA).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// The key of an object that holds bytes.
 pub(super) fn data(directory: DataId, segment: DataId) -> String {
     format!("{DATA}/{directory}/{segment}")

@@ -9,7 +9,7 @@ use super::{
     walk::Walk,
 };
 use crate::{
-    files::{FileKind, Stripes, world},
+    files::{FileKind, Space, Stripes, world},
     storage::objects::{
         ListedObject, ObjectAbilities, ObjectBody, ObjectError, ObjectLevel, ObjectMeta, ObjectPage, ObjectResult,
         ObjectTag, Objects, PART_LEN, PutWhen,
@@ -22,8 +22,8 @@ use oci::Span;
 use quick_cache::sync::Cache;
 use std::{
     collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -31,8 +31,13 @@ use tokio::sync::Mutex as AsyncMutex;
 const PARTS: &str = ".wharfinger/parts";
 /// How many writes are remembered with their exact times.
 const MOST_EXACT: usize = 65_536;
+/// How long a measurement of the room is used.
+const ROOM_IS_FRESH: Duration = Duration::from_secs(10);
 /// Files that are removed at once.
 const REMOVALS_AT_ONCE: usize = 16;
+
+/// When the room on the server was measured, and the room.
+type MeasuredRoom = (Instant, Option<Space>);
 
 /// Objects below one directory of an SFTP server. Clones share their connections and locks.
 #[derive(Clone)]
@@ -41,12 +46,19 @@ pub struct SftpObjects {
     turns: Arc<Stripes<AsyncMutex<()>>>,
     /// When keys were last written: what the server says, and the exact time.
     exact: Arc<Cache<String, (SystemTime, SystemTime)>>,
+    /// The room on the server, and when it was measured.
+    room: Arc<Mutex<Option<MeasuredRoom>>>,
 }
 
 impl SftpObjects {
     /// The objects of a server whose lock is held, or that is only read.
     pub fn new(remote: Arc<SftpRemote>) -> Self {
-        Self { remote, turns: Arc::new(Stripes::new(1024)), exact: Arc::new(Cache::new(MOST_EXACT)) }
+        Self {
+            remote,
+            turns: Arc::new(Stripes::new(1024)),
+            exact: Arc::new(Cache::new(MOST_EXACT)),
+            room: Arc::default(),
+        }
     }
 
     pub fn remote(&self) -> &Arc<SftpRemote> {
@@ -317,6 +329,21 @@ impl Objects for SftpObjects {
 
     async fn now(&self) -> ObjectResult<SystemTime> {
         Ok(world::now())
+    }
+
+    async fn space(&self) -> ObjectResult<Option<Space>> {
+        let last = *world::lock(&self.room);
+        // A server that is away keeps nobody waiting for this.
+        let is_away = self.remote.pool().outage().is_some();
+        match last {
+            Some((at, space)) if is_away || at.elapsed() < ROOM_IS_FRESH => Ok(space),
+            None if is_away => Ok(None),
+            _ => {
+                let space = self.remote.space().await?;
+                *world::lock(&self.room) = Some((Instant::now(), space));
+                Ok(space)
+            }
+        }
     }
 }
 
