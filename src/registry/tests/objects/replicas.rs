@@ -324,6 +324,26 @@ async fn run_seed(seed: u64) -> Result<(), String> {
         let report = registry.collect(NOW, &()).await.map_err(|error| error.to_string())?;
         assert!(report.is_some_and(|report| report.errors.is_empty()));
     }
+    is_named(&objects).await
+}
+
+/// Nothing is left that no record names: it would never be removed.
+async fn is_named(objects: &Arc<dyn Objects>) -> Result<(), String> {
+    let all = objects.list("", None, usize::MAX).await.unwrap().objects;
+    let mut names = String::new();
+    for object in all.iter().filter(|object| !object.key.starts_with("data/")) {
+        names.push_str(&object.key);
+        if object.key.contains("uploads/") {
+            let record = objects.get(&object.key, None).await.unwrap().collect().await.unwrap();
+            names.push_str(&String::from_utf8_lossy(&record));
+        }
+    }
+    for object in all.iter().filter(|object| object.key.starts_with("data/")) {
+        let directory = object.key.split('/').nth(1).unwrap_or_default();
+        if !names.contains(directory) {
+            return Err(format!("nothing names {}", object.key));
+        }
+    }
     Ok(())
 }
 
