@@ -310,7 +310,6 @@ fn secrets_are_never_printed() {
 fn variables_of_distribution_that_change_nothing_are_warned_about() {
     let local = ("REGISTRY_HOST", "127.0.0.1");
     let harmless = [
-        ("REGISTRY_STORAGE", "filesystem", "filesystem is what this registry does anyway"),
         ("REGISTRY_STORAGE_DELETE_ENABLED", "True", "operator.delete is true already"),
         ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "false", "operator.read_only is false already"),
         ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED", "true", "true is what this registry does anyway"),
