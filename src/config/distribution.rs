@@ -86,7 +86,11 @@ const TABLE: &[DistributionRow] = &[
     DistributionRow(&["REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN"], PURGING, Words(&["false"])),
     DistributionRow(&["REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING*"], PURGING, Never),
     DistributionRow(&["REGISTRY_STORAGE_MAINTENANCE*"], NOTHING, Never),
-    DistributionRow(&["REGISTRY_STORAGE_REDIRECT_DISABLE"], "blobs are never redirected", Words(&["true"])),
+    DistributionRow(
+        &["REGISTRY_STORAGE_REDIRECT_DISABLE"],
+        "blobs are redirected only by the setting reads.redirect",
+        Words(&["true"]),
+    ),
     DistributionRow(&["REGISTRY_STORAGE_REDIRECT*"], NOTHING, Never),
     DistributionRow(&["REGISTRY_STORAGE_TAG*"], "the number of tag lookups needs no setting", All),
     DistributionRow(&["REGISTRY_HTTP_ADDR"], "use REGISTRY_HOST and REGISTRY_PORT", Never),

@@ -104,7 +104,15 @@ fn check_finds_a_storage_directory_that_this_user_cannot_write_to() {
         if rustix::process::geteuid().is_root() {
             command.uid(65534).gid(65534);
         }
-        command.output().unwrap()
+        loop {
+            match command.output() {
+                // A child that another test has just forked still has the copy open.
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                output => break output.unwrap(),
+            }
+        }
     };
     for (path, expected) in [
         ("locked", "storage directory locked: it cannot be written by this user (uid "),

@@ -202,6 +202,10 @@ async fn a_write_behind_push_is_there_at_once_and_arrives_later() {
     let metrics = String::from_utf8_lossy(&daemon.get("/metrics").await.is(200).body).into_owned();
     assert!(metrics.contains("wharfinger_outbox_limit_bytes 21474836480"), "{metrics}");
     assert!(metrics.contains("wharfinger_outbox_failures_total "), "{metrics}");
+    // A daemon that is killed may have noted something a moment before; one that stops uploads it.
+    let mut daemon = daemon;
+    daemon.signal("TERM");
+    assert!(daemon.wait(Duration::from_secs(60)).success());
     drop(daemon);
     let daemon = site.daemon("one", &[]);
     assert_eq!(pull(&daemon, "app", "second").await, second);

@@ -325,7 +325,6 @@ fn variables_of_distribution_that_change_nothing_are_warned_about() {
         assert_eq!(reported(&[local, (name, value)]), (String::new(), expected));
     }
     let refused = [
-        ("REGISTRY_STORAGE", "s3", "use REGISTRY_STORAGE_PATH; files are the only kind of storage"),
         ("REGISTRY_STORAGE_DELETE_ENABLED", "false", "use operator.delete in the settings file (REGISTRY_SETTINGS)"),
         ("REGISTRY_STORAGE_DELETE_ENABLED", "hunter2", "use operator.delete in the settings file (REGISTRY_SETTINGS)"),
         ("REGISTRY_STORAGE_DELETE", "{enabled: true}", "use operator.delete in the settings file (REGISTRY_SETTINGS)"),
@@ -334,7 +333,7 @@ fn variables_of_distribution_that_change_nothing_are_warned_about() {
             "true",
             "use operator.read_only in the settings file (REGISTRY_SETTINGS)",
         ),
-        ("REGISTRY_STORAGE_REDIRECT_DISABLE", "false", "blobs are never redirected"),
+        ("REGISTRY_STORAGE_REDIRECT_DISABLE", "false", "blobs are redirected only by the setting reads.redirect"),
         ("REGISTRY_HTTP_H2C_ENABLED", "false", "HTTP/2 without TLS cannot be turned off"),
     ];
     for (name, value, answer) in refused {

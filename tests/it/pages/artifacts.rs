@@ -368,7 +368,10 @@ async fn retention_is_tried_before_it_is_saved() {
     let item = alice.get("/artifacts/repos/ci-app").await.json();
     assert_eq!(item["retention"], json!({ "enabled": true, "max_versions": 2, "max_total_size": 1 << 30 }));
     let page = html(&browser.get(at).await.is(200));
-    shows(&page, &["yes, once an hour", "1.0 GiB", "value=\"yes\" selected", "would move 1 of these"]);
+    shows(
+        &page,
+        &["yes, after uploads and once an hour", "1.0 GiB", "value=\"yes\" selected", "would move 1 of these"],
+    );
     let etag = hidden(&page, at, "etag");
     browser.post(at, &[("etag", etag.as_str()), ("enabled", "")]).await.is(303);
     assert_eq!(alice.get("/artifacts/repos/ci-app").await.json().get("retention"), None);
