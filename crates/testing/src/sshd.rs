@@ -74,6 +74,14 @@ impl Sshd {
         self.path("box")
     }
 
+    /// Makes a directory within it to which every user may write.
+    pub fn make_dir_for_all(&self, name: &str) -> PathBuf {
+        let dir = self.root().join(name);
+        fs::create_dir(&dir).unwrap();
+        open_to_all(&dir);
+        dir
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
