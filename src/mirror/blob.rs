@@ -1,6 +1,6 @@
 //! Blobs of mirrored repositories, sent while they are stored.
 
-use super::{MirrorError, Mirrors, own};
+use super::{MirrorError, MirrorFetch, MirrorResult, Mirrors, own};
 use crate::{
     config::MirrorRule,
     registry::{Chunk, Repository},
@@ -74,6 +74,27 @@ impl Mirrors {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Option<ComingBlob>, MirrorError> {
+        let counters = self.0.counters.of(rule);
+        if repository.blob(digest).await.is_ok() {
+            counters.request(MirrorResult::Hit);
+            return Ok(None);
+        }
+        let coming = self.coming(rule, repository, digest).await;
+        counters.request(match &coming {
+            Ok(_) => MirrorResult::Fetched,
+            Err(MirrorError::Absent) => MirrorResult::Absent,
+            Err(_) => MirrorResult::Error,
+        });
+        coming
+    }
+
+    /// The same for the mirror itself.
+    pub(super) async fn coming(
+        &self,
+        rule: &Arc<MirrorRule>,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<ComingBlob>, MirrorError> {
         if repository.blob(digest).await.is_ok() {
             return Ok(None);
         }
@@ -131,7 +152,7 @@ impl Mirrors {
     ) -> Result<(), MirrorError> {
         let name = rule.upstream_name(repository.name()).ok_or(MirrorError::Absent)?;
         self.0.upstreams.may_ask(rule)?;
-        let failed = |error| self.0.upstreams.failed(rule, &error);
+        let failed = |error| self.failed(rule, &error);
         // Bytes that another repository has need not be fetched. But only the upstream can say that this repository
         // has them too: a manifest of a stranger may name any digest.
         if repository.registry().known_blobs(std::slice::from_ref(digest), true).await? == [true] {
@@ -149,6 +170,7 @@ impl Mirrors {
         }
         let mut download = rule.client.pull_blob(&name, digest, None);
         let first = download.chunk().await.map_err(failed)?;
+        self.0.counters.of(rule).fetch(MirrorFetch::Blob);
         let (size, most) = (download.size(), repository.settings().blob_bytes);
         if size.is_some_and(|size| size > most) {
             let why = format!("the blob is larger than {most} bytes");
@@ -173,7 +195,8 @@ impl Mirrors {
         (first, mut download): (Option<Bytes>, BlobDownload),
         progress: &watch::Sender<Coming>,
     ) -> Result<(), MirrorError> {
-        let failed = |error| self.0.upstreams.failed(rule, &error);
+        let failed = |error| self.failed(rule, &error);
+        let counters = self.0.counters.of(rule);
         let blob = repository.upload_content(&upload).await?;
         let size = download.size();
         progress.send_modify(|coming| coming.source = Some((blob, size)));
@@ -190,6 +213,7 @@ impl Mirrors {
             }
             let chunk = Chunk { length: Some(len as u64), ..Chunk::default() };
             let written = repository.append_upload(&upload, chunk, stream::iter(parts)).await?.len;
+            counters.bytes(len as u64);
             progress.send_modify(|coming| coming.written = written);
             if next.is_none() {
                 next = download.chunk().await.map_err(failed)?;

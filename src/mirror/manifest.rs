@@ -1,6 +1,6 @@
 //! Manifests and tags of mirrored repositories.
 
-use super::{MirrorError, Mirrors, evict::is_set_by_mirror, own};
+use super::{MirrorError, MirrorFetch, MirrorResult, Mirrors, evict::is_set_by_mirror, own};
 use crate::{
     config::MirrorRule,
     files::world,
@@ -34,7 +34,13 @@ impl Mirrors {
         repository: &Repository,
         reference: &Reference,
     ) -> Result<(), MirrorError> {
-        self.bring_up_to_date(rule, repository, reference, rule.tag_ttl).await
+        let brought = self.bring_up_to_date(rule, repository, reference, rule.tag_ttl).await;
+        self.0.counters.of(rule).request(match &brought {
+            Ok(result) => *result,
+            Err(MirrorError::Absent) => MirrorResult::Absent,
+            Err(_) => MirrorResult::Error,
+        });
+        brought.map(drop)
     }
 
     /// The same, without regard to when the upstream was last asked about a tag.
@@ -44,18 +50,18 @@ impl Mirrors {
         repository: &Repository,
         reference: &Reference,
     ) -> Result<(), MirrorError> {
-        self.bring_up_to_date(rule, repository, reference, Duration::ZERO).await
+        self.bring_up_to_date(rule, repository, reference, Duration::ZERO).await.map(drop)
     }
 
-    async fn bring_up_to_date(
+    pub(super) async fn bring_up_to_date(
         &self,
         rule: &Arc<MirrorRule>,
         repository: &Repository,
         reference: &Reference,
         ttl: Duration,
-    ) -> Result<(), MirrorError> {
+    ) -> Result<MirrorResult, MirrorError> {
         let is_here = match self.local(repository, reference, ttl).await? {
-            Local::Good => return Ok(()),
+            Local::Good => return Ok(MirrorResult::Hit),
             Local::None => false,
             Local::Old(_) => true,
         };
@@ -82,9 +88,9 @@ impl Mirrors {
             Err(MirrorError::Absent) => Err(MirrorError::Absent),
             Err(error) if serves_stale => {
                 tracing::debug!(upstream = rule.upstream(), %error, "a mirror serves a tag that may have moved");
-                Ok(())
+                Ok(MirrorResult::Stale)
             }
-            fetched => fetched,
+            fetched => fetched.map(|()| MirrorResult::Fetched),
         }
     }
 
@@ -119,7 +125,7 @@ impl Mirrors {
     ) -> Result<(), MirrorError> {
         let name = rule.upstream_name(repository.name()).ok_or(MirrorError::Absent)?;
         self.0.upstreams.may_ask(rule)?;
-        let failed = |error| self.0.upstreams.failed(rule, &error);
+        let failed = |error| self.failed(rule, &error);
         // Registries limit how many manifests one may pull, but not how often one may ask.
         if let Some(known) = &known {
             match rule.client.head_manifest(&name, reference).await.map_err(failed)? {
@@ -132,6 +138,9 @@ impl Mirrors {
             }
         }
         let pulled = rule.client.pull_manifest(&name, reference).await.map_err(failed)?;
+        let counters = self.0.counters.of(rule);
+        counters.fetch(MirrorFetch::Manifest);
+        counters.bytes(pulled.bytes.len() as u64);
         let tags: Vec<Tag> = match reference {
             Reference::Tag(tag) => vec![tag.clone()],
             Reference::Digest(_) => Vec::new(),

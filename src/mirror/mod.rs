@@ -7,14 +7,17 @@
 //! those that somebody pushed, and leaves the latter alone.
 
 mod blob;
+mod counts;
 mod error;
 mod evict;
 mod flights;
 mod manifest;
 mod sync;
+mod tags;
 mod upstream;
 
 pub use blob::ComingBlob;
+pub use counts::{MirrorCounts, MirrorFetch, MirrorResult};
 pub use error::MirrorError;
 pub use evict::{Evicted, evict};
 pub use sync::SyncedTags;
@@ -26,10 +29,12 @@ use crate::{
     who::Subject,
 };
 use blob::BlobFlights;
+use counts::CountersByRule;
 use flights::Flights;
 use oci::{Digest, RepositoryName, Tag};
 use quick_cache::sync::Cache;
 use std::{sync::Arc, time::Duration};
+use tags::{ByLength, UpstreamTags};
 use upstream::Upstreams;
 
 /// Who stores what the mirror fetches. Names of users do not begin with `@`.
@@ -40,6 +45,9 @@ const ABSENT: Duration = Duration::from_secs(30);
 
 /// Entries of the caches: some hundred bytes each.
 const MOST_KNOWN: usize = 16_384;
+
+/// Lists of tags that are remembered, about.
+const MOST_LISTS: usize = 1000;
 
 /// All mirrored repositories of a daemon. Clones share what they know.
 #[derive(Clone, Default)]
@@ -53,6 +61,10 @@ struct MirrorState {
     /// When the upstream was last asked about a tag.
     checked: Cache<(RepositoryName, Tag, Digest), Duration>,
     upstreams: Upstreams,
+    /// The upstream's tags, and who is fetching them.
+    lists: Cache<RepositoryName, UpstreamTags, ByLength>,
+    listings: Flights<RepositoryName, Result<Arc<[Tag]>, MirrorError>>,
+    counters: CountersByRule,
 }
 
 impl Default for MirrorState {
@@ -63,6 +75,9 @@ impl Default for MirrorState {
             absent: Cache::new(MOST_KNOWN),
             checked: Cache::new(MOST_KNOWN),
             upstreams: Upstreams::default(),
+            lists: Cache::with_weighter(MOST_LISTS, tags::MOST_REMEMBERED, ByLength),
+            listings: Flights::default(),
+            counters: CountersByRule::default(),
         }
     }
 }
@@ -83,6 +98,20 @@ impl Live {
 }
 
 impl Mirrors {
+    /// What the mirrors did since the start, by rule.
+    pub fn counts(&self) -> Vec<MirrorCounts> {
+        self.0.counters.all()
+    }
+
+    /// What an error of the upstream means.
+    fn failed(&self, rule: &MirrorRule, error: &client::Error) -> MirrorError {
+        let failed = self.0.upstreams.failed(rule, error);
+        if !matches!(failed, MirrorError::Absent) {
+            self.0.counters.of(rule).error();
+        }
+        failed
+    }
+
     /// Whether the upstream did not have this a moment ago.
     fn is_absent(&self, key: &(RepositoryName, String)) -> bool {
         self.0.absent.get(key).is_some_and(|since| world::uptime().saturating_sub(since) < ABSENT)

@@ -64,7 +64,7 @@ impl Mirrors {
         self.0.upstreams.may_ask(rule)?;
         let mut pages = rule.client.tags(&upstream, &PageRequest { size: Some(PAGE), after: None });
         let mut wanted = Vec::new();
-        while let Some(page) = pages.next_page().await.map_err(|error| self.0.upstreams.failed(rule, &error))? {
+        while let Some(page) = pages.next_page().await.map_err(|error| self.failed(rule, &error))? {
             wanted.extend(page.into_iter().filter(|tag| sync.tags.matches(tag)));
             if wanted.len() >= MOST_TAGS {
                 tracing::warn!(repository = %name, "more than {MOST_TAGS} tags match mirror.sync_tags; the rest is not fetched");
@@ -94,7 +94,7 @@ impl Mirrors {
             if !met.insert(digest.clone()) {
                 continue;
             }
-            match self.manifest(rule, &own, &Reference::Digest(digest.clone())).await {
+            match self.bring_up_to_date(rule, &own, &Reference::Digest(digest.clone()), rule.tag_ttl).await.map(drop) {
                 // An index may list platforms that its registry does not have.
                 Err(MirrorError::Absent) => continue,
                 brought => brought?,
@@ -103,7 +103,7 @@ impl Mirrors {
             ahead.extend(detail.children().cloned());
             for blob in detail.blobs().filter(|blob| !oci::media_type::is_foreign_layer(&blob.media_type)) {
                 let Some(blob) = blob.digest.clone().known() else { continue };
-                if let Some(coming) = self.blob(rule, &own, &blob).await? {
+                if let Some(coming) = self.coming(rule, &own, &blob).await? {
                     coming.arrived().await?;
                 }
             }

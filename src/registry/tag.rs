@@ -12,20 +12,54 @@ const LONGEST_REPLY: usize = 4 << 20;
 /// The most names in memory at once, however short they are.
 const MOST_TAGS: usize = 100_000;
 
+/// The first of two lists in byte order. A page that has more holds as many as are wanted, so no name is left out.
+fn merged(page: ListingPage<Tag>, others: &[Tag], most: usize) -> ListingPage<Tag> {
+    let mut here = page.entries.into_iter().peekable();
+    let mut others = others.iter().peekable();
+    let mut entries = Vec::new();
+    while entries.len() < most {
+        let is_ours = match (here.peek(), others.peek()) {
+            (None, None) => break,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (Some(ours), Some(other)) => {
+                if ours == *other {
+                    others.next();
+                    continue;
+                }
+                ours.as_str() < other.as_str()
+            }
+        };
+        entries.extend(if is_ours { here.next() } else { others.next().cloned() });
+    }
+    let more = page.more || here.peek().is_some() || others.peek().is_some();
+    ListingPage { entries, more }
+}
+
 impl Repository {
     /// Tags after `last` in byte order: at most `n`, or without a limit all that fit one reply.
     ///
     /// # Errors
     /// [`RegistryError::NameUnknown`].
     pub async fn tags(&self, last: Option<&str>, n: Option<usize>) -> Result<ListingPage<Tag>> {
+        self.tags_with(&[], last, n).await
+    }
+
+    /// The same with others in byte order that are not here, or not all of them.
+    ///
+    /// # Errors
+    /// [`RegistryError::NameUnknown`] if there are no others either.
+    pub async fn tags_with(&self, others: &[Tag], last: Option<&str>, n: Option<usize>) -> Result<ListingPage<Tag>> {
         let most = n.map_or(MOST_TAGS, |n| n.min(self.settings().page_max));
         let page = match most {
             0 => ListingPage { entries: Vec::new(), more: false },
             most => self.store().page(&DirOf::tags(&self.name), last, most).await?,
         };
-        if page.entries.is_empty() && !self.exists().await? {
+        if page.entries.is_empty() && others.is_empty() && !self.exists().await? {
             return Err(RegistryError::NameUnknown(self.name.clone()));
         }
+        let after = others.partition_point(|tag| last.is_some_and(|last| tag.as_str() <= last));
+        let page = if others.is_empty() { page } else { merged(page, &others[after..], most) };
         let ListingPage { entries: mut tags, mut more } = page;
         let mut bytes = 0;
         // Three bytes for quotes and comma.

@@ -3,6 +3,7 @@
 mod collection;
 mod config;
 mod jobs;
+mod mirrors;
 mod outbox;
 mod recent;
 mod request;
@@ -17,6 +18,7 @@ pub(super) use request::{Observation, Observed};
 use crate::{
     config::Live,
     jobs::JobStatus,
+    mirror::MirrorCounts,
     registry::{Readiness, Registry, Room},
     storage::outbox::OutboxStatus,
     upkeep::{Collected, Scrubbed},
@@ -25,6 +27,7 @@ use api::activity::ActivityReport;
 use collection::CollectionMetrics;
 use config::ConfigMetrics;
 use jobs::JobMetrics;
+use mirrors::MirrorMetrics;
 use outbox::OutboxMetrics;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -80,6 +83,7 @@ pub struct Telemetry {
     store: Store,
     room: RoomMetrics,
     outbox: OutboxMetrics,
+    mirrors: MirrorMetrics,
     ready: Gauge,
     config: ConfigMetrics,
     collection: CollectionMetrics,
@@ -150,6 +154,7 @@ impl Telemetry {
             store: Store::register(&mut collector),
             room: RoomMetrics::register(&mut collector),
             outbox: OutboxMetrics::register(&mut collector),
+            mirrors: MirrorMetrics::register(&mut collector),
             ready,
             config: ConfigMetrics::register(&mut collector),
             collection,
@@ -171,6 +176,7 @@ pub(super) struct MetricsState<'a> {
     pub(super) readiness: &'a Readiness,
     pub(super) room: Option<Room>,
     pub(super) outbox: Option<OutboxStatus>,
+    pub(super) mirrors: &'a [MirrorCounts],
     pub(super) collected: &'a Collected,
     pub(super) scrubbed: &'a Scrubbed,
     pub(super) jobs: &'a [JobStatus],
@@ -232,6 +238,7 @@ impl Telemetry {
         if let Some(outbox) = &current.outbox {
             self.outbox.set(outbox);
         }
+        self.mirrors.follow(current.mirrors);
         self.config.set(current.live);
         self.ready.set(i64::from(current.ready));
         follow(&self.failed_logins, current.failed_logins);

@@ -1,16 +1,17 @@
 //! Reads in repositories that mirror another registry: what is not here is brought first, or sent while it arrives.
 
-use super::super::{content, error::ServiceError, gate::Granted, headers, headers::value};
+use super::super::{content, error::ServiceError, gate::Granted, headers, headers::value, query::Pagination};
 use crate::{
     config::MirrorRule,
     mirror::{ComingBlob, MirrorError},
     registry::{RegistryError, Repository},
+    storage::ListingPage,
     wire::{BoxError, ResponseBody, conn::Conn},
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{Response, header};
-use oci::{Digest, Reference};
+use oci::{Digest, Reference, Tag};
 use std::{sync::Arc, time::Duration};
 
 /// How long a piece waits for memory before the next look.
@@ -62,6 +63,26 @@ pub(super) async fn coming_blob(
         *response.body_mut() = body(granted, coming);
     }
     Ok(Some(response))
+}
+
+/// A page of the tags that are here, and of those that the upstream has if the repository mirrors another registry.
+pub(super) async fn tags(
+    repository: &Repository,
+    granted: &Granted,
+    page: &Pagination,
+) -> Result<ListingPage<Tag>, ServiceError> {
+    let last = page.last.as_deref();
+    let Some(rule) = rule(repository, granted) else { return Ok(repository.tags(last, page.n).await?) };
+    match granted.request.state.mirrors.tags(rule, repository.name()).await {
+        Ok(there) => Ok(repository.tags_with(&there, last, page.n).await?),
+        Err(MirrorError::Absent) => Ok(repository.tags(last, page.n).await?),
+        Err(error) if rule.serves_stale => match repository.tags(last, page.n).await {
+            // What is here is better than nothing. Nothing is no answer.
+            Err(RegistryError::NameUnknown(_)) => Err(error.into()),
+            here => Ok(here?),
+        },
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The bytes as they arrive, counted until the client has them.

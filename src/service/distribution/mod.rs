@@ -29,7 +29,9 @@ fn serve(endpoint: DistributionEndpoint, granted: Granted) -> Answering {
     match endpoint {
         Endpoint::Ping => Box::pin(ready(Ok(ping()))),
         Endpoint::Catalog(page) => Box::pin(catalog::list(granted, page)),
-        Endpoint::Tags(name, page) => Box::pin(tag::list(granted.repository(&name), page)),
+        Endpoint::Tags(name, page) => {
+            Box::pin(async move { tag::list(granted.repository(&name), &granted, page).await })
+        }
         Endpoint::Referrers { repository, subject, types, last } => {
             Box::pin(referrer::list(granted.repository(&repository), subject, types, last))
         }

@@ -3,8 +3,10 @@
 use super::super::{
     answer::{large_json, next_page},
     error::ServiceError,
+    gate::Granted,
     query::{self, Pagination},
 };
+use super::mirrored;
 use crate::{registry::Repository, wire::ResponseBody};
 use http::Response;
 use oci::{RepositoryName, Tag};
@@ -16,8 +18,12 @@ struct TagsResponse {
     tags: Vec<Tag>,
 }
 
-pub(super) async fn list(repository: Repository, page: Pagination) -> Result<Response<ResponseBody>, ServiceError> {
-    let tags = repository.tags(page.last.as_deref(), page.n).await?;
+pub(super) async fn list(
+    repository: Repository,
+    granted: &Granted,
+    page: Pagination,
+) -> Result<Response<ResponseBody>, ServiceError> {
+    let tags = mirrored::tags(&repository, granted, &page).await?;
     let last = tags.entries.last().filter(|_| tags.more).map(|last| query::encode(last.as_str()));
     let bytes = tags.entries.iter().map(|tag| tag.as_str().len()).sum();
     let name = repository.name();

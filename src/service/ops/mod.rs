@@ -116,6 +116,7 @@ async fn metrics(granted: Granted) -> Result<Response<ResponseBody>, ServiceErro
         // Storage that does not respond would block the metrics; readiness reports it.
         room: if readiness.pull { granted.registry().room().await.ok().flatten() } else { None },
         outbox: state.outbox.as_ref().map(|outbox| outbox.status()),
+        mirrors: &state.mirrors.counts(),
         collected: &state.registry.collection_counters().await,
         scrubbed: &state.registry.scrubbed().await,
         jobs: &state.jobs.statuses(),

@@ -2,6 +2,7 @@
 
 mod fake;
 mod faults;
+mod tags;
 mod upkeep;
 
 use crate::PROGRAM;
@@ -74,7 +75,9 @@ async fn an_image_of_another_wharfinger_is_pulled_through_and_then_is_here() {
     let expected = upstream.get("/v2/team/app/manifests/v1").await.is(200).body;
 
     let mirror = mirror(upstream.address(), "");
-    mirror.get("/v2/hub/team/app/tags/list").await.refused(404, "NAME_UNKNOWN");
+    // Its tags are known before anything of it is here.
+    assert_eq!(mirror.tags("hub/team/app").await, ["multi", "v1"]);
+    mirror.get("/v2/hub/team/nothing/tags/list").await.refused(404, "NAME_UNKNOWN");
     mirror.get("/v2/hub/team/app/manifests/multi").await.is(200);
     let pulled = mirror.get("/v2/hub/team/app/manifests/v1").await.is(200);
     assert_eq!((pulled.body.clone(), pulled.header("docker-content-digest")), (expected.clone(), digest.as_str()));
