@@ -62,7 +62,7 @@ impl Accounts {
         // Only text and lists of text are serialized here, which cannot fail.
         let mut bytes = serde_json::to_vec(record).unwrap_or_default();
         bytes.push(b'\n');
-        let put = Put { key: FactKey::Account(key.clone()), bytes: bytes.into(), expect };
+        let put = Put::when(FactKey::Account(key.clone()), bytes, expect);
         Ok(self.store.put(vec![put], durability).await? == PutOutcome::Done)
     }
 

@@ -18,6 +18,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
+    time::SystemTime,
 };
 
 /// What a completed write promises. Except in the last mode, a name never has incomplete bytes.
@@ -322,6 +323,10 @@ impl<S: Sys> Sys for Guarded<S> {
 
     fn touch(&self, path: &str) -> io::Result<()> {
         self.write(|sys| sys.touch(path))
+    }
+
+    fn set_modified(&self, path: &str, at: SystemTime) -> io::Result<()> {
+        self.write(|sys| sys.set_modified(path, at))
     }
 
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn Send + Sync>>> {

@@ -188,6 +188,8 @@ pub trait Sys: Send + Sync + 'static {
     fn read_dir(&self, path: &str, each: &mut dyn FnMut(&str, FileKind) -> bool) -> io::Result<()>;
     /// Sets a file's time to now, by the file system's clock.
     fn touch(&self, path: &str) -> io::Result<()>;
+    /// Sets a file's time.
+    fn set_modified(&self, path: &str, at: SystemTime) -> io::Result<()>;
     /// Locks an existing file until the result is dropped; `None` if this or another process has locked it.
     fn try_lock(&self, path: &str) -> io::Result<Option<Box<dyn Send + Sync>>>;
     /// Why a directory cannot be used, to read or, if asked, also to write. `None` if it can, does not exist, or the

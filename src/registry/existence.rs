@@ -164,10 +164,8 @@ impl Repository {
 
     /// Writes the first facts of a repository; `false` if it has some already.
     async fn record_creation(&self, new: NewRepository) -> Result<bool> {
-        let absent = |key: fn(RepositoryName) -> FactKey, bytes: Vec<u8>| Put {
-            key: key(self.name.clone()),
-            bytes: bytes.into(),
-            expect: Expect::Absent,
+        let absent = |key: fn(RepositoryName) -> FactKey, bytes: Vec<u8>| {
+            Put::when(key(self.name.clone()), bytes, Expect::Absent)
         };
         let mut puts = vec![absent(FactKey::Created, Creation::now(&self.registry.caller).to_bytes())];
         if new.owner.is_some() || new.visibility.is_some() {

@@ -64,7 +64,7 @@ pub use facts::{
 };
 pub use manifest::StoredManifest;
 pub use namespace::NamespaceName;
-pub use push::{Condition, PushedManifest};
+pub use push::{Condition, PushTimes, PushedManifest};
 pub use quota::{ExceededQuota, QuotaLimit};
 pub use readiness::Readiness;
 pub use referrer::Referrers;

@@ -58,7 +58,7 @@ impl Registry {
     /// created.
     pub async fn create_namespace(&self, name: &NamespaceName) -> Result<()> {
         let key = FactKey::Namespace(name.0.clone());
-        let put = Put { key, bytes: Creation::now(&self.caller).to_bytes().into(), expect: Expect::Absent };
+        let put = Put::when(key, Creation::now(&self.caller).to_bytes(), Expect::Absent);
         match self.core.store.put(vec![put], Durability::Durable).await? {
             PutOutcome::Done => Ok(()),
             PutOutcome::Conflict(_) => Err(RegistryError::NamespaceExists(name.clone())),

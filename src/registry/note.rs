@@ -5,6 +5,7 @@ use crate::{files::world, who::Subject};
 use bytes::Bytes;
 use oci::{Algorithm, Hasher, SavedHash, json};
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 
 /// The note, as `session.json` has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,7 +101,12 @@ pub(super) fn owner(subject: &Subject) -> Owner {
 
 /// The time of day in the format of the note.
 pub(super) fn timestamp() -> String {
-    jiff::Timestamp::try_from(world::now()).unwrap_or_default().to_string()
+    timestamp_of(world::now())
+}
+
+/// Another time in that format.
+pub(super) fn timestamp_of(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).unwrap_or_default().to_string()
 }
 
 #[cfg(test)]

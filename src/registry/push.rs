@@ -11,6 +11,7 @@ use super::{
 use crate::storage::{self, Durability, Expect, FactKey, PushId, Put, PutOutcome, Verified, Version};
 use bytes::Bytes;
 use oci::{Bounds, Digest, Manifest, Reference, Tag};
+use std::{collections::HashMap, time::SystemTime};
 
 /// The result of a push of a manifest.
 #[derive(Clone, Debug)]
@@ -43,6 +44,16 @@ struct Push {
     verified: Verified,
     bytes: Bytes,
     tags: Vec<Tag>,
+    times: PushTimes,
+}
+
+/// When something was pushed that comes from elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct PushTimes {
+    /// The manifest; now unless it is known.
+    pub manifest: Option<SystemTime>,
+    /// Its tags; now for those that are not among them. Object stores have the time of the write in any case.
+    pub tags: HashMap<Tag, SystemTime>,
 }
 
 /// How often a push retries because a collection overtook it. A collection is soon over; the next is a day away
@@ -77,6 +88,21 @@ impl Repository {
         bytes: Bytes,
         condition: Condition,
     ) -> Result<PushedManifest> {
+        self.put_manifest_of(reference, tags, content_type, bytes, (condition, PushTimes::default())).await
+    }
+
+    /// The same for one that was pushed elsewhere before.
+    ///
+    /// # Errors
+    /// As for [`Repository::put_manifest`].
+    pub(crate) async fn put_manifest_of(
+        &self,
+        reference: &Reference,
+        tags: &[Tag],
+        content_type: Option<&str>,
+        bytes: Bytes,
+        (condition, times): (Condition, PushTimes),
+    ) -> Result<PushedManifest> {
         let settings = self.settings();
         if bytes.len() as u64 > settings.manifest_bytes {
             return Err(RegistryError::ManifestTooLarge(settings.manifest_bytes));
@@ -110,6 +136,7 @@ impl Repository {
             verified,
             bytes,
             tags: all_tags,
+            times,
         };
         let repository = self.clone();
         self.registry.shielded(async move { repository.publish_manifest(push, condition).await }).await
@@ -162,8 +189,8 @@ impl Repository {
         let absent = self.check_references(&push.manifest).await?;
         self.created_by_push().await?;
         let by = self.registry.caller.name();
-        let revision =
-            RevisionRecord::of(&push.manifest, push.bytes.len() as u64, super::note::timestamp(), by, absent);
+        let pushed = push.times.manifest.map_or_else(super::note::timestamp, super::note::timestamp_of);
+        let revision = RevisionRecord::of(&push.manifest, push.bytes.len() as u64, pushed, by, absent);
         store.put_blob(&push.verified, push.bytes.clone()).await?;
         let (manifest, mut tags) = self.writes(push, &revision, expect);
         guards.apply(&mut tags);
@@ -246,7 +273,8 @@ impl Repository {
         let tag = |tag: &Tag| {
             let is_asked_for = push.reference == Reference::Tag(tag.clone());
             let expect = if is_asked_for { expect.clone() } else { Expect::Any };
-            Put { key: FactKey::Tag(repository.clone(), tag.clone()), bytes: tag_value(digest), expect }
+            let since = push.times.tags.get(tag).copied();
+            Put { key: FactKey::Tag(repository.clone(), tag.clone()), bytes: tag_value(digest), expect, since }
         };
         (manifest, push.tags.iter().map(tag).collect())
     }

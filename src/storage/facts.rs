@@ -69,12 +69,19 @@ pub struct Put {
     pub bytes: Bytes,
     /// The condition.
     pub expect: Expect,
+    /// When it counts as put, if not now. Stores that cannot set a time take the time of the write.
+    pub since: Option<SystemTime>,
 }
 
 impl Put {
+    /// A write on this condition.
+    pub fn when(key: FactKey, bytes: impl Into<Bytes>, expect: Expect) -> Self {
+        Self { key, bytes: bytes.into(), expect, since: None }
+    }
+
     /// An unconditional write.
     pub fn any(key: FactKey, bytes: impl Into<Bytes>) -> Self {
-        Self { key, bytes: bytes.into(), expect: Expect::Any }
+        Self::when(key, bytes, Expect::Any)
     }
 }
 

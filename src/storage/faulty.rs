@@ -359,6 +359,7 @@ impl<S: Sys> Sys for FaultySys<S> {
         sync_dir(path: &str) -> ();
         sync_all() -> ();
         touch(path: &str) -> ();
+        set_modified(path: &str, at: SystemTime) -> ();
         try_lock(path: &str) -> Option<Box<dyn Send + Sync>>;
         space() -> Space;
     }

@@ -195,7 +195,8 @@ impl Facts for Mem {
             }
         }
         for put in puts {
-            state.files.insert(put.key.path(), fact(put.bytes));
+            let fact = Fact { bytes: put.bytes, written: put.since.unwrap_or_else(SystemTime::now) };
+            state.files.insert(put.key.path(), fact);
         }
         Ok(PutOutcome::Done)
     }

@@ -107,7 +107,7 @@ async fn facts_are_put_read_and_removed() {
 #[tokio::test]
 async fn a_group_of_puts_whose_expectation_fails_writes_nothing() {
     each(|store| async move {
-        let put = |key: &str, expect| Put { key: tag(key), bytes: "x".into(), expect };
+        let put = |key: &str, expect| Put::when(tag(key), "x", expect);
         let puts = vec![Put::any(tag("a"), "x"), put("b", Expect::Present)];
         assert_eq!(store.put(puts, Durability::Durable).await?, PutOutcome::Conflict(1));
         assert_eq!(store.get(&tag("a")).await?, None);
@@ -160,7 +160,7 @@ async fn exactly_one_of_many_writers_wins() {
             let racers: Vec<_> = (0..8)
                 .map(|i| {
                     let (store, expect) = (store.clone(), expect.clone());
-                    let put = Put { key: tag("race"), bytes: format!("{round}-{i}").into(), expect };
+                    let put = Put::when(tag("race"), format!("{round}-{i}"), expect);
                     tokio::spawn(async move { store.put(vec![put], Durability::Process).await })
                 })
                 .collect();

@@ -18,6 +18,7 @@ use rustix::{
 use std::{
     io::{self, IoSlice},
     sync::Arc,
+    time::SystemTime,
 };
 
 impl Real {
@@ -240,6 +241,14 @@ impl Sys for Real {
         let now = fs::Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW };
         let (parent, name) = self.split(path)?;
         let times = fs::Timestamps { last_access: now, last_modification: now };
+        Ok(fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    fn set_modified(&self, path: &str, at: SystemTime) -> io::Result<()> {
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let at = fs::Timespec { tv_sec: since.as_secs().cast_signed(), tv_nsec: since.subsec_nanos().into() };
+        let (parent, name) = self.split(path)?;
+        let times = fs::Timestamps { last_access: at, last_modification: at };
         Ok(fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 

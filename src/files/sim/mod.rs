@@ -351,6 +351,13 @@ impl Sys for Sim {
             Ok(())
         })
     }
+    fn set_modified(&self, path: &str, at: SystemTime) -> io::Result<()> {
+        self.call(|machine| {
+            let inode = machine.disk.find(path)?;
+            machine.disk.touch(inode, at);
+            Ok(())
+        })
+    }
     fn read_uncached(&self, file: &Inode, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.read_at(file, buffer, offset)
     }

@@ -227,7 +227,7 @@ impl ArtifactRepository {
                 Some(found) => match Artifact::parse(&found.bytes) {
                     Some(there) if there.digest == artifact.digest => {
                         // Its writer may have failed before it was durable.
-                        let put = Put { key, bytes: found.bytes.clone(), expect: Expect::Unchanged(found) };
+                        let put = Put::when(key, found.bytes.clone(), Expect::Unchanged(found));
                         if self.store().put(vec![put], Durability::Durable).await? != PutOutcome::Done {
                             continue;
                         }
@@ -268,7 +268,7 @@ impl ArtifactRepository {
 
     /// Writes a record if the condition holds; whether it did.
     pub(super) async fn write(&self, artifact: &Artifact, expect: Expect) -> Result<bool> {
-        let put = Put { key: self.record_key(artifact), bytes: artifact.to_bytes().into(), expect };
+        let put = Put::when(self.record_key(artifact), artifact.to_bytes(), expect);
         Ok(self.store().put(vec![put], Durability::Durable).await? == PutOutcome::Done)
     }
 

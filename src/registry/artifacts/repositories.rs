@@ -34,11 +34,7 @@ impl ArtifactRepository {
                 }
                 // Before anything that an older version would take for garbage.
                 repository.registry.state_feature().await?;
-                let absent = |fact, bytes: Vec<u8>| Put {
-                    key: repository.key(fact),
-                    bytes: bytes.into(),
-                    expect: Expect::Absent,
-                };
+                let absent = |fact, bytes: Vec<u8>| Put::when(repository.key(fact), bytes, Expect::Absent);
                 let created = Creation::now(&repository.registry.caller).to_bytes();
                 let mut puts = vec![absent(ArtifactFact::Created, created)];
                 // Those of a creation that was interrupted mean nothing.
@@ -183,7 +179,7 @@ impl Registry {
             features.push(FEATURE.into());
             let mut json = serde_json::to_vec(&stated).unwrap_or_default();
             json.push(b'\n');
-            let put = Put { key: FactKey::Root, bytes: json.into(), expect: Expect::Is(root.version()) };
+            let put = Put::when(FactKey::Root, json, Expect::Is(root.version()));
             if self.core.store.put(vec![put], Durability::Durable).await? == PutOutcome::Done {
                 return Ok(());
             }

@@ -126,6 +126,13 @@ impl<S: Sys> FsInner<S> {
             let path = put.key.path();
             let failed = |e| StorageError::io("write", &path, e);
             let staged = self.files.stage(&put.bytes, sync, put.key.is_private()).map_err(failed)?;
+            // Before it has its name. After a power cut it may have the time of the write.
+            if let Some(since) = put.since
+                && let Err(error) = self.sys().set_modified(staged.path(), since)
+            {
+                self.files.discard(staged);
+                return Err(failed(error));
+            }
             match self.files.ensure_dir(parent(&path)) {
                 Ok(()) => Ok(staged),
                 Err(e) => {

@@ -139,7 +139,7 @@ impl<S: Sys> Survey<S> {
     /// # Errors
     /// An error of the operating system.
     pub fn add(&self, key: FactKey, bytes: impl Into<Bytes>) -> Result<bool> {
-        let put = Put { key, bytes: bytes.into(), expect: Expect::Absent };
+        let put = Put::when(key, bytes, Expect::Absent);
         Ok(self.inner.put(vec![put], Durability::Durable)? == PutOutcome::Done)
     }
 

@@ -36,6 +36,8 @@ pub(super) struct FoundManifest {
     pub(super) digest: Digest,
     /// What is recorded outside of its bytes.
     pub(super) media_type: Option<String>,
+    /// When it was pushed, as far as the source tells.
+    pub(super) pushed: Option<SystemTime>,
 }
 
 #[derive(Clone)]
@@ -50,6 +52,8 @@ pub(super) struct FoundTag {
 pub(super) struct ListedContents {
     /// Each with the media type that is recorded outside of its bytes.
     pub(super) manifests: BTreeMap<Digest, Option<String>>,
+    /// When they were pushed, where something else tells than the time of their bytes.
+    pub(super) pushed: HashMap<Digest, SystemTime>,
     pub(super) tags: Vec<(FoundTag, Digest)>,
     pub(super) blobs: BTreeSet<Digest>,
     pub(super) bad_tags: u64,
@@ -61,6 +65,8 @@ struct ReadManifest {
     /// The manifests that it lists.
     children: Vec<(Digest, String)>,
     blobs: Vec<Digest>,
+    /// When its bytes were written.
+    written: SystemTime,
 }
 
 impl ListedContents {
@@ -139,7 +145,9 @@ impl ListedContents {
             .map(|group| {
                 let found = |digest: Digest| {
                     let media_type = known.remove(&digest).flatten();
-                    FoundManifest { digest, media_type }
+                    let written = read.get(&digest).map(|manifest| manifest.written);
+                    let pushed = self.pushed.get(&digest).copied().or(written);
+                    FoundManifest { digest, media_type, pushed }
                 };
                 group.into_iter().map(found).collect()
             })
@@ -157,18 +165,18 @@ impl ListedContents {
     }
 }
 
-/// The bytes of a manifest, verified.
+/// The bytes of a manifest, verified, and when they were written.
 pub(super) fn manifest_bytes(
     tree: &SourceTree,
     path: &str,
     digest: &Digest,
     limits: SourceLimits,
-) -> Result<Bytes, ImportProblem> {
-    let Some((bytes, _)) = tree.read(path, limits.manifest_bytes)? else {
+) -> Result<(Bytes, SystemTime), ImportProblem> {
+    let Some((bytes, written)) = tree.read(path, limits.manifest_bytes)? else {
         return Err(ImportProblem::new(path, "the manifest is missing"));
     };
     match Hasher::digest(digest.algorithm(), &bytes) {
-        actual if actual == *digest => Ok(bytes),
+        actual if actual == *digest => Ok((bytes, written)),
         actual => Err(ImportProblem::new(path, format!("is damaged: its bytes have the digest {actual}"))),
     }
 }
@@ -180,7 +188,7 @@ fn manifest(
     media_type: Option<&str>,
     limits: SourceLimits,
 ) -> Result<ReadManifest, ImportProblem> {
-    let bytes = manifest_bytes(tree, path, digest, limits)?;
+    let (bytes, written) = manifest_bytes(tree, path, digest, limits)?;
     let manifest = Manifest::parse(&bytes, media_type, limits.bounds)
         .map_err(|error| ImportProblem::new(path, error.to_string()))?;
     let digest_of = |digest: &ReferencedDigest| digest.clone().known();
@@ -189,7 +197,7 @@ fn manifest(
     let blobs = manifest.config.iter().chain(&manifest.layers);
     // A layer that clients fetch from elsewhere may be missing.
     let blobs = blobs.filter(|blob| !oci::media_type::is_foreign_layer(&blob.media_type));
-    Ok(ReadManifest { children, blobs: blobs.filter_map(|blob| digest_of(&blob.digest)).collect() })
+    Ok(ReadManifest { children, blobs: blobs.filter_map(|blob| digest_of(&blob.digest)).collect(), written })
 }
 
 /// Groups of manifests: what an index lists comes in an earlier group than the index.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{files::FileKind, storage::fs::Layout};
 use oci::{Algorithm, Digest, RepositoryName, Tag};
+use std::time::SystemTime;
 
 /// Where `repositories` and `blobs` may be, below the directory that was named.
 const BASES: [&str; 4] = ["docker/registry/v2", "registry/v2", "v2", "."];
@@ -120,10 +121,12 @@ impl Pool {
                 }
             }
         }
-        for digest in linked(tree, &format!("{root}/_manifests/revisions"), &mut listed.problems) {
+        for (digest, since) in linked(tree, &format!("{root}/_manifests/revisions"), &mut listed.problems) {
+            listed.pushed.insert(digest.clone(), since);
             listed.manifests.insert(digest, None);
         }
-        listed.blobs = linked(tree, &format!("{root}/_layers"), &mut listed.problems).into_iter().collect();
+        let layers = linked(tree, &format!("{root}/_layers"), &mut listed.problems);
+        listed.blobs = layers.into_iter().map(|(digest, _)| digest).collect();
         // Distribution 2.1.0 linked manifests like layers.
         for (_, digest) in &listed.tags {
             if !listed.manifests.contains_key(digest) && listed.blobs.contains(digest) {
@@ -170,8 +173,8 @@ fn tag(tree: &SourceTree, tags: &str, name: &str) -> Result<Option<(FoundTag, Di
     Ok(Some((FoundTag { tag, since }, digest(&path, &bytes)?)))
 }
 
-/// The digests that a directory of links names.
-fn linked(tree: &SourceTree, dir: &str, problems: &mut Vec<ImportProblem>) -> Vec<Digest> {
+/// The digests that a directory of links names, and since when.
+fn linked(tree: &SourceTree, dir: &str, problems: &mut Vec<ImportProblem>) -> Vec<(Digest, SystemTime)> {
     let mut found = Vec::new();
     for algorithm in Algorithm::ALL {
         let dir = format!("{dir}/{algorithm}");
@@ -179,7 +182,7 @@ fn linked(tree: &SourceTree, dir: &str, problems: &mut Vec<ImportProblem>) -> Ve
             let path = format!("{dir}/{hex}/link");
             // Only the directory is left of a link that was deleted.
             match tree.read(&path, LONGEST_LINK)? {
-                Some((bytes, _)) => digest(&path, &bytes).map(Some),
+                Some((bytes, since)) => digest(&path, &bytes).map(|digest| Some((digest, since))),
                 None => Ok(None),
             }
         });

@@ -17,7 +17,7 @@ pub use source::{ImportRefusal, ImportSource};
 
 use crate::{
     files::IntakeMode,
-    registry::{AutoCreate, Condition, IncomingBlob, Registry, RegistryError, Repository, Result, Settings},
+    registry::{AutoCreate, Condition, IncomingBlob, PushTimes, Registry, RegistryError, Repository, Result, Settings},
     storage::{StorageError, blocking},
 };
 use contents::{FoundManifest, FoundTag, RepositoryContents, manifest_bytes};
@@ -27,7 +27,7 @@ use source::SourceLimits;
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 /// What to do.
@@ -260,7 +260,7 @@ impl Importer<'_> {
                     self.report().kept_tags.push(format!("{}:{}", repository.name(), found.tag));
                 }
                 // A damaged tag is replaced.
-                Ok(_) | Err(RegistryError::Storage(StorageError::Damaged { .. })) => new.push(found.tag.clone()),
+                Ok(_) | Err(RegistryError::Storage(StorageError::Damaged { .. })) => new.push(found.clone()),
                 Err(error) => return Err(error),
             }
         }
@@ -300,7 +300,7 @@ impl Importer<'_> {
         repository: &Repository,
         path: &str,
         manifest: &FoundManifest,
-        tags: &[Tag],
+        tags: &[FoundTag],
     ) -> Result<u64, ImportFailure> {
         if self.options.dry_run {
             return Ok(0);
@@ -308,12 +308,20 @@ impl Importer<'_> {
         let (source, limits) = (self.source.clone(), self.limits);
         let (shown, digest) = (path.to_owned(), manifest.digest.clone());
         let read = blocking(move || Ok(manifest_bytes(&source.tree, &shown, &digest, limits)));
-        let bytes = read.await.map_err(RegistryError::from)??;
+        let (bytes, _) = read.await.map_err(RegistryError::from)??;
         let reference = Reference::Digest(manifest.digest.clone());
         let media_type = manifest.media_type.as_deref();
+        // A clock that was wrong there must not make anything younger than it can be.
+        let now = SystemTime::now();
         // Also without a tag.
         for some in tags.chunks(repository.settings().tags_per_push.max(1)).chain(tags.is_empty().then_some(tags)) {
-            repository.put_manifest(&reference, some, media_type, bytes.clone(), Condition::None).await?;
+            let times = PushTimes {
+                manifest: manifest.pushed.map(|pushed| pushed.min(now)),
+                tags: some.iter().map(|found| (found.tag.clone(), found.since.min(now))).collect(),
+            };
+            let tags: Vec<Tag> = some.iter().map(|found| found.tag.clone()).collect();
+            let how = (Condition::None, times);
+            repository.put_manifest_of(&reference, &tags, media_type, bytes.clone(), how).await?;
         }
         Ok(bytes.len() as u64)
     }

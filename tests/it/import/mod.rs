@@ -221,6 +221,48 @@ async fn of_two_targets_of_a_tag_the_later_one_stays() {
 }
 
 #[tokio::test]
+async fn tags_and_manifests_keep_the_time_at_which_they_were_pushed() {
+    let mut tree = Tree::of(Writer::Distribution);
+    let day = Duration::from_secs(86_400);
+    let at = |path: std::path::PathBuf, days: u32| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + day * (19_000 + days)).unwrap();
+    };
+    // The newest comes first by name, and one has a time that cannot be.
+    for (tag, days) in [("a-newest", 300), ("b-oldest", 100), ("c-middle", 200), ("d-future", 40_000)] {
+        let digest = tree.push_image("app", Some(tag), u64::from(days));
+        let manifests = tree.repository("app").join("_manifests");
+        at(manifests.join(format!("tags/{tag}/current/link")), days);
+        at(manifests.join(format!("revisions/{}/link", digest.replace(':', "/"))), days - 1);
+    }
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("data");
+    assert_eq!(import(&root, tree.path(), &[]).code, Some(0));
+    let daemon = Daemon::start(PROGRAM, &root, &[]);
+    let tags = daemon.get("/api/v1/repositories/app/-/tags?sort=pushed").await.is(200).json();
+    let shown: Vec<_> = tags["items"].as_array().unwrap().iter().map(|tag| (&tag["name"], &tag["pushed_at"])).collect();
+    let (names, times): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
+    assert_eq!(json!(names), json!(["d-future", "a-newest", "c-middle", "b-oldest"]));
+    assert_eq!(json!(times[1..]), json!(["2022-11-04T00:00:00Z", "2022-07-27T00:00:00Z", "2022-04-18T00:00:00Z"]));
+    let now: jiff::Timestamp = times[0].as_str().unwrap().parse().unwrap();
+    assert!(now <= jiff::Timestamp::now(), "{now}");
+    let manifest = daemon.get("/api/v1/repositories/app/-/manifests/c-middle").await.is(200).json();
+    assert_eq!(manifest["pushed_at"], "2022-07-26T00:00:00Z");
+    // Retention goes by it: the one that was pushed last stays.
+    let old = home.path().join("settings.toml");
+    fs::write(&old, "[[retention]]\nrepositories = [\"**\"]\nkeep_last = 1\n").unwrap();
+    let plan = run(&root, &[("REGISTRY_SETTINGS", old.to_str().unwrap())], &["plan"]);
+    assert!(
+        plan.out.contains("delete  b-oldest") && plan.out.contains("keep    d-future"),
+        "{}{}",
+        plan.out,
+        plan.errors
+    );
+    // A second import finds everything here.
+    assert_eq!(tally(&import(&root, tree.path(), &[]).report(), "tags"), (0, 4, 0));
+}
+
+#[tokio::test]
 async fn one_image_in_oci_layout_needs_a_name() {
     let mut tree = Tree::of(Writer::Zot);
     tree.push_image("x", Some("v1"), 1);
