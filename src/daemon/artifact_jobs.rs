@@ -2,16 +2,20 @@
 
 use super::jobs::{Keeper, SWEEP_EVERY};
 use crate::{
-    jobs::{Job, Run, Schedule},
+    jobs::{Job, OpenTask, Run, Schedule},
     manage::Manage,
     registry::artifacts::RemovedByRule,
 };
 use async_trait::async_trait;
+use serde_json::json;
 use std::time::Duration;
 use tracing::{info, warn};
 
 /// How often it is checked whether uploads have ended.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Removed artifacts that a task names.
+const MOST_SHOWN: usize = 100;
 
 /// Moves to the trash what the rules of retention do not keep, and records each artifact in the audit log.
 pub(super) struct RetainArtifacts {
@@ -50,11 +54,41 @@ impl Job for RetainArtifacts {
 
     async fn run(&self, _: &Run) -> Result<(), String> {
         let (registry, mut removed) = (self.keeper.registry(), Vec::new());
-        let mut remove = |one: RemovedByRule| removed.push(one.to_string());
-        let retained = match self.after_publishing {
-            true => registry.retain_after_publishing(&mut remove).await,
-            false => registry.retain_artifacts(&mut remove).await,
+        // Of the two jobs, one shows itself if both run.
+        let task = self.keeper.tasks.begin("retention", None).ok();
+        let progress = task.as_ref().map(OpenTask::progress);
+        let mut remove = |one: RemovedByRule| {
+            removed.push(one.to_string());
+            if let Some(progress) = &progress {
+                progress.at("moving artifacts to the trash", removed.len() as u64, 0);
+            }
         };
+        let cancelled = async {
+            match &task {
+                Some(task) => task.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        let retain = async {
+            match self.after_publishing {
+                true => registry.retain_after_publishing(&mut remove).await,
+                false => registry.retain_artifacts(&mut remove).await,
+            }
+        };
+        let retained = tokio::select! {
+            retained = retain => Some(retained),
+            () = cancelled => None,
+        };
+        match (task, &retained) {
+            (Some(task), Some(Err(error))) => task.end(Err(error.to_string())),
+            // Nobody wants to see that there was nothing to do.
+            (Some(task), Some(Ok(()))) if removed.is_empty() => task.forget(),
+            (Some(task), Some(Ok(()))) => {
+                let shown = &removed[..removed.len().min(MOST_SHOWN)];
+                task.end(Ok(json!({ "artifacts": removed.len(), "removed": shown })));
+            }
+            (_, None) | (None, _) => {}
+        }
         if !removed.is_empty() {
             info!(artifacts = removed.len(), "artifacts moved to the trash by retention");
         }
@@ -63,7 +97,7 @@ impl Job for RetainArtifacts {
                 manage.record_rule("artifact retention", "delete_artifact", artifact).await;
             }
         }
-        retained.map_err(|error| {
+        retained.unwrap_or(Ok(())).map_err(|error| {
             warn!(%error, "cannot apply retention to artifacts; retrying later");
             error.to_string()
         })

@@ -4,18 +4,20 @@ use super::{
     Daemon,
     artifact_jobs::{EmptyArtifactTrash, RetainArtifacts},
     mirror_jobs::{EvictMirrored, SyncMirrors},
+    scrub_job::Scrub,
 };
 use crate::{
     accounts::{Accounts, Session, Swept},
     config::Live,
     files::{Syncing, cause, detached},
-    jobs::{Job, Run, Schedule, has_passed},
+    jobs::{Job, Run, Schedule, TaskProgress, Tasks, has_passed},
     registry::Registry,
     storage::StoreRecords,
-    upkeep::{CollectionError, CollectionOptions, CollectionReport, CollectionStep, Follow, ScrubPass},
+    upkeep::{CollectionError, CollectionOptions, CollectionReport, CollectionStep, Follow},
 };
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use serde_json::json;
 use std::{
     future::pending,
     path::{Path, PathBuf},
@@ -37,14 +39,14 @@ pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// answered.
 pub(super) fn start(daemon: &Daemon, store: &Arc<dyn StoreRecords>) {
     let Daemon { jobs, registry, live, accounts, shutdown, .. } = daemon;
-    let keeper = || Keeper { registry: registry.clone(), generation: live.clone() };
+    let keeper = || Keeper::new(registry.clone(), live.clone(), daemon.tasks.clone());
     let stopping = || {
         let shutdown = shutdown.clone();
         async move { shutdown.begun().await }
     };
     jobs.start(Sweep(keeper()), stopping());
     jobs.start(Collect(keeper()), stopping());
-    jobs.start(Scrub(keeper()), stopping());
+    jobs.start(Scrub::new(keeper()), stopping());
     jobs.start(SavePulls(keeper()), stopping());
     jobs.start(EvictMirrored(keeper()), stopping());
     jobs.start(SyncMirrors::new(keeper(), daemon.mirrors.clone()), stopping());
@@ -61,9 +63,15 @@ pub(super) type ActiveGeneration = Arc<ArcSwap<Live>>;
 pub(super) struct Keeper {
     registry: Registry,
     pub(super) generation: ActiveGeneration,
+    /// Where long work shows how far it is.
+    pub(super) tasks: Tasks,
 }
 
 impl Keeper {
+    pub(super) fn new(registry: Registry, generation: ActiveGeneration, tasks: Tasks) -> Self {
+        Self { registry, generation, tasks }
+    }
+
     pub(super) fn registry(&self) -> Registry {
         self.registry.under(self.generation.load().registry.clone())
     }
@@ -127,7 +135,21 @@ impl Job for Collect {
     }
 
     async fn run(&self, run: &Run) -> Result<(), String> {
-        match self.0.registry().collect(CollectionOptions::default(), &CollectionProgress(run)).await {
+        let Ok(task) = self.0.tasks.begin("collection", None) else {
+            info!("garbage collection skipped: somebody has started one");
+            return Ok(());
+        };
+        let (registry, progress) = (self.0.registry(), CollectionProgress { run, task: task.progress() });
+        let collected = tokio::select! {
+            collected = registry.collect(CollectionOptions::default(), &progress) => collected,
+            () = task.cancelled() => return Err("it was cancelled".to_owned()),
+        };
+        match &collected {
+            Ok(Some(report)) => task.end(Ok(json!(report))),
+            Ok(None) => task.forget(),
+            Err(error) => task.end(Err(error.to_string())),
+        }
+        match collected {
             Ok(Some(report)) => {
                 log_report(&report);
                 // Even if only writing the report failed: it holds the time of this collection.
@@ -145,13 +167,17 @@ impl Job for Collect {
     }
 }
 
-/// Shows a collection as the progress of a run.
-struct CollectionProgress<'a>(&'a Run);
+/// Shows a collection as the progress of a run and of a task.
+struct CollectionProgress<'a> {
+    run: &'a Run,
+    task: TaskProgress,
+}
 
 #[async_trait]
 impl Follow for CollectionProgress<'_> {
     async fn at(&self, step: CollectionStep, done: u64) {
-        self.0.at(step.as_str(), done);
+        self.run.at(step.as_str(), done);
+        self.task.at(step.as_str().trim_end_matches(':'), done, step.percent());
     }
 }
 
@@ -182,46 +208,6 @@ fn log_report(report: &CollectionReport) {
     }
     for error in &report.errors {
         warn!(error, "garbage collection left something for the next one");
-    }
-}
-
-/// Reads all blobs, a minute at a time, while a pass is due or in progress.
-struct Scrub(Keeper);
-
-#[async_trait]
-impl Job for Scrub {
-    fn name(&self) -> &'static str {
-        "scrub"
-    }
-
-    fn schedule(&self) -> Option<Schedule> {
-        let backoff = Schedule { after_failure: TICK, longest: AFTER_FAILURE, ..Schedule::every(TICK) };
-        self.0.schedule(|live| live.registry.scrub.enabled.then_some(backoff))
-    }
-
-    async fn is_due(&self) -> bool {
-        // If that cannot be read, the run reports why.
-        self.0.registry().is_scrub_due().await.unwrap_or(true)
-    }
-
-    async fn run(&self, _: &Run) -> Result<(), String> {
-        match self.0.registry().scrub(TICK).await {
-            Ok(None) => {}
-            Ok(Some(ScrubPass { blobs, bytes, damaged, began, ended })) => {
-                info!(
-                    blobs,
-                    bytes,
-                    damaged,
-                    seconds = ended.saturating_sub(began),
-                    "scrub completed: all blobs were read"
-                );
-            }
-            Err(error) => {
-                warn!(%error, "scrub failed; retrying later");
-                return Err(error.to_string());
-            }
-        }
-        Ok(())
     }
 }
 

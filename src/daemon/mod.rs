@@ -8,6 +8,7 @@ mod buckets;
 mod jobs;
 mod mirror_jobs;
 mod run;
+mod scrub_job;
 mod service_manager;
 mod sftp;
 mod store;

@@ -18,7 +18,7 @@ mod tests;
 
 pub use schedule::{Schedule, has_passed};
 pub use status::{JobOutcome, JobStatus};
-pub use tasks::{TaskPhase, TaskProgress, TaskRunning, TaskState, Tasks};
+pub use tasks::{OpenTask, TaskPhase, TaskProgress, TaskRunning, TaskState, Tasks};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;

@@ -75,6 +75,14 @@ pub enum TaskPhase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskRunning(pub Ulid);
 
+/// A task whose work is in progress. If it is dropped before it was ended, the task was cancelled.
+pub struct OpenTask {
+    id: Ulid,
+    state: watch::Sender<TaskState>,
+    cancel: CancellationToken,
+    tasks: Tasks,
+}
+
 /// What a task reports while it runs.
 #[derive(Clone)]
 pub struct TaskProgress(watch::Sender<TaskState>);
@@ -93,6 +101,23 @@ impl Tasks {
     where
         F: Future<Output = Result<Value, String>> + Send + 'static,
     {
+        let task = self.begin(kind, owner)?;
+        let first = task.state.borrow().clone();
+        let work = AssertUnwindSafe(work(task.progress())).catch_unwind();
+        self.0.tracker.spawn(async move {
+            tokio::select! {
+                ended = work => task.end(ended.unwrap_or_else(|_| Err("it panicked".to_owned()))),
+                () = task.cancelled() => {}
+            }
+        });
+        Ok(first)
+    }
+
+    /// Adds a task whose work is done by whoever adds it, unless one of its kind is running.
+    ///
+    /// # Errors
+    /// [`TaskRunning`].
+    pub fn begin(&self, kind: &'static str, owner: Option<String>) -> Result<OpenTask, TaskRunning> {
         let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let is_running = |task: &KnownTask| {
             let state = task.state.borrow();
@@ -102,8 +127,9 @@ impl Tasks {
             return Err(TaskRunning(*id));
         }
         forget_oldest(&mut tasks);
+        let id = next_id(&tasks);
         let first = TaskState {
-            id: next_id(&tasks),
+            id,
             kind,
             owner,
             phase: TaskPhase::Running,
@@ -113,26 +139,9 @@ impl Tasks {
             ended: None,
             result: None,
         };
-        let (state, cancel) = (watch::Sender::new(first.clone()), self.0.end.child_token());
-        tasks.insert(first.id, KnownTask { state: state.clone(), cancel: cancel.clone() });
-        let work = AssertUnwindSafe(work(TaskProgress(state.clone()))).catch_unwind();
-        self.0.tracker.spawn(async move {
-            let (phase, result) = tokio::select! {
-                ended = work => match ended {
-                    Ok(Ok(result)) => (TaskPhase::Completed, Some(result)),
-                    Ok(Err(why)) => (TaskPhase::Failed(why), None),
-                    Err(_) => (TaskPhase::Failed("it panicked".to_owned()), None),
-                },
-                () = cancel.cancelled() => (TaskPhase::Cancelled, None),
-            };
-            state.send_modify(|state| {
-                if phase == TaskPhase::Completed {
-                    state.percent = 100;
-                }
-                (state.phase, state.result, state.ended, state.step) = (phase, result, Some(SystemTime::now()), None);
-            });
-        });
-        Ok(first)
+        let (state, cancel) = (watch::Sender::new(first), self.0.end.child_token());
+        tasks.insert(id, KnownTask { state: state.clone(), cancel: cancel.clone() });
+        Ok(OpenTask { id, state, cancel, tasks: self.clone() })
     }
 
     /// The tasks, newest first.
@@ -159,6 +168,57 @@ impl Tasks {
         self.0.end.cancel();
         self.0.tracker.close();
         self.0.tracker.wait().await;
+    }
+}
+
+impl OpenTask {
+    /// Reports how far it is.
+    pub fn progress(&self) -> TaskProgress {
+        TaskProgress(self.state.clone())
+    }
+
+    /// Waits until somebody cancels it, or the daemon stops.
+    pub async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// Whether it ends because the daemon stops.
+    pub fn is_stopping(&self) -> bool {
+        self.tasks.0.end.is_cancelled()
+    }
+
+    /// Ends it with a result, or with the reason why there is none.
+    pub fn end(self, ended: Result<Value, String>) {
+        match ended {
+            Ok(result) => self.over(TaskPhase::Completed, Some(result)),
+            Err(why) => self.over(TaskPhase::Failed(why), None),
+        }
+    }
+
+    /// Ends it as if it had never been: there was nothing to do.
+    pub fn forget(self) {
+        let mut tasks = self.tasks.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.remove(&self.id);
+    }
+
+    fn over(&self, phase: TaskPhase, result: Option<Value>) {
+        self.state.send_if_modified(|state| {
+            if state.phase != TaskPhase::Running {
+                return false;
+            }
+            if phase == TaskPhase::Completed {
+                state.percent = 100;
+            }
+            (state.phase, state.result, state.ended, state.step) = (phase, result, Some(SystemTime::now()), None);
+            true
+        });
+    }
+}
+
+/// Its work was dropped.
+impl Drop for OpenTask {
+    fn drop(&mut self) {
+        self.over(TaskPhase::Cancelled, None);
     }
 }
 
@@ -236,6 +296,26 @@ mod tests {
         let stopped = tasks.start("a", None, |_| std::future::pending()).unwrap();
         tasks.end().await;
         assert_eq!(end_of(&tasks, stopped.id).await.phase, TaskPhase::Cancelled);
+    }
+
+    #[tokio::test]
+    async fn what_the_daemon_does_by_itself_is_a_task_too() {
+        let tasks = Tasks::default();
+        let own = tasks.begin("scrub", None).unwrap();
+        own.progress().at("reading blobs", 3, 7);
+        let listed = tasks.all().remove(0);
+        assert_eq!((listed.kind, listed.owner, listed.percent), ("scrub", None, 7));
+        assert!(tasks.begin("scrub", None).is_err());
+        own.end(Ok(json!({ "blobs": 3 })));
+        assert_eq!(tasks.all()[0].result, Some(json!({ "blobs": 3 })));
+        let dropped = tasks.begin("scrub", None).unwrap();
+        drop(dropped);
+        assert_eq!(tasks.all()[0].phase, TaskPhase::Cancelled);
+        let cancelled = tasks.begin("scrub", None).unwrap();
+        assert!(tasks.cancel(cancelled.id));
+        cancelled.cancelled().await;
+        cancelled.forget();
+        assert_eq!(tasks.all().len(), 2, "what had nothing to do leaves no trace");
     }
 
     #[tokio::test]

@@ -119,6 +119,28 @@ impl Registry {
         unlisted.map_or(Ok(ended), |error| Err(error.into()))
     }
 
+    /// The pass that is in progress, and how far it is in percent: blobs are read in the order of their digests, which
+    /// are spread evenly.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn scrub_progress(&self) -> Result<Option<(ScrubPass, u8)>> {
+        let standing = self.read_state().await?;
+        let place = standing.after.as_ref().and_then(|after| u16::from_str_radix(after.hex().get(..2)?, 16).ok());
+        Ok(standing.pass.map(|pass| (pass, (place.unwrap_or_default() * 100 / 256) as u8)))
+    }
+
+    /// Ends the pass that is in progress before it has read everything. The next one begins at its time.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn abandon_scrub(&self) -> Result<()> {
+        let Standing { pass: Some(pass), .. } = self.read_state().await? else { return Ok(()) };
+        let standing = Standing { last: Some(ScrubPass { ended: seconds(), ..pass }), ..Standing::default() };
+        let json = serde_json::to_vec_pretty(&standing).unwrap_or_default();
+        Ok(self.store().put(vec![Put::any(FactKey::Scrub, json)], Durability::Process).await.map(|_| ())?)
+    }
+
     /// What was read so far.
     pub async fn scrubbed(&self) -> Scrubbed {
         let ScrubCounters { blobs, bytes, damaged } = &self.counters().scrubs;
@@ -252,6 +274,21 @@ mod tests {
         assert_eq!(registry.scrub(LONG).await.unwrap(), None, "the next is a month away");
         assert!(!registry.is_scrub_due().await.unwrap());
         assert_eq!(registry.scrubbed().await.blobs, 50);
+    }
+
+    #[tokio::test]
+    async fn a_pass_says_how_far_it_is_and_can_be_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path(), 40, 100_000).await;
+        let scrub = ScrubSettings { bytes_per_second: 4_000_000, ..ScrubSettings::default() };
+        let registry = registry(dir.path(), scrub);
+        assert_eq!(registry.scrub_progress().await.unwrap(), None);
+        assert_eq!(registry.scrub(Duration::from_millis(300)).await.unwrap(), None);
+        let (pass, percent) = registry.scrub_progress().await.unwrap().unwrap();
+        assert!((1..40).contains(&pass.blobs) && (1..100).contains(&percent), "{pass:?} {percent}");
+        registry.abandon_scrub().await.unwrap();
+        assert_eq!(registry.scrub_progress().await.unwrap(), None);
+        assert!(!registry.is_scrub_due().await.unwrap(), "the next one begins at its time");
     }
 
     #[tokio::test]

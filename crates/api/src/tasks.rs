@@ -30,9 +30,9 @@ pub enum TaskStatus {
 pub struct Task {
     /// Its id. Later tasks have greater ones.
     pub id: String,
-    /// What it does: `collection`, `check` or `migration`.
+    /// What it does: `collection`, `check`, `migration`, `scrub` or `retention`.
     pub kind: String,
-    /// The user who started it.
+    /// The user who started it; null if the registry did by itself.
     pub owner: Option<String>,
     /// How far it is.
     pub status: TaskStatus,

@@ -128,6 +128,12 @@ impl CollectionStep {
     /// All steps, in order.
     pub const ALL: [Self; 6] = [Self::List, Self::Mark, Self::Purge, Self::Count, Self::Condemn, Self::Intents];
 
+    /// The part of a collection that is done when this step begins, in percent.
+    pub fn percent(self) -> u8 {
+        let place = Self::ALL.iter().position(|known| *known == self).unwrap_or_default();
+        (place * 100 / Self::ALL.len()) as u8
+    }
+
     /// The step in words.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -66,12 +66,78 @@ for (const wait of document.querySelectorAll("[data-wait]")) {
   }, 1000);
 }
 
-// What is under way is looked at again, unless nobody can see it.
-const reload = document.querySelector("[data-reload]");
-if (reload) {
-  setInterval(() => {
-    if (!document.hidden && !document.querySelector("dialog[open]")) location.replace(location.pathname);
-  }, 1000 * reload.dataset.reload);
+/** Bytes with a unit, as the server writes them. */
+function inBytes(bytes) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let [tenths, unit] = [bytes * 10, 0];
+  while (tenths >= 10235 && unit < units.length - 1) {
+    tenths = Math.floor((tenths + 512) / 1024);
+    unit += 1;
+  }
+  return `${unit ? (tenths / 10).toFixed(1) : bytes} ${units[unit]}`;
+}
+
+// What is under way is read again: after each event that changes more than numbers, or where events do not come through
+// every few seconds. Not while nobody can see it.
+const live = document.querySelector("[data-reload]");
+if (live) {
+  const loaded = Date.now();
+  const every = 1000 * live.dataset.reload;
+  let polling = null;
+  let isOld = false;
+  const again = () => {
+    if (document.hidden || document.querySelector("dialog[open]")) {
+      isOld = true;
+      return;
+    }
+    const here = new URL(location);
+    // What was done is said once.
+    here.searchParams.delete("done");
+    location.replace(here);
+  };
+  const poll = () => {
+    polling ??= setInterval(again, every);
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (isOld) again();
+  });
+  const show = (task) => {
+    const bar = live.querySelector("progress");
+    if (bar) bar.value = task.progress;
+    const { migration } = task;
+    const shape = migration ? [task.status, migration.images.completed + migration.images.skipped + migration.images.failed, ...migration.running.map((image) => image.source)] : [task.status, task.step];
+    for (const image of migration?.running ?? []) {
+      const row = [...document.querySelectorAll("[data-image]")].find((one) => one.dataset.image === image.source);
+      if (!row) continue;
+      const done = image.bytes_fetched + image.bytes_skipped;
+      const bar = row.querySelector("progress");
+      [bar.max, bar.value] = [image.bytes_total, done];
+      row.querySelector("[data-bytes]").textContent = `${inBytes(done)} of ${inBytes(image.bytes_total)}${image.bytes_per_second ? `, ${inBytes(image.bytes_per_second)}/s` : ""}`;
+    }
+    const fetched = live.querySelector("[data-fetched]");
+    if (fetched && migration) fetched.textContent = inBytes(migration.bytes_fetched) + (migration.bytes_per_second ? `, ${inBytes(migration.bytes_per_second)}/s` : "");
+    return JSON.stringify(shape);
+  };
+  if (live.dataset.events) {
+    const events = new EventSource(live.dataset.events);
+    let first = null;
+    let wait = null;
+    events.addEventListener("message", ({ data }) => {
+      clearInterval(polling);
+      polling = null;
+      const task = JSON.parse(data);
+      const shape = show(task);
+      first ??= shape;
+      const isOver = !["pending", "running"].includes(task.status);
+      if (isOver) events.close();
+      if (isOver || shape !== first) wait ??= setTimeout(again, Math.max(loaded + every - Date.now(), 0));
+    });
+    // The browser connects again by itself, unless the answer was no stream. Meanwhile the page is read again.
+    events.addEventListener("error", poll);
+    addEventListener("pagehide", () => events.close());
+  } else {
+    poll();
+  }
 }
 
 /** What has passed since a time, as the server writes it. */
