@@ -58,6 +58,10 @@ screens *ARGS:
 chaos KILLS="1000" MINUTES="40" MISSING="children":
     CHAOS_KILLS={{KILLS}} CHAOS_MINUTES={{MINUTES}} CHAOS_MISSING={{MISSING}} cargo test --release --test chaos -- --nocapture campaign
 
+# A migration whose daemon is killed so often at random, which fetches no finished blob again: just migration-kills 200
+migration-kills KILLS="200":
+    MIGRATION_KILLS={{KILLS}} cargo test --test it -- --ignored --nocapture a_campaign_of_kills
+
 # The documentation of the code
 doc *ARGS:
     cargo doc --no-deps --document-private-items {{ARGS}}

@@ -423,6 +423,8 @@ pub static KEYS: &[SettingKey] = &[
     .help("How often an image is attempted if the other registry is unreachable, overloaded or sends wrong bytes. Each attempt continues where the last one ended."),
     SettingKey::seconds("migration", "max_retry_after_seconds", "900", 0, 86_400, |live| &mut live.migration.retry_after)
     .help("How long a migration waits if the other registry asks for that (`Retry-After`). If it asks for more, the image fails."),
+    SettingKey::seconds("migration", "slow_source_seconds", "60", 1, 3600, |live| &mut live.migration.slow_after)
+    .help("A download in which less than 64 KiB arrive in this time is given up, and counts as an attempt."),
     SettingKey::number("pagination", "default_limit", "100", Unit::Count, 1, PAGE_CEILING, |live, n| {
         registry(live).page_default = size(n);
     })

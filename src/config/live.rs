@@ -183,6 +183,8 @@ pub struct MigrationSettings {
     pub attempts: u32,
     /// The longest `Retry-After` that is waited for.
     pub retry_after: Duration,
+    /// How long a download may bring next to nothing.
+    pub slow_after: Duration,
 }
 
 /// Lifetimes of our own tokens.
@@ -204,6 +206,7 @@ impl Default for MigrationSettings {
             most_images: 10_000,
             attempts: 4,
             retry_after: Duration::from_secs(900),
+            slow_after: Duration::from_secs(60),
         }
     }
 }

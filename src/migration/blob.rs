@@ -3,7 +3,7 @@
 use super::{
     engine::Engine,
     failure::CopyFailure,
-    limits::{RESUMED_FROM, SLOW_AFTER, SLOWEST, STALL},
+    limits::{RESUMED_FROM, SLOWEST, STALL},
     meter::ImageMeter,
 };
 use crate::registry::{Chunk, IncomingBytes, Interruption, RegistryError, Repository};
@@ -94,7 +94,10 @@ impl BlobCopy<'_> {
         let blob = self.engine.client.pull_blob(self.source, self.digest, Some(self.size));
         let end = DownloadEnd::default();
         let chunk = Chunk { length: Some(self.size), ..Chunk::default() };
-        let pushed = self.target.push_blob(self.digest, chunk, incoming(blob, self.meter.clone(), end.clone())).await;
+        let pushed = self
+            .target
+            .push_blob(self.digest, chunk, incoming(blob, self.pace(), self.meter.clone(), end.clone()))
+            .await;
         pushed.map_err(|error| {
             self.meter.lost(end.received());
             end.failure_or(error)
@@ -110,7 +113,7 @@ impl BlobCopy<'_> {
         if offset < self.size {
             let blob = self.engine.client.pull_blob_from(self.source, self.digest, Some(self.size), offset);
             let chunk = Chunk { offset: Some(offset), length: Some(self.size - offset), ..Chunk::default() };
-            let bytes = incoming(blob, self.meter.clone(), end.clone());
+            let bytes = incoming(blob, self.pace(), self.meter.clone(), end.clone());
             if let Err(error) = self.target.append_upload(&id, chunk, bytes).await {
                 let failure = end.failure_or(error);
                 if is_of_bytes(&failure) {
@@ -126,6 +129,11 @@ impl BlobCopy<'_> {
             RegistryError::DigestMismatch { .. } if offset > 0 => CopyFailure::Parts(error),
             error => error.into(),
         })
+    }
+
+    /// How fast the source has to be.
+    fn pace(&self) -> SourcePace {
+        SourcePace::new(self.engine.authority.live().migration.slow_after)
     }
 
     /// The session with the first bytes of the blob, and how many it has.
@@ -170,8 +178,8 @@ fn is_of_bytes(failure: &CopyFailure) -> bool {
 }
 
 /// A download as the body of a push. A source that sends too little ends it.
-fn incoming(blob: BlobDownload, meter: Arc<ImageMeter>, end: DownloadEnd) -> impl IncomingBytes {
-    let download = Some((blob, SourcePace::default()));
+fn incoming(blob: BlobDownload, pace: SourcePace, meter: Arc<ImageMeter>, end: DownloadEnd) -> impl IncomingBytes {
+    let download = Some((blob, pace));
     Box::pin(stream::unfold(download, move |download| {
         let (meter, end) = (meter.clone(), end.clone());
         async move {
@@ -184,7 +192,7 @@ fn incoming(blob: BlobDownload, meter: Arc<ImageMeter>, end: DownloadEnd) -> imp
                     end.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                     return Some((Ok::<Bytes, Interruption>(bytes), Some((blob, pace))));
                 }
-                Ok(Some(_)) => CopyFailure::TooSlow,
+                Ok(Some(_)) => CopyFailure::TooSlow(pace.slow_after),
                 Err(error) => CopyFailure::Source(error),
             };
             *end.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
@@ -194,13 +202,17 @@ fn incoming(blob: BlobDownload, meter: Arc<ImageMeter>, end: DownloadEnd) -> imp
 }
 
 /// How fast a source sends.
-#[derive(Default)]
 struct SourcePace {
+    slow_after: Duration,
     waited: Duration,
     bytes: u64,
 }
 
 impl SourcePace {
+    fn new(slow_after: Duration) -> Self {
+        Self { slow_after, waited: Duration::ZERO, bytes: 0 }
+    }
+
     /// Counts a piece, and the time that it took. `false` if too little has arrived.
     fn is_kept(&mut self, took: Duration, bytes: u64) -> bool {
         self.bytes += bytes;
@@ -208,11 +220,11 @@ impl SourcePace {
         if took < STALL {
             self.waited += took;
         }
-        if self.waited < SLOW_AFTER {
+        if self.waited < self.slow_after {
             return true;
         }
         let is_kept = self.bytes >= SLOWEST;
-        *self = Self::default();
+        *self = Self::new(self.slow_after);
         is_kept
     }
 }
@@ -221,14 +233,16 @@ impl SourcePace {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     #[test]
     fn a_source_must_send_something_worthwhile_every_minute() {
-        let mut pace = SourcePace::default();
+        let mut pace = SourcePace::new(MINUTE);
         assert!((0..59).all(|_| pace.is_kept(Duration::from_secs(1), 1)));
         assert!(!pace.is_kept(Duration::from_secs(1), 1));
-        let mut pace = SourcePace::default();
+        let mut pace = SourcePace::new(MINUTE);
         assert!((0..600).all(|_| pace.is_kept(Duration::from_secs(1), SLOWEST / 60 + 1)));
-        let mut pace = SourcePace::default();
+        let mut pace = SourcePace::new(MINUTE);
         assert!((0..600).all(|_| pace.is_kept(STALL, 1)), "pauses between attempts do not count");
     }
 }

@@ -180,7 +180,7 @@ impl Engine {
             let meter = self.state.begin_image(place);
             let mut pause = PAUSE;
             for attempt in 1.. {
-                if let Some(why) = self.authority.obstacle() {
+                if let Some(why) = self.authority.obstacle().await {
                     self.state.end_image(place, ImageStatus::Waiting, None);
                     return ImageEnd::Obstacle(why);
                 }

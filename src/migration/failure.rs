@@ -4,6 +4,7 @@ use super::limits::LONGEST_MESSAGE;
 use crate::{registry::RegistryError, storage::StorageError};
 use client::ErrorKind;
 use oci::media_type;
+use std::time::Duration;
 
 /// Why an image was not copied.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +16,8 @@ pub(super) enum CopyFailure {
     #[error("it cannot be stored here: {0}")]
     Here(RegistryError),
     /// The other registry sends too little.
-    #[error("the other registry sends less than {} in a minute", crate::files::Size(super::limits::SLOWEST))]
-    TooSlow,
+    #[error("the other registry sends less than {} in {} seconds", crate::files::Size(super::limits::SLOWEST), .0.as_secs())]
+    TooSlow(Duration),
     /// What was received in several parts does not fit together. The next attempt begins anew.
     #[error("the parts of a blob do not fit together: {0}")]
     Parts(RegistryError),
@@ -32,7 +33,7 @@ impl CopyFailure {
             // A proxy or a disk on the way may have changed the bytes.
             Self::Source(error) => error.is_temporary() || error.kind() == ErrorKind::Digest,
             Self::Here(RegistryError::Overtaken | RegistryError::TooManyUploads) => true,
-            Self::TooSlow | Self::Parts(_) => true,
+            Self::TooSlow(_) | Self::Parts(_) => true,
             Self::Here(_) | Self::Final(_) => false,
         }
     }
@@ -50,7 +51,7 @@ impl CopyFailure {
                     | ErrorKind::TooManyRequests
             ),
             Self::Here(error) => matches!(error, RegistryError::Storage(_) | RegistryError::Stopping),
-            Self::TooSlow => true,
+            Self::TooSlow(_) => true,
             Self::Parts(_) | Self::Final(_) => false,
         }
     }

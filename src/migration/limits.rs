@@ -23,11 +23,9 @@ pub(super) const DEEPEST: usize = 8;
 /// Blobs from this size are received in a session, which continues after an interruption.
 pub(super) const RESUMED_FROM: u64 = 16 << 20;
 
-/// A source that sends less than this in [`SLOW_AFTER`] holds up others.
+/// A source that sends less than this in `migration.slow_source_seconds` holds up others. Time in which nothing is
+/// expected does not count.
 pub(super) const SLOWEST: u64 = 64 << 10;
-
-/// See [`SLOWEST`]. Time in which nothing is expected does not count.
-pub(super) const SLOW_AFTER: Duration = Duration::from_secs(60);
 
 /// How long the source may send nothing.
 pub(super) const STALL: Duration = Duration::from_secs(30);
@@ -46,6 +44,9 @@ pub(super) const MOST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often progress is shown to those who follow.
 pub(super) const TICK: Duration = Duration::from_millis(250);
+
+/// How often it is checked whether whoever started it may still do so.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often it is written, while there is some.
 pub(super) const SAVE_EVERY: Duration = Duration::from_secs(2);

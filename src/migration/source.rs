@@ -3,10 +3,11 @@
 use super::{limits::STALL, record::CredentialKind};
 use crate::{
     access::{Ceiling, Decision},
+    accounts::Accounts,
     config::{Live, MigrationSettings},
     outbound::{AddressGuard, CredentialDirectory, CredentialError, CredentialName},
     registry::{Registry, Shows, Visible},
-    who::{Action, Subject},
+    who::{Action, ApiKeyId, Subject},
 };
 use arc_swap::ArcSwap;
 use client::{Client, Credential, RegistryAddress, Retries, Secret, Timeouts};
@@ -21,11 +22,19 @@ pub struct Authority {
     registry: Registry,
     subject: Subject,
     ceiling: Ceiling,
+    /// The API key that it was started with, which it does not outlive.
+    key: Option<(ApiKeyId, Arc<Accounts>)>,
 }
 
 impl Authority {
     pub fn new(live: Arc<ArcSwap<Live>>, registry: Registry, subject: Subject, ceiling: Ceiling) -> Self {
-        Self { live, registry, subject, ceiling }
+        Self { live, registry, subject, ceiling, key: None }
+    }
+
+    /// The same by an API key.
+    #[must_use]
+    pub fn by_key(self, key: Option<ApiKeyId>, accounts: &Arc<Accounts>) -> Self {
+        Self { key: key.map(|id| (id, accounts.clone())), ..self }
     }
 
     pub(super) fn live(&self) -> Arc<Live> {
@@ -46,14 +55,23 @@ impl Authority {
     }
 
     /// Why nothing may be copied at the moment, if that is so.
-    pub(super) fn obstacle(&self) -> Option<&'static str> {
+    pub(super) async fn obstacle(&self) -> Option<&'static str> {
         let live = self.live.load();
         if live.operator.read_only {
             return Some("this registry is read-only now");
         }
         let is_gone = |name: &str| live.identity.users().is_some_and(|users| !users.contains(name));
         let is_gone = self.subject.name().is_some_and(is_gone);
-        is_gone.then_some("the user who started it does not exist any more")
+        if is_gone {
+            return Some("the user who started it does not exist any more");
+        }
+        let (Some((id, accounts)), Some(name), Some(users)) = (&self.key, self.subject.name(), live.identity.users())
+        else {
+            return None;
+        };
+        // What cannot be read now is no reason to end.
+        let is_gone = matches!(accounts.api_key_of_token(*id, name, users).await, Ok(None));
+        is_gone.then_some("the API key with which it was started was deleted or has expired")
     }
 
     /// Whether the user may do this now.

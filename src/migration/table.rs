@@ -3,7 +3,7 @@
 use super::{
     engine::{Engine, RunEnd},
     images::ImagePattern,
-    limits::{MOST_ENDED, MOST_OPEN, SAVE_EVERY, TICK},
+    limits::{LOOK_EVERY, MOST_ENDED, MOST_OPEN, SAVE_EVERY, TICK},
     record::{CredentialKind, MigrationPhase, MigrationPlan, MigrationRecord},
     source::{Authority, SourceCredential, client_of},
     state::{MigrationState, now},
@@ -298,11 +298,18 @@ impl MigrationTable {
             let work = engine.run();
             tokio::pin!(work);
             let (mut ticks, mut saved) = (interval(TICK), Instant::now());
-            let mut pause = SAVE_EVERY;
+            let (mut pause, mut looked) = (SAVE_EVERY, Instant::now());
             loop {
                 tokio::select! {
                     end = &mut work => return end,
                     _ = ticks.tick() => state.tick(),
+                }
+                if looked.elapsed() >= LOOK_EVERY {
+                    // Not only between images: a large one takes its time.
+                    if let Some(why) = engine.authority.obstacle().await {
+                        return RunEnd::Paused(why.to_owned());
+                    }
+                    looked = Instant::now();
                 }
                 if saved.elapsed() >= pause {
                     let began = Instant::now();

@@ -97,12 +97,15 @@ pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, ServiceError> 
     }
 }
 
+/// An API key, and what it is for.
+pub(super) type KeyLimits = (ApiKeyId, KeyScopes);
+
 /// The user of a password or an API key.
 #[derive(Clone, Debug)]
 pub(super) struct CredentialHolder {
     pub(super) subject: Subject,
     /// The API key, and what it is for.
-    pub(super) key: Option<(ApiKeyId, KeyScopes)>,
+    pub(super) key: Option<KeyLimits>,
 }
 
 impl CredentialHolder {
@@ -126,7 +129,8 @@ impl CredentialHolder {
     }
 
     fn caller(self) -> Caller {
-        Caller { ceiling: self.ceiling(), ..Caller::new(self.subject.clone(), self.proof(Proof::Basic)) }
+        let key = self.key.as_ref().map(|(id, _)| *id);
+        Caller { ceiling: self.ceiling(), key, ..Caller::new(self.subject.clone(), self.proof(Proof::Basic)) }
     }
 }
 
@@ -214,11 +218,12 @@ impl<'a> LoginCheck<'a> {
     async fn by_bearer(&self, bearer: Bearer) -> Result<Result<Caller, Fault>, ServiceError> {
         match self.limits_of(&bearer).await? {
             Err(why) => Ok(Err((LoginFault::Invalid, why.to_owned()))),
-            Ok(key) => {
-                let ceiling = Ceiling::of(key, bearer.access.as_deref().map(scopes_of));
+            Ok(limits) => {
+                let (key, scopes) = limits.unzip();
+                let ceiling = Ceiling::of(scopes, bearer.access.as_deref().map(scopes_of));
                 let proof = if bearer.session.is_some() { Proof::Session } else { Proof::Token };
                 let (session, expires) = (bearer.session, bearer.expires);
-                Ok(Ok(Caller { ceiling, session, expires, ..Caller::new(bearer.subject, proof) }))
+                Ok(Ok(Caller { ceiling, session, key, expires, ..Caller::new(bearer.subject, proof) }))
             }
         }
     }
@@ -231,7 +236,7 @@ impl<'a> LoginCheck<'a> {
     pub(super) async fn limits_of(
         &self,
         bearer: &Bearer,
-    ) -> Result<Result<Option<KeyScopes>, &'static str>, ServiceError> {
+    ) -> Result<Result<Option<KeyLimits>, &'static str>, ServiceError> {
         let (Some((users, _)), Some(user)) = (self.live.identity.own(), bearer.subject.name()) else {
             return Ok(Ok(None));
         };
@@ -248,7 +253,8 @@ impl<'a> LoginCheck<'a> {
         }
         let Some(id) = bearer.key else { return Ok(Ok(None)) };
         let key = self.accounts.api_key_of_token(id, user, users).await?;
-        Ok(key.and_then(|key| key.scopes()).map(Some).ok_or("token rejected: its API key has ended"))
+        let scopes = key.and_then(|key| key.scopes()).ok_or("token rejected: its API key has ended");
+        Ok(scopes.map(|scopes| Some((id, scopes))))
     }
 
     /// The limits of a session: those of the API key that opened it, if one did; or why it is no longer good.
@@ -259,10 +265,11 @@ impl<'a> LoginCheck<'a> {
         &self,
         session: &Session,
         users: &Users,
-    ) -> Result<Result<Option<KeyScopes>, &'static str>, ServiceError> {
+    ) -> Result<Result<Option<KeyLimits>, &'static str>, ServiceError> {
         let Some(id) = session.key else { return Ok(Ok(None)) };
         let key = self.accounts.api_key_of_token(id, &session.user, users).await?;
-        Ok(key.and_then(|key| key.scopes()).map(Some).ok_or("the API key that opened the session has ended"))
+        let scopes = key.and_then(|key| key.scopes()).ok_or("the API key that opened the session has ended");
+        Ok(scopes.map(|scopes| Some((id, scopes))))
     }
 
     /// The user of a session's cookie.
@@ -274,8 +281,9 @@ impl<'a> LoginCheck<'a> {
         };
         match self.limits_of_session(&session, users).await? {
             Err(why) => ended(why),
-            Ok(key) => Ok(Ok(Caller {
-                ceiling: Ceiling::of(key, None),
+            Ok(limits) => Ok(Ok(Caller {
+                ceiling: Ceiling::of(limits.map(|(_, scopes)| scopes), None),
+                key: session.key,
                 session: Some(cookie.id()),
                 expires: Some(session.expires.into()),
                 ..Caller::new(Subject::User(session.user.as_str().into()), Proof::Session)

@@ -5,7 +5,7 @@ use crate::{
     access::Ceiling,
     config::Live,
     registry::Registry,
-    who::{Permission, SessionId, Subject},
+    who::{ApiKeyId, Permission, SessionId, Subject},
     wire::{RequestBody, conn::Conn},
 };
 use http::{HeaderValue, request::Parts};
@@ -38,6 +38,8 @@ pub(super) struct Caller {
     pub(super) proof: Proof,
     /// The session of the credentials, if they belong to one.
     pub(super) session: Option<SessionId>,
+    /// The API key of the credentials, or the one that they were given for.
+    pub(super) key: Option<ApiKeyId>,
     /// When the credentials expire, if they do.
     pub(super) expires: Option<SystemTime>,
 }
@@ -56,7 +58,7 @@ pub(super) enum Sight {
 impl Caller {
     /// A caller with this proof, which sets no limits.
     pub(super) fn new(subject: Subject, proof: Proof) -> Self {
-        Self { subject, ceiling: Ceiling::None, proof, session: None, expires: None }
+        Self { subject, ceiling: Ceiling::None, proof, session: None, key: None, expires: None }
     }
 
     /// A caller who is not logged in.

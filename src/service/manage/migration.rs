@@ -152,7 +152,9 @@ impl Granted {
     /// For whom a migration of this owner acts, with the limits of the caller's credentials.
     fn authority(&self, owner: Subject) -> Authority {
         let state = &self.request.state;
-        Authority::new(state.live.clone(), state.registry.clone(), owner, self.who().ceiling.clone())
+        let caller = self.who();
+        Authority::new(state.live.clone(), state.registry.clone(), owner, caller.ceiling.clone())
+            .by_key(caller.key, &state.accounts)
     }
 }
 

@@ -235,6 +235,7 @@ impl TokenHandler {
                 let bearer = self.service.issuer.verify_refresh(&self.service.users, token, SystemTime::now());
                 let bearer = bearer.map_err(|why| self.refused(message, format!("refresh token rejected: {why}")))?;
                 let limits = self.check().limits_of(&bearer).await?.map_err(|why| self.refused(message, why))?;
+                let limits = limits.map(|(_, scopes)| scopes);
                 let Bearer { subject, key, .. } = bearer;
                 (CredentialHolder { subject, key: key.zip(limits) }, Proof::Token)
             }

@@ -208,3 +208,34 @@ async fn immutable_tags_and_quotas_hold() {
     }
     assert_eq!(admin.client.tags("app").await, ["v1"]);
 }
+
+#[tokio::test]
+async fn a_migration_does_not_outlive_the_api_key_that_started_it() {
+    let layer = noise(3 << 20, 1);
+    let digest = testing::content::sha256(&layer);
+    let source = Source::start(move |asked| {
+        let is_first = asked.line.ends_with(&digest) && asked.before == 0;
+        is_first.then_some(Fault::Slow(std::time::Duration::from_millis(200)))
+    })
+    .await;
+    source.put_image("app", "v1", &[layer]);
+    let here = start(|files| files.rules = rules());
+    let alice = here.user("alice");
+    let scopes = ["MIGRATE:TASK", "VIEW:TASK", "repository:alice/**:pull,push"];
+    let made = alice.post("/keys", &json!({ "name": "mover", "scopes": scopes })).await.is(201).json();
+    let by_key = here.caller(Some(format!("Bearer {}", made["secret"].as_str().unwrap())));
+    let mut asked = request(&source.name(), &["app:v1"]);
+    asked["target_prefix"] = "alice".into();
+    let id = migrate(&by_key, &asked).await;
+    let path = format!("/tasks/{id}");
+    let has_begun = async || alice.get(&path).await.json()["migration"]["bytes_fetched"].as_u64().unwrap() > 0;
+    here.until(std::time::Duration::from_secs(30), "nothing arrives", has_begun).await;
+    alice.delete(&format!("/keys/{}", made["id"].as_str().unwrap())).await.is(204);
+    let task = ended(&here, &alice, &id).await;
+    assert_eq!(task["status"], "paused", "{task:#}");
+    assert!(task["error"].as_str().unwrap().contains("the API key with which it was started"), "{task:#}");
+    by_key.post(&format!("{path}/resume"), &json!({})).await.refused(401, "UNAUTHORIZED");
+    // With another login it continues.
+    alice.post(&format!("{path}/resume"), &json!({})).await.is(202);
+    assert_eq!(ended(&here, &alice, &id).await["status"], "completed");
+}

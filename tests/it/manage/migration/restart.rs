@@ -203,7 +203,10 @@ async fn kills_do_not_make_it_fetch_finished_blobs_again() {
 }
 
 #[tokio::test]
-#[ignore = "a campaign of some minutes: cargo test --test it -- --ignored two_hundred_kills"]
-async fn two_hundred_kills_do_not_make_it_fetch_finished_blobs_again() {
-    kill_again_and_again(200).await;
+#[ignore = "a campaign of some minutes: just migration-kills"]
+async fn a_campaign_of_kills_does_not_make_it_fetch_finished_blobs_again() {
+    let kills = std::env::var("MIGRATION_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(200);
+    let began = std::time::Instant::now();
+    kill_again_and_again(kills).await;
+    println!("{kills} kills in {} seconds", began.elapsed().as_secs());
 }
