@@ -108,6 +108,12 @@ impl ArtifactRepository {
         }
     }
 
+    /// The version of an artifact, as far as this process knows it.
+    pub(super) async fn indexed_version(&self, id: &ArtifactId) -> Option<ArtifactVersion> {
+        let kept = self.registry.core.artifact_indexes.known(&self.name)?;
+        kept.state.read().await.as_ref()?.index.version_of(id)
+    }
+
     /// Drops the index: the repository was deleted.
     pub(super) fn forget_index(&self) {
         self.registry.core.artifact_indexes.all().remove(&self.name);

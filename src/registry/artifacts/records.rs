@@ -92,6 +92,12 @@ impl ArtifactRepository {
     /// # Errors
     /// [`RegistryError::ArtifactUnknown`].
     pub async fn find(&self, id: &ArtifactId) -> Result<StoredArtifact> {
+        // The index of this process knows the version. Where it is wrong or not made yet, all versions are looked at.
+        if let Some(version) = self.indexed_version(id).await
+            && let Some(found) = self.stored(&version, id).await?
+        {
+            return Ok(found);
+        }
         let mut versions = self.store().names(DirOf::artifact_versions(&self.name), PAGE);
         loop {
             let mut keys = Vec::with_capacity(PAGE);

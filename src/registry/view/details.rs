@@ -64,9 +64,7 @@ impl ManifestKind {
             return Self::Index;
         }
         match manifest.artifact_type() {
-            Some("application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json") => {
-                Self::Image
-            }
+            Some(config) if IMAGE_CONFIGS.contains(&config) => Self::Image,
             Some("application/vnd.cncf.helm.config.v1+json") => Self::Chart,
             _ => Self::Artifact,
         }
@@ -79,9 +77,10 @@ impl ManifestDetail {
         self.content.as_ref().map_or(ManifestKind::Artifact, ManifestKind::of)
     }
 
-    /// What it says it contains, if that is not implied by its media type.
+    /// What it says it contains, unless that is an ordinary image.
     pub fn artifact_type(&self) -> Option<&str> {
-        self.content.as_ref().filter(|content| !content.media_type.is_index())?.artifact_type()
+        let stated = self.content.as_ref()?.artifact_type()?;
+        (!IMAGE_CONFIGS.contains(&stated)).then_some(stated)
     }
 
     /// Configuration and layers.
@@ -94,6 +93,10 @@ impl ManifestDetail {
         known(self.content.iter().flat_map(|content| &content.children).map(|child| &child.digest))
     }
 }
+
+/// The types of the configuration of images.
+const IMAGE_CONFIGS: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 
 /// Reads manifests of a repository, each once.
 pub struct ManifestReader {

@@ -112,7 +112,7 @@ struct PlatformSwitch {
 impl ManifestTemplate {
     /// What it contains, where its kind does not say so.
     fn artifact_type(&self) -> Option<&str> {
-        self.view.artifact_type.as_deref().filter(|_| !matches!(self.view.kind.as_str(), "image" | "index"))
+        self.view.artifact_type.as_deref()
     }
 
     fn path(&self, digest: &str) -> String {

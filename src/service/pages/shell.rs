@@ -141,6 +141,9 @@ fn notice(granted: &Granted) -> Option<String> {
         ("repository-deleted", _) => "The repository was deleted.".to_owned(),
         ("artifacts-uploaded", Some(n)) => format!("{} uploaded.", super::markup::counted(n, "file was", "files were")),
         ("artifact-deleted", _) => "The file was moved to the trash.".to_owned(),
+        ("artifacts-deleted", Some(n)) => {
+            format!("{} moved to the trash.", super::markup::counted(n, "file was", "files were"))
+        }
         ("artifact-restored", _) => "The file was restored.".to_owned(),
         ("saved", _) => "Saved.".to_owned(),
         ("tags-copied", Some(n)) => format!("{} copied.", tags(n)),

@@ -260,6 +260,14 @@ async fn retention_follows_the_uploads_and_is_in_the_audit_log() {
     assert_eq!(versions().await, ["1.2"]);
     let trash = admin.get("/artifacts/builds/trash").await.is(200).json();
     assert_eq!(trash["items"].as_array().unwrap().len(), 2, "{trash}");
+    // It is a task of the registry's own; where there was nothing to do, there is none.
+    let tasks = admin.get("/tasks").await.is(200).json();
+    let tasks: Vec<_> = tasks["items"].as_array().unwrap().iter().filter(|task| task["kind"] == "retention").collect();
+    let [task] = tasks[..] else { panic!("{tasks:?}") };
+    assert_eq!(
+        (&task["owner"], &task["status"], &task["stats"]["artifacts"]),
+        (&json!(null), &json!("completed"), &json!(2))
+    );
     let audit = admin.get("/audit?n=10").await.is(200).json();
     let by_rule = |entry: &&Value| entry["from"] == "artifact retention";
     let entries: Vec<_> = audit["items"].as_array().unwrap().iter().filter(by_rule).cloned().collect();

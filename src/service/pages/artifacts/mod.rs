@@ -6,6 +6,7 @@ mod edit;
 mod file;
 mod head;
 mod list;
+mod removal;
 mod retention;
 mod search;
 mod settings;
@@ -50,6 +51,8 @@ pub enum ArtifactPage {
     Trash(ArtifactRepositoryName),
     /// `…/-/retention`.
     Retention(ArtifactRepositoryName),
+    /// `…/-/delete-files`: asks before several are deleted.
+    DeleteFiles(ArtifactRepositoryName),
     /// `…/-/settings`.
     Settings(ArtifactRepositoryName),
 }
@@ -67,6 +70,8 @@ pub enum ArtifactForm {
     SaveRetention(ArtifactRepositoryName),
     /// `…/-/upload`: its files become artifacts while they arrive.
     Upload(ArtifactRepositoryName),
+    /// `…/-/delete-files`.
+    DeleteFiles(ArtifactRepositoryName),
     /// `…/-/restore/{id}`.
     Restore(ArtifactRepositoryName, ArtifactId),
     /// `…/-/{edit}/{version}/{path}`.
@@ -113,6 +118,7 @@ pub(super) fn at(rest: &[&str]) -> Result<PathOffer, ServiceError> {
         ["trash"] => page(ArtifactPage::Trash(name)),
         ["retention"] => both(ArtifactPage::Retention(name.clone()), ArtifactForm::SaveRetention(name)),
         ["settings"] => both(ArtifactPage::Settings(name.clone()), ArtifactForm::SaveSettings(name)),
+        ["delete-files"] => both(ArtifactPage::DeleteFiles(name.clone()), ArtifactForm::DeleteFiles(name)),
         ["delete"] => form(ArtifactForm::DeleteRepository(name)),
         ["restore", id] => form(ArtifactForm::Restore(name, parsed(id)?)),
         ["versions", version] => page(ArtifactPage::Directory(name, parsed(version)?, None)),
@@ -154,6 +160,7 @@ impl ArtifactPage {
             Self::Upload(_) => "page_artifact_upload",
             Self::Trash(_) => "page_artifact_trash",
             Self::Retention(_) => "page_artifact_retention",
+            Self::DeleteFiles(_) => "page_delete_artifacts",
             Self::Settings(_) => "page_artifact_settings",
         }
     }
@@ -169,6 +176,7 @@ impl ArtifactPage {
             Self::Upload(name) => upload::show(granted, &name, FormState::default()).await,
             Self::Trash(name) => trash::show(granted, &name, FormState::default()).await,
             Self::Retention(name) => retention::show(granted, &name, None).await,
+            Self::DeleteFiles(name) => removal::show(granted, &name).await,
             Self::Settings(name) => settings::show(granted, &name, EditForms::default()).await,
         }
     }
@@ -182,6 +190,7 @@ impl ArtifactForm {
             Self::DeleteRepository(_) => "form_delete_artifact_repository",
             Self::SaveRetention(_) => "form_artifact_retention",
             Self::Upload(_) => "form_upload_artifacts",
+            Self::DeleteFiles(_) => "form_delete_artifacts",
             Self::Restore(..) => "form_restore_artifact",
             Self::Edit(ArtifactEditForm::Properties, _) => "form_artifact_properties",
             Self::Edit(ArtifactEditForm::Metadata, _) => "form_artifact_metadata",
@@ -201,6 +210,7 @@ impl ArtifactForm {
             Self::DeleteRepository(name) => settings::delete(granted, &name, fields).await,
             Self::SaveRetention(name) => retention::save(granted, &name, fields).await,
             Self::Upload(name) => upload::show(granted, &name, FormState::kept(fields)).await,
+            Self::DeleteFiles(name) => removal::perform(granted, &name, fields).await,
             Self::Restore(name, id) => trash::restore(granted, &name, id, fields).await,
             Self::Edit(edit, place) => edit::perform(granted, edit, &place, fields).await,
         }

@@ -171,6 +171,15 @@ impl ArtifactSearchTemplate {
         self.head.as_ref().is_some_and(|head| head.may_download)
     }
 
+    fn may_delete(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| head.may_delete)
+    }
+
+    /// Where several files are deleted.
+    fn removal(&self) -> String {
+        self.head.as_ref().map(|head| head.path("delete-files")).unwrap_or_default()
+    }
+
     /// All that was found, as an archive.
     fn archive(&self, format: &str) -> String {
         let repository = self.head.as_ref().map(|head| head.item.name.as_str()).unwrap_or_default();
