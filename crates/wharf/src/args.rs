@@ -3,7 +3,7 @@
 use crate::{
     commands::{
         access::{group::GroupCommand, key::KeysCommand, role::RoleCommand, user::UsersCommand},
-        admin::{AdminCommand, NamespaceCommand, SettingsCommand, TaskCommand},
+        admin::{AdminCommand, NamespaceCommand, SettingsCommand},
         artifact::ArtifactCommand,
         bench::BenchArgs,
         content::{BlobCommand, ManifestCommand, TagCommand, index::IndexCommand},
@@ -13,6 +13,7 @@ use crate::{
         migrate::MigrateCommand,
         referrers::{AttachArgs, ReferrersCommand},
         repository::RepositoryCommand,
+        task::TaskCommand,
     },
     output::{CommandOutput, OutputFormat},
     tui::TuiArgs,

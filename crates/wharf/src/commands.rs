@@ -11,6 +11,7 @@ pub mod login;
 pub mod migrate;
 pub mod referrers;
 pub mod repository;
+pub mod task;
 
 use crate::{
     args::{Wharf, WharfCommand},
@@ -55,7 +56,7 @@ pub async fn run(command: WharfCommand, session: &CommandSession) -> Result<(), 
         WharfCommand::Key(command) => access::key::run(command, session).await,
         WharfCommand::Settings(command) => admin::settings(command, session).await,
         WharfCommand::Namespace(command) => admin::namespace(command, session).await,
-        WharfCommand::Task(command) => admin::task(command, session).await,
+        WharfCommand::Task(command) => task::run(command, session).await,
         WharfCommand::Migrate(command) => migrate::run(command, session).await,
         WharfCommand::Admin(command) => admin::admin(command, session).await,
         WharfCommand::Api { method, path, data } => api(&method, &path, data.as_deref(), session).await,
@@ -100,7 +101,7 @@ async fn api(method: &str, path: &str, data: Option<&str>, session: &CommandSess
             Some(body)
         }
     };
-    let answer = session.management()?.send(method, &path, body.as_ref()).await?;
+    let answer = session.management()?.send_as_is(method, &path, body.as_ref()).await?;
     match (&session.output.format, answer.value()) {
         (OutputFormat::Raw, _) | (_, Err(_)) => session.output.bytes(&answer.body),
         (_, Ok(Value::Null)) => Ok(()),

@@ -1,6 +1,7 @@
 //! Why a command failed, and with which status the process exits.
 
 use client::ErrorKind;
+use http::StatusCode;
 use std::{fmt, io};
 
 /// The exit statuses, as `wharf --help` lists them.
@@ -37,12 +38,14 @@ pub struct Failure {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The status of the answer that said so.
+    pub http: Option<StatusCode>,
 }
 
 impl Failure {
     /// A failure of a kind.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), hint: None }
+        Self { status, message: message.into(), hint: None, http: None }
     }
 
     /// A failure of no special kind.
@@ -95,7 +98,7 @@ impl From<client::Error> for Failure {
             ErrorKind::Digest => ExitStatus::Digest,
             _ => ExitStatus::Failed,
         };
-        let failure = Self::new(status, error.to_string());
+        let failure = Self { http: error.status(), ..Self::new(status, error.to_string()) };
         match error.kind() {
             ErrorKind::Unauthorized => failure.hint("log in with wharf login, as a user who may do this"),
             ErrorKind::Tls => failure.hint("for plain HTTP write http:// before the host, or give --plain-http"),

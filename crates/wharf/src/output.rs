@@ -127,7 +127,7 @@ impl CommandOutput {
         }
         match &self.format {
             OutputFormat::Table | OutputFormat::Wide => {
-                let shown = columns.iter().filter_map(|column| {
+                let shown = columns.iter().filter(|column| column.is_in_table(true)).filter_map(|column| {
                     let text = column.shown(item);
                     (!text.is_empty()).then_some((column.title, text))
                 });

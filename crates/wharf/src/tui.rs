@@ -208,7 +208,7 @@ impl Connection {
 }
 
 fn no_server() -> LoadProblem {
-    LoadProblem { message: "no server is chosen".into(), hint: None, needs_login: true }
+    LoadProblem { message: "no server is chosen".into(), needs_login: true, ..LoadProblem::default() }
 }
 
 /// Logs in. Without a user, the secret is an API key.

@@ -1,9 +1,14 @@
 //! Settings, namespaces, tasks, and what administrators do.
 
+mod outbox;
+
+pub use outbox::outbox_report;
+
 use crate::{
-    commands::access::finish,
-    failure::{ExitStatus, Failure},
-    management::{Management, segment},
+    commands::{access::finish, task::start},
+    failure::Failure,
+    lists::{AUDIT, NAMESPACES, QUOTAS, SECTIONS, SETTINGS, UPLOADS},
+    management::segment,
     output::{Column, ColumnKind, OutputFormat},
     session::CommandSession,
 };
@@ -11,7 +16,6 @@ use clap::{Subcommand, ValueEnum};
 use client::ApiRequest;
 use http::{Method, header};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
 /// `wharf settings`.
 #[derive(Subcommand)]
@@ -62,34 +66,6 @@ pub enum NamespaceCommand {
     },
 }
 
-/// `wharf task`.
-#[derive(Subcommand)]
-pub enum TaskCommand {
-    /// List tasks.
-    #[command(visible_alias = "ls")]
-    List,
-    /// Show a task.
-    Show {
-        /// Its id.
-        id: String,
-    },
-    /// Wait until a task has ended; exits 1 if it failed.
-    Watch {
-        /// Its id.
-        id: String,
-    },
-    /// Stop a task.
-    Cancel {
-        /// Its id.
-        id: String,
-    },
-    /// Go on with a task that was interrupted.
-    Resume {
-        /// Its id.
-        id: String,
-    },
-}
-
 /// `wharf admin`.
 #[derive(Subcommand)]
 pub enum AdminCommand {
@@ -137,6 +113,8 @@ pub enum AdminCommand {
     },
     /// Show what is used of each quota.
     Quotas,
+    /// Show what is still to be written to the SFTP server.
+    Outbox,
 }
 
 /// A configuration file of the server.
@@ -146,63 +124,12 @@ pub enum ConfigFileName {
     Settings,
 }
 
-const SECTIONS: &[Column] = &[Column::text("SECTION", "/section"), Column::text("KEYS", "/keys")];
-const SETTINGS: &[Column] = &[
-    Column::text("KEY", "/key"),
-    Column::text("VALUE", "/value"),
-    Column::text("DEFAULT", "/default"),
-    Column::text("SET BY", "/locked"),
-    Column::text("MEANING", "/help").wide(),
-];
-const NAMESPACES: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::of("REPOSITORIES", "/repositories", ColumnKind::Number),
-    Column::of("TAGS", "/tags", ColumnKind::Number),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::of("CREATED", "/created_at", ColumnKind::Time),
-];
-const TASKS: &[Column] = &[
-    Column::text("ID", "/id"),
-    Column::text("KIND", "/kind"),
-    Column::text("STATUS", "/status"),
-    Column::of("PERCENT", "/progress", ColumnKind::Number),
-    Column::text("STEP", "/step"),
-    Column::text("OWNER", "/owner"),
-    Column::of("STARTED", "/start_time", ColumnKind::Time),
-    Column::text("ERROR", "/error"),
-    Column::text("RESULT", "/stats").wide(),
-];
-const UPLOADS: &[Column] = &[
-    Column::text("ID", "/id"),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::of("LAST WRITE", "/last_write_at", ColumnKind::Time),
-];
 const CONFIG: &[Column] = &[
     Column::text("Generation", "/generation"),
     Column::of("Loaded", "/loaded_at", ColumnKind::Time),
     Column::text("Problems", "/problems"),
     Column::text("Files", "/files"),
 ];
-const AUDIT: &[Column] = &[
-    Column::of("WHEN", "/time", ColumnKind::Time),
-    Column::text("WHO", "/actor"),
-    Column::text("ACTION", "/action"),
-    Column::text("TARGET", "/target"),
-    Column::text("ADDRESS", "/address").wide(),
-    Column::text("REQUEST", "/request_id").wide(),
-];
-const QUOTAS: &[Column] = &[
-    Column::text("REPOSITORIES", "/repositories"),
-    Column::of("BYTES", "/used_bytes", ColumnKind::Bytes),
-    Column::of("OF", "/max_bytes", ColumnKind::Bytes),
-    Column::of("TAGS", "/used_tags", ColumnKind::Number),
-    Column::of("OF", "/max_tags", ColumnKind::Number),
-    Column::of("COUNT", "/used_repositories", ColumnKind::Number),
-    Column::of("OF", "/max_repositories", ColumnKind::Number),
-];
-
-/// Between two looks at a task.
-const LOOK: Duration = Duration::from_millis(500);
 
 pub async fn settings(command: SettingsCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
@@ -288,48 +215,6 @@ pub async fn namespace(command: NamespaceCommand, session: &CommandSession) -> R
     }
 }
 
-pub async fn task(command: TaskCommand, session: &CommandSession) -> Result<(), Failure> {
-    let management = session.management()?;
-    let path = |id: &str| format!("/tasks/{}", segment(id));
-    match command {
-        TaskCommand::List => session.output.list(&management.list("/tasks", &[], None).await?, TASKS, "/id"),
-        TaskCommand::Show { id } => session.output.one(&management.get(&path(&id)).await?, TASKS, "/id"),
-        TaskCommand::Watch { id } => watch(session, &management, &id).await,
-        TaskCommand::Cancel { id } => {
-            management.send(Method::POST, &format!("{}/cancel", path(&id)), None).await?;
-            finish(session, None, &format!("{id} stops."))
-        }
-        TaskCommand::Resume { id } => {
-            management.send(Method::POST, &format!("{}/resume", path(&id)), None).await?;
-            finish(session, None, &format!("{id} goes on."))
-        }
-    }
-}
-
-/// Waits for the end of a task and prints it.
-async fn watch(session: &CommandSession, management: &Management, id: &str) -> Result<(), Failure> {
-    let progress = crate::progress::steps(&session.output);
-    loop {
-        let task = management.get(&format!("/tasks/{}", segment(id))).await?;
-        let status = task.get("status").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let step = task.get("step").and_then(Value::as_str).unwrap_or(&status);
-        progress.set_message(client::escaped(step));
-        progress.set_position(task.get("progress").and_then(Value::as_u64).unwrap_or_default());
-        match status.as_str() {
-            "completed" => {
-                progress.finish_and_clear();
-                return session.output.one(&task, TASKS, "/id");
-            }
-            "failed" | "cancelled" | "paused" | "needs_credentials" => {
-                progress.finish_and_clear();
-                session.output.one(&task, TASKS, "/id")?;
-                return Err(Failure::new(ExitStatus::Failed, format!("the task is {status}")));
-            }
-            _ => tokio::time::sleep(LOOK).await,
-        }
-    }
-}
-
 pub async fn admin(command: AdminCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     match command {
@@ -363,21 +248,6 @@ pub async fn admin(command: AdminCommand, session: &CommandSession) -> Result<()
         AdminCommand::Quotas => {
             session.output.list(&management.list("/quotas", &[], None).await?, QUOTAS, "/repositories/0")
         }
+        AdminCommand::Outbox => outbox::show(session, &management).await,
     }
-}
-
-/// Starts a task, and waits for it unless it is not wanted.
-async fn start(
-    session: &CommandSession,
-    management: &Management,
-    path: &str,
-    body: &Value,
-    detach: bool,
-) -> Result<(), Failure> {
-    let started = management.value(Method::POST, path, Some(body)).await?;
-    let id = started.get("task_id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if detach {
-        return session.output.line(&id);
-    }
-    watch(session, management, &id).await
 }

@@ -9,43 +9,15 @@ pub use args::{ArtifactCommand, DownloadArgs, FilterArgs, UploadArgs};
 
 use crate::{
     commands::access::finish,
-    failure::Failure,
+    failure::{ExitStatus, Failure},
+    lists::{ARTIFACT_REPOSITORIES, ARTIFACTS, TRASH},
     management::{Management, query, segment},
-    output::{Column, ColumnKind},
+    output::{Column, ColumnKind, count, warn},
     session::CommandSession,
 };
 use http::Method;
 use serde_json::{Map, Value, json};
 
-const REPOSITORIES: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::of("ARTIFACTS", "/artifact_count", ColumnKind::Number),
-    Column::of("VERSIONS", "/version_count", ColumnKind::Number),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::of("PRIVATE", "/private", ColumnKind::Flag),
-    Column::text("OWNER", "/owner"),
-    Column::of("UPDATED", "/updated_at", ColumnKind::Time),
-    Column::text("DESCRIPTION", "/description").wide(),
-];
-const ARTIFACTS: &[Column] = &[
-    Column::text("REPO", "/repo"),
-    Column::text("VERSION", "/version"),
-    Column::text("PATH", "/path"),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::text("PROPERTIES", "/properties"),
-    Column::of("CREATED", "/created_at", ColumnKind::Time),
-    Column::text("BY", "/created_by").wide(),
-    Column::text("DIGEST", "/digest").wide(),
-    Column::text("ID", "/id"),
-];
-const TRASH: &[Column] = &[
-    Column::of("DELETED", "/deleted_at", ColumnKind::Time),
-    Column::text("BY", "/deleted_by"),
-    Column::text("RULE", "/rule"),
-    Column::text("VERSION", "/artifact/version"),
-    Column::text("PATH", "/artifact/path"),
-    Column::text("ID", "/artifact/id"),
-];
 const RETENTION: &[Column] = &[
     Column::text("VERSION", "/version"),
     Column::text("PATH", "/path"),
@@ -63,7 +35,7 @@ pub async fn run(command: ArtifactCommand, session: &CommandSession) -> Result<(
             finish(session, Some(made), &format!("Created {repo}."))
         }
         ArtifactCommand::List => {
-            session.output.list(&management.list("/artifacts/repos", &[], None).await?, REPOSITORIES, "/name")
+            session.output.list(&management.list("/artifacts/repos", &[], None).await?, ARTIFACT_REPOSITORIES, "/name")
         }
         ArtifactCommand::DeleteRepo { repo, confirm } => {
             match confirm {
@@ -113,12 +85,34 @@ pub async fn run(command: ArtifactCommand, session: &CommandSession) -> Result<(
             let changed = management.value(Method::PUT, &target, Some(&Value::Object(body))).await?;
             session.output.one(&changed, ARTIFACTS, "/id")
         }
-        ArtifactCommand::Delete { repo, version, path, properties, all } => {
+        ArtifactCommand::Delete { repo, version, paths, properties, all } => {
             let mut pairs = property_pairs(&properties)?;
             pairs.extend(all.then(|| ("all".to_owned(), "true".to_owned())));
-            let target = file_path(&repo, &version, &path, &pairs);
-            management.send(Method::DELETE, &target, None).await?;
-            finish(session, None, &format!("{version}/{path} is in the trash."))
+            if paths.len() > 1 {
+                session
+                    .output
+                    .confirm(&format!("Delete {} of {repo} {version}?", count(paths.len() as u64, "artifact")))?;
+            }
+            let mut failed = 0;
+            for path in &paths {
+                let target = file_path(&repo, &version, path, &pairs);
+                match management.send(Method::DELETE, &target, None).await {
+                    Ok(_) => session.output.note(&format!("{version}/{path} is in the trash.")),
+                    Err(failure) if paths.len() == 1 => return Err(failure),
+                    // The others are deleted all the same.
+                    Err(failure) => {
+                        warn(&format!("wharf: {version}/{path}: {failure}"));
+                        failed += 1;
+                    }
+                }
+            }
+            match failed {
+                0 => Ok(()),
+                failed => Err(Failure::new(
+                    ExitStatus::Partial,
+                    format!("{failed} of {} could not be deleted", count(paths.len() as u64, "artifact")),
+                )),
+            }
         }
         ArtifactCommand::Trash { repo } => {
             let found = management.list(&format!("/artifacts/{}/trash", segment(&repo)), &[], None).await?;

@@ -12,6 +12,7 @@ use crate::{
     copy::{CopyOptions, copy_image},
     failure::{ExitStatus, Failure},
     layout,
+    lists::TAGS,
     management::Management,
     output::{Column, ColumnKind},
     place::{ImageName, ImagePlace},
@@ -22,18 +23,6 @@ use http::Method;
 use oci::{Reference, RepositoryName};
 use serde_json::{Value, json};
 
-pub const TAGS: &[Column] = &[
-    Column::text("TAG", "/name"),
-    Column::of("DIGEST", "/digest", ColumnKind::Digest),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::text("PLATFORMS", "/platforms"),
-    Column::text("KIND", "/kind").wide(),
-    Column::of("PUSHED", "/pushed_at", ColumnKind::Time),
-    Column::text("BY", "/pushed_by").wide(),
-    Column::of("IMMUTABLE", "/immutable", ColumnKind::Flag).wide(),
-    Column::of("SIGNED", "/has_signature", ColumnKind::Flag).wide(),
-    Column::text("SAME AS", "/aliases").wide(),
-];
 const IMAGE: &[Column] = &[
     Column::text("Name", "/name"),
     Column::text("Digest", "/digest"),
@@ -123,7 +112,7 @@ pub async fn all_tags(
     repository: &RepositoryName,
     sort: Option<&str>,
 ) -> Result<Vec<Value>, Failure> {
-    if management.exists().await? {
+    if management.is_for_users().await? {
         let pairs: Vec<_> = sort.map(|sort| ("sort", sort)).into_iter().collect();
         return management.list(&format!("/repositories/{repository}/-/tags"), &pairs, None).await;
     }

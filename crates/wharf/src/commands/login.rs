@@ -176,7 +176,7 @@ pub async fn log_in(
             finish(context, true, format!("Logged in to {host} as {user}."))
         }
         // Another registry, or one whose users come from elsewhere.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported | ErrorKind::Protocol) => {
+        Err(error) if is_elsewhere(&error) => {
             let credential = Credential::Password { user: user.clone(), password: password.clone() };
             let found = session.builder(address).credentials(credential).build().login().await?;
             let (user, secret) = match &found.identity_token {
@@ -202,6 +202,12 @@ pub async fn log_in(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether there are no users of the server's own to log in as.
+fn is_elsewhere(error: &client::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported | ErrorKind::Protocol)
+        || error.registry_errors().iter().any(|entry| entry.code == "EXTERNAL_USERS")
 }
 
 /// Makes an API key and writes it where docker looks for it. Returns where that is.

@@ -6,15 +6,17 @@ use crate::{
         login::{ask_hidden, from_stdin},
     },
     failure::{ExitStatus, Failure},
+    follow::follow,
+    lists::{MIGRATED_IMAGES, MIGRATION, MIGRATIONS},
     management::{Management, segment},
-    output::{Column, ColumnKind, OutputFormat, count},
+    output::{Column, OutputFormat, count},
     progress::MigrationLines,
     session::CommandSession,
 };
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 /// `wharf migrate`.
 #[derive(Subcommand)]
@@ -124,52 +126,7 @@ pub struct SourceLoginArgs {
     credentials: Option<String>,
 }
 
-const MIGRATIONS: &[Column] = &[
-    Column::text("ID", "/id"),
-    Column::text("STATUS", "/status"),
-    Column::of("PERCENT", "/progress", ColumnKind::Number),
-    Column::text("FROM", "/migration/source_registry"),
-    Column::text("IMAGES", "/migration/patterns"),
-    Column::of("FAILED", "/migration/images/failed", ColumnKind::Number),
-    Column::of("FETCHED", "/migration/bytes_fetched", ColumnKind::Bytes),
-    Column::of("STARTED", "/start_time", ColumnKind::Time),
-    Column::text("OWNER", "/owner").wide(),
-    Column::text("ERROR", "/error").wide(),
-];
-const MIGRATION: &[Column] = &[
-    Column::text("ID", "/id"),
-    Column::text("Status", "/status"),
-    Column::text("Error", "/error"),
-    Column::text("From", "/migration/source_registry"),
-    Column::text("Images", "/migration/patterns"),
-    Column::text("Prefix", "/migration/target_prefix"),
-    Column::of("Dry run", "/migration/dry_run", ColumnKind::Flag),
-    Column::of("Found", "/migration/images/total", ColumnKind::Number),
-    Column::of("Copied", "/migration/images/completed", ColumnKind::Number),
-    Column::of("Here already", "/migration/images/skipped", ColumnKind::Number),
-    Column::of("Failed", "/migration/images/failed", ColumnKind::Number),
-    Column::of("Left", "/migration/images/waiting", ColumnKind::Number),
-    Column::of("Fetched", "/migration/bytes_fetched", ColumnKind::Bytes),
-    Column::of("Not fetched", "/migration/bytes_skipped", ColumnKind::Bytes),
-    Column::of("Per second", "/migration/bytes_per_second", ColumnKind::Bytes),
-    Column::of("Started", "/start_time", ColumnKind::Time),
-    Column::of("Ended", "/end_time", ColumnKind::Time),
-    Column::text("Owner", "/owner"),
-];
-const IMAGES: &[Column] = &[
-    Column::text("IMAGE", "/source"),
-    Column::text("STATUS", "/status"),
-    Column::of("SIZE", "/bytes_total", ColumnKind::Bytes),
-    Column::of("FETCHED", "/bytes_fetched", ColumnKind::Bytes),
-    Column::of("HERE", "/bytes_skipped", ColumnKind::Bytes),
-    Column::text("MESSAGE", "/message"),
-    Column::text("TARGET", "/target").wide(),
-    Column::text("DIGEST", "/digest").wide(),
-];
 const NAMES: &[Column] = &[Column::text("NAME", "/name")];
-
-/// Between two looks at a migration.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// The variable with the password of the other registry.
 const PASSWORD: &str = "WHARF_SOURCE_PASSWORD";
@@ -185,7 +142,7 @@ pub async fn run(command: MigrateCommand, session: &CommandSession) -> Result<()
         MigrateCommand::Status { id, failed, .. } => {
             let status: &[(&str, &str)] = if failed { &[("status", "failed")] } else { &[] };
             let images = management.list(&format!("{}/images", path(&id)), status, None).await?;
-            session.output.list(&images, IMAGES, "/source")
+            session.output.list(&images, MIGRATED_IMAGES, "/source")
         }
         MigrateCommand::Watch { id } => watch(session, &management, &id).await,
         MigrateCommand::Cancel { id } => {
@@ -258,14 +215,7 @@ impl SourceLoginArgs {
 async fn watch(session: &CommandSession, management: &Management, id: &str) -> Result<(), Failure> {
     let path = format!("/tasks/{}", segment(id));
     let lines = MigrationLines::new(&session.output);
-    let task = loop {
-        let task = management.get(&path).await?;
-        lines.show(&task);
-        match task.get("status").and_then(Value::as_str) {
-            Some("pending" | "running") => tokio::time::sleep(LOOK).await,
-            _ => break task,
-        }
-    };
+    let task = follow(management, id, |task| lines.show(task)).await?;
     lines.end();
     let of = |pointer: &str| task.pointer(pointer).cloned().unwrap_or_default();
     let number = |pointer: &str| of(pointer).as_u64().unwrap_or_default();
@@ -274,7 +224,7 @@ async fn watch(session: &CommandSession, management: &Management, id: &str) -> R
         let status: &[(&str, &str)] = if of("/migration/dry_run") == true { &[] } else { &[("status", "failed")] };
         let images = management.list(&format!("{path}/images"), status, None).await?;
         if !images.is_empty() {
-            session.output.list(&images, IMAGES, "/source")?;
+            session.output.list(&images, MIGRATED_IMAGES, "/source")?;
         }
         let done = if of("/migration/dry_run") == true { "to copy" } else { "copied" };
         session.output.note(&format!(

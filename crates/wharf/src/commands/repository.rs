@@ -4,8 +4,9 @@ use crate::{
     commands::{access::finish, image::visibility},
     copy::{CopyOptions, copy_image},
     failure::Failure,
+    lists::REPOSITORIES,
     management::{Management, query},
-    output::{Column, ColumnKind, count},
+    output::{Column, count},
     place::{ImageName, ImagePlace},
     session::CommandSession,
 };
@@ -120,18 +121,6 @@ pub struct RepositoryListArgs {
     num: Option<usize>,
 }
 
-const REPOSITORIES: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::of("TAGS", "/tag_count", ColumnKind::Number),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::text("VISIBILITY", "/visibility"),
-    Column::text("OWNER", "/owner"),
-    Column::of("MANIFESTS", "/manifest_count", ColumnKind::Number).wide(),
-    Column::of("BLOBS", "/blob_count", ColumnKind::Number).wide(),
-    Column::of("PUSHED", "/last_pushed_at", ColumnKind::Time),
-    Column::text("IMMUTABLE TAGS", "/immutable_tags").wide(),
-    Column::text("DESCRIPTION", "/description").wide(),
-];
 const ACCESS: &[Column] =
     &[Column::text("WHO", "/who"), Column::text("ACTIONS", "/actions"), Column::text("REASONS", "/reasons").wide()];
 
@@ -221,7 +210,7 @@ pub async fn list_at(
     args: RepositoryListArgs,
     session: &CommandSession,
 ) -> Result<(), Failure> {
-    if management.exists().await? {
+    if management.is_for_users().await? {
         let mut pairs = Vec::new();
         for (key, value) in [("q", &args.filter), ("namespace", &args.namespace), ("sort", &args.sort)] {
             pairs.extend(value.as_deref().map(|value| (key, value)));

@@ -12,8 +12,23 @@ pub struct Column {
     pub field: &'static str,
     /// How its value is written.
     pub kind: ColumnKind,
-    /// Whether only `--format wide` shows it.
-    pub is_wide: bool,
+    /// Where it is shown.
+    pub place: ColumnPlace,
+}
+
+/// Where a column is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColumnPlace {
+    #[default]
+    Everywhere,
+    /// In tables of `--format wide`.
+    Wide,
+    /// In tables of `--format wide`, and on the screens of the terminal UI.
+    Roomy,
+    /// In what commands print, not on the screens of the terminal UI.
+    Commands,
+    /// On the screens of the terminal UI only.
+    Screens,
 }
 
 /// How a value is written.
@@ -31,27 +46,58 @@ pub enum ColumnKind {
     Digest,
     /// `yes`, or nothing.
     Flag,
+    /// A number of seconds, in the unit that fits.
+    Seconds,
 }
 
 impl Column {
     /// A column of text.
     pub const fn text(title: &'static str, field: &'static str) -> Self {
-        Self { title, field, kind: ColumnKind::Text, is_wide: false }
+        Self { title, field, kind: ColumnKind::Text, place: ColumnPlace::Everywhere }
     }
 
     /// A column of another kind.
     pub const fn of(title: &'static str, field: &'static str, kind: ColumnKind) -> Self {
-        Self { title, field, kind, is_wide: false }
+        Self { title, field, kind, place: ColumnPlace::Everywhere }
     }
 
     /// The same, in wide tables only.
     pub const fn wide(self) -> Self {
-        Self { is_wide: true, ..self }
+        Self { place: ColumnPlace::Wide, ..self }
+    }
+
+    /// The same, in wide tables and on screens.
+    pub const fn roomy(self) -> Self {
+        Self { place: ColumnPlace::Roomy, ..self }
+    }
+
+    /// The same, on screens only.
+    pub const fn on_screens(self) -> Self {
+        Self { place: ColumnPlace::Screens, ..self }
+    }
+
+    /// Whether a table of a command has it.
+    pub fn is_in_table(&self, is_wide: bool) -> bool {
+        match self.place {
+            ColumnPlace::Everywhere | ColumnPlace::Commands => true,
+            ColumnPlace::Wide | ColumnPlace::Roomy => is_wide,
+            ColumnPlace::Screens => false,
+        }
+    }
+
+    /// Whether a screen has it.
+    pub fn is_on_screen(&self) -> bool {
+        matches!(self.place, ColumnPlace::Everywhere | ColumnPlace::Roomy | ColumnPlace::Screens)
+    }
+
+    /// The same, for commands only.
+    pub const fn in_commands(self) -> Self {
+        Self { place: ColumnPlace::Commands, ..self }
     }
 
     /// Whether its values are aligned to the right.
     pub fn is_right(&self) -> bool {
-        matches!(self.kind, ColumnKind::Bytes | ColumnKind::Number)
+        matches!(self.kind, ColumnKind::Bytes | ColumnKind::Number | ColumnKind::Seconds)
     }
 
     /// What the column shows of an object.
@@ -66,6 +112,7 @@ impl Column {
             (ColumnKind::Bytes, Value::Number(_)) => value.as_u64().map(bytes).unwrap_or_default(),
             (ColumnKind::Time, Value::String(time)) => ago(time, now),
             (ColumnKind::Digest, Value::String(digest)) => short(digest).to_owned(),
+            (ColumnKind::Seconds, Value::Number(_)) => value.as_u64().map(seconds).unwrap_or_default(),
             (ColumnKind::Flag, Value::Bool(is)) => if *is { "yes" } else { "" }.to_owned(),
             _ => text(value),
         }
@@ -113,16 +160,24 @@ fn ago(time: &str, now: Timestamp) -> String {
     let passed = now.duration_since(then);
     let is_future = passed < SignedDuration::ZERO;
     let seconds = passed.unsigned_abs().as_secs();
-    let (count, unit) = match seconds {
-        0..10 => return if is_future { "in a moment" } else { "just now" }.to_owned(),
-        10..120 => (seconds, "second"),
+    if seconds < 10 {
+        return if is_future { "in a moment" } else { "just now" }.to_owned();
+    }
+    let passed = self::seconds(seconds);
+    if is_future { format!("in {passed}") } else { format!("{passed} ago") }
+}
+
+/// Seconds in the unit that fits: `5 minutes`.
+fn seconds(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
         120..7_200 => (seconds / 60, "minute"),
         7_200..172_800 => (seconds / 3600, "hour"),
         172_800..5_184_000 => (seconds / 86_400, "day"),
         5_184_000..63_072_000 => (seconds / 2_592_000, "month"),
         _ => (seconds / 31_536_000, "year"),
     };
-    if is_future { format!("in {count} {unit}s") } else { format!("{count} {unit}s ago") }
+    count(number, unit)
 }
 
 /// The beginning of a digest, long enough to be the only one.

@@ -18,7 +18,7 @@ pub(super) fn write(
     is_wide: bool,
     width: Option<usize>,
 ) -> io::Result<()> {
-    let columns: Vec<&Column> = columns.iter().filter(|column| is_wide || !column.is_wide).collect();
+    let columns: Vec<&Column> = columns.iter().filter(|column| column.is_in_table(is_wide)).collect();
     let rows = items.iter().map(|item| columns.iter().map(|column| column.shown(item)).collect());
     let rows: Vec<Vec<String>> = rows.collect();
     let of = |i: usize, title: &str| {

@@ -1,6 +1,7 @@
 //! The state of the terminal UI. Events change it and give effects; it neither draws nor speaks to anybody.
 
 mod answers;
+mod navigate;
 
 use super::{
     field::TextField,
@@ -8,7 +9,7 @@ use super::{
     forms::{self, FileUpload},
     harmless::harmless,
     theme::{ColorDepth, TuiTheme},
-    view::{Loading, SCREENS, TuiView, ViewKind, ViewLayout},
+    view::{Loading, SCREENS, TuiView},
     work::{ChangeRequest, LoadPart, LoadRequest, WorkAnswer},
 };
 use jiff::Timestamp;
@@ -177,6 +178,8 @@ pub struct TuiApp {
     pending: HashMap<u64, PendingChange>,
     /// The login form was closed: it does not open by itself again.
     login_declined: bool,
+    /// A form opens when what it shows is there, unless another key is pressed meanwhile.
+    pub(super) awaits_form: bool,
     next: u64,
 }
 
@@ -209,6 +212,7 @@ impl TuiApp {
             effects: Vec::new(),
             pending: HashMap::new(),
             login_declined: false,
+            awaits_form: false,
             next: 0,
         }
     }
@@ -280,126 +284,6 @@ impl TuiApp {
     /// Says what went wrong.
     pub fn complain(&mut self, text: impl Into<String>) {
         self.note = Some(TuiNote { text: harmless(&text.into()), is_error: true, until: self.now + NOTE });
-    }
-
-    /// Goes to a screen. What the one before was loading ends.
-    pub fn go(&mut self, screen: usize) {
-        if screen != self.screen {
-            self.leave();
-        }
-        self.screen = screen;
-        if self.screens[screen].is_empty() {
-            let id = self.number();
-            self.screens[screen].push(TuiView::new(id, ViewKind::first(screen)));
-        }
-        self.arrive();
-    }
-
-    /// Shows a view in its screen; views above it are closed, or it is opened from the one that is there.
-    pub fn show(&mut self, kind: ViewKind) {
-        let screen = kind.screen();
-        if screen != self.screen {
-            self.go(screen);
-        }
-        if let Some(at) = self.screens[screen].iter().position(|view| view.kind == kind) {
-            while self.screens[screen].len() > at + 1 {
-                self.close();
-            }
-            self.arrive();
-            return;
-        }
-        // An image is opened from its tags, wherever the command was typed.
-        if let ViewKind::Image { repository, .. } = &kind {
-            let tags = ViewKind::Tags { repository: repository.clone() };
-            let is_open = self.screens[screen].iter().any(|view| view.kind == tags);
-            if !is_open {
-                self.show(tags);
-            }
-        }
-        self.leave();
-        let id = self.number();
-        self.screens[screen].push(TuiView::new(id, kind));
-        self.arrive();
-    }
-
-    /// Goes back to the view from which this one was opened. Whether there was one.
-    pub fn back(&mut self) -> bool {
-        if self.screens[self.screen].len() < 2 {
-            return false;
-        }
-        self.close();
-        self.arrive();
-        true
-    }
-
-    fn close(&mut self) {
-        if let Some(view) = self.screens[self.screen].pop() {
-            self.effects.push(TuiEffect::Cancel { view: view.id });
-        }
-    }
-
-    /// Nothing is loaded for a view that nobody sees.
-    fn leave(&mut self) {
-        if let Some(view) = self.view_mut() {
-            for loading in [&mut view.loading, &mut view.detail_loading] {
-                if *loading == Loading::Running {
-                    *loading = Loading::Idle;
-                }
-            }
-            let view = view.id;
-            self.effects.push(TuiEffect::Cancel { view });
-        }
-    }
-
-    fn arrive(&mut self) {
-        let now = self.now;
-        if let Some(view) = self.view() {
-            let is_old = match (view.kind.refresh(), view.loaded_at) {
-                (Some(every), Some(at)) => now.duration_since(at) >= every && view.rows.total() <= MOST_REFRESHED,
-                (None, Some(_)) => false,
-                (_, None) => true,
-            };
-            if is_old || view.loading == Loading::Idle {
-                self.load();
-            }
-        }
-    }
-
-    /// Loads the view that is shown.
-    pub fn load(&mut self) {
-        let is_admin = self.is_admin();
-        let Some(view) = self.view_mut() else { return };
-        let Some(request) = view.kind.load(is_admin) else { return };
-        view.loading = Loading::Running;
-        view.incoming.clear();
-        if view.loaded_at.is_none() {
-            // Pages of a first load that was interrupted come again.
-            view.rows.replace(Vec::new());
-        }
-        let id = view.id;
-        self.effects.push(TuiEffect::Load { view: id, part: LoadPart::Rows, wait: Duration::ZERO, request });
-    }
-
-    /// Loads what belongs to the selected row, unless it is there.
-    pub fn load_detail(&mut self, again: bool) {
-        let Some(view) = self.view_mut() else { return };
-        if matches!(view.kind.layout(), ViewLayout::Image | ViewLayout::Home | ViewLayout::Activity) {
-            return;
-        }
-        let key = view.rows.selected_key();
-        if view.detail_of == key && !again {
-            return;
-        }
-        if view.detail_of != key {
-            view.detail = None;
-        }
-        view.detail_of = key;
-        let request = view.rows.current().and_then(|row| view.kind.load_detail(row));
-        if let Some(request) = request {
-            view.detail_loading = Loading::Running;
-            let id = view.id;
-            self.effects.push(TuiEffect::Load { view: id, part: LoadPart::Detail, wait: SETTLE, request });
-        }
     }
 
     fn tick(&mut self) {

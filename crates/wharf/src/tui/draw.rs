@@ -3,6 +3,7 @@
 mod image;
 mod pieces;
 mod popup;
+mod report;
 mod screen;
 mod table;
 
@@ -37,6 +38,7 @@ pub fn draw(app: &mut TuiApp, frame: &mut Frame<'_>) {
         Some(ViewLayout::Menu) => screen::menu(app, body, buffer),
         Some(ViewLayout::Image) => image::image(app, body, buffer),
         Some(ViewLayout::Activity) => screen::activity(app, body, buffer),
+        Some(ViewLayout::Report) => report::report(app, body, buffer),
         Some(ViewLayout::Table) => screen::listing(app, body, buffer),
         None => {}
     }
@@ -165,7 +167,9 @@ fn hints(app: &TuiApp) -> Vec<(&'static str, &'static str)> {
         ViewKind::Artifacts { .. } => vec![("i", "upload"), ("e", "properties"), ("d", "delete"), ("y Y", "copy")],
         ViewKind::ArtifactSearch { .. } => vec![("Enter", "open"), ("e", "properties"), ("d", "delete"), ("y", "copy")],
         ViewKind::Trash { .. } => vec![("Enter", "restore")],
-        ViewKind::Tasks => vec![("i", "start"), ("d", "cancel")],
+        ViewKind::Tasks => vec![("Enter", "migration"), ("i", "start"), ("d", "cancel")],
+        ViewKind::Migrations => vec![("Enter", "watch"), ("i", "start"), ("d", "cancel"), ("c", "continue")],
+        ViewKind::Migration { .. } => vec![("d", "cancel"), ("c", "continue")],
         ViewKind::Sessions => vec![("d", "end")],
         ViewKind::Section { .. } => vec![("Enter", "change")],
         ViewKind::Namespaces => vec![("i", "new"), ("d", "delete")],

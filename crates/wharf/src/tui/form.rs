@@ -37,6 +37,8 @@ pub struct TuiForm {
     pub problem: Option<String>,
     /// Whether the answer is awaited.
     pub is_sending: bool,
+    /// The entity tag of what it shows.
+    pub etag: Option<String>,
 }
 
 /// What a key made of a form.
@@ -77,6 +79,11 @@ impl FormField {
         Self { kind: FieldKind::Password, ..Self::new(label, "") }
     }
 
+    /// A password that may stay empty.
+    pub fn optional_password(label: &'static str) -> Self {
+        Self { is_required: false, ..Self::password(label) }
+    }
+
     /// A question.
     pub fn yes_no(label: &'static str, answer: bool) -> Self {
         Self { kind: FieldKind::YesNo, ..Self::new(label, "y or n") }.with(if answer { "y" } else { "n" })
@@ -93,7 +100,7 @@ impl TuiForm {
     pub fn new(title: impl Into<String>, purpose: FormPurpose, fields: Vec<FormField>) -> Self {
         // The first field that is empty gets the cursor.
         let at = fields.iter().position(|field| field.field.is_empty()).unwrap_or(0);
-        Self { title: title.into(), fields, at, purpose, problem: None, is_sending: false }
+        Self { title: title.into(), fields, at, purpose, problem: None, is_sending: false, etag: None }
     }
 
     /// What is in a field.

@@ -11,6 +11,7 @@ use super::{
     view::{TuiView, ViewKind},
     work::ChangeRequest,
 };
+use crate::{commands::admin::keys_of, management::segment};
 use serde_json::Value;
 
 /// What a form is for.
@@ -35,8 +36,31 @@ pub enum FormPurpose {
     Upload { repository: String },
     EditArtifact { repository: String, id: String },
     StartTask,
+    StartMigration,
+    ResumeMigration { id: String },
     CreateNamespace,
     EditSetting { section: String, key: String },
+}
+
+impl FormPurpose {
+    /// Where what it changes can be read, if others may change it too.
+    pub fn path(&self) -> Option<String> {
+        match self {
+            Self::EditUser { name } => Some(format!("/users/{}", segment(name))),
+            Self::EditGroup { name } => Some(format!("/groups/{}", segment(name))),
+            Self::EditRole { name } => Some(format!("/roles/{}", segment(name))),
+            Self::EditSetting { section, .. } => Some(format!("/settings/{}", segment(section))),
+            _ => None,
+        }
+    }
+
+    /// The row that it changes, of what was read there.
+    pub fn row_of(&self, object: &Value) -> Option<Value> {
+        match self {
+            Self::EditSetting { key, .. } => keys_of(object).into_iter().find(|row| row["key"] == *key),
+            _ => Some(object.clone()),
+        }
+    }
 }
 
 /// What a form that was filled in asks for.
@@ -140,6 +164,7 @@ pub fn create(view: &TuiView) -> Option<TuiForm> {
             ],
         )
         .map(|form| TuiForm { at: 0, ..form }),
+        ViewKind::Migrations => Some(start_migration()),
         ViewKind::Namespaces => {
             form("New namespace", FormPurpose::CreateNamespace, vec![FormField::new("Name", "team")])
         }
@@ -161,12 +186,52 @@ pub fn create_key() -> TuiForm {
     )
 }
 
-/// The form that changes the selected row.
-pub fn edit(view: &TuiView) -> Option<TuiForm> {
-    let row = view.rows.current()?;
+/// The form that starts a migration.
+fn start_migration() -> TuiForm {
+    TuiForm::new(
+        "Copy from another registry",
+        FormPurpose::StartMigration,
+        vec![
+            FormField::new("From", "ghcr.io, or http://10.0.0.5:5000"),
+            FormField::new("Images", "team/app:1.0 team/* **  (with spaces between them)"),
+            FormField::optional("Prefix", "before the names here; none unless given"),
+            FormField::optional("Platforms", "linux/amd64; all unless given"),
+            FormField::optional("User", "of the other registry"),
+            FormField::optional_password("Password"),
+            FormField::optional("Credentials", "those that the server keeps, by their name"),
+            FormField::yes_no("Signatures too", true),
+            FormField::yes_no("Move tags here", true),
+            FormField::yes_no("Stop at failures", false),
+            FormField::yes_no("Only report", false),
+        ],
+    )
+}
+
+/// The form that continues the selected migration.
+pub fn resume(view: &TuiView) -> Option<TuiForm> {
+    let id = match &view.kind {
+        ViewKind::Migration { id } => id.clone(),
+        ViewKind::Migrations => text(view.rows.current()?, "id"),
+        ViewKind::Tasks => text(view.rows.current().filter(|row| row["kind"] == "migration")?, "id"),
+        _ => return None,
+    };
+    let form = TuiForm::new(
+        "Continue the migration",
+        FormPurpose::ResumeMigration { id },
+        vec![
+            FormField::optional("User", "as before unless given"),
+            FormField::optional_password("Password"),
+            FormField::optional("Credentials", "those that the server keeps, by their name"),
+        ],
+    );
+    Some(form)
+}
+
+/// The form that changes something, as it is shown or as it was just read.
+pub fn edit(kind: &ViewKind, row: &Value, etag: Option<String>) -> Option<TuiForm> {
     let of = |field: &str| text(row, field);
     let list = |field: &str| words(row, field).join(", ");
-    let (title, purpose, fields) = match &view.kind {
+    let (title, purpose, fields) = match kind {
         ViewKind::Repositories => (
             format!("Repository {}", of("name")),
             FormPurpose::EditRepository { name: of("name") },
@@ -183,8 +248,8 @@ pub fn edit(view: &TuiView) -> Option<TuiForm> {
                 FormField::optional("Groups", "devs, ops").with(list("groups")),
                 FormField::optional("Email", "").with(of("email")),
                 FormField::yes_no("Locked", row["locked"] == true),
-                FormField { is_required: false, ..FormField::password("New password") },
-                FormField { is_required: false, ..FormField::password("New password again") },
+                FormField::optional_password("New password"),
+                FormField::optional_password("New password again"),
             ],
         ),
         ViewKind::Access { user } => return Some(add_user_scope(user, &of("repository"))),
@@ -250,7 +315,7 @@ pub fn edit(view: &TuiView) -> Option<TuiForm> {
         }
         _ => return None,
     };
-    Some(TuiForm { at: 0, ..TuiForm::new(title, purpose, fields) })
+    Some(TuiForm { at: 0, etag, ..TuiForm::new(title, purpose, fields) })
 }
 
 /// The form that adds a scope to the selected user or key.

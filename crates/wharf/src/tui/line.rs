@@ -27,6 +27,7 @@ pub enum LineArgument {
     User,
     Section,
     Terms,
+    Task,
     DryRun,
 }
 
@@ -75,6 +76,8 @@ pub const COMMANDS: &[LineHelp] = &[
     line(&["search", "find"], LineArgument::Terms, "artifacts by version, path or properties"),
     line(&["trash"], LineArgument::ArtifactsOf, "what is in the trash of a repository of artifacts"),
     line(&["tasks"], LineArgument::Nothing, "tasks of the server"),
+    line(&["migrations", "migrate"], LineArgument::Nothing, "images that are copied from other registries"),
+    line(&["migration"], LineArgument::Task, "one migration, by its id"),
     line(&["gc"], LineArgument::DryRun, "collect garbage"),
     line(&["fsck"], LineArgument::Nothing, "check the store"),
     line(&["admin"], LineArgument::Nothing, "administration"),
@@ -86,6 +89,7 @@ pub const COMMANDS: &[LineHelp] = &[
     line(&["uploads"], LineArgument::Nothing, "uploads that have not ended"),
     line(&["quotas"], LineArgument::Nothing, "quotas"),
     line(&["namespaces"], LineArgument::Nothing, "namespaces"),
+    line(&["outbox"], LineArgument::Nothing, "what is still to be written to the SFTP server"),
     line(&["ctx", "context"], LineArgument::Context, "another server that is known"),
     line(&["login"], LineArgument::Nothing, "log in, also as somebody else"),
     line(&["theme"], LineArgument::Theme, "other colours"),
@@ -108,6 +112,7 @@ impl LineArgument {
             Self::User => "USER",
             Self::Section => "[SECTION]",
             Self::Terms => "KEY=VALUE …",
+            Self::Task => "ID",
             Self::DryRun => "[dry-run]",
         }
     }
@@ -165,6 +170,9 @@ pub fn parse(text: &str, known: KnownNames<'_>) -> Result<LineCommand, String> {
         }
         "trash" => show(ViewKind::Trash { repository: needed()? }),
         "tasks" => show(ViewKind::Tasks),
+        "migrations" => show(ViewKind::Migrations),
+        "migration" => show(ViewKind::Migration { id: needed()? }),
+        "outbox" => show(ViewKind::Outbox),
         "gc" => match rest {
             "" | "dry-run" => Ok(LineCommand::Send {
                 path: "/gc".into(),
@@ -279,6 +287,7 @@ mod tests {
                     LineArgument::User => " alice",
                     LineArgument::Terms => " os=linux",
                     LineArgument::ArtifactsOf => " builds",
+                    LineArgument::Task => " 01T2",
                     _ => "",
                 };
                 let line = format!("{name}{argument}");

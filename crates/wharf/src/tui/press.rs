@@ -32,6 +32,7 @@ impl TuiApp {
         }
         match std::mem::replace(&mut self.mode, TuiMode::Normal) {
             TuiMode::Normal => {
+                self.awaits_form = false;
                 if let Some(action) = action(key) {
                     self.act(action);
                 }
@@ -41,7 +42,7 @@ impl TuiApp {
             TuiMode::Form(mut form) => match form.key(key) {
                 FormStep::Typing => self.mode = TuiMode::Form(form),
                 FormStep::Cancelled if form.purpose == forms::FormPurpose::Login => self.decline_login(),
-                FormStep::Cancelled => {}
+                FormStep::Cancelled => self.awaits_form = false,
                 FormStep::Submitted => self.submit(form),
             },
             TuiMode::Confirm(mut confirm) => match confirm.key(key) {
@@ -176,7 +177,8 @@ impl TuiApp {
             TuiAction::Delete => self.confirm(forms::delete),
             TuiAction::Visibility => self.confirm(forms::visibility),
             TuiAction::AddScope => self.open(forms::add_scope),
-            TuiAction::Edit => self.open(forms::edit),
+            TuiAction::Edit => self.edit(),
+            TuiAction::Continue => self.open(forms::resume),
             TuiAction::CopyName => self.copy(false),
             TuiAction::CopyDigest => self.copy(true),
             TuiAction::Filter => {

@@ -2,11 +2,14 @@
 
 use super::{harmless::harmless, view::LoadProblem};
 use crate::{
-    commands::{admin::keys_of, artifact},
+    commands::{
+        admin::{keys_of, outbox_report},
+        artifact,
+    },
     failure::{ExitStatus, Failure},
     management::{Management, query, segment},
 };
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -37,6 +40,12 @@ pub enum LoadRequest {
     Search(Vec<(String, String)>),
     /// The keys of a section of the settings.
     Section(String),
+    /// A migration with its images.
+    Migration(String),
+    /// What is still to be written to the SFTP server.
+    Outbox,
+    /// What a form is about to change.
+    Thing(String),
 }
 
 /// What of a view was asked for.
@@ -46,13 +55,32 @@ pub enum LoadPart {
     Rows,
     /// What belongs to the selected one.
     Detail,
+    /// What a form shows.
+    Form,
+}
+
+/// One request of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeStep {
+    pub method: Method,
+    pub path: String,
+    pub body: Option<Value>,
+    /// The entity tag of what was shown, if the change depends on it.
+    pub if_match: Option<String>,
+}
+
+impl ChangeStep {
+    /// A request that does not depend on what was shown.
+    pub fn new(method: Method, path: impl Into<String>, body: Option<Value>) -> Self {
+        Self { method, path: path.into(), body, if_match: None }
+    }
 }
 
 /// What is to be changed. Once begun, it is not cancelled.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ChangeRequest {
     /// Requests in this order; the first that fails ends it.
-    Send(Vec<(Method, String, Option<Value>)>),
+    Send(Vec<ChangeStep>),
     /// A user, who may become an administrator by a group.
     CreateUser { name: String, password: String, is_admin: bool },
 }
@@ -62,7 +90,7 @@ impl std::fmt::Debug for ChangeRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Send(requests) => {
-                let lines = requests.iter().map(|(method, path, _)| format!("{method} {path}"));
+                let lines = requests.iter().map(|step| format!("{} {}", step.method, step.path));
                 f.debug_list().entries(lines).finish()
             }
             Self::CreateUser { name, is_admin, .. } => {
@@ -78,7 +106,7 @@ pub enum WorkAnswer {
     /// Items of a list; the last page ends the load.
     Page { view: u64, part: LoadPart, items: Vec<Value>, is_last: bool },
     /// An object.
-    Object { view: u64, part: LoadPart, object: Value, rows: Option<Vec<Value>> },
+    Object { view: u64, part: LoadPart, object: Value, rows: Option<Vec<Value>>, etag: Option<String> },
     /// A load that failed.
     Failed { view: u64, part: LoadPart, problem: LoadProblem },
     /// A change was made.
@@ -176,7 +204,8 @@ impl LoadProblem {
     pub fn of(failure: &Failure) -> Self {
         let needs_login = failure.status == ExitStatus::NotLoggedIn;
         let hint = failure.hint.as_deref().filter(|_| !needs_login);
-        Self { message: harmless(&failure.message), hint: hint.map(harmless), needs_login }
+        let is_stale = failure.http == Some(StatusCode::PRECONDITION_FAILED);
+        Self { message: harmless(&failure.message), hint: hint.map(harmless), needs_login, is_stale }
     }
 }
 
@@ -227,7 +256,7 @@ async fn load(
         LoadRequest::Object { path, rows } => {
             let object = management.get(&path).await?;
             let rows = rows.map(|rows| object.pointer(rows).and_then(Value::as_array).cloned().unwrap_or_default());
-            say(WorkAnswer::Object { view, part, object, rows });
+            say(WorkAnswer::Object { view, part, object, rows, etag: None });
         }
         LoadRequest::Home => {
             let started = Instant::now();
@@ -240,13 +269,13 @@ async fn load(
                 "system": system, "me": me.unwrap_or_default(), "dashboard": dashboard.unwrap_or_default(),
                 "latency_ms": latency.as_millis() as u64,
             });
-            say(WorkAnswer::Object { view, part, object, rows: None });
+            say(WorkAnswer::Object { view, part, object, rows: None, etag: None });
         }
         LoadRequest::Activity => {
             let latest = [];
             let (report, requests) =
                 tokio::join!(management.get("/metrics"), management.list("/access-log", &latest, Some(LATEST)));
-            say(WorkAnswer::Object { view, part, object: report?, rows: Some(requests?) });
+            say(WorkAnswer::Object { view, part, object: report?, rows: Some(requests?), etag: None });
         }
         LoadRequest::Versions(repository) => {
             let versions = management.get(&format!("/artifacts/{}/versions", segment(&repository))).await?;
@@ -259,9 +288,24 @@ async fn load(
             say(WorkAnswer::Page { view, part, items, is_last: true });
         }
         LoadRequest::Section(section) => {
-            let object = management.get(&format!("/settings/{}", segment(&section))).await?;
+            let (object, etag) = management.get_tagged(&format!("/settings/{}", segment(&section))).await?;
             let rows = Some(keys_of(&object));
-            say(WorkAnswer::Object { view, part, object, rows });
+            say(WorkAnswer::Object { view, part, object, rows, etag });
+        }
+        LoadRequest::Migration(id) => {
+            let path = format!("/tasks/{}", segment(&id));
+            let images = format!("{path}/images");
+            let (object, images) = tokio::join!(management.get(&path), management.list(&images, &[], Some(PAGE)));
+            say(WorkAnswer::Object { view, part, object: object?, rows: Some(images?), etag: None });
+        }
+        LoadRequest::Outbox => {
+            let object = outbox_report(management).await?;
+            let rows = object["items"].as_array().cloned();
+            say(WorkAnswer::Object { view, part, object, rows, etag: None });
+        }
+        LoadRequest::Thing(path) => {
+            let (object, etag) = management.get_tagged(&path).await?;
+            say(WorkAnswer::Object { view, part, object, rows: None, etag });
         }
     }
     Ok(())
@@ -271,8 +315,12 @@ async fn change(management: &Management, request: ChangeRequest) -> Result<Value
     match request {
         ChangeRequest::Send(requests) => {
             let mut last = Value::Null;
-            for (method, path, body) in requests {
-                last = management.value(method, &path, body.as_ref()).await?;
+            for ChangeStep { method, path, body, if_match } in requests {
+                let sent = match if_match {
+                    Some(etag) => management.send_if(method, &path, body.as_ref(), Some(&etag)).await?,
+                    None => management.send(method, &path, body.as_ref()).await?,
+                };
+                last = sent.value().map_err(Failure::failed)?;
             }
             Ok(last)
         }

@@ -3,6 +3,7 @@
 use super::{changed, finish};
 use crate::{
     failure::Failure,
+    lists::GROUPS,
     management::{query, segment},
     output::Column,
     session::CommandSession,
@@ -70,12 +71,6 @@ pub enum GroupCommand {
     },
 }
 
-const GROUPS: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::text("ROLES", "/roles"),
-    Column::text("MEMBERS", "/members"),
-    Column::text("DESCRIPTION", "/description"),
-];
 pub async fn run(command: GroupCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let path = |name: &str| format!("/groups/{}", segment(name));
@@ -105,13 +100,14 @@ pub async fn run(command: GroupCommand, session: &CommandSession) -> Result<(), 
             (None, format!("Deleted the group {name}."))
         }
         GroupCommand::Members { name, add, remove } => {
-            let group = management.get(&path(&name)).await?;
             if add.is_empty() && remove.is_empty() {
+                let group = management.get(&path(&name)).await?;
                 let members = group.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
                 return session.output.list(&members, &[Column::text("NAME", "")], "");
             }
-            let body = json!({ "members": changed(&group, "/members", &add, &remove) });
-            (Some(management.value(Method::PATCH, &path(&name), Some(&body)).await?), format!("{name} is changed."))
+            let path = path(&name);
+            let body = |group: &Value| json!({ "members": changed(group, "/members", &add, &remove) });
+            (Some(management.modify(&path, Method::PATCH, &path, body).await?), format!("{name} is changed."))
         }
     };
     finish(session, show, &note)

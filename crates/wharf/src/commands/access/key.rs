@@ -2,11 +2,7 @@
 
 use super::finish;
 use crate::{
-    args::duration,
-    config::write_private,
-    failure::Failure,
-    management::segment,
-    output::{Column, ColumnKind, OutputFormat},
+    args::duration, config::write_private, failure::Failure, lists::KEYS, management::segment, output::OutputFormat,
     session::CommandSession,
 };
 use clap::Subcommand;
@@ -63,16 +59,6 @@ pub enum KeysCommand {
         id: String,
     },
 }
-
-const KEYS: &[Column] = &[
-    Column::text("ID", "/id"),
-    Column::text("NAME", "/name"),
-    Column::text("OWNER", "/owner"),
-    Column::text("SCOPES", "/scopes"),
-    Column::of("CREATED", "/created_at", ColumnKind::Time).wide(),
-    Column::of("EXPIRES", "/expires_at", ColumnKind::Time),
-    Column::of("LAST USED", "/last_used_at", ColumnKind::Time),
-];
 
 pub async fn run(command: KeysCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;

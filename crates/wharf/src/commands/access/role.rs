@@ -1,12 +1,7 @@
 //! Roles, which groups give to their members.
 
 use super::finish;
-use crate::{
-    failure::Failure,
-    management::segment,
-    output::{Column, ColumnKind},
-    session::CommandSession,
-};
+use crate::{failure::Failure, lists::ROLES, management::segment, session::CommandSession};
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -64,13 +59,6 @@ pub struct RoleArgs {
     repositories: Option<Vec<String>>,
 }
 
-const ROLES: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::text("PERMISSIONS", "/permissions"),
-    Column::text("REPOSITORIES", "/repositories"),
-    Column::of("BUILT-IN", "/builtin", ColumnKind::Flag),
-    Column::text("DESCRIPTION", "/description").wide(),
-];
 pub async fn run(command: RoleCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let path = |name: &str| format!("/roles/{}", segment(name));

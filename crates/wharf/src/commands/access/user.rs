@@ -4,8 +4,9 @@ use super::{changed, finish};
 use crate::{
     commands::login::{ask_hidden, from_stdin},
     failure::Failure,
+    lists::{USER_ACCESS, USERS},
     management::segment,
-    output::{Column, ColumnKind, OutputFormat, warn},
+    output::{Column, OutputFormat, warn},
     session::CommandSession,
 };
 use clap::{Args, Subcommand};
@@ -116,19 +117,6 @@ pub struct PasswordArgs {
     generate: bool,
 }
 
-const USERS: &[Column] = &[
-    Column::text("NAME", "/username"),
-    Column::text("GROUPS", "/groups"),
-    Column::text("ROLES", "/roles").wide(),
-    Column::of("ADMIN", "/is_admin", ColumnKind::Flag),
-    Column::of("LOCKED", "/locked", ColumnKind::Flag),
-    Column::of("ROBOT", "/robot", ColumnKind::Flag),
-    Column::text("EMAIL", "/email").wide(),
-    Column::of("CREATED", "/created_at", ColumnKind::Time).wide(),
-    Column::of("LAST LOGIN", "/last_login_at", ColumnKind::Time),
-];
-const ACCESS: &[Column] =
-    &[Column::text("REPOSITORY", "/repository"), Column::text("ACTIONS", "/actions"), Column::text("BECAUSE", "/why")];
 pub async fn run(command: UsersCommand, session: &CommandSession) -> Result<(), Failure> {
     let management = session.management()?;
     let (show, note) = match command {
@@ -174,15 +162,15 @@ pub async fn run(command: UsersCommand, session: &CommandSession) -> Result<(), 
         }
         UsersCommand::Groups { name, groups, add, remove } => {
             let path = format!("/users/{}", segment(&name));
-            let groups = match groups {
-                Some(groups) => groups,
-                None => changed(&management.get(&path).await?, "/groups", &add, &remove),
+            let target = format!("{path}/groups");
+            let user = match groups {
+                Some(groups) => management.value(Method::PUT, &target, Some(&json!({ "groups": groups }))).await?,
+                None => {
+                    let body = |user: &Value| json!({ "groups": changed(user, "/groups", &add, &remove) });
+                    management.modify(&path, Method::PUT, &target, body).await?
+                }
             };
-            let body = json!({ "groups": groups });
-            (
-                Some(management.value(Method::PUT, &format!("{path}/groups"), Some(&body)).await?),
-                format!("{name} is changed."),
-            )
+            (Some(user), format!("{name} is changed."))
         }
         UsersCommand::Lock { name } => (Some(set_lock(session, &name, true).await?), format!("{name} is locked.")),
         UsersCommand::Unlock { name } => {
@@ -214,7 +202,7 @@ async fn access(
         (_, Some(scope)) => (Method::DELETE, scope),
         (None, None) => {
             let access = management.list(&path, &[], None).await?;
-            return session.output.list(&access, ACCESS, "/repository");
+            return session.output.list(&access, USER_ACCESS, "/repository");
         }
     };
     let (repository, actions) =

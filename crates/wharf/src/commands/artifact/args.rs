@@ -89,8 +89,9 @@ pub enum ArtifactCommand {
         repo: String,
         /// The version.
         version: String,
-        /// The path.
-        path: String,
+        /// The path; several may be given.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<String>,
         /// KEY=VALUE, with commas: of several variants, this one.
         #[arg(short = 'P', long = "property", value_name = "KEY=VALUE")]
         properties: Vec<String>,

@@ -5,7 +5,7 @@ use crate::tui::{
     form::{TuiForm, TypedConfirm},
     forms,
     view::{ImageSection, Loading, ViewKind},
-    work::{ChangeRequest, LoadPart, WorkAnswer},
+    work::{ChangeRequest, ChangeStep, LoadPart, WorkAnswer},
 };
 use http::Method;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ impl TuiApp {
                     self.load_detail(is_last);
                 }
             }
-            WorkAnswer::Page { view, part: LoadPart::Detail, items, is_last } => {
+            WorkAnswer::Page { view, items, is_last, .. } => {
                 let Some(view) = self.by_id(view) else { return };
                 match &mut view.detail {
                     Some(Value::Array(all)) if view.detail_loading == Loading::Running && !is_last => all.extend(items),
@@ -45,7 +45,10 @@ impl TuiApp {
                 }
                 view.detail_loading = Loading::Done;
             }
-            WorkAnswer::Object { view, part, object, rows } => self.object(view, part, object, rows),
+            WorkAnswer::Object { view, part: LoadPart::Form, object, etag, .. } => {
+                self.form_is_there(view, &object, etag)
+            }
+            WorkAnswer::Object { view, part, object, rows, etag } => self.object(view, part, object, rows, etag),
             WorkAnswer::Failed { view, part, problem } => {
                 let Some(shown) = self.by_id(view) else { return };
                 match part {
@@ -53,16 +56,32 @@ impl TuiApp {
                         (shown.loading, shown.loaded_at) = (Loading::Failed(problem.clone()), Some(now));
                     }
                     LoadPart::Detail => shown.detail_loading = Loading::Failed(problem.clone()),
+                    LoadPart::Form => return self.complain(problem.message),
                 }
                 if problem.needs_login && part == LoadPart::Rows {
                     self.offer_login(Some(problem.message));
                 }
             }
             WorkAnswer::Changed { number, object, .. } => self.changed(number, &object),
-            WorkAnswer::NotChanged { number, problem, .. } => {
+            WorkAnswer::NotChanged { view, number, problem } => {
                 let pending = self.pending.remove(&number);
                 self.finish_transfer(number, Err(problem.message.clone()));
                 match (&mut self.mode, pending) {
+                    (TuiMode::Form(form), Some(PendingChange::Form { .. })) if form.is_sending && problem.is_stale => {
+                        // The answer fills the form again.
+                        match form.purpose.path() {
+                            Some(path) => {
+                                self.awaits_form = true;
+                                self.load_form(view, path);
+                            }
+                            None => (form.is_sending, form.problem) = (false, Some(problem.message)),
+                        }
+                        self.load();
+                    }
+                    (_, Some(_)) if problem.is_stale => {
+                        self.complain("Somebody else has changed it meanwhile; nothing was changed here.");
+                        self.load();
+                    }
                     (TuiMode::Form(form), Some(PendingChange::Form { .. } | PendingChange::Login))
                         if form.is_sending =>
                     {
@@ -80,19 +99,51 @@ impl TuiApp {
         }
     }
 
-    fn object(&mut self, id: u64, part: LoadPart, object: Value, rows: Option<Vec<Value>>) {
+    /// Opens the form that changes something, or fills one again that was refused.
+    fn form_is_there(&mut self, view: u64, object: &Value, etag: Option<String>) {
+        let Some(kind) = self.by_id(view).map(|view| view.kind.clone()) else { return };
+        if !std::mem::take(&mut self.awaits_form) {
+            return;
+        }
+        match &self.mode {
+            TuiMode::Normal => {
+                if let Some(form) = forms::edit(&kind, object, etag) {
+                    self.mode = TuiMode::Form(form);
+                }
+            }
+            TuiMode::Form(refused) if refused.is_sending => {
+                let row = refused.purpose.row_of(object);
+                let problem = row.is_none().then(|| "Somebody else has removed it meanwhile.".to_owned());
+                match row.and_then(|row| forms::edit(&kind, &row, etag)) {
+                    Some(form) => {
+                        let said =
+                            "Somebody else has changed it meanwhile, and nothing was saved. This is how it is now.";
+                        self.mode = TuiMode::Form(TuiForm { problem: Some(said.to_owned()), ..form });
+                    }
+                    None => {
+                        self.mode = TuiMode::Normal;
+                        self.complain(problem.unwrap_or_default());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn object(&mut self, id: u64, part: LoadPart, object: Value, rows: Option<Vec<Value>>, etag: Option<String>) {
         let now = self.now;
         let Some(view) = self.by_id(id) else { return };
         if part == LoadPart::Detail {
             (view.detail, view.detail_loading) = (Some(object), Loading::Done);
             return;
         }
-        (view.loading, view.loaded_at) = (Loading::Done, Some(now));
+        (view.loading, view.loaded_at, view.etag) = (Loading::Done, Some(now), etag);
         let is_new = view.detail.is_none();
         match view.kind {
             ViewKind::Home => {
                 let me = object["me"].clone();
-                let is_anonymous = me.is_null() && object["system"]["login"] != "none";
+                let is_anonymous =
+                    me.is_null() && !matches!(object["system"]["login"].as_str(), Some("none" | "external"));
                 view.detail = Some(object);
                 self.me = me;
                 if is_anonymous {
@@ -135,6 +186,12 @@ impl TuiApp {
                     Some(secret) => {
                         self.mode = TuiMode::Secret { name: forms::text(object, "name"), secret: secret.to_owned() };
                     }
+                    // What was started is what one wants to see.
+                    None if object["task_id"].is_string() && self.is_at_migrations() => {
+                        self.mode = TuiMode::Normal;
+                        self.say(done);
+                        return self.show(ViewKind::Migration { id: forms::text(object, "task_id") });
+                    }
                     // Somebody who closed the form meanwhile may have opened another.
                     None if matches!(&self.mode, TuiMode::Form(form) if form.is_sending) => {
                         self.mode = TuiMode::Normal;
@@ -157,9 +214,16 @@ impl TuiApp {
         self.load();
     }
 
+    fn is_at_migrations(&self) -> bool {
+        self.view().is_some_and(|view| view.kind == ViewKind::Migrations)
+    }
+
     /// Opens the login, unless it was closed before or something else is open.
     fn offer_login(&mut self, problem: Option<String>) {
-        if !self.login_declined && self.mode == TuiMode::Normal {
+        // A login would not help where users sign in elsewhere.
+        let home = self.screens[0].first().and_then(|home| home.detail.as_ref());
+        let is_elsewhere = home.is_some_and(|home| home["system"]["login"] == "external");
+        if !self.login_declined && !is_elsewhere && self.mode == TuiMode::Normal {
             let mut form = forms::login(&self.server.host, &self.server.user);
             form.problem = problem;
             self.mode = TuiMode::Form(form);
@@ -226,7 +290,7 @@ impl TuiApp {
         let number = self.number();
         let view = self.view().map_or(0, |view| view.id);
         self.pending.insert(number, PendingChange::Confirmed { done: done.to_owned() });
-        let request = ChangeRequest::Send(vec![(Method::POST, path, body.or_else(|| Some(json!({}))))]);
+        let request = ChangeRequest::Send(vec![ChangeStep::new(Method::POST, path, body.or_else(|| Some(json!({}))))]);
         self.effects.push(TuiEffect::Change { view, number, request });
     }
 

@@ -18,6 +18,9 @@ use ratatui::{
     widgets::{BorderType, Clear, Widget},
 };
 
+/// Fields that a form has at most with empty lines between them: what fits into 24 lines.
+const MOST_SPACED: usize = 7;
+
 /// Draws what is above the screen. Returns where the cursor is to be.
 pub(super) fn popup(app: &TuiApp, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     match &app.mode {
@@ -50,7 +53,9 @@ fn frame(app: &TuiApp, title: &str, size: (u16, u16), style: Style, area: Rect, 
 
 fn form(app: &TuiApp, form: &TuiForm, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     let problem = form.problem.as_ref().map(|problem| wrapped(&harmless(problem), 62, 4)).unwrap_or_default();
-    let lines = form.fields.len() as u16 * 2 + 3 + problem.len() as u16;
+    // A long form has no empty lines between its fields.
+    let step = if form.fields.len() > MOST_SPACED { 1 } else { 2 };
+    let lines = form.fields.len() as u16 * step + 3 + problem.len() as u16;
     let title = match form.fields.len() {
         1 => form.title.clone(),
         n => format!("{} · step {} of {n}", form.title, form.at + 1),
@@ -93,7 +98,7 @@ fn form(app: &TuiApp, form: &TuiForm, area: Rect, buffer: &mut Buffer) -> Option
             let x = room.x + (width(&before).min(columns.saturating_sub(1))) as u16;
             cursor = Some(Position { x, y });
         }
-        y += 2;
+        y += step;
     }
     for line in &problem {
         if y < inner.bottom() {

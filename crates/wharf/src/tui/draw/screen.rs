@@ -58,6 +58,7 @@ pub(super) fn home(app: &mut TuiApp, area: Rect, buffer: &mut Buffer) {
     let user = match home["me"]["username"].as_str() {
         Some(name) => harmless(name),
         None if system["login"] == "none" => "nobody has to log in".into(),
+        None if system["login"] == "external" => "users sign in elsewhere, and see nothing here".into(),
         None => "not logged in; :login asks for a password".into(),
     };
     let latency = home["latency_ms"].as_u64().map(|ms| format!("{ms} ms")).unwrap_or_default();
@@ -163,7 +164,7 @@ pub(super) fn split(app: &mut TuiApp, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The values of the selected row. Returns how many lines they take.
-fn details(app: &TuiApp, area: Rect, buffer: &mut Buffer) -> u16 {
+pub(super) fn details(app: &TuiApp, area: Rect, buffer: &mut Buffer) -> u16 {
     let Some(view) = app.view() else { return 0 };
     let Some(row) = view.rows.current() else { return 0 };
     let pairs: Vec<_> = view
@@ -330,9 +331,14 @@ pub(super) fn activity(app: &mut TuiApp, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The title of a list, with how many rows it has.
-fn list_title(app: &TuiApp) -> String {
+pub(super) fn list_title(app: &TuiApp) -> String {
     let Some(view) = app.view() else { return String::new() };
-    let title = harmless(&view.kind.title());
+    let title = match view.kind {
+        // The name is above.
+        ViewKind::Migration { .. } => "Images".to_owned(),
+        ViewKind::Outbox => "Writes".to_owned(),
+        _ => harmless(&view.kind.title()),
+    };
     if view.kind.menu().is_some() {
         return title;
     }
@@ -357,7 +363,7 @@ fn list_title(app: &TuiApp) -> String {
 }
 
 /// What is said of a list without rows.
-fn empty(app: &TuiApp) -> String {
+pub(super) fn empty(app: &TuiApp) -> String {
     let text = match app.view().map(|view| &view.kind) {
         Some(ViewKind::Repositories) => "No repositories. Push an image, or press i.",
         Some(ViewKind::Tags { .. }) => "No tags.",
@@ -365,6 +371,9 @@ fn empty(app: &TuiApp) -> String {
         Some(ViewKind::ArtifactRepositories) => "No artifacts. Press i to begin.",
         Some(ViewKind::Artifacts { .. }) => "No artifacts. Press i to upload a file.",
         Some(ViewKind::ArtifactSearch { .. }) => "Nothing matches.",
+        Some(ViewKind::Migrations) => "No migrations. Press i to copy images from another registry.",
+        Some(ViewKind::Migration { .. }) => "No images were found yet.",
+        Some(ViewKind::Outbox) => "The SFTP server has everything.",
         Some(ViewKind::Tasks) => "No tasks. Press i to start one.",
         Some(ViewKind::Configuration) => "All configuration files are valid.",
         Some(ViewKind::Access { .. }) => "Nothing by rules or roles. Press a to add something.",

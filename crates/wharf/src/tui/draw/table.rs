@@ -30,7 +30,7 @@ pub(super) fn table(app: &mut TuiApp, area: Rect, empty: &str, buffer: &mut Buff
         let loading = view.loading.clone();
         return nothing(app, &loading, &text, area, buffer);
     }
-    let columns = view.rows.columns();
+    let columns = view.rows.columns().to_vec();
     let has_heading = columns.iter().any(|column| !column.title.is_empty());
     let body = match has_heading {
         true => Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area },
@@ -38,7 +38,7 @@ pub(super) fn table(app: &mut TuiApp, area: Rect, empty: &str, buffer: &mut Buff
     };
     let first = view.rows.window(usize::from(body.height));
     let end = view.rows.len().min(first + usize::from(body.height));
-    let is_progress = view.kind == ViewKind::Tasks;
+    let is_progress = matches!(view.kind, ViewKind::Tasks | ViewKind::Migrations);
     let shown: Vec<Vec<String>> = (first..end)
         .filter_map(|at| view.rows.item(at))
         .map(|item| {
@@ -66,7 +66,7 @@ pub(super) fn table(app: &mut TuiApp, area: Rect, empty: &str, buffer: &mut Buff
         .collect();
     fit(&mut widths, usize::from(area.width));
     if has_heading {
-        row(&headings, columns, &widths, |_| theme.heading, Rect { height: 1, ..area }, buffer);
+        row(&headings, &columns, &widths, |_| theme.heading, Rect { height: 1, ..area }, buffer);
     }
     for (i, texts) in shown.iter().enumerate() {
         let at = first + i;
@@ -88,7 +88,7 @@ pub(super) fn table(app: &mut TuiApp, area: Rect, empty: &str, buffer: &mut Buff
             (_, RowMeaning::Warning) => theme.warning,
             (_, RowMeaning::Bad) => theme.bad,
         };
-        row(texts, columns, &widths, of, line, buffer);
+        row(texts, &columns, &widths, of, line, buffer);
     }
     let count = body.height.min((end - first) as u16);
     app.hits.push((Rect { height: count, ..body }, HitTarget::Rows(first)));
@@ -105,18 +105,21 @@ enum RowMeaning {
 
 fn meaning(kind: &ViewKind, field: &str, item: &Value) -> RowMeaning {
     match (kind, field) {
-        (ViewKind::Tasks, "/status") => match item["status"].as_str() {
-            Some("completed") => RowMeaning::Good,
-            Some("failed") => RowMeaning::Bad,
-            Some("running" | "paused") => RowMeaning::Warning,
-            _ => RowMeaning::Plain,
-        },
+        (ViewKind::Tasks | ViewKind::Migrations | ViewKind::Migration { .. }, "/status") => {
+            match item["status"].as_str() {
+                Some("completed") => RowMeaning::Good,
+                Some("failed") => RowMeaning::Bad,
+                Some("running" | "paused" | "needs_credentials") => RowMeaning::Warning,
+                _ => RowMeaning::Plain,
+            }
+        }
         (ViewKind::Activity, "/status") => match item["status"].as_u64() {
             Some(200..400) => RowMeaning::Good,
             Some(500..) => RowMeaning::Bad,
             Some(400..500) => RowMeaning::Warning,
             _ => RowMeaning::Plain,
         },
+        (ViewKind::Outbox, "/state") if item["state"] == "failed" => RowMeaning::Bad,
         (ViewKind::Keys, "/expires_at") if item["expired"] == true => RowMeaning::Bad,
         (ViewKind::Users, "/locked") if item["locked"] == true => RowMeaning::Warning,
         (ViewKind::Section { .. }, "/value") if item["value"] != item["default"] => RowMeaning::Warning,
@@ -126,7 +129,7 @@ fn meaning(kind: &ViewKind, field: &str, item: &Value) -> RowMeaning {
 }
 
 /// How far a task is.
-fn bar(task: &Value) -> String {
+pub(super) fn bar(task: &Value) -> String {
     let percent = task["progress"].as_u64().unwrap_or(0).min(100);
     let full = (percent / 10) as usize;
     format!("{}{} {percent:>3} %", "█".repeat(full), "░".repeat(10 - full))

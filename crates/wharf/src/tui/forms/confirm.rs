@@ -8,7 +8,7 @@ use crate::{
         form::TypedConfirm,
         harmless::harmless,
         view::{TuiView, ViewKind},
-        work::{ChangeRequest, artifact_path, repository_path},
+        work::{ChangeRequest, ChangeStep, artifact_path, repository_path},
     },
 };
 use http::Method;
@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 
 /// What deletes the chosen rows, once it is confirmed.
 pub fn delete(view: &TuiView) -> Option<TypedConfirm> {
+    // It is the migration that is cancelled, and not one of its images.
+    if let ViewKind::Migration { id } = &view.kind {
+        return Some(cancel(id, "migration", &text(view.detail.as_ref()?, "owner")));
+    }
     let chosen: Vec<&Value> = match view.rows.marks() {
         0 => view.rows.current().into_iter().collect(),
         _ => view.rows.items().iter().filter(|item| view.rows.is_marked(item)).collect(),
@@ -23,7 +27,7 @@ pub fn delete(view: &TuiView) -> Option<TypedConfirm> {
     let first = *chosen.first()?;
     let of = |field: &str| text(first, field);
     // What is typed: the name of one, or how many.
-    let confirm = |noun: &str, name: String, lines: &[&str], requests: Vec<(Method, String, Option<Value>)>| {
+    let confirm = |noun: &str, name: String, lines: &[&str], requests: Vec<ChangeStep>| {
         let (title, expected, done) = match chosen.len() {
             // A name that cannot be typed is not asked for.
             1 if harmless(&name) != name => (format!("Delete the {noun}?"), "delete".to_owned(), "Deleted.".to_owned()),
@@ -42,8 +46,8 @@ pub fn delete(view: &TuiView) -> Option<TypedConfirm> {
             done,
         })
     };
-    let each = |path: &dyn Fn(&Value) -> String| -> Vec<(Method, String, Option<Value>)> {
-        chosen.iter().map(|row| (Method::DELETE, path(row), None)).collect()
+    let each = |path: &dyn Fn(&Value) -> String| -> Vec<ChangeStep> {
+        chosen.iter().map(|row| ChangeStep::new(Method::DELETE, path(row), None)).collect()
     };
     match &view.kind {
         ViewKind::Repositories => {
@@ -55,7 +59,7 @@ pub fn delete(view: &TuiView) -> Option<TypedConfirm> {
         }
         ViewKind::Tags { repository } => {
             let tags: Vec<String> = chosen.iter().map(|row| text(row, "name")).collect();
-            let request = (
+            let request = ChangeStep::new(
                 Method::POST,
                 format!("{}/-/tags/delete", repository_path(repository)),
                 Some(json!({ "tags": tags, "dry_run": false })),
@@ -71,7 +75,7 @@ pub fn delete(view: &TuiView) -> Option<TypedConfirm> {
             let path = format!("/users/{}/access", segment(user));
             let requests = chosen.iter().map(|row| {
                 let body = json!({ "repository": row["repository"], "actions": row["actions"] });
-                (Method::DELETE, path.clone(), Some(body))
+                ChangeStep::new(Method::DELETE, path.clone(), Some(body))
             });
             let line = format!("Only what {user}'s own rules give can be taken away here.");
             confirm("access", of("repository"), &[&line], requests.collect())
@@ -120,18 +124,32 @@ pub fn delete(view: &TuiView) -> Option<TypedConfirm> {
             let path = |row: &Value| format!("/namespaces/{}", segment(&text(row, "name")));
             confirm("namespace", of("name"), &["Only one without repositories can be deleted."], each(&path))
         }
-        ViewKind::Tasks => {
-            let path = format!("/tasks/{}/cancel", segment(&of("id")));
-            Some(TypedConfirm {
-                title: format!("Cancel the {} that {} started?", of("kind"), name_or(&of("owner"), "the server")),
-                lines: vec!["What it has done stays done.".into()],
-                expected: None,
-                field: TextField::default(),
-                change: ChangeRequest::Send(vec![(Method::POST, path, None)]),
-                done: "The task stops.".into(),
-            })
+        ViewKind::Tasks | ViewKind::Migrations => {
+            let kind = if view.kind == ViewKind::Tasks { of("kind") } else { "migration".to_owned() };
+            Some(cancel(&of("id"), &kind, &of("owner")))
         }
         _ => None,
+    }
+}
+
+/// What ends a task.
+fn cancel(id: &str, kind: &str, owner: &str) -> TypedConfirm {
+    let kept = if kind == "migration" {
+        "What was copied stays. It can be continued."
+    } else {
+        "What it has done stays done."
+    };
+    TypedConfirm {
+        title: format!("Cancel the {kind} that {} started?", name_or(owner, "the server")),
+        lines: vec![kept.into()],
+        expected: None,
+        field: TextField::default(),
+        change: ChangeRequest::Send(vec![ChangeStep::new(
+            Method::POST,
+            format!("/tasks/{}/cancel", segment(id)),
+            None,
+        )]),
+        done: format!("The {kind} stops."),
     }
 }
 
@@ -149,7 +167,7 @@ pub fn visibility(view: &TuiView) -> Option<TypedConfirm> {
         lines: vec![line.into()],
         expected: None,
         field: TextField::default(),
-        change: ChangeRequest::Send(vec![(Method::PUT, path, Some(json!({ "visibility": to })))]),
+        change: ChangeRequest::Send(vec![ChangeStep::new(Method::PUT, path, Some(json!({ "visibility": to })))]),
         done: format!("{name} is {to}."),
     })
 }
@@ -165,7 +183,7 @@ pub fn restore(view: &TuiView) -> Option<TypedConfirm> {
         lines: Vec::new(),
         expected: None,
         field: TextField::default(),
-        change: ChangeRequest::Send(vec![(Method::POST, path, None)]),
+        change: ChangeRequest::Send(vec![ChangeStep::new(Method::POST, path, None)]),
         done: format!("{name} is restored."),
     })
 }

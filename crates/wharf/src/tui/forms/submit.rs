@@ -8,7 +8,7 @@ use crate::{
     output::count,
     tui::{
         form::TuiForm,
-        work::{ChangeRequest, repository_path},
+        work::{ChangeRequest, ChangeStep, repository_path},
     },
 };
 use http::Method;
@@ -18,7 +18,8 @@ use serde_json::{Map, Value, json};
 pub fn submit(form: &TuiForm) -> Result<Submitted, (usize, String)> {
     let text = |at| form.text(at).to_owned();
     let one = |method, path: String, body: Value, done: String| {
-        Ok(Submitted::Change(ChangeRequest::Send(vec![(method, path, Some(body))]), done))
+        let step = ChangeStep { if_match: form.etag.clone(), ..ChangeStep::new(method, path, Some(body)) };
+        Ok(Submitted::Change(ChangeRequest::Send(vec![step]), done))
     };
     let nullable = |at: usize| if form.text(at).is_empty() { Value::Null } else { Value::from(form.text(at)) };
     match &form.purpose {
@@ -145,6 +146,24 @@ pub fn submit(form: &TuiForm) -> Result<Submitted, (usize, String)> {
             }
             _ => Err((0, "type gc or fsck".into())),
         },
+        FormPurpose::StartMigration => {
+            let images: Vec<&str> = form.text(1).split_whitespace().collect();
+            let mut body = json!({
+                "source_registry": text(0), "images": images, "platforms": form.words(3), "referrers": form.is_yes(7),
+                "overwrite": form.is_yes(8), "on_error": if form.is_yes(9) { "stop" } else { "continue" },
+                "dry_run": form.is_yes(10),
+            });
+            if !form.text(2).is_empty() {
+                body["target_prefix"] = text(2).into();
+            }
+            add_login(form, 4, &mut body);
+            one(Method::POST, "/registry/migrate".into(), body, "The migration has started.".into())
+        }
+        FormPurpose::ResumeMigration { id } => {
+            let mut body = json!({});
+            add_login(form, 0, &mut body);
+            one(Method::POST, format!("/tasks/{}/resume", segment(id)), body, "The migration continues.".into())
+        }
         FormPurpose::CreateNamespace => {
             one(Method::POST, "/namespaces".into(), json!({ "name": text(0) }), format!("Created {}.", text(0)))
         }
@@ -156,6 +175,16 @@ pub fn submit(form: &TuiForm) -> Result<Submitted, (usize, String)> {
                 body,
                 format!("[{section}] {key} is changed."),
             )
+        }
+    }
+}
+
+/// Adds how the server logs in to the other registry: user, password, name of credentials, from this field on.
+fn add_login(form: &TuiForm, first: usize, body: &mut Value) {
+    for (at, name) in (first..).zip(["username", "password", "credentials_ref"]) {
+        let text = if name == "password" { form.secret(at) } else { form.text(at) };
+        if !text.is_empty() {
+            body[name] = text.into();
         }
     }
 }

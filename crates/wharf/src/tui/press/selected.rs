@@ -45,17 +45,34 @@ impl TuiApp {
                 3 => ViewKind::Configuration,
                 4 => ViewKind::Uploads,
                 5 => ViewKind::Quotas,
-                _ => ViewKind::Namespaces,
+                6 => ViewKind::Namespaces,
+                7 => ViewKind::Migrations,
+                _ => ViewKind::Outbox,
             },
+            ViewKind::Tasks if row["kind"] == "migration" => ViewKind::Migration { id: of("id") },
+            ViewKind::Migrations => ViewKind::Migration { id: of("id") },
             ViewKind::Users => ViewKind::Access { user: of("username") },
             ViewKind::ArtifactRepositories => ViewKind::Artifacts { repository: of("name") },
             ViewKind::ArtifactSearch { .. } => ViewKind::Artifacts { repository: of("repo") },
             ViewKind::Settings => ViewKind::Section { section: of("section") },
-            ViewKind::Section { .. } => return self.open(forms::edit),
+            ViewKind::Section { .. } => return self.edit(),
             ViewKind::Trash { .. } => return self.confirm(forms::restore),
             _ => return,
         };
         self.show(kind);
+    }
+
+    /// Opens the form that changes the selected row. What others may change too is read first, so that the form shows
+    /// how it is now and the change is refused if that is no longer so.
+    pub(super) fn edit(&mut self) {
+        let edited = self.view().and_then(|view| Some((view.id, view.kind.edited(view.rows.current()?)?)));
+        match edited {
+            Some((view, path)) => {
+                self.awaits_form = true;
+                self.load_form(view, path);
+            }
+            None => self.open(|view| forms::edit(&view.kind, view.rows.current()?, view.etag.clone())),
+        }
     }
 
     pub(super) fn create(&mut self) {
@@ -149,6 +166,9 @@ impl TuiApp {
             Some(ViewKind::Groups) => "/groups".into(),
             Some(ViewKind::Roles) => "/roles".into(),
             Some(ViewKind::Keys | ViewKind::Sessions) => "/profile".into(),
+            Some(ViewKind::Migrations) => "/migration".into(),
+            Some(ViewKind::Migration { id }) => format!("/migration/{}", segment(id)),
+            Some(ViewKind::Tasks | ViewKind::Outbox) => "/system".into(),
             _ => "/".into(),
         };
         format!("{}{path}", self.server.url)

@@ -1,13 +1,8 @@
-//! The columns of lists, and the labelled values of the selected row.
+//! The labelled values of the selected row, and the columns of lists that no command has.
 
 use crate::output::{Column, ColumnKind};
 
 pub(super) const MENU: &[Column] = &[Column::text("", "/name"), Column::text("", "/about")];
-pub(super) const REPOSITORIES: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::of("TAGS", "/tag_count", ColumnKind::Number),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-];
 pub(super) const REPOSITORY_DETAILS: &[Column] = &[
     Column::text("Name", "/name"),
     Column::text("Public", "/is_public"),
@@ -24,15 +19,6 @@ pub(super) const REPOSITORY_DETAILS: &[Column] = &[
     Column::of("Last pull", "/last_pulled_at", ColumnKind::Time),
     Column::of("Created", "/created_at", ColumnKind::Time),
 ];
-pub(super) const TAGS: &[Column] = &[
-    Column::text("TAG", "/name"),
-    Column::of("DIGEST", "/digest", ColumnKind::Digest),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::text("PLATFORMS", "/platforms"),
-    Column::of("SIGNED", "/has_signature", ColumnKind::Flag),
-    Column::of("PUSHED", "/pushed_at", ColumnKind::Time),
-    Column::text("BY", "/pushed_by"),
-];
 pub(super) const TAG_DETAILS: &[Column] = &[
     Column::text("Digest", "/digest"),
     Column::text("Kind", "/kind"),
@@ -42,11 +28,6 @@ pub(super) const TAG_DETAILS: &[Column] = &[
     Column::text("Other tags", "/aliases"),
     Column::of("Immutable", "/immutable", ColumnKind::Flag),
     Column::of("Last pull", "/last_pulled_at", ColumnKind::Time),
-];
-pub(super) const USERS: &[Column] = &[
-    Column::text("NAME", "/username"),
-    Column::of("ADMIN", "/is_admin", ColumnKind::Flag),
-    Column::of("LOCKED", "/locked", ColumnKind::Flag),
 ];
 pub(super) const USER_DETAILS: &[Column] = &[
     Column::text("Name", "/username"),
@@ -59,15 +40,6 @@ pub(super) const USER_DETAILS: &[Column] = &[
     Column::of("Created", "/created_at", ColumnKind::Time),
     Column::of("Last login", "/last_login_at", ColumnKind::Time),
 ];
-pub(super) const ACCESS: &[Column] =
-    &[Column::text("REPOSITORY", "/repository"), Column::text("ACTIONS", "/actions"), Column::text("BECAUSE", "/why")];
-pub(super) const KEYS: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::text("OWNER", "/owner"),
-    Column::text("SCOPES", "/scopes"),
-    Column::of("EXPIRES", "/expires_at", ColumnKind::Time),
-    Column::of("LAST USED", "/last_used_at", ColumnKind::Time),
-];
 pub(super) const KEY_DETAILS: &[Column] = &[
     Column::text("Id", "/id"),
     Column::text("Scopes", "/scopes"),
@@ -76,15 +48,12 @@ pub(super) const KEY_DETAILS: &[Column] = &[
     Column::text("Expires", "/expires_at"),
     Column::of("Expired", "/expired", ColumnKind::Flag),
 ];
-pub(super) const GROUPS: &[Column] = &[Column::text("NAME", "/name"), Column::text("ROLES", "/roles")];
 pub(super) const GROUP_DETAILS: &[Column] = &[
     Column::text("Name", "/name"),
     Column::text("Description", "/description"),
     Column::text("Roles", "/roles"),
     Column::text("Members", "/members"),
 ];
-pub(super) const ROLES: &[Column] =
-    &[Column::text("NAME", "/name"), Column::of("BUILT IN", "/builtin", ColumnKind::Flag)];
 pub(super) const ROLE_DETAILS: &[Column] = &[
     Column::text("Name", "/name"),
     Column::text("Description", "/description"),
@@ -101,11 +70,6 @@ pub(super) const SESSIONS: &[Column] = &[
     Column::of("EXPIRES", "/expires_at", ColumnKind::Time),
 ];
 pub(super) const SESSION_DETAILS: &[Column] = &[Column::text("Id", "/sid"), Column::text("Program", "/agent")];
-pub(super) const ARTIFACT_REPOSITORIES: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::of("FILES", "/artifact_count", ColumnKind::Number),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-];
 pub(super) const ARTIFACT_REPOSITORY_DETAILS: &[Column] = &[
     Column::text("Name", "/name"),
     Column::text("Description", "/description"),
@@ -117,13 +81,6 @@ pub(super) const ARTIFACT_REPOSITORY_DETAILS: &[Column] = &[
     Column::of("Created", "/created_at", ColumnKind::Time),
     Column::of("Changed", "/updated_at", ColumnKind::Time),
     Column::text("Retention", "/retention"),
-];
-pub(super) const ARTIFACTS: &[Column] = &[
-    Column::text("VERSION", "/version"),
-    Column::text("PATH", "/path"),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::text("PROPERTIES", "/properties"),
-    Column::of("CREATED", "/created_at", ColumnKind::Time),
 ];
 pub(super) const FOUND_ARTIFACTS: &[Column] = &[
     Column::text("REPOSITORY", "/repo"),
@@ -141,23 +98,6 @@ pub(super) const ARTIFACT_DETAILS: &[Column] = &[
     Column::text("Metadata", "/metadata"),
     Column::text("Created by", "/created_by"),
     Column::of("Changed", "/updated_at", ColumnKind::Time),
-];
-pub(super) const TRASH: &[Column] = &[
-    Column::text("VERSION", "/artifact/version"),
-    Column::text("PATH", "/artifact/path"),
-    Column::of("SIZE", "/artifact/size", ColumnKind::Bytes),
-    Column::of("DELETED", "/deleted_at", ColumnKind::Time),
-    Column::text("BY", "/deleted_by"),
-    Column::text("RULE", "/rule"),
-];
-pub(super) const TASKS: &[Column] = &[
-    Column::text("KIND", "/kind"),
-    Column::text("STATUS", "/status"),
-    Column::of("PROGRESS", "/progress", ColumnKind::Number),
-    Column::text("STEP", "/step"),
-    Column::of("DONE", "/step_done", ColumnKind::Number),
-    Column::text("STARTED BY", "/owner"),
-    Column::of("STARTED", "/start_time", ColumnKind::Time),
 ];
 pub(super) const TASK_DETAILS: &[Column] = &[
     Column::text("Id", "/id"),
@@ -184,11 +124,6 @@ pub(super) const REQUEST_DETAILS: &[Column] = &[
     Column::text("Milliseconds", "/milliseconds"),
     Column::text("Reason", "/reason"),
 ];
-pub(super) const UPLOADS: &[Column] = &[
-    Column::text("ID", "/id"),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::of("LAST WRITE", "/last_write_at", ColumnKind::Time),
-];
 pub(super) const PROBLEMS: &[Column] = &[
     Column::text("FILE", "/file"),
     Column::of("LINE", "/line", ColumnKind::Number),
@@ -196,41 +131,13 @@ pub(super) const PROBLEMS: &[Column] = &[
     Column::text("PROBLEM", "/problem"),
 ];
 pub(super) const PROBLEM_DETAILS: &[Column] = &[Column::text("Problem", "/problem")];
-pub(super) const AUDIT: &[Column] = &[
-    Column::of("WHEN", "/time", ColumnKind::Time),
-    Column::text("WHO", "/actor"),
-    Column::text("ACTION", "/action"),
-    Column::text("TARGET", "/target"),
-    Column::text("ADDRESS", "/address"),
-];
 pub(super) const AUDIT_DETAILS: &[Column] = &[
     Column::text("Time", "/time"),
     Column::text("Request", "/request_id"),
     Column::text("From", "/from"),
     Column::text("Files", "/files"),
 ];
-pub(super) const SECTIONS: &[Column] = &[Column::text("SECTION", "/section"), Column::text("VALUES", "/values")];
-pub(super) const SETTINGS: &[Column] = &[
-    Column::text("KEY", "/key"),
-    Column::text("VALUE", "/value"),
-    Column::text("DEFAULT", "/default"),
-    Column::text("SET BY", "/locked"),
-];
 pub(super) const SETTING_DETAILS: &[Column] = &[Column::text("Meaning", "/help")];
-pub(super) const QUOTAS: &[Column] = &[
-    Column::text("REPOSITORIES", "/repositories"),
-    Column::of("BYTES", "/used_bytes", ColumnKind::Bytes),
-    Column::of("OF", "/max_bytes", ColumnKind::Bytes),
-    Column::of("TAGS", "/used_tags", ColumnKind::Number),
-    Column::of("OF", "/max_tags", ColumnKind::Number),
-];
-pub(super) const NAMESPACES: &[Column] = &[
-    Column::text("NAME", "/name"),
-    Column::of("REPOSITORIES", "/repositories", ColumnKind::Number),
-    Column::of("TAGS", "/tags", ColumnKind::Number),
-    Column::of("SIZE", "/size", ColumnKind::Bytes),
-    Column::of("CREATED", "/created_at", ColumnKind::Time),
-];
 pub(super) const CHILDREN: &[Column] = &[
     Column::text("PLATFORM", "/platform"),
     Column::of("DIGEST", "/digest", ColumnKind::Digest),

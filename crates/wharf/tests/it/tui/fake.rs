@@ -12,7 +12,7 @@ use wharf::tui::{
     draw::draw,
     theme::{ColorDepth, TuiTheme},
     view::LoadProblem,
-    work::{ChangeRequest, LoadPart, LoadRequest, WorkAnswer},
+    work::{ChangeRequest, ChangeStep, LoadPart, LoadRequest, WorkAnswer},
 };
 
 /// The terminal UI in front of the fake server.
@@ -24,6 +24,8 @@ pub struct Desk {
     pub server: fn(&LoadRequest) -> Result<Value, LoadProblem>,
     /// Changes that the server was asked for.
     pub changes: Vec<String>,
+    /// What the next change is refused with.
+    pub refusal: Option<LoadProblem>,
     size: (u16, u16),
 }
 
@@ -31,7 +33,7 @@ pub struct Desk {
 pub const NOW: &str = "2026-11-30T12:00:00Z";
 
 pub fn problem(message: &str, needs_login: bool) -> LoadProblem {
-    LoadProblem { message: message.into(), hint: None, needs_login }
+    LoadProblem { message: message.into(), needs_login, ..LoadProblem::default() }
 }
 
 impl Desk {
@@ -52,7 +54,7 @@ impl Desk {
         let mut app = TuiApp::new(label, vec!["prod".into(), "staging".into()], theme, ColorDepth::Sixteen);
         app.time = NOW.parse().unwrap();
         app.start();
-        let mut desk = Self { app, effects: Vec::new(), server, changes: Vec::new(), size: (100, 30) };
+        let mut desk = Self { app, effects: Vec::new(), server, changes: Vec::new(), refusal: None, size: (100, 30) };
         desk.settle();
         desk
     }
@@ -87,9 +89,16 @@ impl Desk {
                     }
                     TuiEffect::Change { view, number, request } => {
                         self.changes.push(written(&request));
+                        if let Some(problem) = self.refusal.take() {
+                            self.app.handle(TuiEvent::Answer(WorkAnswer::NotChanged { view, number, problem }));
+                            continue;
+                        }
                         let object = match &request {
-                            ChangeRequest::Send(requests) if requests[0].1 == "/keys" => {
+                            ChangeRequest::Send(requests) if requests[0].path == "/keys" => {
                                 json!({ "name": "ci", "secret": "whf_0123456789abcdef_secret_crc" })
+                            }
+                            ChangeRequest::Send(requests) if requests[0].path == "/registry/migrate" => {
+                                json!({ "task_id": "01T3" })
                             }
                             _ => Value::Null,
                         };
@@ -111,10 +120,14 @@ impl Desk {
                     LoadRequest::Object { rows: Some(rows), .. } => object.pointer(rows).cloned(),
                     LoadRequest::Activity => object.get_mut("latest").map(Value::take),
                     LoadRequest::Section(_) => object.get("keys").cloned(),
+                    LoadRequest::Outbox => object.get("items").cloned(),
+                    LoadRequest::Migration(_) => object.get_mut("list").map(Value::take),
                     _ => None,
                 };
                 let rows = rows.and_then(|rows| rows.as_array().cloned());
-                WorkAnswer::Object { view, part, object, rows }
+                let etag =
+                    matches!(request, LoadRequest::Section(_) | LoadRequest::Thing(_)).then(|| "\"e1\"".to_owned());
+                WorkAnswer::Object { view, part, object, rows, etag }
             }
         }
     }
@@ -190,9 +203,10 @@ impl Desk {
 fn written(request: &ChangeRequest) -> String {
     match request {
         ChangeRequest::Send(requests) => {
-            let lines = requests.iter().map(|(method, path, body)| match body {
-                Some(body) => format!("{method} {path} {body}"),
-                None => format!("{method} {path}"),
+            let lines = requests.iter().map(|ChangeStep { method, path, body, if_match }| {
+                let body = body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+                let condition = if_match.as_ref().map(|etag| format!(" if {etag}")).unwrap_or_default();
+                format!("{method} {path}{body}{condition}")
             });
             lines.collect::<Vec<_>>().join("\n")
         }
@@ -209,6 +223,9 @@ fn server(request: &LoadRequest) -> Result<Value, LoadProblem> {
         LoadRequest::Activity => return Ok(activity()),
         LoadRequest::Versions(_) | LoadRequest::Search(_) => return Ok(artifacts()),
         LoadRequest::Section(_) => return Ok(section()),
+        LoadRequest::Migration(_) => return Ok(migration()),
+        LoadRequest::Outbox => return Ok(outbox()),
+        LoadRequest::Thing(path) => return Ok(thing(path)),
         LoadRequest::List { path, .. } | LoadRequest::Object { path, .. } => path.as_str(),
     };
     Ok(match path {
@@ -246,6 +263,12 @@ fn server(request: &LoadRequest) -> Result<Value, LoadProblem> {
               "artifact": { "id": "a9", "version": "1.0.0", "path": "old.tar", "size": 1000 } },
         ]),
         "/tasks" => tasks(),
+        "/registry/migrate" => json!([migration(), {
+            "id": "01T0", "kind": "migration", "owner": "alice", "status": "needs_credentials", "progress": 70, "step": null,
+            "start_time": "2026-11-29T11:59:00Z", "error": "the registry was restarted",
+            "migration": { "source_registry": "docker.io", "patterns": ["library/alpine"], "images": { "failed": 0 },
+                "bytes_fetched": 7_340_032 },
+        }]),
         "/config" => json!({ "generation": "g1", "number": 7, "loaded_at": "2026-11-30T11:00:00Z", "problems": [
             { "file": "htpasswd", "line": 2, "key": null, "problem": "the hash of bob is not bcrypt" } ], "files": [] }),
         "/audit" => json!([
@@ -382,6 +405,56 @@ fn tasks() -> Value {
         { "id": "01T1", "kind": "check", "owner": null, "status": "failed", "progress": 10, "step": null,
           "step_done": null, "error": "the disk is full", "start_time": "2026-11-29T11:59:00Z", "end_time": "2026-11-29T12:00:00Z", "stats": null },
     ])
+}
+
+fn migration() -> Value {
+    let image = |tag: &str, status: &str, total: u64, fetched: u64, message: Option<&str>| {
+        json!({ "source": format!("team/app:{tag}"), "target": format!("mirror/team/app:{tag}"), "status": status,
+            "digest": format!("sha256:{}", "a".repeat(64)), "bytes_total": total, "bytes_fetched": fetched,
+            "bytes_skipped": 0, "bytes_per_second": 2_097_152, "bytes_remaining": total - fetched, "message": message })
+    };
+    json!({
+        "id": "01T2", "kind": "migration", "owner": "alice", "status": "running", "progress": 42, "step": "copying",
+        "step_done": 12, "error": null, "start_time": "2026-11-30T11:59:00Z", "end_time": null, "stats": null,
+        "migration": { "source_registry": "ghcr.io", "patterns": ["team/*:v1.*", "tools"], "target_prefix": "mirror",
+            "dry_run": false, "images": { "total": 30, "completed": 10, "skipped": 2, "failed": 1, "waiting": 15, "running": 2 },
+            "bytes_total": 1_288_490_188, "bytes_fetched": 524_288_000, "bytes_skipped": 7_340_032,
+            "bytes_per_second": 4_194_304 },
+        "list": [
+            image("v1.1", "running", 52_428_800, 20_000_000, None),
+            image("v1.0", "failed", 52_428_800, 0, Some("manifest unknown: schema 1 is not supported")),
+            image("evil\u{1b}[2J", "completed", 1024, 1024, None),
+        ],
+    })
+}
+
+fn outbox() -> Value {
+    json!({
+        "writes": 3, "bytes": 104_857_600, "done": 20_000_000, "max_bytes": 1_073_741_824, "oldest_seconds": 300,
+        "uploads": 1200, "uploaded_bytes": 53_687_091_200_u64, "failures": 2,
+        "items": [
+            { "number": 1203, "key": "blobs/sha256/ab/abcd", "action": "put", "state": "uploading", "bytes": 52_428_800,
+              "done": 20_000_000, "tries": 0, "error": null, "next_try_seconds": null },
+            { "number": 1204, "key": "repositories/team/app/_manifests/tags/v1", "action": "put", "state": "failed",
+              "bytes": 72, "done": 0, "tries": 3, "error": "permission denied", "next_try_seconds": 40 },
+            { "number": 1205, "key": "uploads/x", "action": "delete", "state": "waiting", "bytes": 0, "done": 0, "tries": 0,
+              "error": null, "next_try_seconds": null },
+        ],
+    })
+}
+
+/// One thing of a list, as it is now: bob has got another group meanwhile.
+fn thing(path: &str) -> Value {
+    let (list, key, name) = match path.rsplit_once('/') {
+        Some(("/users", name)) => (users(), "username", name),
+        Some(("/settings", _)) => {
+            return json!({ "values": { "message": "We moved." }, "defaults": {}, "locked": {}, "help": {} });
+        }
+        other => panic!("nobody asked for {other:?} before"),
+    };
+    let mut found = list.as_array().unwrap().iter().find(|item| item[key] == name).cloned().expect("it is there");
+    found["groups"] = json!(["devs", "ops"]);
+    found
 }
 
 fn activity() -> Value {

@@ -5,7 +5,7 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, 
 use serde_json::{Value, json};
 use wharf::tui::{
     app::{TuiEffect, TuiEvent, TuiMode},
-    view::ViewKind,
+    view::{LoadProblem, ViewKind},
     work::{LoadPart, LoadRequest, WorkAnswer},
 };
 
@@ -380,4 +380,62 @@ fn what_a_key_is_not_for_is_said() {
     let mut desk = Desk::new();
     desk.types("d").shows("nothing here that this key is for");
     desk.types("l<Enter><Enter>L").shows("has no layers");
+}
+
+#[test]
+fn a_migration_is_started_watched_cancelled_and_continued() {
+    let mut desk = Desk::new();
+    desk.types(":migrations<Enter>ighcr.io<Enter>team/* tools:v1<Enter>mirror<Enter>linux/amd64<Enter>");
+    desk.types("me<Enter>secret<Enter><Enter>n<Enter><Enter><Enter>").hides("secret").types("y<Enter>");
+    // What was started is shown.
+    assert_eq!(kind(&desk), ViewKind::Migration { id: "01T3".into() });
+    desk.types("dy").shows("The migration stops.");
+    desk.types("cme<Enter>secret<Enter><Enter>").shows("The migration continues.");
+    let [start, cancel, resume] = &desk.changes[..] else { panic!("{:?}", desk.changes) };
+    let (line, body) = start.split_once(" {").unwrap();
+    let body: Value = serde_json::from_str(&format!("{{{body}")).unwrap();
+    assert_eq!(line, "POST /registry/migrate");
+    let asked = json!({ "source_registry": "ghcr.io", "images": ["team/*", "tools:v1"], "target_prefix": "mirror",
+        "platforms": ["linux/amd64"], "username": "me", "password": "secret", "referrers": false, "overwrite": true,
+        "on_error": "continue", "dry_run": true });
+    assert_eq!(body, asked);
+    assert_eq!(cancel, "POST /tasks/01T3/cancel");
+    assert_eq!(resume, r#"POST /tasks/01T3/resume {"password":"secret","username":"me"}"#);
+    // It is opened from the tasks, too, where nothing else can be continued.
+    desk.types(":tasks<Enter>c").shows("nothing here that this key is for");
+}
+
+#[test]
+fn what_is_edited_is_what_was_shown() {
+    let mut desk = Desk::new();
+    desk.types("llj<Enter>").hides("ops");
+    // The form shows how it is now, and its change depends on that.
+    desk.types("e").shows("devs, ops");
+    desk.types("<Enter><Enter><Enter><Enter><Enter>").shows("is changed");
+    assert!(desk.changes[0].ends_with(r#" if "e1""#), "{:?}", desk.changes);
+    // Another key before the answer, and no form opens.
+    desk.press(KeyCode::Char('e'));
+    desk.press(KeyCode::Char('j'));
+    desk.settle();
+    assert_eq!(desk.app.mode, TuiMode::Normal);
+}
+
+#[test]
+fn a_change_that_somebody_else_was_faster_with_is_not_made() {
+    let mut desk = Desk::new();
+    let stale =
+        || Some(LoadProblem { message: "precondition failed".into(), is_stale: true, ..LoadProblem::default() });
+    desk.types("llj<Enter>e");
+    desk.refusal = stale();
+    desk.types(", lost<Enter><Enter><Enter><Enter><Enter>");
+    desk.shows("Somebody else has changed it meanwhile").shows("devs, ops").hides("lost");
+    // With what is there now it can be changed.
+    desk.types("<Enter><Enter><Enter><Enter><Enter>").shows("is changed");
+    assert_eq!(desk.changes.len(), 2);
+    desk.types(":settings operator<Enter>e");
+    desk.refusal = stale();
+    desk.types("!<Enter>").shows("Somebody else has changed it meanwhile").shows("We moved.");
+    desk.types("<Esc>j<Enter>");
+    desk.refusal = stale();
+    desk.types("<Enter>").shows("Somebody else has removed it");
 }

@@ -101,6 +101,26 @@ fn tasks_with_their_progress() {
 }
 
 #[test]
+fn migrations() {
+    assert_snapshot!("migrations", Desk::new().types(":migrations<Enter>").screen());
+    assert_snapshot!("migration", Desk::new().types(":migrations<Enter><Enter>j").screen());
+    assert_snapshot!("migration_small", Desk::new().sized(80, 24).types(":migrations<Enter><Enter>").screen());
+    assert_snapshot!("migration_form", Desk::new().sized(80, 24).types(":migrations<Enter>ighcr.io<Enter>").screen());
+    assert_snapshot!("migration_cancel", Desk::new().types(":migrations<Enter>d").screen());
+}
+
+#[test]
+fn what_is_written_to_the_sftp_server_later() {
+    assert_snapshot!("outbox", Desk::new().types(":outbox<Enter>j").screen());
+    assert_snapshot!("outbox_small", Desk::new().sized(80, 24).types(":outbox<Enter>").screen());
+    let mut none = Desk::at(|request| match request {
+        LoadRequest::Outbox => Err(problem("this server has no outbox", false)),
+        _ => Ok(json!({ "system": { "login": "none" }, "latency_ms": 1 })),
+    });
+    none.types(":outbox<Enter>").shows("this server has no outbox");
+}
+
+#[test]
 fn administration() {
     assert_snapshot!("admin_menu", Desk::new().types("6").screen());
     assert_snapshot!("admin_activity", Desk::new().types("6<Enter>").screen());
