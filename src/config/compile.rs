@@ -94,6 +94,7 @@ impl Live {
         if let Some((last, _)) = last.filter(|_| problems.0.len() > found) {
             live = last.clone();
         }
+        live.operator.read_only |= env.sftp_read_only;
         // TLS sessions can be resumed as long as the certificate object stays the same. Files that could not be used
         // are compiled again, so that their problems are reported again.
         let pem = tls::files(env);

@@ -178,6 +178,14 @@ pub struct Env {
     pub sftp_journal_limit: u64,
     /// Whether to take the store over from another registry.
     pub sftp_takeover: bool,
+    /// Whether to serve pulls only, beside the registry that writes.
+    pub sftp_read_only: bool,
+    /// The Storage Box whose usage Hetzner's API reports.
+    pub hetzner_box_id: Option<usize>,
+    pub hcloud_token: Option<Secret>,
+    /// A file with it.
+    pub hcloud_token_file: Option<PathBuf>,
+    pub hetzner_endpoint: String,
     /// The key that signs tokens or sessions, where it is kept in a store that is no directory.
     pub(super) stored_key: Option<StoredKey>,
     /// The text of each value that is not a default, and where it came from, by variable.
@@ -252,6 +260,11 @@ impl Default for Env {
             sftp_write_behind: false,
             sftp_journal_limit: 20 << 30,
             sftp_takeover: false,
+            sftp_read_only: false,
+            hetzner_box_id: None,
+            hcloud_token: None,
+            hcloud_token_file: None,
+            hetzner_endpoint: "https://api.hetzner.com/v1".to_owned(),
             stored_key: None,
             given: BTreeMap::new(),
         }

@@ -95,4 +95,33 @@ pub(super) const SFTP: &[Var] = &[
         "false",
         "Take the store over from another registry, which must not run any more. For one start only.",
     ),
+    row(
+        ("REGISTRY_SFTP_READ_ONLY", "sftp-read-only"),
+        "true|false",
+        Some("false"),
+        "true",
+        "Serve pulls beside the registry that writes to the store. Takes no lock, and refuses everything that writes.",
+    ),
+    row(
+        ("HETZNER_BOX_ID", "hetzner-box-id"),
+        "NUMBER",
+        None,
+        "12345",
+        "Storage Box of Hetzner whose usage is shown, as Hetzner's API reports it. Needs a token.",
+    ),
+    row(
+        ("HCLOUD_TOKEN", ""),
+        SECRET,
+        None,
+        "jEheVytlAoFl7F8MqUQ7jAo2hOXASztX",
+        "Token for Hetzner's API; read access is enough. Used only with `HETZNER_BOX_ID`.",
+    ),
+    row(("HCLOUD_TOKEN_FILE", "hcloud-token-file"), "PATH", None, "/run/secrets/hcloud-token", "File with that token."),
+    row(
+        ("HETZNER_ENDPOINT", "hetzner-endpoint"),
+        "URL",
+        Some("https://api.hetzner.com/v1"),
+        "https://api.hetzner.com/v1",
+        "Address of Hetzner's API.",
+    ),
 ];

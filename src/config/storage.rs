@@ -62,7 +62,15 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
             _ => None,
         };
         problems.0.extend(message.map(|message| Problem::of_key(&*chosen, message)));
+        for (is_on, name) in
+            [(env.sftp_write_behind, "REGISTRY_SFTP_WRITE_BEHIND"), (env.sftp_takeover, "REGISTRY_SFTP_TAKEOVER")]
+        {
+            if env.sftp_read_only && is_on {
+                problems.push(Problem::of_key(name, "is for a registry that writes; REGISTRY_SFTP_READ_ONLY is set"));
+            }
+        }
     }
+    storage_box(env, problems, warnings);
     for (of, prefix) in OF_KINDS.iter().filter(|(of, _)| *of != kind) {
         for var in VARS.iter().filter(|var| var.name.starts_with(prefix) && env.is_given(var.name)) {
             let message = format!("has no effect without REGISTRY_STORAGE={}", of.word());
@@ -84,6 +92,25 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
         }
     }
     in_clear_text(env, warnings);
+}
+
+/// Reports what is missing or has no effect of the variables for a Storage Box. A token alone means nothing: other
+/// programs use the same variable.
+fn storage_box(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warning>) {
+    const BOX: &str = "HETZNER_BOX_ID";
+    if !env.is_given(BOX) {
+        return;
+    }
+    if env.storage != StorageKind::Sftp {
+        warnings.push(Warning(Problem::of_key(BOX, "has no effect without REGISTRY_STORAGE=sftp")));
+        return;
+    }
+    let message = match (env.is_given("HCLOUD_TOKEN"), env.is_given("HCLOUD_TOKEN_FILE")) {
+        (false, false) => Some("needs HCLOUD_TOKEN or HCLOUD_TOKEN_FILE, which are not set"),
+        (true, true) => Some("has both HCLOUD_TOKEN and HCLOUD_TOKEN_FILE; unset one of them"),
+        _ => None,
+    };
+    problems.0.extend(message.map(|message| Problem::of_key(BOX, message)));
 }
 
 /// Warns of an endpoint that is spoken to by plain HTTP over a network.

@@ -20,7 +20,7 @@ use super::values::{
 use super::vars::PAGE_CEILING;
 use crate::storage::sftp::HostTrust;
 
-/// The prefix of every variable; the rest is the name of its field.
+/// The prefix of our variables; the rest is the name of its field. Names that other programs have too have none.
 const PREFIX: &str = "REGISTRY_";
 
 /// Reads the values of variables into `env`, which invalid ones do not change. Returns the invalid variables, each with
@@ -29,7 +29,11 @@ pub(super) fn read(
     values: impl IntoIterator<Item = (&'static str, String)>,
     env: &mut Env,
 ) -> Vec<(&'static str, String)> {
-    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let prefixed = |name: &str| match name.starts_with(PREFIX) {
+        true => name.to_owned(),
+        false => format!("{PREFIX}{name}"),
+    };
+    let values = values.into_iter().map(|(name, value)| (prefixed(name), value));
     match envy::prefixed(PREFIX).from_iter::<_, Variables>(values) {
         Ok(variables) => variables.put_into(env),
         // A row without a field, which a test excludes. Startup must not continue without its value.
@@ -117,6 +121,7 @@ kinds! {
     RemoteDirectory: String = sftp_values::remote_directory;
     Connections: usize = |text| values::count(text, 1, 64);
     Bytes: u64 = values::size;
+    Number: usize = |text| values::count(text, 1, i64::MAX as u64);
 }
 
 impl<T: Words> VariableKind for T {
@@ -211,4 +216,9 @@ variables! {
     sftp_write_behind: Switch = "REGISTRY_SFTP_WRITE_BEHIND";
     sftp_journal_limit: Bytes = "REGISTRY_SFTP_JOURNAL_LIMIT";
     sftp_takeover: Switch = "REGISTRY_SFTP_TAKEOVER";
+    sftp_read_only: Switch = "REGISTRY_SFTP_READ_ONLY";
+    hetzner_box_id: Number = "HETZNER_BOX_ID";
+    hcloud_token: Hidden = "HCLOUD_TOKEN";
+    hcloud_token_file: Path = "HCLOUD_TOKEN_FILE";
+    hetzner_endpoint: ServiceUrl = "HETZNER_ENDPOINT";
 }

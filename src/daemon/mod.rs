@@ -11,6 +11,7 @@ mod run;
 mod scrub_job;
 mod service_manager;
 mod sftp;
+mod storage_box;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ use crate::{
     registry::Registry,
     server::{self, ListenerOptions, Reactors, Shutdown, Tls},
     service::{App, Face, Heavy, LoginMemory, SeenByCallers, ServiceState, SharedManifests, Telemetry, Throttle, app},
-    storage::{Storage, fs::Fs, outbox::OutboxWatch},
+    storage::{ProviderUsage, Storage, fs::Fs, outbox::OutboxWatch},
     who::Subject,
     wire::ClientMemory,
 };
@@ -60,6 +61,7 @@ pub struct Daemon {
     migrations: Migrations,
     files: Option<Arc<Fs>>,
     outbox: Option<Arc<dyn OutboxWatch>>,
+    usage: Arc<ProviderUsage>,
     manage: Option<Manage>,
     mirrors: Mirrors,
     shutdown: Shutdown,
@@ -92,6 +94,7 @@ impl Daemon {
             tasks: Tasks::default(),
             files: None,
             outbox: None,
+            usage: Arc::default(),
             manage: None,
             shutdown,
             live: live.clone(),
@@ -154,6 +157,7 @@ impl Daemon {
             migrations: self.migrations.clone(),
             files: self.files.clone(),
             outbox: self.outbox.clone(),
+            usage: self.usage.clone(),
             mirrors: self.mirrors.clone(),
             manifests: SharedManifests::default(),
         }))

@@ -1,6 +1,6 @@
 //! Runs a daemon from its configuration until a signal ends it.
 
-use super::{Daemon, jobs, service_manager, store};
+use super::{Daemon, jobs, service_manager, storage_box::AskStorageBox, store};
 use crate::{
     config::{AuthType, ConfigReport, Env, Live, Pending},
     files::{cause, detached},
@@ -77,6 +77,10 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
         jobs::read_shared_keys(&daemon, dir).await.map_err(|error| format!("REGISTRY_API_KEYS: {error}"))?;
     }
     jobs::start(&daemon, &store.records);
+    if let Some(ask) = AskStorageBox::of(&env, &daemon.usage).await? {
+        let shutdown = shutdown.clone();
+        daemon.jobs.start(ask, async move { shutdown.begun().await });
+    }
     daemon.restore_migrations().await;
 
     log_start(&env, &listener);

@@ -9,7 +9,7 @@ use crate::{
         objects::{Objects, ReadOnlyObjects},
         outbox::{OutboxSettings, OutboxWatch, WriteBehind},
         remote::{ObjectStorage, is_bulk},
-        sftp::{SftpLogin, SftpObjects, SftpRemote, SftpSettings, SftpStore},
+        sftp::{NoSftpStore, SftpLogin, SftpObjects, SftpRemote, SftpSettings, SftpStore},
     },
 };
 use async_trait::async_trait;
@@ -51,11 +51,17 @@ impl StoreHold for SftpHold {
 
 /// Opens the store of a daemon, and logs what the server can do.
 pub(super) async fn open(env: &Env) -> Result<OpenStore, NoStore> {
+    if env.sftp_read_only {
+        info!("using {}, only to read: pushes go to the registry that writes there", env.storage_place());
+        return open_beside(env).await;
+    }
     let settings = settings(env).await.map_err(NoStore::Unusable)?;
     let failed = |error: &dyn Display| NoStore::Unusable(format!("{}: {error}", env.storage_place()));
     let local = env.storage_path.join(LOCAL);
-    let store = SftpStore::open(settings, &local, env.sftp_takeover).await;
-    let store = store.map_err(|error| NoStore::Unusable(error.to_string()))?;
+    let store = match SftpStore::open(settings, &local, env.sftp_takeover).await {
+        Ok(store) => store,
+        Err(error) => return Err(NoStore::Unusable(unopened(&error, &local.join(JOURNAL)).await)),
+    };
     info!("using {}", env.storage_place());
     for lack in &store.probe.lacks {
         warn!("the SFTP server lacks {lack}");
@@ -91,6 +97,21 @@ pub(super) async fn open_beside(env: &Env) -> Result<OpenStore, NoStore> {
         Ok(store) => Ok(OpenStore::new(store, true)),
         Err(error @ StorageError::Damaged { .. }) => Err(NoStore::Absent(error.to_string())),
         Err(error) => Err(NoStore::Unusable(format!("{}: {error}", env.storage_place()))),
+    }
+}
+
+/// Why a store cannot be opened, and what that means for what is in the journal. Without the server nobody knows whether
+/// another registry has taken the store over since, so nothing more is acknowledged until it is back.
+async fn unopened(error: &NoSftpStore, journal: &Path) -> String {
+    let entries = journal.join("entries");
+    let waiting = detached(move || std::fs::read_dir(entries).map_or(0, Iterator::count)).await.unwrap_or_default();
+    match waiting {
+        0 => error.to_string(),
+        waiting => format!(
+            "{error}. The journal in {} keeps {waiting} acknowledged writes; start again when the server can be \
+             reached, and they are uploaded",
+            journal.display()
+        ),
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn blob_response(digest: &Digest) -> Response<ResponseBody> {
 ///
 /// # Errors
 /// [`ServiceError::RangeNotSatisfiable`].
-pub(super) fn send(
+pub(super) async fn send(
     granted: &Granted,
     blob: Blob,
     served: SentBlob<'_>,
@@ -93,6 +93,11 @@ pub(super) fn send(
     };
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    if !granted.is_head()
+        && let [BodyPart::Span(span)] = parts.as_slice()
+    {
+        blob.begin(*span).await.map_err(crate::registry::RegistryError::Storage)?;
+    }
     let conn = granted.request.conn.as_ref();
     let (slot, outbox) = (conn.and_then(|conn| conn.slot.clone()), conn.map(|conn| conn.outbox.clone()));
     let is_verified = status == StatusCode::OK && !granted.is_head() && granted.registry().verifies_read();

@@ -59,7 +59,7 @@ use crate::{
     migration::Migrations,
     mirror::Mirrors,
     registry::Registry,
-    storage::{fs::Fs, outbox::OutboxWatch},
+    storage::{ProviderUsage, fs::Fs, outbox::OutboxWatch},
 };
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -103,6 +103,8 @@ pub struct ServiceState {
     pub files: Option<Arc<Fs>>,
     /// What is uploaded later, with a store that is written behind.
     pub outbox: Option<Arc<dyn OutboxWatch>>,
+    /// The usage of the storage as its provider reports it.
+    pub usage: Arc<ProviderUsage>,
     /// What repositories that mirror another registry fetch.
     pub mirrors: Mirrors,
     /// Large manifests that are being sent.

@@ -63,6 +63,21 @@ impl Blob {
         }
     }
 
+    /// Makes sure that a span can be read, as far as its first bytes tell. They are kept. Nothing but this span will be
+    /// read.
+    ///
+    /// # Errors
+    /// As [`Blob::read`].
+    pub async fn begin(&self, span: Span) -> Result<()> {
+        match &self.data {
+            BlobData::Remote(blob) => {
+                blob.will_read(span);
+                blob.begin(span).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a span, which must lie within the content; off the reactor where that may block.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ pub mod remote;
 pub mod sftp;
 #[cfg(test)]
 mod suite;
+mod usage;
 
 pub use blob::{Blob, BlobData};
 pub(crate) use blob::{blocking, work_on};
@@ -52,6 +53,7 @@ pub use names::NamesIn;
 pub use opened::{LinePlace, OpenStore, StoreHold, StoreRecords};
 pub use outline::{OutlineNames, OutlineStamp, RepositoryOutline};
 pub use remote::{ObjectBlob, ObjectStorage};
+pub use usage::{ProviderUsage, ReportedUsage};
 
 /// Default place of the built-in token service's keys, below the storage directory.
 pub const SIGNING_KEY: &str = "identity/keys/token.pem";

@@ -29,6 +29,13 @@ pub(super) async fn each<F: Future<Output = Result<()>>>(session: impl Fn(Arc<dy
         let store = ObjectStorage::open(objects, true).await.expect("a store over objects");
         session(Arc::new(store)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
+    if let Some(stores) = super::sftp::tests::SuiteStores::open().await {
+        for (name, objects) in &stores.objects {
+            let store = ObjectStorage::open(objects.clone(), true).await.expect("a store over objects");
+            session(Arc::new(store)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        stores.end().await;
+    }
 }
 
 /// Stores of objects that keep the promises, each empty.

@@ -1,6 +1,6 @@
 //! `/api/v1/dashboard`: the registry at a glance, as far as the caller may see it.
 
-use crate::tasks::StorageUsage;
+use crate::{outbox::OutboxSummary, tasks::StorageUsage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -23,6 +23,9 @@ pub struct Dashboard {
     pub mine: Option<OwnUsage>,
     /// The room that is left; only for those who see the system.
     pub storage: Option<StorageUsage>,
+    /// What waits to be written to the SFTP server; only for those who see the system, and with write-behind.
+    #[serde(default)]
+    pub outbox: Option<OutboxSummary>,
     /// Open uploads; only for those who see the system.
     pub uploads: Option<u64>,
     /// When this was counted (RFC 3339).

@@ -22,8 +22,29 @@ pub struct OutboxReport {
     pub uploaded_bytes: u64,
     /// Failed attempts since the start; each is repeated.
     pub failures: u64,
+    /// Objects that the registry knows to be on the server.
+    #[serde(default)]
+    pub objects: u64,
+    /// Whether these are all: a push asks the server for nothing then. They are listed after each start.
+    #[serde(default)]
+    pub knows_all: bool,
     /// The first writes, in the order in which they were made; at most 100.
     pub items: Vec<OutboxWrite>,
+}
+
+/// What waits to be written to the SFTP server, at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutboxSummary {
+    /// Writes in the journal that the server does not have yet.
+    pub writes: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The most bytes that the journal may hold.
+    pub max_bytes: u64,
+    /// How long the oldest write has waited.
+    pub oldest_seconds: Option<u64>,
+    /// Whether an upload failed and is tried again.
+    pub is_failing: bool,
 }
 
 /// A write in the journal.

@@ -127,7 +127,8 @@ pub struct StorageUsage {
     pub total: u64,
     /// `used` of `total`, in percent.
     pub percent: u8,
-    /// How this was measured: `statvfs`, or `sftp` for the file system of an SFTP server.
+    /// How this was measured: `statvfs`; `sftp` for the file system of an SFTP server; or `hetzner`, as Hetzner's API
+    /// reports it.
     pub source: String,
     /// Free bytes below which pushes are refused.
     pub reserve: u64,

@@ -13,6 +13,7 @@
 //! | [`certs`] | certificates, and TLS connections with them |
 //! | [`people`] | users with passwords, and bearers of tokens |
 //! | [`sshd`] | an OpenSSH server, and a relay that makes it distant |
+//! | [`chaos`] | clients that push while what they push to is killed |
 //! | [`content`] | digests, manifests, and bytes that look random |
 //!
 //! The daemon's own unit tests cannot use it: their crate under test is not the one that is linked here.
@@ -20,6 +21,7 @@
 #![allow(clippy::new_without_default, reason = "each is another one: it makes a key")]
 
 pub mod certs;
+pub mod chaos;
 pub mod content;
 pub mod daemon;
 pub mod frames;

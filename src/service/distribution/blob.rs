@@ -40,7 +40,7 @@ pub(super) async fn read(
     if let Some(response) = elsewhere(&granted, &blob).await {
         return Ok(response);
     }
-    let mut response = content::send(&granted, blob, SentBlob::of_repository(&digest))?;
+    let mut response = content::send(&granted, blob, SentBlob::of_repository(&digest)).await?;
     response.headers_mut().insert(headers::CONTENT_DIGEST, value(digest.as_str()));
     Ok(response)
 }

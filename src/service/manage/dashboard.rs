@@ -11,7 +11,7 @@ use super::{
     operation::Operation,
     reply::rfc3339,
     seen::{SeenRepository, seen},
-    storage::storage_usage,
+    storage::{outbox_summary, storage_usage},
 };
 use crate::{registry::UsageTotals, storage::RepositoryOutline, who::Permission, wire::ResponseBody};
 use api::dashboard::{Dashboard, NamespaceSummary, OwnUsage, RecentPush};
@@ -99,6 +99,7 @@ async fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError>
             last_activity: counted.own_pushed.map(rfc3339),
         }),
         storage: if sees_system { storage_usage(granted).await? } else { None },
+        outbox: if sees_system { outbox_summary(granted) } else { None },
         uploads: sees_system.then(|| granted.registry().open_uploads() as u64),
         as_of: rfc3339(counted.at),
     })

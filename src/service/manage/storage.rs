@@ -12,13 +12,16 @@ use super::{
 };
 use crate::{
     registry::{UsageTotals, settings::Quota},
-    storage::outbox::{OutboxItem, OutboxStatus},
+    storage::{
+        ReportedUsage,
+        outbox::{OutboxItem, OutboxStatus},
+    },
     who::Permission,
     wire::ResponseBody,
 };
 use api::{
     Page,
-    outbox::{OutboxReport, OutboxWrite},
+    outbox::{OutboxReport, OutboxSummary, OutboxWrite},
     tasks::{QuotaUsage, StorageUsage, UploadSummary},
 };
 use http::{Method, Response, StatusCode};
@@ -123,6 +126,15 @@ fn outbox(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     granted.resource(&reported(outbox.status()))
 }
 
+/// What waits, at a glance; `None` with a store that is not written behind.
+pub(super) fn outbox_summary(granted: &Granted) -> Option<OutboxSummary> {
+    let status = granted.request.state.outbox.as_ref()?.status();
+    let is_failing = status.items.iter().any(|item| item.tries > 0);
+    let OutboxStatus { writes, bytes, most_bytes, oldest, .. } = status;
+    let oldest_seconds = oldest.map(|oldest| oldest.as_secs());
+    Some(OutboxSummary { writes, bytes, max_bytes: most_bytes, oldest_seconds, is_failing })
+}
+
 /// What waits, as the API says it.
 fn reported(status: OutboxStatus) -> OutboxReport {
     let seconds = |time: Duration| time.as_secs();
@@ -151,23 +163,29 @@ fn reported(status: OutboxStatus) -> OutboxReport {
         uploads: status.uploads,
         uploaded_bytes: status.uploaded_bytes,
         failures: status.failures,
+        objects: status.objects,
+        knows_all: status.knows_all,
         items: status.items.into_iter().map(write).collect(),
     }
 }
 
 /// The room that is left, if the storage knows it.
 pub(super) async fn storage_usage(granted: &Granted) -> Result<Option<StorageUsage>, ServiceError> {
-    let Some(room) = granted.registry().room().await? else { return Ok(None) };
-    let used = room.total_bytes.saturating_sub(room.free_bytes);
-    Ok(Some(StorageUsage {
-        used,
-        free: room.free_bytes,
-        total: room.total_bytes,
-        percent: used.saturating_mul(100).checked_div(room.total_bytes).unwrap_or_default() as u8,
-        source: if granted.request.state.files.is_some() { "statvfs" } else { "sftp" }.to_owned(),
-        reserve: room.reserve_bytes,
-        as_of: rfc3339(SystemTime::now()),
-    }))
+    let room = granted.registry().room().await?;
+    let reserve = room.map_or(0, |room| room.reserve_bytes);
+    // A provider knows the quota; the file system that it is kept by may be much larger.
+    let (used, free, total, source, at) = match (granted.request.state.usage.get(), room) {
+        (Some(ReportedUsage { used, total, at }), _) => (used, total.saturating_sub(used), total, "hetzner", at),
+        (None, Some(room)) => {
+            let source = if granted.request.state.files.is_some() { "statvfs" } else { "sftp" };
+            let used = room.total_bytes.saturating_sub(room.free_bytes);
+            (used, room.free_bytes, room.total_bytes, source, SystemTime::now())
+        }
+        (None, None) => return Ok(None),
+    };
+    let percent = used.saturating_mul(100).checked_div(total).unwrap_or_default().min(100) as u8;
+    let (source, as_of) = (source.to_owned(), rfc3339(at));
+    Ok(Some(StorageUsage { used, free, total, percent, source, reserve, as_of }))
 }
 
 async fn quotas(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {

@@ -45,6 +45,14 @@ pub const MOST_PARTS: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectTag(pub String);
 
+impl ObjectTag {
+    /// The tag where a server has none of its own: made of the time and the length.
+    pub(in crate::storage) fn of_time(modified: SystemTime, len: u64) -> Self {
+        let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(format!("{}-{len}", since.as_nanos()))
+    }
+}
+
 /// What is known of an object without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectMeta {
@@ -238,6 +246,15 @@ pub trait Objects: Send + Sync + 'static {
     /// The room that the server has; `None` if it does not say.
     async fn space(&self) -> ObjectResult<Option<Space>> {
         Ok(None)
+    }
+
+    /// Whether this process may still write, as far as is known without asking. A journal accepts nothing that could not
+    /// be uploaded any more.
+    ///
+    /// # Errors
+    /// Why it may not.
+    fn may_write(&self) -> ObjectResult<()> {
+        Ok(())
     }
 
     /// Makes durable what earlier calls wrote, where `Ok` does not mean that already, as with a journal of writes.

@@ -21,7 +21,7 @@ impl<O: Objects> WriteBehindState<O> {
                 found.map(|(key, meta)| (key.clone(), meta)).collect()
             };
             let cut = waiting.iter().filter(|(_, meta)| meta.is_some()).count() >= most;
-            let behind = self.inner.list(prefix, after.as_deref(), most).await?;
+            let behind = self.list_behind(prefix, after.as_deref(), most).await?;
             // Behind this key, the page knows nothing.
             let horizon = match (behind.more, behind.objects.last()) {
                 (true, Some(last)) => Some(last.key.clone()),
@@ -33,9 +33,7 @@ impl<O: Objects> WriteBehindState<O> {
             };
             let mut merged: BTreeMap<String, ListedObject> = BTreeMap::new();
             for object in behind.objects {
-                let ours = self.uploaded.get(&object.key).map(|(_, ours)| ours);
-                let modified = ours.filter(|ours| ours.len == object.len).map_or(object.modified, |ours| ours.modified);
-                merged.insert(object.key.clone(), ListedObject { modified, ..object });
+                merged.insert(object.key.clone(), object);
             }
             for (key, meta) in waiting {
                 match meta {
@@ -80,7 +78,7 @@ impl<O: Objects> WriteBehindState<O> {
                     names.insert(name.to_owned(), ());
                 }
             }
-            let behind = self.inner.level(dir, after.as_deref(), most).await?;
+            let behind = self.level_behind(dir, after.as_deref(), most).await?;
             let slashed = |(name, is_dir): (String, bool)| if is_dir { name + "/" } else { name };
             let mut names: BTreeMap<String, ()> = behind.names.into_iter().map(|name| (slashed(name), ())).collect();
             let horizon = behind.more.then(|| names.keys().next_back().cloned()).flatten();

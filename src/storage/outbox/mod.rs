@@ -3,13 +3,16 @@
 //! [`WriteBehind`] is a store of objects over another one, which only one process writes to. What must stay true:
 //!
 //! - `Ok` means durable in the journal. A crash loses nothing of it; the next start goes on.
-//! - Reads and lists see the journal first, and what is behind it second.
+//! - Reads and lists see the journal first, and what is behind it second: that is known in memory once the server was
+//!   listed, so a push asks the server for nothing.
 //! - A write is uploaded after everything that was acknowledged before it began, so the server always has a state that
 //!   clients could have seen: never a tag without its manifest, nor a manifest without its blobs. Writes that overlapped
 //!   go together, and the bytes of blobs at once, since nothing points to them before a later write does.
 //! - A write is forgotten only when the server has it durably, and forgotten durably before the next one of its key is
 //!   uploaded.
 
+mod behind;
+mod index;
 mod journal;
 mod lists;
 mod objects;
@@ -23,11 +26,11 @@ mod waiting;
 pub use status::{OutboxItem, OutboxStatus, OutboxWatch};
 
 use crate::{
-    files::{Stripes, world},
-    storage::objects::{ObjectError, ObjectMeta, ObjectResult, ObjectTag, Objects},
+    files::{Space, Stripes, world},
+    storage::objects::{ObjectError, ObjectMeta, ObjectResult, Objects},
 };
+use index::KeyIndex;
 use journal::{Journal, JournalRecord, on_disk};
-use quick_cache::sync::Cache;
 use std::{
     io,
     path::Path,
@@ -73,8 +76,11 @@ struct WriteBehindState<O> {
     turns: Stripes<AsyncMutex<()>>,
     /// Bytes of objects in parts that are not complete.
     growing: AtomicU64,
-    /// What uploaded objects were called while they waited: what the server says, and what we said.
-    uploaded: Cache<String, (ObjectTag, ObjectMeta)>,
+    /// What the server has.
+    index: Mutex<KeyIndex>,
+    values: behind::SmallValues,
+    /// The room on the server.
+    room: Mutex<Option<Space>>,
     /// Something changed: an entry more or less.
     changed: Notify,
     stopping: AtomicBool,
@@ -108,7 +114,9 @@ impl<O: Objects> WriteBehind<O> {
             waiting: Mutex::new(waiting),
             turns: Stripes::new(1024),
             growing,
-            uploaded: Cache::new(65_536),
+            index: Mutex::default(),
+            values: behind::small_values(),
+            room: Mutex::default(),
             changed: Notify::new(),
             stopping: AtomicBool::new(false),
             uploads: AtomicU64::new(0),
@@ -156,6 +164,7 @@ impl<O> WriteBehindState<O> {
     where
         O: Objects,
     {
+        self.inner.may_write()?;
         let number = self.waiting().number();
         // A caller that goes away must not leave a durable write that nobody sees until the next start.
         let state = self.clone();

@@ -22,23 +22,15 @@ use std::{
 };
 
 impl<O: Objects> WriteBehindState<O> {
-    /// What the store behind the journal says about an object, under the name that callers know.
-    fn known_as(&self, key: &str, found: ObjectMeta) -> ObjectMeta {
-        match self.uploaded.get(key) {
-            Some((server, ours)) if found.tag.as_ref() == Some(&server) && found.len == ours.len => ours,
-            _ => found,
-        }
-    }
-
     async fn head(&self, key: &str) -> ObjectResult<ObjectMeta> {
         match self.last(key) {
             Some(write) => write.meta().ok_or(ObjectError::Absent),
             None => {
-                let found = self.inner.head(key).await;
+                let found = self.head_behind(key).await;
                 // It may have been uploaded, and written again, in between.
                 match self.last(key) {
                     Some(write) => write.meta().ok_or(ObjectError::Absent),
-                    None => found.map(|found| self.known_as(key, found)),
+                    None => found,
                 }
             }
         }
@@ -54,11 +46,10 @@ impl<O: Objects> WriteBehindState<O> {
                 let bytes = read_file(file, Span { start, len: end - start });
                 return Ok(ObjectBody { meta, bytes });
             }
-            // It was uploaded in between.
-            return Box::pin(self.get(key, span)).await;
+            // It is being forgotten: the server has it.
+            return self.get_known(key, span, meta).await;
         }
-        let body = self.inner.get(key, span).await?;
-        Ok(ObjectBody { meta: self.known_as(key, body.meta), bytes: body.bytes })
+        self.get_behind(key, span).await
     }
 
     /// Whether a write of this key may happen. The caller has the key's turn.
@@ -86,6 +77,25 @@ impl<O: Objects> WriteBehindState<O> {
     async fn remove(self: &Arc<Self>, keys: Vec<String>) -> ObjectResult<()> {
         let record = JournalRecord::Delete { keys, after: self.acknowledged() };
         self.enter(record, |journal, number, record| journal.append(number, &[], record)).await.map(drop)
+    }
+
+    /// Copies an object on the server. If it is unknown whether that was done, the copy is removed again: what the
+    /// server has must be known.
+    async fn copy_behind(self: &Arc<Self>, from: String, to: String) -> ObjectResult<()> {
+        let state = self.clone();
+        // A caller that goes away must not leave it open, either.
+        let copied = tokio::spawn(async move {
+            let meta = state.head_behind(&from).await?;
+            match state.inner.copy(&from, &to).await {
+                Ok(()) => {
+                    state.index().put(&to, meta.len, world::now(), 0);
+                    Ok(())
+                }
+                Err(ObjectError::Absent) => Err(ObjectError::Absent),
+                Err(error) => state.remove(vec![to]).await.and(Err(error)),
+            }
+        });
+        copied.await.unwrap_or_else(|_| Err(ObjectError::Other { why: "the daemon is stopping".into() }))
     }
 
     /// Copies an object by way of the journal.
@@ -147,8 +157,13 @@ impl<O: Objects> Objects for WriteBehind<O> {
         let (pieces, sha256) = hashed(pieces, len).await?;
         let modified = millis(world::now());
         let record = JournalRecord::Put { key: key.to_owned(), len, sha256: vec![sha256], modified, after };
-        let entered = self.0.enter(record, move |journal, number, record| journal.append(number, &pieces, record));
-        Ok(entered.await?.and_then(|meta| meta.tag))
+        let appended = pieces.clone();
+        let entered = self.0.enter(record, move |journal, number, record| journal.append(number, &appended, record));
+        let tag = entered.await?.and_then(|meta| meta.tag);
+        if let [piece] = pieces.as_slice() {
+            self.0.keep_value(key, tag.clone(), piece);
+        }
+        Ok(tag)
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> ObjectResult<ObjectPage> {
@@ -178,7 +193,7 @@ impl<O: Objects> Objects for WriteBehind<O> {
         let _turn = self.0.turns.of(&to).lock().await;
         // A write that waits would be uploaded over the copy.
         match self.0.last(from).is_none() && self.0.last(to).is_none() {
-            true => self.0.inner.copy(from, to).await,
+            true => self.0.copy_behind(from.to_owned(), to.to_owned()).await,
             false => self.0.copy_bytes(from, to).await,
         }
     }
@@ -233,7 +248,7 @@ impl<O: Objects> Objects for WriteBehind<O> {
     }
 
     async fn space(&self) -> ObjectResult<Option<Space>> {
-        self.0.inner.space().await
+        Ok(self.0.room())
     }
 }
 

@@ -29,6 +29,10 @@ pub struct OutboxStatus {
     pub uploaded_bytes: u64,
     /// Failed attempts since the start.
     pub failures: u64,
+    /// Objects that the server is known to have.
+    pub objects: u64,
+    /// Whether these are all. Until then, pushes ask the server.
+    pub knows_all: bool,
     /// The first ones.
     pub items: Vec<OutboxItem>,
 }
@@ -71,6 +75,10 @@ impl<O: Objects> OutboxWatch for WriteBehind<O> {
     fn status(&self) -> OutboxStatus {
         let state = &self.0;
         let growing = state.growing.load(Ordering::Relaxed);
+        let (objects, knows_all) = {
+            let index = state.index();
+            (index.len() as u64, index.is_complete())
+        };
         let waiting = state.waiting();
         let now = Instant::now();
         let items = waiting.head(SHOWN).map(|(write, is_under_way, trouble)| OutboxItem {
@@ -98,6 +106,8 @@ impl<O: Objects> OutboxWatch for WriteBehind<O> {
             uploads: state.uploads.load(Ordering::Relaxed),
             uploaded_bytes: state.uploaded_bytes.load(Ordering::Relaxed),
             failures: state.failures.load(Ordering::Relaxed),
+            objects,
+            knows_all,
             items,
         }
     }

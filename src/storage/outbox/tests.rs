@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::storage::objects::{
-    ListedObject, MemObjects, ObjectAbilities, ObjectBody, ObjectLevel, ObjectPage, PART_LEN, PutWhen,
+    ListedObject, MemObjects, ObjectAbilities, ObjectBody, ObjectLevel, ObjectPage, ObjectTag, PART_LEN, PutWhen,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +17,8 @@ struct Distant(Arc<DistantState>);
 struct DistantState {
     objects: MemObjects,
     cut: AtomicBool,
+    /// Another process writes now.
+    taken: AtomicBool,
     /// Every change, in order.
     log: Mutex<Vec<String>>,
 }
@@ -92,6 +94,12 @@ impl Objects for Distant {
     }
     async fn now(&self) -> ObjectResult<SystemTime> {
         self.reach()?.now().await
+    }
+    fn may_write(&self) -> ObjectResult<()> {
+        match self.0.taken.load(Ordering::SeqCst) {
+            true => Err(ObjectError::Unavailable { why: "taken over".into(), retry_after: None }),
+            false => Ok(()),
+        }
     }
 }
 
@@ -272,4 +280,94 @@ async fn a_damaged_file_of_the_journal_stops_the_start() {
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     let refused = WriteBehind::open(distant, dir.path(), SETTINGS).err().unwrap().to_string();
     assert!(refused.contains("entries/00000000000000000001 is damaged"), "{refused}");
+}
+
+/// Waits until an outbox knows what the server has.
+async fn learned(outbox: &WriteBehind<Distant>) {
+    while !outbox.status().knows_all {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_was_listed_is_not_asked_any_more() {
+    let (distant, dir) = (Distant::default(), tempfile::tempdir().unwrap());
+    for key in ["old/a", "old/b", "old/c/d"] {
+        distant.0.objects.put(key, vec![key.into()], PutWhen::Any).await.unwrap();
+    }
+    let outbox = open(&distant, &dir);
+    let early = put(&outbox, "early", "1").await.unwrap();
+    outbox.start().unwrap();
+    learned(&outbox).await;
+    assert_eq!(text(&outbox, "old/a").await.unwrap(), "old/a", "it is read once");
+    while outbox.status().writes > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    distant.cut(true);
+    assert_eq!(outbox.head("old/b").await.unwrap().len, 5);
+    assert_eq!(outbox.head("none").await, Err(ObjectError::Absent), "known, not guessed");
+    assert_eq!(keys(&outbox, "").await, ["early", "old/a", "old/b", "old/c/d"]);
+    assert_eq!(outbox.level("old", Some("a"), 9).await.unwrap().names, [("b".into(), false), ("c".into(), true)]);
+    assert_eq!(text(&outbox, "old/a").await.unwrap(), "old/a", "small values stay in memory");
+    assert_eq!(text(&outbox, "early").await.unwrap(), "1");
+    let away = text(&outbox, "old/b").await.unwrap_err();
+    assert!(matches!(away, ObjectError::Unavailable { .. }), "{away}");
+    let new = |key: &'static str, when| outbox.put(key, vec![Bytes::from("new")], when);
+    assert_eq!(new("old/b", PutWhen::Absent).await, Err(ObjectError::Changed));
+    new("new", PutWhen::Absent).await.unwrap();
+    new("early", PutWhen::Is(early.unwrap())).await.unwrap();
+    outbox.delete(vec!["old/c/d".into()]).await.unwrap();
+    distant.cut(false);
+    assert_eq!(outbox.drain(Duration::from_secs(20)).await, 0);
+    distant.cut(true);
+    assert_eq!(keys(&outbox, "").await, ["early", "new", "old/a", "old/b"]);
+    assert_eq!(keys(&distant.0.objects, "").await, ["early", "new", "old/a", "old/b"]);
+    assert_eq!(outbox.status().objects, 4);
+}
+
+#[tokio::test]
+async fn a_copy_whose_end_is_unknown_is_removed() {
+    let (distant, dir) = (Distant::default(), tempfile::tempdir().unwrap());
+    distant.0.objects.put("from", vec!["x".into()], PutWhen::Any).await.unwrap();
+    let outbox = open(&distant, &dir);
+    outbox.start().unwrap();
+    learned(&outbox).await;
+    outbox.copy("from", "to").await.unwrap();
+    assert_eq!((outbox.head("to").await.unwrap().len, text(&outbox, "to").await.unwrap().as_str()), (1, "x"));
+    assert_eq!(outbox.copy("none", "to-none").await, Err(ObjectError::Absent));
+    distant.cut(true);
+    assert!(outbox.copy("from", "lost").await.is_err());
+    // It was done after all.
+    distant.0.objects.put("lost", vec!["x".into()], PutWhen::Any).await.unwrap();
+    assert_eq!(outbox.head("lost").await, Err(ObjectError::Absent));
+    distant.cut(false);
+    assert_eq!(outbox.drain(Duration::from_secs(20)).await, 0);
+    assert_eq!(keys(&distant, "").await, ["from", "to"]);
+}
+
+#[tokio::test]
+async fn a_store_that_was_taken_over_gets_no_acknowledgements() {
+    let (distant, dir) = (Distant::default(), tempfile::tempdir().unwrap());
+    let outbox = open(&distant, &dir);
+    put(&outbox, "a", "1").await.unwrap();
+    distant.0.taken.store(true, Ordering::SeqCst);
+    let refused = put(&outbox, "b", "1").await.unwrap_err();
+    assert!(matches!(refused, ObjectError::Unavailable { .. }), "{refused}");
+    assert!(outbox.delete(vec!["a".into()]).await.is_err());
+    assert_eq!(outbox.head("b").await.err(), Some(ObjectError::Absent));
+    assert_eq!(outbox.status().writes, 1);
+}
+
+#[tokio::test]
+async fn a_write_that_is_being_forgotten_is_read_from_the_server() {
+    let (distant, dir) = (Distant::default(), tempfile::tempdir().unwrap());
+    let outbox = open(&distant, &dir);
+    let tag = put(&outbox, "a", "1").await.unwrap();
+    distant.0.objects.put("a", vec!["1".into()], PutWhen::Any).await.unwrap();
+    // Its file is removed first, and takes a while to be; it waits until then.
+    outbox.0.journal.remove(1).unwrap();
+    outbox.0.values.remove("a");
+    let body = outbox.get("a", None).await.unwrap();
+    assert_eq!(body.meta.tag, tag);
+    assert_eq!(body.collect().await.unwrap(), "1");
 }

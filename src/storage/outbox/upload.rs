@@ -6,7 +6,7 @@ use super::{
     reading::read_piece,
     waiting::WaitingWrite,
 };
-use crate::storage::objects::{ObjectError, ObjectMeta, ObjectResult, Objects, PART_LEN, PutWhen};
+use crate::storage::objects::{ObjectError, ObjectResult, Objects, PART_LEN, PutWhen};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use std::{
     io,
@@ -26,7 +26,7 @@ impl<O: Objects> WriteBehind<O> {
     pub fn start(&self) -> io::Result<()> {
         let state = self.0.clone();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("outbox".into()).spawn(move || runtime.block_on(state.upload_all()))?;
+        std::thread::Builder::new().name("outbox".into()).spawn(move || runtime.block_on(state.work()))?;
         Ok(())
     }
 
@@ -46,6 +46,16 @@ impl<O: Objects> WriteBehind<O> {
 }
 
 impl<O: Objects> WriteBehindState<O> {
+    async fn work(self: Arc<Self>) {
+        let state = self.clone();
+        // Nothing of it ends by itself but the uploads.
+        let learn = async { tokio::join!(state.learn(), state.measure()) };
+        tokio::select! {
+            _ = learn => {}
+            () = self.upload_all() => {}
+        }
+    }
+
     async fn upload_all(self: Arc<Self>) {
         let mut under_way = FuturesUnordered::new();
         let mut reported = Instant::now();
@@ -87,16 +97,12 @@ impl<O: Objects> WriteBehindState<O> {
     async fn upload_one(self: Arc<Self>, write: Arc<WaitingWrite>) {
         let number = write.number;
         let uploaded = match self.upload(&write).await {
-            Ok(meta) => on_disk(&self.journal, move |journal| journal.remove(number)).await.map(|()| meta),
+            Ok(()) => on_disk(&self.journal, move |journal| journal.remove(number)).await,
             Err(error) => Err(error),
         };
         match uploaded {
-            Ok(meta) => {
-                if let (Some(meta), Some(ours)) = (meta, write.meta())
-                    && let (Some(tag), Some(key)) = (meta.tag, write.record.keys().first())
-                {
-                    self.uploaded.insert(key.clone(), (tag, ours));
-                }
+            Ok(()) => {
+                self.note_uploaded(&write);
                 self.uploads.fetch_add(1, Ordering::Relaxed);
                 self.uploaded_bytes.fetch_add(write.record.len(), Ordering::Relaxed);
                 self.waiting().remove(number);
@@ -113,17 +119,27 @@ impl<O: Objects> WriteBehindState<O> {
         self.changed.notify_waiters();
     }
 
-    async fn upload(&self, write: &WaitingWrite) -> ObjectResult<Option<ObjectMeta>> {
+    /// Notes what the server has now, before the journal stops hiding it.
+    fn note_uploaded(&self, write: &WaitingWrite) {
+        let (mut index, meta) = (self.index(), write.meta());
+        for key in write.record.keys() {
+            match &meta {
+                Some(meta) => index.put(key, meta.len, meta.modified, write.number),
+                None => index.remove(key),
+            }
+        }
+    }
+
+    async fn upload(&self, write: &WaitingWrite) -> ObjectResult<()> {
         match &write.record {
-            JournalRecord::Delete { keys, .. } => self.inner.delete(keys.clone()).await.map(|()| None),
+            JournalRecord::Delete { keys, .. } => self.inner.delete(keys.clone()).await,
             JournalRecord::Put { key, len, sha256, .. } => {
                 if *len <= PART_LEN as u64 {
                     let part = self.part(write, 0, sha256.first()).await?;
-                    self.inner.put(key, vec![part], PutWhen::Any).await?;
+                    self.inner.put(key, vec![part], PutWhen::Any).await.map(drop)
                 } else {
-                    self.upload_parts(write, key, *len, sha256).await?;
+                    self.upload_parts(write, key, *len, sha256).await
                 }
-                self.inner.head(key).await.map(Some)
             }
         }
     }

@@ -37,7 +37,7 @@ impl WaitingWrite {
             JournalRecord::Put { len, modified, .. } => Some(ObjectMeta {
                 len: *len,
                 modified: SystemTime::UNIX_EPOCH + Duration::from_millis(*modified),
-                tag: Some(ObjectTag(format!("journal-{}", self.number))),
+                tag: Some(journal_tag(self.number)),
             }),
             JournalRecord::Delete { .. } => None,
         }
@@ -203,6 +203,11 @@ impl Waiting {
         let under_way = self.under_way.iter().filter_map(|number| self.writes.get(number));
         under_way.map(|write| write.done.load(Ordering::Relaxed)).sum()
     }
+}
+
+/// What an object is called that this write made, now and after it was uploaded.
+pub(super) fn journal_tag(number: u64) -> ObjectTag {
+    ObjectTag(format!("journal-{number}"))
 }
 
 /// Whether a write relies on nothing before it: the bytes of a blob. Nothing points to them before a later write does,

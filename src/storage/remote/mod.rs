@@ -30,6 +30,7 @@ mod lifecycle;
 mod memory;
 mod names;
 mod outline;
+mod parts;
 mod publish;
 mod reading;
 mod records;

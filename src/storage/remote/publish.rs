@@ -122,6 +122,8 @@ impl ObjectStorage {
     /// Ends a session whose bytes are not needed; `false` if another process has changed it.
     async fn end_session(&self, id: &UploadId, held: &mut Held) -> Result<bool> {
         let Some(live) = held.as_mut() else { return Ok(false) };
+        // Whether that part is stored does not matter any more, but nothing may write it after its removal.
+        let _ = self.settle_ahead(live).await;
         (live.tail, live.tail_len) = (Vec::new(), 0);
         if live.record.segments.is_empty() && live.record.parts.is_none() {
             self.delete_objects(vec![session::key(id)]).await?;

@@ -22,6 +22,9 @@ use std::{
 /// How often a span is asked for again after its stream broke.
 const ATTEMPTS: usize = 3;
 
+/// What is read of a blob before its answer begins.
+const FIRST: u64 = 64 << 10;
+
 /// Bytes in objects, as one sequence.
 pub struct ObjectBlob {
     objects: Arc<dyn Objects>,
@@ -34,6 +37,8 @@ pub struct ObjectBlob {
     until: AtomicU64,
     /// A response that is being read.
     open: Mutex<Option<OpenRead>>,
+    /// Bytes that were read before they were asked for, and their offset.
+    first: Mutex<Option<(u64, Bytes)>>,
 }
 
 /// A response of the server, and what of it has been read.
@@ -62,6 +67,7 @@ impl ObjectBlob {
             named: None,
             until: AtomicU64::new(len),
             open: Mutex::default(),
+            first: Mutex::default(),
         }
     }
 
@@ -111,11 +117,44 @@ impl ObjectBlob {
         self.objects.presign(&key, valid).await.map_err(|e| e.during("sign the address of", &key))
     }
 
+    /// Reads the first bytes of a span, and keeps them for its reader: where the store does not answer, that is known
+    /// before a client is told that the blob follows.
+    ///
+    /// # Errors
+    /// As for [`ObjectBlob::read`].
+    pub(in crate::storage) async fn begin(&self, span: Span) -> Result<()> {
+        if span.len > 0 {
+            let first = self.read(Span { len: span.len.min(FIRST), ..span }).await?;
+            *world::lock(&self.first) = Some((span.start, first));
+        }
+        Ok(())
+    }
+
     /// Reads a span, which must lie within the blob. The next one is read from the same response if it follows.
     ///
     /// # Errors
     /// [`StorageError::Damaged`] if objects are gone or shorter, or those of the store.
     pub async fn read(&self, span: Span) -> Result<Bytes> {
+        let first = world::lock(&self.first).take().filter(|(at, _)| *at == span.start);
+        let Some((_, mut first)) = first else { return self.read_on(span).await };
+        if first.len() as u64 > span.len {
+            let piece = first.split_to(span.len as usize);
+            *world::lock(&self.first) = Some((span.end(), first));
+            return Ok(piece);
+        }
+        let read = first.len() as u64;
+        let rest = Span { start: span.start + read, len: span.len - read };
+        if rest.len == 0 {
+            return Ok(first);
+        }
+        Ok([first, self.read_on(rest).await?].concat().into())
+    }
+
+    /// Reads a span. The next one is read from the same response if it follows.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] if objects are gone or shorter, or those of the store.
+    async fn read_on(&self, span: Span) -> Result<Bytes> {
         if span.end() > self.len {
             return Err(StorageError::damaged("a blob", "it ends before its length"));
         }

@@ -12,7 +12,7 @@ use crate::{
     files::world,
     storage::{
         InstanceId, Item, Result, StorageError, UploadTurn,
-        objects::{ObjectError, ObjectTag, PART_LEN, PutWhen},
+        objects::{ObjectError, ObjectResult, ObjectTag, PART_LEN, PutWhen},
     },
 };
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use std::{
     time::SystemTime,
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Longest record.
 const LONGEST: u64 = 16 << 20;
@@ -134,6 +135,9 @@ pub(super) struct LiveSession {
     /// Bytes that are in memory alone.
     pub(super) tail: Vec<Bytes>,
     pub(super) tail_len: u64,
+    /// The write of the first part of the tail, which goes on while more bytes come. They stay in the tail until it has
+    /// ended. Aborted when it is dropped, as a write is whose caller has gone.
+    pub(super) ahead: Option<AbortOnDropHandle<ObjectResult<String>>>,
     /// The turn of the last request.
     pub(super) turn: Option<UploadTurn>,
 }
@@ -211,6 +215,7 @@ impl ObjectStorage {
             touched: self.clock(),
             tail: Vec::new(),
             tail_len: 0,
+            ahead: None,
             turn: None,
         })
     }
@@ -255,6 +260,7 @@ impl ObjectStorage {
             touched: meta.modified,
             tail: Vec::new(),
             tail_len: 0,
+            ahead: None,
             turn: None,
         });
         Ok(held.as_mut())

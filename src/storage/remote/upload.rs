@@ -7,11 +7,12 @@
 use super::{
     ObjectStorage, failed,
     names::{DataId, data},
+    parts::take,
     session::{self, Held, LiveSession, OpenParts, SessionRecord, SessionState},
 };
 use crate::storage::{
     Appended, Result, TakenOver, UploadProgress, UploadTurn,
-    objects::{MOST_PARTS, ObjectError, PART_LEN, PutWhen, found},
+    objects::{ObjectError, PART_LEN, found},
     work_on,
 };
 use bytes::Bytes;
@@ -71,41 +72,6 @@ impl ObjectStorage {
         Ok((Appended::To(at + len as u64), hasher))
     }
 
-    /// Stores as many full parts as there are.
-    async fn put_full_parts(&self, live: &mut LiveSession) -> Result<()> {
-        while live.tail_len >= PART_LEN as u64 {
-            let part = take(live, PART_LEN);
-            if !self.objects.abilities().parts {
-                self.put_segment(live, part, PART_LEN as u64).await?;
-                continue;
-            }
-            if live.record.parts.as_ref().is_some_and(|parts| parts.parts.len() + 1 >= MOST_PARTS) {
-                self.complete(live).await?;
-            }
-            let parts = match &mut live.record.parts {
-                Some(parts) => parts,
-                none => {
-                    let segment = DataId::fresh();
-                    let key = data(live.record.data, segment);
-                    let id = failed(self.objects.begin_parts(&key).await, "begin", &key)?;
-                    none.insert(OpenParts { segment, id, parts: Vec::new() })
-                }
-            };
-            let key = data(live.record.data, parts.segment);
-            let put = self.objects.put_part(&key, &parts.id, parts.parts.len(), part).await;
-            parts.parts.push(failed(put, "write", &key)?);
-        }
-        Ok(())
-    }
-
-    async fn put_segment(&self, live: &mut LiveSession, bytes: Vec<Bytes>, len: u64) -> Result<()> {
-        let segment = DataId::fresh();
-        let key = data(live.record.data, segment);
-        failed(self.objects.put(&key, bytes, PutWhen::Any).await, "write", &key)?;
-        live.record.segments.push((segment, len));
-        Ok(())
-    }
-
     /// Stores what is in memory alone, and completes the object that is being written: afterwards all bytes are in
     /// segments. The record is not stored yet.
     pub(super) async fn flush(&self, held: &mut Held) -> Result<()> {
@@ -118,6 +84,8 @@ impl ObjectStorage {
     }
 
     async fn flush_tail(&self, live: &mut LiveSession) -> Result<()> {
+        self.put_full_parts(live).await?;
+        self.settle_ahead(live).await?;
         let len = live.tail_len;
         if len > 0 {
             let tail = take(live, len as usize);
@@ -135,7 +103,7 @@ impl ObjectStorage {
 
     /// Completes the object that is being written. If another process has completed it, with more parts perhaps, those
     /// that are known here are its first.
-    async fn complete(&self, live: &mut LiveSession) -> Result<()> {
+    pub(super) async fn complete(&self, live: &mut LiveSession) -> Result<()> {
         let Some(parts) = live.record.parts.take() else { return Ok(()) };
         let (key, len) = (data(live.record.data, parts.segment), parts.len());
         if len == 0 {
@@ -244,6 +212,10 @@ impl ObjectStorage {
     /// Drops the bytes after the first `to`.
     async fn cut(&self, held: &mut Held, to: u64) -> Result<()> {
         let Some(live) = held.as_mut() else { return Ok(()) };
+        if let Err(error) = self.settle_ahead(live).await {
+            **held = None;
+            return Err(error);
+        }
         let stored = live.record.len();
         if to >= stored && live.record.by == self.instance {
             let keep = take(live, (to - stored) as usize);
@@ -350,26 +322,4 @@ impl ObjectStorage {
         live.record.epoch += 1;
         self.save(id, held, true).await
     }
-}
-
-/// Takes the first bytes of the tail.
-fn take(live: &mut LiveSession, len: usize) -> Vec<Bytes> {
-    let (mut taken, mut left) = (Vec::new(), len);
-    let tail = std::mem::take(&mut live.tail);
-    for mut piece in tail {
-        match left {
-            0 => live.tail.push(piece),
-            _ if piece.len() <= left => {
-                left -= piece.len();
-                taken.push(piece);
-            }
-            _ => {
-                taken.push(piece.split_to(left));
-                left = 0;
-                live.tail.push(piece);
-            }
-        }
-    }
-    live.tail_len -= (len - left) as u64;
-    taken
 }

@@ -3,7 +3,7 @@
 
 use super::{SftpLogin, SftpSettings, SftpTrouble};
 use russh::{
-    Disconnect,
+    Disconnect, cipher,
     client::{self, AuthResult},
     keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate},
 };
@@ -31,6 +31,9 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const PLAIN_PACKET: u64 = 32 << 10;
 /// Most bytes of one read or write. OpenSSH allows a little more; above this there is nothing to gain.
 const MOST_PACKET: u64 = 255 << 10;
+
+/// Ciphers that come first where the processor has instructions for AES.
+const FAST_WITH_AES: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM];
 
 /// The extensions of a server that the store makes use of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -202,6 +205,10 @@ impl Connected {
             nodelay: true,
             ..client::Config::default()
         };
+        if has_fast_aes() {
+            let rest = config.preferred.cipher.iter().filter(|known| !FAST_WITH_AES.contains(known)).copied();
+            config.preferred.cipher = FAST_WITH_AES.iter().copied().chain(rest).collect::<Vec<_>>().into();
+        }
         let known = settings.trust.algorithms(&settings.host, settings.port)?;
         if !known.is_empty() {
             let mut preferred = config.preferred.clone();
@@ -261,6 +268,16 @@ impl Connected {
         let goodbye = self.ssh.disconnect(Disconnect::ByApplication, "", "");
         let _ = timeout(Duration::from_secs(1), goodbye).await;
     }
+}
+
+/// Whether the processor has instructions for AES: then it costs both sides two thirds of what the default does.
+fn has_fast_aes() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    false
 }
 
 async fn log_in(settings: &SftpSettings, ssh: &mut client::Handle<HostCheck>) -> Result<(), SftpTrouble> {

@@ -17,7 +17,7 @@ mod put;
 mod remote;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod transfer;
 mod trouble;
 mod walk;

@@ -4,7 +4,7 @@
 //! of its own, and whole seconds only. What the last writes were is remembered more exactly.
 
 use super::{
-    PutMode, RemoteMeta, SftpRemote, SftpTrouble,
+    PutMode, RemoteMeta, SftpRemote, SftpTrouble, WriterLock,
     remote::{OWN, parent},
     walk::Walk,
 };
@@ -68,9 +68,7 @@ impl SftpObjects {
     fn meta(&self, key: &str, found: RemoteMeta) -> ObjectMeta {
         let exact = self.exact.get(key).filter(|(server, _)| *server == found.modified);
         let modified = exact.map_or(found.modified, |(_, exact)| exact);
-        let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let tag = ObjectTag(format!("{}-{}", since.as_nanos(), found.len));
-        ObjectMeta { len: found.len, modified, tag: Some(tag) }
+        ObjectMeta { len: found.len, modified, tag: Some(ObjectTag::of_time(modified, found.len)) }
     }
 
     /// Whether a key's object is in this state. The caller has the key's turn.
@@ -331,6 +329,13 @@ impl Objects for SftpObjects {
         Ok(world::now())
     }
 
+    fn may_write(&self) -> ObjectResult<()> {
+        match self.remote.lock().is_some_and(WriterLock::is_lost) {
+            true => Err(SftpTrouble::TakenOver.into()),
+            false => Ok(()),
+        }
+    }
+
     async fn space(&self) -> ObjectResult<Option<Space>> {
         let last = *world::lock(&self.room);
         // A server that is away keeps nobody waiting for this.
@@ -339,7 +344,11 @@ impl Objects for SftpObjects {
             Some((at, space)) if is_away || at.elapsed() < ROOM_IS_FRESH => Ok(space),
             None if is_away => Ok(None),
             _ => {
-                let space = self.remote.space().await?;
+                let space = match self.remote.space().await {
+                    // The last one is better than none.
+                    Err(trouble) if trouble.is_lost() => return Ok(last.and_then(|(_, space)| space)),
+                    space => space?,
+                };
                 *world::lock(&self.room) = Some((Instant::now(), space));
                 Ok(space)
             }

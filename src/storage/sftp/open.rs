@@ -46,6 +46,7 @@ impl SftpStore {
             since: Timestamp::now(),
         };
         remote.make_root().await.map_err(no)?;
+        remote.try_links().await.map_err(no)?;
         remote.hold(WriterLock::take(&remote, &own, take_over).await?);
         let probe = remote.probe().await.map_err(no)?;
         remote.sweep().await.map_err(no)?;

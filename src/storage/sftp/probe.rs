@@ -1,6 +1,6 @@
 //! What a server lacks, and what that costs.
 
-use super::{SftpRemote, SftpTrouble, put::TEMPORARY};
+use super::{PutMode, SftpRemote, SftpTrouble, put::TEMPORARY};
 use crate::files::world;
 use bytes::Bytes;
 
@@ -31,8 +31,8 @@ impl SftpRemote {
         );
         without(
             !offers.hardlink,
-            "hardlink@openssh.com: a file that must not exist yet is created in place, so a crash can leave it \
-             incomplete",
+            "hardlink@openssh.com, which works: copies pass through the registry, and a file that must not exist yet is \
+             looked for before it gets its name",
         );
         without(
             !offers.fsync,
@@ -49,6 +49,28 @@ impl SftpRemote {
         );
         self.try_out().await?;
         Ok(SftpProbe { lacks, syncs_bytes: offers.fsync, syncs_names })
+    }
+
+    /// Finds out whether hard links work: some servers offer them and fail. Must come before anything is created.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or nothing can be written to it.
+    pub(super) async fn try_links(&self) -> Result<(), SftpTrouble> {
+        if !self.offers().await?.hardlink {
+            return Ok(());
+        }
+        let (one, two) = (format!("{TEMPORARY}/{}", world::uuid()), format!("{TEMPORARY}/{}", world::uuid()));
+        self.put(&one, &[Bytes::from_static(b"one")], PutMode::Replace, world::now()).await?;
+        let works = match self.link(&one, &two).await {
+            Ok(_) => self.read(&two).await?.is_some_and(|(bytes, _)| bytes == "one"),
+            Err(SftpTrouble::Failed(_) | SftpTrouble::Unsupported | SftpTrouble::Denied) => false,
+            Err(trouble) => return Err(trouble),
+        };
+        if !works {
+            self.do_without_links();
+        }
+        self.remove(&one).await?;
+        self.remove(&two).await.map(drop)
     }
 
     async fn try_out(&self) -> Result<(), SftpTrouble> {

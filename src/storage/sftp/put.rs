@@ -142,7 +142,11 @@ impl SftpRemote {
             };
         }
         if !self.offers().await?.hardlink {
-            // The rename of the protocol itself fails if the name exists.
+            // The rename of the protocol itself should fail if the name exists, but some servers replace it. Nobody else
+            // writes, and the caller has the key's turn.
+            if self.meta(path).await?.is_some() {
+                return self.remove(temporary).await.map(|_| false);
+            }
             return match self.rename_new(temporary, path).await {
                 Ok(()) => Ok(true),
                 Err(SftpTrouble::Failed(why)) => match self.meta(path).await? {

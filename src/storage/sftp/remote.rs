@@ -14,7 +14,10 @@ use russh_sftp::{
 };
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -57,6 +60,8 @@ pub struct SftpRemote {
     pub(super) root: String,
     /// Directories that exist and were made durable as far as the server can.
     known: Mutex<HashSet<String>>,
+    /// The server offers hard links, and fails to make them.
+    lacks_links: AtomicBool,
     /// The right to write. Without one, nobody asks for it: only the lock itself is written then.
     lock: OnceLock<WriterLock>,
 }
@@ -71,7 +76,13 @@ impl SftpRemote {
             "" => ".".to_owned(),
             root => root.to_owned(),
         };
-        Self { pool: SftpPool::new(settings), root, known: Mutex::default(), lock: OnceLock::new() }
+        Self {
+            pool: SftpPool::new(settings),
+            root,
+            known: Mutex::default(),
+            lacks_links: AtomicBool::new(false),
+            lock: OnceLock::new(),
+        }
     }
 
     pub fn pool(&self) -> &SftpPool {
@@ -106,7 +117,13 @@ impl SftpRemote {
     /// # Errors
     /// There is no connection.
     pub async fn offers(&self) -> Result<SftpOffers, SftpTrouble> {
-        self.pool.run(true, |link| async move { Ok(link.offers) }).await
+        let offers = self.pool.run(true, |link| async move { Ok(link.offers) }).await?;
+        Ok(SftpOffers { hardlink: offers.hardlink && !self.lacks_links.load(Ordering::Relaxed), ..offers })
+    }
+
+    /// From now on, hard links are not tried any more.
+    pub(super) fn do_without_links(&self) {
+        self.lacks_links.store(true, Ordering::Relaxed);
     }
 
     /// The file's size and time; `None` if there is none.

@@ -1,7 +1,14 @@
 //! Sessions with a real OpenSSH server that each test starts.
 
 use super::*;
-use crate::files::FileKind;
+use crate::{
+    files::FileKind,
+    storage::{
+        objects::Objects,
+        outbox::{OutboxSettings, OutboxWatch as _, WriteBehind},
+        remote::is_bulk,
+    },
+};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -261,4 +268,66 @@ async fn a_distant_server_is_read_and_written_at_the_speed_of_the_link() {
     assert_eq!(read_all(&remote, "far").await, bytes);
     // One request at a time would take five seconds in each direction.
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+/// Empty stores on a server of their own, for the suite of storage.
+pub(in crate::storage) struct SuiteStores {
+    pub(in crate::storage) objects: Vec<(&'static str, Arc<dyn Objects>)>,
+    outbox: WriteBehind<SftpObjects>,
+    _stores: Vec<SftpStore>,
+    _dirs: Vec<tempfile::TempDir>,
+    _server: Option<Sshd>,
+}
+
+/// A server that runs already: `USER@HOST:PORT` in `WHARFINGER_TEST_SFTP_AT`, with the key in the file of
+/// `WHARFINGER_TEST_SFTP_AT_KEY`.
+fn running_server(dir: &std::path::Path) -> Option<SftpSettings> {
+    let place = std::env::var("WHARFINGER_TEST_SFTP_AT").ok()?;
+    let (username, address) = place.split_once('@').unwrap();
+    let (host, port) = address.rsplit_once(':').unwrap();
+    let key = fs::read_to_string(std::env::var("WHARFINGER_TEST_SFTP_AT_KEY").unwrap()).unwrap();
+    let known = dir.join("known_hosts");
+    fs::write(&known, "").unwrap();
+    Some(SftpSettings {
+        host: host.to_owned(),
+        port: port.parse().unwrap(),
+        username: username.to_owned(),
+        login: SftpLogin::key(&key).unwrap(),
+        trust: format!("accept-new:{}", known.display()).parse().unwrap(),
+        root: format!("suite/{}", crate::files::world::ulid()),
+        connections: 2,
+    })
+}
+
+impl SuiteStores {
+    /// `None` unless `WHARFINGER_TEST_SFTP_SUITE` is set: then an OpenSSH server is started for each test, unless
+    /// another one is named.
+    pub(in crate::storage) async fn open() -> Option<Self> {
+        std::env::var_os("WHARFINGER_TEST_SFTP_SUITE")?;
+        let (mut server, mut stores, mut dirs) = (None, Vec::new(), Vec::new());
+        for name in ["plain", "behind"] {
+            let dir = tempfile::tempdir().unwrap();
+            let at = running_server(dir.path()).unwrap_or_else(|| {
+                let server = server.get_or_insert_with(Sshd::start);
+                SftpSettings { root: server.root().join(name).display().to_string(), ..settings(server, "ed25519") }
+            });
+            let store = SftpStore::open(at, dir.path(), false).await.unwrap();
+            println!("{name}: lacks {}", store.probe.lacks.join("; "));
+            stores.push(store);
+            dirs.push(dir);
+        }
+        let how = OutboxSettings { most_bytes: 1 << 30, at_once: 2, is_bulk };
+        let outbox = WriteBehind::open(stores[1].objects.clone(), &dirs[1].path().join("outbox"), how).unwrap();
+        outbox.start().unwrap();
+        let objects: Vec<(&str, Arc<dyn Objects>)> = vec![
+            ("an SFTP server", Arc::new(stores[0].objects.clone())),
+            ("an SFTP server, written behind", Arc::new(outbox.clone())),
+        ];
+        Some(Self { objects, outbox, _stores: stores, _dirs: dirs, _server: server })
+    }
+
+    /// Everything arrives.
+    pub(in crate::storage) async fn end(self) {
+        assert_eq!(self.outbox.drain(Duration::from_secs(60)).await, 0, "writes are left in the journal");
+    }
 }

@@ -63,7 +63,7 @@ pub(super) async fn send(
         disposition: value(disposition(artifact.name.as_str())),
         caching: REVALIDATE,
     };
-    content::send(granted, blob, served)
+    content::send(granted, blob, served).await
 }
 
 /// The artifacts of the newest version that has a path.
