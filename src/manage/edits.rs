@@ -1,6 +1,6 @@
 //! Changes of the operator's files: one at a time, checked against the rights of whoever makes them, and recorded.
 
-use super::{guard, guard::Affected, refusal::EditRefusal, rehearsal::Rehearsed, text_tag};
+use super::{guard, guard::Affected, refusal::EditRefusal, rehearsal::Rehearsed, rules::LastRules, text_tag};
 use crate::{
     access::{Ceiling, Policy, Rights},
     config::{ConfigEditor, EditFault, EditableFile, Env, Live},
@@ -27,6 +27,7 @@ pub struct Manage {
     store: Arc<dyn StoreRecords>,
     /// One change at a time, in the order in which they came.
     turn: Arc<Semaphore>,
+    pub(super) last_rules: Arc<LastRules>,
 }
 
 /// Who makes a change.
@@ -116,7 +117,7 @@ pub fn entry_time() -> String {
 impl Manage {
     /// Changes the files of this editor, whose active generation is `live`, and records that in the store.
     pub fn new(editor: ConfigEditor, live: Arc<ArcSwap<Live>>, store: Arc<dyn StoreRecords>) -> Self {
-        Self { editor, live, store, turn: Arc::new(Semaphore::new(1)) }
+        Self { editor, live, store, turn: Arc::new(Semaphore::new(1)), last_rules: Arc::default() }
     }
 
     /// The editor, to read and check files. It blocks.

@@ -1,7 +1,7 @@
 //! Access rules: an ordered list, so an index means something only for the version of the file that was read.
 
 use super::{
-    edits::{Edits, FileEdit, parse_policy},
+    edits::{Edits, FileEdit, Manage, parse_policy},
     guard::Affected,
     precondition::{Precondition, text_tag},
     refusal::EditRefusal,
@@ -10,19 +10,33 @@ use super::{
 };
 use crate::{
     access::Policy,
-    config::{ConfigEditor, EditFault, EditableFile, Live},
+    config::{EditFault, EditableFile, Live},
 };
 use api::rules::{RuleBody, RuleInfo, RuleList};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The rules that were read last, and the entity tag of their file: reading thousands of members of groups takes longer
+/// than finding out that the file is the same.
+#[derive(Default)]
+pub(super) struct LastRules(Mutex<Option<(String, Arc<RuleList>)>>);
 
 /// The rules of the file as it is now, and the entity tag of its text. Blocks.
 ///
 /// # Errors
 /// The file cannot be read, or is invalid.
-pub fn read(editor: &ConfigEditor, live: &Live) -> Result<(String, RuleList), EditRefusal> {
+pub fn read(manage: &Manage, live: &Live) -> Result<(String, Arc<RuleList>), EditRefusal> {
+    let editor = manage.editor();
     let unset = |fault: EditFault| EditRefusal::from(fault).unless_unset(EditableFile::AccessControl);
     let text = editor.read(EditableFile::AccessControl).map_err(unset)?;
+    let tag = text_tag(text.as_bytes());
+    let last = manage.last_rules.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(known) = last.filter(|(known, _)| *known == tag) {
+        return Ok(known);
+    }
     let policy = parse_policy(&editor.path(EditableFile::AccessControl)?, &text, live)?;
-    Ok((text_tag(text.as_bytes()), list(&policy)))
+    let read = (tag, Arc::new(list(&policy)));
+    *manage.last_rules.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
+    Ok(read)
 }
 
 /// All rules.

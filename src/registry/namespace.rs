@@ -6,7 +6,7 @@
 use super::{Everything, Registry, RegistryError, Result, catalog::CatalogScope, facts::Creation};
 use crate::storage::{DirOf, Durability, Expect, FactKey, Put, PutOutcome};
 use oci::{InvalidName, RepositoryName};
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// Names per page.
 const PAGE: usize = 1000;
@@ -79,19 +79,26 @@ impl Registry {
         }
     }
 
-    /// The namespaces that were created.
+    /// The namespaces that were created, and when and by whom, if that can be read.
     ///
     /// # Errors
     /// Only the store's.
-    pub async fn created_namespaces(&self) -> Result<Vec<NamespaceName>> {
-        let mut created = Vec::new();
-        let mut names = self.core.store.names(DirOf::names(None), PAGE).from_memory();
-        while let Some(name) = names.next().await? {
-            if self.core.store.get(&FactKey::Namespace(name.clone())).await?.is_some() {
-                created.push(NamespaceName(name));
+    pub async fn created_namespaces(&self) -> Result<BTreeMap<NamespaceName, Option<Creation>>> {
+        let mut created = BTreeMap::new();
+        let (dir, mut last) = (DirOf::names(None), None::<String>);
+        loop {
+            let page = self.core.store.page(&dir, last.as_deref(), PAGE).await?;
+            let keys = page.entries.iter().cloned().map(FactKey::Namespace).collect();
+            for (name, found) in page.entries.iter().zip(self.core.store.get_all(keys).await?) {
+                if let Some(fact) = found? {
+                    created.insert(NamespaceName(name.clone()), Creation::parse(&fact.bytes));
+                }
+            }
+            match page.entries.last() {
+                Some(name) if page.more => last = Some(name.to_string()),
+                _ => return Ok(created),
             }
         }
-        Ok(created)
     }
 
     /// When and by whom a namespace was created, if it was.

@@ -8,7 +8,7 @@ use super::{
     error::ServiceError,
     gate::{authenticate, authorize, route},
     headers::value,
-    manage::AuditDraft,
+    manage::{AuditDraft, ChangedContent},
     routed::RequestId,
     telemetry::{Observation, Observed},
 };
@@ -118,14 +118,14 @@ async fn handle(
     }
     let changes = granted
         .changes_content()
-        .then(|| (granted.request.state.seen.clone(), granted.request.endpoint.repository().cloned()));
+        .then(|| (granted.request.state.seen.clone(), ChangedContent::by(&granted.request.endpoint)));
     let compression = Compression::of(&granted);
     let answered = match AuditDraft::of(&granted) {
         Some(draft) => draft.record(dispatch(granted)).await,
         None => dispatch(granted).await,
     };
-    if let (Some((seen, repository)), Ok(_)) = (changes, &answered) {
-        seen.changed(repository);
+    if let (Some((seen, changed)), Ok(_)) = (changes, &answered) {
+        seen.changed(changed);
     }
     compression.applied(answered?).await
 }

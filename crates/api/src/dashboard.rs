@@ -30,6 +30,9 @@ pub struct Dashboard {
     pub uploads: Option<u64>,
     /// When this was counted (RFC 3339).
     pub as_of: String,
+    /// Repositories may be missing, because the registry is still counting, as after its start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
 }
 
 /// A namespace at a glance.

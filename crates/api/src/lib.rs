@@ -62,6 +62,28 @@ pub struct Page<T> {
     pub next: Option<String>,
     /// Items on all pages together, where that is known without reading them all.
     pub total: Option<u64>,
+    /// Items may be missing, because the registry is still looking at what it holds, as after its start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+}
+
+impl<T> Page<T> {
+    /// These items, and where the next page begins.
+    pub fn new(items: Vec<T>, next: Option<String>) -> Self {
+        Self { items, next, total: None, incomplete: false }
+    }
+
+    /// The same, of so many items on all pages, if that is known.
+    #[must_use]
+    pub fn of(self, total: Option<u64>) -> Self {
+        Self { total, ..self }
+    }
+
+    /// The same, from which items may be missing.
+    #[must_use]
+    pub fn incomplete(self, incomplete: bool) -> Self {
+        Self { incomplete, ..self }
+    }
 }
 
 /// What is wrong with one field of a request.
@@ -117,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_last_page_says_so() {
-        let page = Page { items: vec!["a"], next: None, total: Some(1) };
+        let page = Page::new(vec!["a"], None).of(Some(1));
         assert_eq!(json!(page), json!({ "items": ["a"], "next": null, "total": 1 }));
     }
 }

@@ -116,5 +116,5 @@ fn requests(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     };
     let found = first_of(kept.iter().filter(is_asked_for), page.n, |kept| kept.number().to_string());
     let items = found.items.iter().map(|kept| kept.entry(rfc3339)).collect();
-    granted.list(&Page { items, next: found.next, total: None })
+    granted.list(&Page::new(items, found.next))
 }

@@ -247,5 +247,5 @@ async fn audit(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError
     let found = granted.manage()?.recorded(before, page.n.saturating_add(1)).await?;
     let next = (found.len() > page.n).then(|| found.get(page.n - 1).map(|(place, _)| place.to_string())).flatten();
     let items = found.into_iter().take(page.n).map(|(_, entry)| entry).collect();
-    granted.list(&Page { items, next, total: None })
+    granted.list(&Page::new(items, next))
 }

@@ -102,6 +102,7 @@ async fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError>
         outbox: if sees_system { outbox_summary(granted) } else { None },
         uploads: sees_system.then(|| granted.registry().open_uploads() as u64),
         as_of: rfc3339(counted.at),
+        incomplete: seen.is_incomplete,
     })
 }
 
@@ -139,7 +140,7 @@ impl Counted {
                 self.recent.truncate(MOST_RECENT);
             }
         }
-        if user.is_some() && one.owner.as_deref() == user {
+        if user.is_some() && one.facts.owner.as_deref() == user {
             self.own.add(&one.outline);
             self.own_pushed = self.own_pushed.max(one.outline.pushed);
         }

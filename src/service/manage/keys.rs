@@ -122,7 +122,7 @@ async fn list(granted: Granted) -> Result<Response<ResponseBody>, ServiceError> 
     for (id, key) in found.items {
         items.push(info(&granted, id, &key).await?);
     }
-    granted.list(&api::Page { items, next: found.next, total: None })
+    granted.list(&api::Page::new(items, found.next))
 }
 
 async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceError> {

@@ -58,3 +58,4 @@ pub(super) use artifacts::ArtifactSearchEndpoint;
 pub(super) use audit::AuditDraft;
 pub(super) use endpoint::ROOT;
 pub(super) use origin::check_origin;
+pub(super) use seen::ChangedContent;

@@ -13,13 +13,13 @@ use super::{
     seen::seen,
 };
 use crate::{
-    registry::Visible as _,
-    registry::{NamespaceName, UsageTotals},
+    registry::{Creation, NamespaceName, UsageTotals, Visible as _},
     who::Permission,
     wire::ResponseBody,
 };
 use api::repositories::{NamespaceItem, NewNamespaceRequest};
 use http::{Method, Response, StatusCode};
+use std::collections::BTreeMap;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::list::<NamespaceItem>("/namespaces", "list_namespaces", "List the namespaces you may see."),
@@ -110,21 +110,20 @@ impl Family for NamespaceEndpoint {
 
 async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let page = granted.page_query()?;
-    let visible = granted.visible();
-    let mut found = seen(granted).await?.namespaces().clone();
+    let (visible, seen) = (granted.visible(), seen(granted).await?);
+    let is_after = |name: &&NamespaceName| page.last.as_deref().is_none_or(|last| name.as_str() > last);
+    let with_repositories = seen.namespaces().iter().filter(|(name, _)| is_after(name));
+    let mut found: BTreeMap<_, _> = with_repositories.map(|(name, totals)| (name, *totals)).collect();
     // Those without repositories are seen by callers for whom something could be in them.
-    for name in granted.registry().created_namespaces().await? {
+    for name in seen.created.keys().filter(is_after) {
         if visible.reaches(name.prefix()) || granted.may_below(name.prefix(), Permission::CREATE_REPO) {
             found.entry(name).or_default();
         }
     }
-    let rest = found.into_iter().filter(|(name, _)| page.last.as_deref().is_none_or(|last| name.as_str() > last));
-    let named = first_of(rest, page.n, |(name, _)| name.to_string());
-    let mut items = Vec::with_capacity(named.items.len());
-    for (name, totals) in named.items {
-        items.push(item(granted, &name, totals).await);
-    }
-    granted.list(&api::Page { items, next: named.next, total: None })
+    let named = first_of(found.into_iter(), page.n, |(name, _)| name.to_string());
+    let origin = |name| seen.created.get(name).and_then(Option::as_ref);
+    let items = named.items.into_iter().map(|(name, totals)| item(granted, name, totals, origin(name))).collect();
+    granted.list(&api::Page::new(items, named.next).incomplete(seen.is_incomplete))
 }
 
 async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceError> {
@@ -132,7 +131,8 @@ async fn create(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceE
     let name: NamespaceName = name.parse().map_err(|error| invalid("/name", error))?;
     check(&granted, &name, Permission::CREATE_REPO)?;
     granted.registry().create_namespace(&name).await?;
-    let created = item(&granted, &name, totals(&granted, &name).await?).await;
+    let totals = totals(&granted, &name).await?;
+    let created = item(&granted, &name, totals, granted.registry().namespace_origin(&name).await.as_ref());
     reply::created(&format!("/api/v1/namespaces/{name}"), &created)
 }
 
@@ -140,7 +140,7 @@ async fn show(granted: &Granted, name: &NamespaceName) -> Result<Response<Respon
     let totals = totals(granted, name).await?;
     let prefix = name.prefix();
     let may_see_empty = granted.visible().reaches(prefix) || granted.may_below(prefix, Permission::CREATE_REPO);
-    let item = item(granted, name, totals).await;
+    let item = item(granted, name, totals, granted.registry().namespace_origin(name).await.as_ref());
     match totals.repositories > 0 || (may_see_empty && item.created_at.is_some()) {
         true => granted.resource(&item),
         false => Err(ApiError::NotFound.into()),
@@ -169,14 +169,13 @@ async fn totals(granted: &Granted, name: &NamespaceName) -> Result<UsageTotals, 
     Ok(totals)
 }
 
-async fn item(granted: &Granted, name: &NamespaceName, totals: UsageTotals) -> NamespaceItem {
-    let origin = granted.registry().namespace_origin(name).await;
+fn item(granted: &Granted, name: &NamespaceName, totals: UsageTotals, origin: Option<&Creation>) -> NamespaceItem {
     NamespaceItem {
         name: name.to_string(),
         repositories: totals.repositories,
         tags: totals.tags,
         size: totals.bytes,
-        created_at: origin.as_ref().and_then(|origin| origin.at()).map(rfc3339),
-        created_by: granted.user_name(origin.and_then(|origin| origin.by)),
+        created_at: origin.and_then(Creation::at).map(rfc3339),
+        created_by: granted.user_name(origin.and_then(|origin| origin.by.clone())),
     }
 }

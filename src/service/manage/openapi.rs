@@ -124,6 +124,7 @@ fn answered(answer: AnswerShape, schemas: &mut Map<String, Value>) -> Value {
                 "items": { "type": "array", "items": add_schema(schemas, shape) },
                 "next": { "type": ["string", "null"], "description": "`last` of the next page." },
                 "total": { "type": ["integer", "null"], "description": "Items on all pages, if known." },
+                "incomplete": { "type": "boolean", "description": "Items may be missing: the registry is still looking at what it holds. Absent if not." },
             },
         })),
         AnswerShape::Free => json_of(json!({})),

@@ -95,7 +95,7 @@ pub(in super::super) fn first_of<T>(rest: impl Iterator<Item = T>, n: usize, key
     let more = items.len() > n;
     items.truncate(n);
     let next = items.last().filter(|_| more).map(key);
-    Page { items, next, total: None }
+    Page::new(items, next)
 }
 
 /// A time as RFC 3339, in UTC and whole seconds.

@@ -122,8 +122,8 @@ impl Family for RuleEndpoint {
 }
 
 async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
-    let (tag, list) = granted.read_files(|manage, live| rules::read(manage.editor(), live)).await?;
-    granted.tagged_resource(&tag, &list)
+    let (tag, list) = granted.read_files(|manage, live| rules::read(manage, live)).await?;
+    granted.tagged_resource(&tag, &*list)
 }
 
 async fn insert(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceError> {

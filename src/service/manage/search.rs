@@ -167,7 +167,7 @@ async fn search(granted: &Granted) -> Result<Response<ResponseBody>, ServiceErro
             }
             // A repository's results stay together, so a page may be a little longer than asked for.
             if items.len() >= page.n || read == MOST_READ {
-                return granted.list(&Page { items, next: last, total: None });
+                return granted.list(&Page::new(items, last).incomplete(seen.is_incomplete));
             }
             last = Some(one.name.to_string());
             read += usize::from(may_find);
@@ -183,5 +183,5 @@ async fn search(granted: &Granted) -> Result<Response<ResponseBody>, ServiceErro
         }
         tokio::task::yield_now().await;
     }
-    granted.list(&Page { items, next: None, total: None })
+    granted.list(&Page::new(items, None).incomplete(seen.is_incomplete))
 }

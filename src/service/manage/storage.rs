@@ -200,7 +200,7 @@ async fn quotas(granted: &Granted) -> Result<Response<ResponseBody>, ServiceErro
     };
     let items: Vec<_> = granted.registry().quotas().await?.into_iter().map(usage).collect();
     let total = Some(items.len() as u64);
-    granted.list(&Page { items, next: None, total })
+    granted.list(&Page::new(items, None).of(total))
 }
 
 async fn uploads(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {

@@ -210,7 +210,7 @@ async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError>
     for user in found.items {
         items.push(with_record(granted, user).await?);
     }
-    granted.list(&Page { items, next: found.next, total: found.total })
+    granted.list(&Page::new(items, found.next).of(found.total))
 }
 
 async fn show(granted: &Granted, name: &str) -> Result<Response<ResponseBody>, ServiceError> {
@@ -377,7 +377,7 @@ fn access(granted: &Granted, name: &str) -> Result<Response<ResponseBody>, Servi
     }
     let items = user_access::list(live, name)?;
     let total = Some(items.len() as u64);
-    granted.list(&Page { items, next: None, total })
+    granted.list(&Page::new(items, None).of(total))
 }
 
 async fn change_access(

@@ -5,7 +5,7 @@ use super::super::{
     error::ServiceError,
     gate::Granted,
     headers::{text, value},
-    manage::{AuditDraft, ManageEndpoint},
+    manage::{AuditDraft, ChangedContent, ManageEndpoint},
     query::encode,
 };
 use crate::wire::{RequestBody, ResponseBody};
@@ -119,7 +119,7 @@ impl Granted {
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, ServiceError> {
         let asking = super::super::endpoint::Endpoint::from(endpoint.clone());
-        let (effect, repository) = (asking.effect(&method), asking.repository().cloned());
+        let (effect, changed) = (asking.effect(&method), ChangedContent::by(&asking));
         // The audit log has what the form is about.
         let target = format!("/api/v1{}", target(self.request.head.uri.path(), query));
         let asked = self.again(endpoint.clone().into(), method, &target, headers, body).await?;
@@ -130,7 +130,7 @@ impl Granted {
             None => work.await?,
         };
         if effect != Some(Effect::Reads) {
-            self.request.state.seen.changed(repository);
+            self.request.state.seen.changed(changed);
         }
         Ok(response)
     }

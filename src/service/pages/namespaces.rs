@@ -40,6 +40,7 @@ struct NamespacesTemplate {
     shell: Shell,
     items: Vec<NamespaceItem>,
     next: Option<String>,
+    incomplete: bool,
     /// A push creates no namespace.
     is_strict: bool,
     refused: RefusedNamespace,
@@ -58,6 +59,7 @@ pub(super) async fn list(
         &NamespacesTemplate {
             shell: Shell::of(granted, "repositories").await,
             items: found.items,
+            incomplete: found.incomplete,
             next: found.next.map(|next| format!("/namespaces?last={}", super::super::query::encode(&next))),
             is_strict: is_strict(granted),
             refused,

@@ -77,6 +77,7 @@ struct RepositoriesTemplate {
     next: Option<String>,
     is_first: bool,
     is_filtered: bool,
+    incomplete: bool,
 }
 
 pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
@@ -101,6 +102,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
     page(
         StatusCode::OK,
         &RepositoriesTemplate {
+            incomplete: found.incomplete || namespaces.incomplete,
             largest: rows.iter().map(|row| row.item.size).max().unwrap_or_default(),
             total: rows.iter().map(|row| row.item.size).sum(),
             is_first: last.is_empty(),

@@ -139,7 +139,7 @@ pub(super) async fn tags(granted: &Granted, name: &RepositoryName) -> Result<Res
     let list = ManageEndpoint::Repository(RepositoryEndpoint::Tags(name.clone()));
     // A repository that was created and has no content yet has no list of tags.
     let found: Option<Page<TagItem>> = granted.ask_if_allowed(list, &query).await?;
-    let found = found.unwrap_or(Page { items: Vec::new(), next: None, total: None });
+    let found = found.unwrap_or(Page::new(Vec::new(), None));
     let shell = Shell::of(granted, "repositories").await;
     let shown = found.items.iter().find(|tag| tag.name == "latest").or(found.items.first());
     let commands = shown.map_or_else(Vec::new, |tag| pull(&shell.host, &head.item.name, &tag.name, &tag.kind));

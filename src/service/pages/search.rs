@@ -18,6 +18,7 @@ use http::{Response, StatusCode};
 #[template(path = "search.html")]
 struct SearchTemplate {
     shell: Shell,
+    incomplete: bool,
     q: String,
     kind: String,
     results: Vec<SearchResult>,
@@ -56,7 +57,7 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
     let given = |name: &str| parameters.first(name).unwrap_or_default().trim().to_owned();
     let (q, kind, last) = (given("q"), given("kind"), given("last"));
     let found: Page<SearchResult> = match q.is_empty() {
-        true => Page { items: Vec::new(), next: None, total: None },
+        true => Page::new(Vec::new(), None),
         false => {
             let query = [("q", q.as_str()), ("kind", &kind), ("last", &last), ("n", "50")];
             granted.ask(ManageEndpoint::Search(SearchEndpoint::Search), &query).await?
@@ -64,5 +65,6 @@ pub(super) async fn show(granted: &Granted) -> Result<Response<ResponseBody>, Se
     };
     let shell = Shell::of(granted, "search").await;
     let next = found.next.map(|next| address(&q, &kind, Some(&next)));
-    page(StatusCode::OK, &SearchTemplate { shell, q, kind, results: found.items, next })
+    let incomplete = found.incomplete;
+    page(StatusCode::OK, &SearchTemplate { shell, incomplete, q, kind, results: found.items, next })
 }

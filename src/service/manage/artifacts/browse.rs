@@ -120,7 +120,7 @@ pub(super) async fn files(
         }
         items.push(item);
     }
-    granted.list(&Page { items, next: page.next, total: page.total })
+    granted.list(&Page::new(items, page.next).of(page.total))
 }
 
 /// An entry of a directory.
@@ -215,5 +215,5 @@ pub(super) async fn properties(granted: &Granted) -> Result<Response<ResponseBod
         }
     };
     let items: Vec<_> = all.into_iter().map(item).collect();
-    reply::json(StatusCode::OK, &Page { items, next: None, total: None })
+    reply::json(StatusCode::OK, &Page::new(items, None))
 }

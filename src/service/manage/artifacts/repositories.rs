@@ -56,7 +56,7 @@ pub(super) async fn list(granted: &Granted) -> Result<Response<ResponseBody>, Se
     for (name, facts) in found.items {
         items.push(item::repository(granted, &name, facts, deadline).await?);
     }
-    granted.list(&api::Page { items, next: found.next, total: None })
+    granted.list(&api::Page::new(items, found.next))
 }
 
 /// `POST /artifacts/repos`.

@@ -34,7 +34,7 @@ pub(super) async fn list(
         artifact: item::artifact(granted, name, trashed.artifact),
     };
     let items = found.items.into_iter().map(|(_, trashed)| item(trashed)).collect();
-    granted.list(&api::Page { items, next: found.next, total: None })
+    granted.list(&api::Page::new(items, found.next))
 }
 
 /// `POST /artifacts/{repo}/{id}/restore`.

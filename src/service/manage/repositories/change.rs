@@ -5,7 +5,7 @@ use super::super::super::{
     gate::Granted,
 };
 use super::{
-    super::{audit::made_to, reply},
+    super::{audit::made_to, reply, seen::ChangedContent},
     invalid, item,
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(super) async fn create(mut granted: Granted) -> Result<Response<ResponseBody
     let description = asked.description.as_deref().map(description).transpose()?;
     let visibility = asked.visibility.map(item::recorded);
     granted.repository(&name).create(NewRepository { visibility, owner, description }).await?;
+    granted.request.state.seen.changed(ChangedContent::Repository(name.clone()));
     item::answer(&granted, &name, StatusCode::CREATED).await
 }
 

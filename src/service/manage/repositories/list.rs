@@ -58,6 +58,8 @@ struct FoundPlaces {
     places: Vec<PlaceInList>,
     /// Where the next page begins, if there may be one.
     next: Option<String>,
+    /// Whether repositories may be missing, because not all of them have been looked at yet.
+    incomplete: bool,
 }
 
 /// Repositories of which one request reads what kinds of manifests they have; they are known from then on.
@@ -69,7 +71,7 @@ const SORTED_AT_ONCE: usize = 1000;
 /// `GET /repositories`.
 pub(super) async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let query = RepositoryQuery::of(granted)?;
-    let FoundPlaces { places, next } = match query.follows_directories(granted) {
+    let FoundPlaces { places, next, incomplete } = match query.follows_directories(granted) {
         true => query.by_name(granted).await?,
         false => query.sorted(granted).await?,
     };
@@ -83,7 +85,7 @@ pub(super) async fn list(granted: &Granted) -> Result<Response<ResponseBody>, Se
         }
         items.push(item::item(granted, name, facts, outline, query.included).await?);
     }
-    granted.list(&Page { items, next, total: None })
+    granted.list(&Page::new(items, next).incomplete(incomplete))
 }
 
 impl RepositoryQuery {
@@ -148,13 +150,14 @@ impl RepositoryQuery {
         let outlines = registry.outlines(&page.entries).await?;
         let next = page.entries.last().filter(|_| page.more).map(ToString::to_string);
         let place = |(name, outline)| PlaceInList { name, outline };
-        Ok(FoundPlaces { places: page.entries.into_iter().zip(outlines).map(place).collect(), next })
+        Ok(FoundPlaces { places: page.entries.into_iter().zip(outlines).map(place).collect(), next, incomplete: false })
     }
 
     /// In another order, or filtered: of everything that the caller may see, as it was a short time ago.
     async fn sorted(&self, granted: &Granted) -> Result<FoundPlaces, ServiceError> {
         let after = self.last.as_deref().map(|last| self.place(last)).transpose()?;
         let seen = seen(granted).await?;
+        let incomplete = seen.is_incomplete;
         let compare = |a: (u64, &str), b: (u64, &str)| {
             let order = a.cmp(&b);
             if self.descending { order.reverse() } else { order }
@@ -181,7 +184,7 @@ impl RepositoryQuery {
                 if let Some(kind) = self.kind {
                     read += usize::from(one.known_kinds().is_none());
                     if read > MOST_READ {
-                        return Ok(FoundPlaces { places, next: next(last) });
+                        return Ok(FoundPlaces { places, next: next(last), incomplete });
                     }
                     if !one.kinds(&granted.repository(&one.name)).await?.contains(kind) {
                         if places.len() < self.n {
@@ -191,14 +194,14 @@ impl RepositoryQuery {
                     }
                 }
                 if places.len() == self.n {
-                    return Ok(FoundPlaces { places, next: next(last) });
+                    return Ok(FoundPlaces { places, next: next(last), incomplete });
                 }
                 last = Some((key, &one.name));
                 places.push(PlaceInList { name: one.name.clone(), outline: one.outline.clone() });
             }
             found = rest;
         }
-        Ok(FoundPlaces { places, next: None })
+        Ok(FoundPlaces { places, next: None, incomplete })
     }
 
     /// Whether a repository is asked for, as far as that is known without reading it.
@@ -206,8 +209,8 @@ impl RepositoryQuery {
         let is_of = |namespace: &NamespaceName| one.namespace() == Some(namespace.as_str());
         one.name.as_str().contains(&self.containing)
             && self.namespace.as_ref().is_none_or(is_of)
-            && self.visibility.is_none_or(|wanted| item::visibility(one.visibility) == wanted)
-            && self.owner.as_deref().is_none_or(|owner| one.owner.as_deref() == Some(owner))
+            && self.visibility.is_none_or(|wanted| item::visibility(one.facts.visibility) == wanted)
+            && self.owner.as_deref().is_none_or(|owner| one.facts.owner.as_deref() == Some(owner))
             && self.kind.is_none_or(|kind| one.known_kinds().is_none_or(|kinds| kinds.contains(kind)))
     }
 

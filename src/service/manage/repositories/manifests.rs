@@ -122,7 +122,7 @@ pub(super) async fn attached(granted: &Granted, name: &RepositoryName) -> Result
         pushed_at: rfc3339(detail.manifest.pushed),
         pushed_by: granted.user_name(detail.manifest.pushed_by.clone()),
     };
-    granted.list(&Page { items: found.iter().map(item).collect(), next, total: None })
+    granted.list(&Page::new(found.iter().map(item).collect(), next))
 }
 
 /// `GET …/-/compare?from=…&to=…`.

@@ -40,7 +40,7 @@ pub(super) async fn untagged(granted: &Granted, name: &RepositoryName) -> Result
             reason: manifest.verdict.to_string(),
         });
     }
-    granted.list(&Page { items, next, total: None })
+    granted.list(&Page::new(items, next))
 }
 
 /// `GET …/-/retention/plan`: first the tags, then the manifests without one.

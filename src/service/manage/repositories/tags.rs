@@ -58,7 +58,7 @@ pub(super) async fn list(granted: &Granted, name: &RepositoryName) -> Result<Res
     let (details, more) = granted.repository(name).tag_details(&listing).await.map_err(absent)?;
     let next = details.last().filter(|_| more).map(|detail| detail.cursor(order));
     let items = details.into_iter().map(|detail| item(granted, detail)).collect();
-    granted.list::<TagItem>(&Page { items, next, total: None })
+    granted.list::<TagItem>(&Page::new(items, next))
 }
 
 /// `GET …/-/tags/{tag}`.

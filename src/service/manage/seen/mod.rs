@@ -1,32 +1,25 @@
 //! What callers may see, kept in memory: lists, search and the dashboard answer from it.
-//!
-//! It is gathered when a caller first asks, and again after a while, because another process may have changed something.
-//! After a change by this process, only the repositories concerned are looked at again.
 
 mod changes;
+mod everything;
 mod repository;
 
+pub(in super::super) use changes::ChangedContent;
 pub(super) use repository::SeenRepository;
 
 use super::super::{error::ServiceError, gate::Granted};
 use super::dashboard::Counted;
 use crate::{
-    access::{KeyScope, RepositoryFacts},
-    registry::{NamespaceName, Registry, Shows, UsageTotals, Visible},
+    access::KeyScope,
+    registry::{Creation, NamespaceName, UsageTotals},
     who::Subject,
 };
 use changes::ChangeLog;
-use oci::RepositoryName;
-use repository::KnownRepositories;
+use everything::{AllRepositories, RepositoryGatherer};
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    collections::BTreeMap,
+    sync::{Arc, OnceLock, Weak},
 };
-
-/// How long it is kept if this process changes nothing; another may.
-const KEPT_FOR: Duration = Duration::from_secs(30);
 
 /// Callers whose repositories are kept.
 const MOST_CALLERS: usize = 1000;
@@ -36,9 +29,8 @@ const MOST_KEPT: u64 = 2_000_000;
 
 /// What callers saw last.
 pub struct SeenByCallers {
+    all: Arc<RepositoryGatherer>,
     kept: quick_cache::sync::Cache<Seer, Arc<KeptForCaller>, KeptWeight>,
-    known: KnownRepositories,
-    changes: Mutex<ChangeLog>,
 }
 
 /// A caller, and what their API key is for: they see less with it.
@@ -60,9 +52,8 @@ impl quick_cache::Weighter<Seer, Arc<KeptForCaller>> for KeptWeight {
 
 struct KeptForCaller {
     seen: Arc<SeenRepositories>,
-    gathered: Instant,
-    /// The changes that it includes.
-    changes: u64,
+    /// What they are a part of.
+    all: Weak<AllRepositories>,
     /// The configuration whose rules decided what was visible.
     version: Arc<str>,
 }
@@ -71,9 +62,13 @@ struct KeptForCaller {
 pub(super) struct SeenRepositories {
     /// In byte order, also those that hold nothing.
     pub(super) repositories: Vec<Arc<SeenRepository>>,
+    /// The namespaces that were created, whoever may see them.
+    pub(super) created: Arc<BTreeMap<NamespaceName, Option<Creation>>>,
+    /// Whether there may be more of them: they are still being looked at.
+    pub(super) is_incomplete: bool,
     /// The caller, whose own repositories are counted.
     subject: Subject,
-    at: SystemTime,
+    at: std::time::SystemTime,
     namespaces: OnceLock<BTreeMap<NamespaceName, UsageTotals>>,
     counted: OnceLock<Counted>,
 }
@@ -81,21 +76,16 @@ pub(super) struct SeenRepositories {
 impl Default for SeenByCallers {
     fn default() -> Self {
         Self {
+            all: Arc::default(),
             kept: quick_cache::sync::Cache::with_weighter(MOST_CALLERS, MOST_KEPT, KeptWeight),
-            known: KnownRepositories::default(),
-            changes: Mutex::default(),
         }
     }
 }
 
 impl SeenByCallers {
-    /// Content may have changed: in a repository, or anywhere.
-    pub(in super::super) fn changed(&self, repository: Option<RepositoryName>) {
-        self.log().note(repository);
-    }
-
-    fn log(&self) -> MutexGuard<'_, ChangeLog> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Content may have changed.
+    pub(in super::super) fn changed(&self, content: ChangedContent) {
+        self.all.changed(content);
     }
 }
 
@@ -108,10 +98,6 @@ impl Seer {
 }
 
 impl SeenRepositories {
-    fn new(repositories: Vec<Arc<SeenRepository>>, subject: Subject) -> Self {
-        Self { repositories, subject, at: SystemTime::now(), namespaces: OnceLock::new(), counted: OnceLock::new() }
-    }
-
     /// The repositories after a name.
     pub(super) fn after(&self, last: Option<&str>) -> &[Arc<SeenRepository>] {
         let start = self.repositories.partition_point(|one| last.is_some_and(|last| one.name.as_str() <= last));
@@ -137,85 +123,29 @@ impl SeenRepositories {
     }
 }
 
-/// What the caller may see, as it was now or a short time ago. Their own changes count.
+/// What the caller may see, as it was now or a short time ago. Changes by this process count.
 pub(super) async fn seen(granted: &Granted) -> Result<Arc<SeenRepositories>, ServiceError> {
-    let all = &granted.request.state.seen;
+    let state = &granted.request.state.seen;
     let (seer, version) = (Seer::of(granted), &granted.request.live.version);
-    // Before anything is read: what changes meanwhile is looked at again.
-    let changes = all.log().count();
-    let is_current = |kept: &Arc<KeptForCaller>| kept.version == *version && kept.gathered.elapsed() < KEPT_FOR;
-    let kept = all.kept.get(&seer).filter(is_current);
-    let since = kept.as_ref().and_then(|kept| all.log().since(kept.changes));
-    let (seen, gathered) = match (kept, since) {
-        (Some(kept), Some(changed)) if changed.is_empty() => return Ok(kept.seen.clone()),
-        (Some(kept), Some(changed)) => (kept.seen.refreshed(granted, changed).await?, kept.gathered),
-        _ => (gather(granted).await?, Instant::now()),
-    };
-    let seen = Arc::new(seen);
-    let kept = KeptForCaller { seen: seen.clone(), gathered, changes, version: version.clone() };
-    all.kept.insert(seer, Arc::new(kept));
+    let all = state.all.now(granted.registry()).await?;
+    let kept = state.kept.get(&seer).filter(|kept| kept.version == *version);
+    if let Some(kept) = &kept
+        && std::ptr::eq(kept.all.as_ptr(), Arc::as_ptr(&all))
+    {
+        return Ok(kept.seen.clone());
+    }
+    let earlier = kept.and_then(|kept| Some((kept.all.upgrade()?, kept.seen.clone())));
+    let earlier = earlier.as_ref().map(|(all, seen)| (&**all, &seen.repositories[..]));
+    let seen = Arc::new(SeenRepositories {
+        repositories: all.visible(&granted.visible(), earlier).await,
+        created: all.created.clone(),
+        is_incomplete: !all.is_complete,
+        subject: granted.who().subject.clone(),
+        at: all.at,
+        namespaces: OnceLock::new(),
+        counted: OnceLock::new(),
+    });
+    let kept = KeptForCaller { seen: seen.clone(), all: Arc::downgrade(&all), version: version.clone() };
+    state.kept.insert(seer, Arc::new(kept));
     Ok(seen)
-}
-
-/// Looks at all repositories.
-async fn gather(granted: &Granted) -> Result<SeenRepositories, ServiceError> {
-    let (registry, known) = (granted.registry(), &granted.request.state.seen.known);
-    let facts = registry.all_access_facts().await?;
-    let visible = WithFacts { visible: granted.visible(), facts: &facts };
-    let mut repositories = Vec::new();
-    let none = RepositoryFacts::default();
-    registry
-        .each_existing(None, &visible, |name, outline| {
-            repositories.push(known.get(name, outline, facts.get(name).unwrap_or(&none)));
-        })
-        .await?;
-    Ok(SeenRepositories::new(repositories, granted.who().subject.clone()))
-}
-
-impl SeenRepositories {
-    /// The same after changes of some repositories.
-    async fn refreshed(&self, granted: &Granted, changed: BTreeSet<RepositoryName>) -> Result<Self, ServiceError> {
-        let (registry, known): (&Registry, _) = (granted.registry(), &granted.request.state.seen.known);
-        let names: Vec<_> = changed.into_iter().collect();
-        let facts: BTreeMap<_, _> = names.iter().cloned().zip(registry.access_facts(&names).await?).collect();
-        let visible = WithFacts { visible: granted.visible(), facts: &facts };
-        let shown = names.iter().filter(|name| matches!(visible.shows(name), Shows::Yes)).cloned().collect();
-        let there = registry.existing_among(shown).await?;
-        let outlines = registry.outlines(&there).await?;
-        let mut repositories = self.repositories.clone();
-        let place = |all: &[Arc<SeenRepository>], name: &RepositoryName| all.binary_search_by(|one| one.name.cmp(name));
-        for name in &names {
-            if let Ok(at) = place(&repositories, name) {
-                repositories.remove(at);
-            }
-        }
-        for (name, outline) in there.iter().zip(&outlines) {
-            if let (Err(at), Some(facts)) = (place(&repositories, name), facts.get(name)) {
-                repositories.insert(at, known.get(name, outline, facts));
-            }
-        }
-        Ok(Self::new(repositories, self.subject.clone()))
-    }
-}
-
-/// What is visible, by facts that were read before.
-struct WithFacts<'f, V> {
-    visible: V,
-    facts: &'f BTreeMap<RepositoryName, RepositoryFacts>,
-}
-
-impl<V: Visible> Visible for WithFacts<'_, V> {
-    fn shows(&self, repository: &RepositoryName) -> Shows {
-        let none = RepositoryFacts::default();
-        self.visible.shows(repository).by(self.facts.get(repository).unwrap_or(&none)).into()
-    }
-
-    fn reaches(&self, prefix: &RepositoryName) -> bool {
-        let is_recorded = || {
-            let below = format!("{prefix}/");
-            let mut after = self.facts.range::<str, _>((Bound::Included(below.as_str()), Bound::Unbounded));
-            after.next().is_some_and(|(name, _)| name.as_str().starts_with(&below))
-        };
-        self.visible.reaches(prefix) || (self.visible.asks_facts() && is_recorded())
-    }
 }

@@ -1,22 +1,18 @@
 //! One repository as lists know it. Callers who see the same one share it.
 
 use crate::{
-    access::{RepositoryFacts, Visibility},
-    registry::{Repository, view::ManifestKind},
+    access::RepositoryFacts,
+    registry::{Repository, Shows, Visible, view::ManifestKind},
     storage::RepositoryOutline,
 };
 use oci::RepositoryName;
 use std::sync::{Arc, OnceLock};
 
-/// Repositories that are kept in memory: 150 bytes each, besides their outlines.
-const MOST_KNOWN: usize = 131_072;
-
 /// A repository as lists know it.
 pub(in super::super) struct SeenRepository {
     pub(in super::super) name: RepositoryName,
     pub(in super::super) outline: Arc<RepositoryOutline>,
-    pub(in super::super) visibility: Visibility,
-    pub(in super::super) owner: Option<Box<str>>,
+    pub(in super::super) facts: RepositoryFacts,
     kinds: OnceLock<KindSet>,
 }
 
@@ -41,6 +37,34 @@ impl FromIterator<ManifestKind> for KindSet {
 }
 
 impl SeenRepository {
+    /// The repository with this outline and these facts: the known one, if it is the same.
+    pub(super) fn of(
+        name: &RepositoryName,
+        outline: &Arc<RepositoryOutline>,
+        facts: RepositoryFacts,
+        known: Option<&Arc<Self>>,
+    ) -> Arc<Self> {
+        // Without a stamp, the next change might leave an equal outline.
+        let is_same = |known: &&Arc<Self>| {
+            (Arc::ptr_eq(&known.outline, outline) || known.outline == *outline)
+                && outline.stamp.is_some()
+                && known.facts == facts
+        };
+        match known.filter(is_same) {
+            Some(known) => known.clone(),
+            None => Arc::new(Self { name: name.clone(), outline: outline.clone(), facts, kinds: OnceLock::new() }),
+        }
+    }
+
+    /// Whether somebody may see it.
+    pub(super) fn is_shown_by(&self, visible: &impl Visible) -> bool {
+        match visible.shows(&self.name) {
+            Shows::Yes => true,
+            Shows::No => false,
+            Shows::ByFacts(undecided) => undecided.with(&self.facts).allowed,
+        }
+    }
+
     /// The first component of its name, if it has several.
     pub(in super::super) fn namespace(&self) -> Option<&str> {
         self.name.as_str().split_once('/').map(|(namespace, _)| namespace)
@@ -66,43 +90,5 @@ impl SeenRepository {
         }
         let read = repository.kinds().await?.into_iter().collect();
         Ok(*self.kinds.get_or_init(|| read))
-    }
-}
-
-/// What callers who see the same repository share.
-pub(super) struct KnownRepositories(quick_cache::sync::Cache<RepositoryName, Arc<SeenRepository>>);
-
-impl Default for KnownRepositories {
-    fn default() -> Self {
-        Self(quick_cache::sync::Cache::new(MOST_KNOWN))
-    }
-}
-
-impl KnownRepositories {
-    /// The repository with this outline and these facts.
-    pub(super) fn get(
-        &self,
-        name: &RepositoryName,
-        outline: &Arc<RepositoryOutline>,
-        facts: &RepositoryFacts,
-    ) -> Arc<SeenRepository> {
-        // Without a stamp, the next change might leave an equal outline.
-        let is_same = |known: &Arc<SeenRepository>| {
-            (Arc::ptr_eq(&known.outline, outline) || known.outline == *outline)
-                && outline.stamp.is_some()
-                && (known.visibility, known.owner.as_deref()) == (facts.visibility, facts.owner.as_deref())
-        };
-        if let Some(known) = self.0.get(name).filter(is_same) {
-            return known;
-        }
-        let seen = Arc::new(SeenRepository {
-            name: name.clone(),
-            outline: outline.clone(),
-            visibility: facts.visibility,
-            owner: facts.owner.as_deref().map(Into::into),
-            kinds: OnceLock::new(),
-        });
-        self.0.insert(name.clone(), seen.clone());
-        seen
     }
 }

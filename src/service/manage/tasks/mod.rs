@@ -108,7 +108,7 @@ fn images(granted: &Granted, id: Ulid) -> Result<Response<ResponseBody>, Service
     let found = state.images(after, page.n.saturating_add(1), status);
     let next = found.len().checked_sub(2).filter(|_| found.len() > page.n).map(|last| found[last].0.to_string());
     let items = found.into_iter().take(page.n).map(|(_, image)| image).collect();
-    granted.list(&Page { items, next, total: None })
+    granted.list(&Page::new(items, next))
 }
 
 async fn cancel(granted: &Granted, id: Ulid) -> Result<Response<ResponseBody>, ServiceError> {

@@ -61,7 +61,7 @@ pub(super) async fn versions(
     let list = ManageEndpoint::ArtifactSearch(ArtifactSearchEndpoint::Versions(name.clone()));
     let found: Page<ArtifactVersionItem> = match head.may_view {
         true => granted.ask(list, &[("n", ON_A_PAGE), ("q", &q), ("last", &last)]).await?,
-        false => Page { items: Vec::new(), next: None, total: None },
+        false => Page::new(Vec::new(), None),
     };
     let shell = Shell::of(granted, "artifacts").await;
     page(
