@@ -1,7 +1,11 @@
 //! What a repository holds, at a glance: for lists, search, totals and quotas.
 
 use oci::Digest;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    num::NonZeroU64,
+    time::SystemTime,
+};
 
 /// The most bytes of tags, and the most manifests, that an outline names.
 const MOST_TAG_BYTES: usize = 4 << 10;
@@ -40,9 +44,10 @@ pub struct OutlineNames {
     digests: Option<Box<[u32]>>,
 }
 
-/// Identifies a state of a repository: the times of its directories, in nanoseconds since 1970.
+/// Identifies a state of a repository: a hash of the times of its directories. Small, because there is one for each
+/// repository; that two states in turn have the same one is as likely as 1 in 2⁶³.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutlineStamp([Option<i64>; 5]);
+pub struct OutlineStamp(NonZeroU64);
 
 impl Default for OutlineNames {
     fn default() -> Self {
@@ -77,11 +82,9 @@ impl OutlineNames {
 
 impl OutlineStamp {
     pub(super) fn of(times: [Option<SystemTime>; 5]) -> Self {
-        let nanos = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
-        };
-        Self(times.map(|time| time.map(nanos)))
+        let mut hasher = DefaultHasher::new();
+        times.hash(&mut hasher);
+        Self(NonZeroU64::MIN | hasher.finish())
     }
 }
 

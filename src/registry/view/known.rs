@@ -6,7 +6,7 @@
 
 use super::{
     shared::ManifestLinks,
-    tags::{TagDetail, TagOrder, TagPlace},
+    tags::{TagDetail, TagOrder, TagPlace, TagTarget},
 };
 use crate::{
     registry::{Repository, Result},
@@ -16,7 +16,7 @@ use oci::{RepositoryName, Tag};
 use quick_cache::{Weighter, sync::Cache};
 use std::sync::Arc;
 
-/// What is kept of orders, of tags and of links, in bytes each.
+/// What is kept of orders, of tags, of what they point to, and of links, in bytes each.
 const MOST_BYTES: u64 = 8 << 20;
 
 /// Orders that are expected: so few that a long one fits into the part of the cache that it belongs to.
@@ -37,6 +37,7 @@ pub(in crate::registry) struct KnownTags {
     orders: Cache<(RepositoryName, TagOrder), Stamped<Arc<[TagPlace]>>, OrderBytes>,
     details: Cache<(RepositoryName, Tag), Stamped<Arc<TagDetail>>, DetailBytes>,
     links: Cache<RepositoryName, Stamped<Arc<ManifestLinks>>, LinkBytes>,
+    targets: Cache<RepositoryName, Stamped<Arc<[TagTarget]>>, TargetBytes>,
 }
 
 #[derive(Clone)]
@@ -59,6 +60,16 @@ impl Weighter<(RepositoryName, Tag), Stamped<Arc<TagDetail>>> for DetailBytes {
 }
 
 #[derive(Clone)]
+struct TargetBytes;
+
+impl Weighter<RepositoryName, Stamped<Arc<[TagTarget]>>> for TargetBytes {
+    fn weight(&self, _: &RepositoryName, targets: &Stamped<Arc<[TagTarget]>>) -> u64 {
+        let texts = targets.content.iter().map(|target| target.tag.as_str().len() + target.digest.as_str().len());
+        (texts.sum::<usize>() + size_of_val(&*targets.content)) as u64 + 1
+    }
+}
+
+#[derive(Clone)]
 struct LinkBytes;
 
 impl Weighter<RepositoryName, Stamped<Arc<ManifestLinks>>> for LinkBytes {
@@ -73,6 +84,7 @@ impl Default for KnownTags {
             orders: Cache::with_weighter(ORDERS, MOST_BYTES, OrderBytes),
             details: Cache::with_weighter(TAGS, MOST_BYTES, DetailBytes),
             links: Cache::with_weighter(ORDERS, MOST_BYTES, LinkBytes),
+            targets: Cache::with_weighter(ORDERS, MOST_BYTES, TargetBytes),
         }
     }
 }
@@ -91,6 +103,15 @@ impl KnownTags {
         content: Arc<[TagPlace]>,
     ) {
         self.orders.insert((name.clone(), order), Stamped { stamp, content });
+    }
+
+    pub(super) fn targets(&self, name: &RepositoryName, stamp: OutlineStamp) -> Option<Arc<[TagTarget]>> {
+        let known = self.targets.get(name)?;
+        (known.stamp == stamp).then_some(known.content)
+    }
+
+    pub(super) fn keep_targets(&self, name: &RepositoryName, stamp: OutlineStamp, content: Arc<[TagTarget]>) {
+        self.targets.insert(name.clone(), Stamped { stamp, content });
     }
 
     pub(super) fn links(&self, name: &RepositoryName, stamp: OutlineStamp) -> Option<Arc<ManifestLinks>> {

@@ -69,6 +69,17 @@ pub(super) struct TagPlace {
     pub(super) tag: Tag,
 }
 
+/// The manifest of a tag.
+#[derive(Debug)]
+pub struct TagTarget {
+    /// The tag.
+    pub tag: Tag,
+    /// What it points to.
+    pub digest: Digest,
+    /// When it was pushed.
+    pub pushed: SystemTime,
+}
+
 /// A tag and what it points to.
 #[derive(Clone, Debug)]
 pub struct TagDetail {
@@ -225,6 +236,29 @@ impl Repository {
             known.keep_order(&self.name, order, stamp, places.clone());
         }
         Ok(places)
+    }
+
+    /// All tags and what they point to, in byte order. They are kept as long as the repository has the same stamp.
+    ///
+    /// # Errors
+    /// The store's, also if a tag cannot be read.
+    pub async fn tag_targets(&self) -> Result<Arc<[TagTarget]>> {
+        let (known, stamp) = (&self.registry.core.tags, self.stamp().await?);
+        if let Some(targets) = stamp.and_then(|stamp| known.targets(&self.name, stamp)) {
+            return Ok(targets);
+        }
+        let (mut targets, mut tags) = (Vec::new(), self.store().names(DirOf::tags(&self.name), PAGE));
+        while let Some(tag) = tags.next().await? {
+            // Somebody may have deleted it meanwhile.
+            if let Some((digest, pushed)) = self.tagged_since(&tag).await? {
+                targets.push(TagTarget { tag, digest, pushed });
+            }
+        }
+        let targets = Arc::<[TagTarget]>::from(targets);
+        if let Some(stamp) = stamp {
+            known.keep_targets(&self.name, stamp, targets.clone());
+        }
+        Ok(targets)
     }
 
     async fn known_detail(

@@ -14,7 +14,7 @@ pub use plan::{Grounds, PlannedManifest, PlannedTag, RetentionPlan, RetentionVer
 pub use removed::RemovedManifests;
 
 use crate::{
-    registry::{PullTimes, Repository, Result},
+    registry::{PullTimes, Repository, Result, view::TagTarget},
     storage::DirOf,
 };
 use decide::{ManifestFacts, RetentionFacts, TagFacts};
@@ -69,14 +69,13 @@ impl Repository {
     }
 
     async fn tag_facts(&self, times: &PullTimes) -> Result<Vec<TagFacts>> {
-        let mut facts = Vec::new();
-        let mut tags = self.store().names(DirOf::tags(self.name()), PAGE);
-        while let Some(tag) = tags.next().await? {
-            // Somebody else deleted the tag meanwhile: it does not count as ours.
-            let Some((digest, pushed)) = self.tagged_since(&tag).await? else { continue };
-            facts.push(TagFacts { pulls: times.of(&digest), tag, digest, pushed });
-        }
-        Ok(facts)
+        let fact = |TagTarget { tag, digest, pushed }: &TagTarget| TagFacts {
+            pulls: times.of(digest),
+            tag: tag.clone(),
+            digest: digest.clone(),
+            pushed: *pushed,
+        };
+        Ok(self.tag_targets().await?.iter().map(fact).collect())
     }
 
     async fn manifest_facts(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -61,6 +61,18 @@ fn time(connection: &mut HttpConnection, path: &str) -> Result<u64> {
     match head.status {
         200 => Ok(nanos),
         status => Err(format!("{path}: {status}").into()),
+    }
+}
+
+/// Waits until an answer says no more that repositories are missing; returns how long the last answer took.
+fn wait_until_complete(connection: &mut HttpConnection, path: &str) -> Result<Duration> {
+    loop {
+        let (start, mut answer) = (Instant::now(), Vec::new());
+        connection.send("GET", path, &[], Body::None, Sink::Keep(&mut answer))?;
+        if serde_json::from_slice::<Value>(&answer)?["incomplete"] != true {
+            return Ok(start.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -170,10 +182,13 @@ fn dashboards(asked: &Scale, dial: &impl Fn(&str) -> Dial) -> Result<Vec<TimedRe
                 Ok(nanos)
             }
         });
+        let started = Instant::now();
         let first = time(&mut connection, PATH);
         counted.store(true, Ordering::Relaxed);
         let others = others.join().map_err(|_| "the other client failed")??;
         let what = |what: &str| what.to_owned();
+        let complete = wait_until_complete(&mut connection, PATH)?;
+        println!("{caller} saw all repositories after {:.1} s", (started.elapsed() - complete).as_secs_f64());
         answers.push(TimedRequest {
             what: what("/dashboard, first"),
             caller,

@@ -75,10 +75,7 @@ pub(super) struct SeenRepositories {
 
 impl Default for SeenByCallers {
     fn default() -> Self {
-        Self {
-            all: Arc::default(),
-            kept: quick_cache::sync::Cache::with_weighter(MOST_CALLERS, MOST_KEPT, KeptWeight),
-        }
+        Self { all: Arc::default(), kept: quick_cache::sync::Cache::with_weighter(MOST_CALLERS, MOST_KEPT, KeptWeight) }
     }
 }
 
