@@ -122,7 +122,7 @@ impl Family for RuleEndpoint {
 }
 
 async fn list(granted: &Granted) -> Result<Response<ResponseBody>, ServiceError> {
-    let (tag, list) = granted.read_files(|manage, live| rules::read(manage, live)).await?;
+    let (tag, list) = granted.read_files(rules::read).await?;
     granted.tagged_resource(&tag, &*list)
 }
 
