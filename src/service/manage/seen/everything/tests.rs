@@ -34,7 +34,7 @@ async fn own_changes_count_at_once_and_those_of_others_after_a_while() {
     for name in ["b", "d", "f"] {
         push(&*store, name).await;
     }
-    assert_eq!(names(&*gatherer.now(&registry).await.unwrap()), "b d f");
+    assert_eq!(names(&gatherer.now(&registry).await.unwrap()), "b d f");
     // Another process pushes `a`, and this one `c` and `g`, and it deletes `d`.
     for name in ["a", "c", "g"] {
         push(&*store, name).await;
@@ -57,13 +57,13 @@ async fn own_changes_count_at_once_and_those_of_others_after_a_while() {
     assert_eq!(names(&gatherer.known()), "a b c f g");
     push(&*store, "e").await;
     tokio::time::advance(KEPT_FOR).await;
-    assert_eq!(names(&*gatherer.now(&registry).await.unwrap()), "a b c e f g", "too old: it waits");
+    assert_eq!(names(&gatherer.now(&registry).await.unwrap()), "a b c e f g", "too old: it waits");
     registry.create_namespace(&"team".parse().unwrap()).await.unwrap();
     gatherer.changed(ChangedContent::Namespaces);
     assert_eq!(gatherer.now(&registry).await.unwrap().created.len(), 1);
     push(&*store, "h").await;
     gatherer.changed(ChangedContent::Anything);
-    assert_eq!(names(&*gatherer.now(&registry).await.unwrap()), "a b c e f g h");
+    assert_eq!(names(&gatherer.now(&registry).await.unwrap()), "a b c e f g h");
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +95,7 @@ async fn a_failing_store_is_an_error_for_everybody_who_waits_and_forgotten_by_th
     let store = Faulty::new(inner.clone(), 0, Fault::Before);
     let (gatherer, registry) = (Arc::new(RepositoryGatherer::default()), registry(&store));
     assert!(gatherer.now(&registry).await.is_err());
-    assert_eq!(names(&*gatherer.now(&registry).await.unwrap()), "a");
+    assert_eq!(names(&gatherer.now(&registry).await.unwrap()), "a");
 }
 
 #[tokio::test]
