@@ -111,6 +111,8 @@ pub fn all() -> Vec<Place> {
         of("artifact-directory", Admin, &of_firmware("/-/versions/7.10.0")).main(),
         of("artifact-directory-selected", Admin, &of_firmware("/-/versions/7.10.0"))
             .pressed(&["+Select all files on this page"]),
+        of("artifact-removal", Admin, &of_firmware("/-/versions/7.10.0"))
+            .pressed(&["+Select all files on this page", "Delete"]),
         of("artifact-directory-long", Long, &format!("{long_files}/{long_directory}")),
         of("artifact", Admin, &of_firmware("/-/files/7.10.0/bootloader.bin")).main(),
         of("artifact-edit", Admin, &of_firmware("/-/files/7.10.0/bootloader.bin"))

@@ -79,9 +79,22 @@ pub(super) fn padded(area: Rect) -> Rect {
     Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }
 }
 
+/// How many lines [`labelled`] takes.
+pub(super) fn labelled_lines(pairs: &[(String, String, Style)], width: u16) -> u16 {
+    let columns = usize::from(width).saturating_sub(label_width(pairs, width) + 2).max(1);
+    pairs.iter().map(|(_, value, _)| wrapped(value, columns, MOST_LINES).len() as u16).sum()
+}
+
+fn label_width(pairs: &[(String, String, Style)], all: u16) -> usize {
+    pairs.iter().map(|(label, ..)| width(label)).max().unwrap_or(0).min(usize::from(all) / 2)
+}
+
+/// Lines of one value.
+const MOST_LINES: usize = 4;
+
 /// Lines with a label each; values that are too long go on in the next line. Returns how many lines were drawn.
 pub(super) fn labelled(pairs: &[(String, String, Style)], label_style: Style, area: Rect, buffer: &mut Buffer) -> u16 {
-    let label_width = pairs.iter().map(|(label, ..)| width(label)).max().unwrap_or(0).min(usize::from(area.width) / 2);
+    let label_width = label_width(pairs, area.width);
     let start = label_width + 2;
     let columns = usize::from(area.width).saturating_sub(start).max(1);
     let mut y = 0;
@@ -90,7 +103,7 @@ pub(super) fn labelled(pairs: &[(String, String, Style)], label_style: Style, ar
             break;
         }
         buffer.set_stringn(area.x, area.y + y, label, label_width, label_style);
-        for line in wrapped(value, columns, 4) {
+        for line in wrapped(value, columns, MOST_LINES) {
             if y >= area.height {
                 break;
             }

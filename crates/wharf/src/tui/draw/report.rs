@@ -2,7 +2,7 @@
 
 use super::{
     border,
-    pieces::{boxed, failed, labelled, padded},
+    pieces::{boxed, failed, labelled, labelled_lines, padded},
     screen::{details, empty, list_title},
     table::{bar, table},
 };
@@ -14,6 +14,15 @@ const SELECTED: u16 = 5;
 
 /// Below this height there is no box with the selected row.
 const ROOMY: u16 = 24;
+
+/// Lines that are left for the list: its border, its heading and some rows.
+const LEAST_LIST: u16 = 8;
+
+/// The widths of two columns with a gap between them.
+fn halves(width: u16) -> (u16, u16) {
+    let half = width / 2;
+    (half.saturating_sub(2), width - half)
+}
 
 pub(super) fn report(app: &mut TuiApp, area: Rect, buffer: &mut Buffer) {
     let theme = app.theme.clone();
@@ -42,14 +51,15 @@ pub(super) fn report(app: &mut TuiApp, area: Rect, buffer: &mut Buffer) {
         (column.title.to_owned(), value, theme.text)
     });
     let pairs: Vec<(String, String, Style)> = shown.filter(|(_, value, _)| !value.is_empty()).collect();
-    let lines = pairs.len().div_ceil(2) as u16;
-    let height = (lines + 2).min(area.height / 2);
+    let (left, right) = pairs.split_at(pairs.len().div_ceil(2));
+    let (left_width, right_width) = halves(area.width.saturating_sub(4));
+    let lines = labelled_lines(left, left_width).max(labelled_lines(right, right_width));
+    // The list keeps as much as it needs to show some rows.
+    let height = (lines + 2).min(area.height.saturating_sub(LEAST_LIST));
     let title = if is_old { format!("{title} · not reloaded, r tries again") } else { title };
     let inner = padded(boxed(&title, theme.border, theme.title, Rect { height, ..area }, buffer));
-    let half = inner.width / 2;
-    let (left, right) = pairs.split_at(pairs.len().div_ceil(2));
-    labelled(left, theme.dim, Rect { width: half.saturating_sub(2), ..inner }, buffer);
-    labelled(right, theme.dim, Rect { x: inner.x + half, width: inner.width - half, ..inner }, buffer);
+    labelled(left, theme.dim, Rect { width: left_width, ..inner }, buffer);
+    labelled(right, theme.dim, Rect { x: inner.right() - right_width, width: right_width, ..inner }, buffer);
 
     let below = Rect { y: area.y + height, height: area.height - height, ..area };
     let has_details = area.height >= ROOMY && app.view().is_some_and(|view| !view.rows.is_empty());
