@@ -15,7 +15,7 @@ pub(super) fn check(mut report: ConfigReport) -> ExitCode {
     let mut decisions = report.env.decisions();
     // If a storage variable is invalid, the intended directory is unknown.
     if !report.problems.0.iter().any(|problem| problem.key.as_ref().is_some_and(|key| storage::is_named_by(key))) {
-        match storage::inspect(&report.env) {
+        match storage::inspect(&report.env, &report.live) {
             Ok((lines, warned)) => {
                 decisions.extend(lines);
                 report.warnings.extend(warned);

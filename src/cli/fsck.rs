@@ -1,13 +1,14 @@
-//! `wharfinger fsck`: checks the storage directory, and repairs it if asked to.
+//! `wharfinger fsck`: checks the store, and repairs it if asked to.
 
 use super::{
+    block_on::block_on,
     say, terminal,
     words::{bytes, count},
 };
 use crate::{
     config::{ConfigReport, Problem, Problems, size},
     files::system::yield_to_others,
-    upkeep::fsck::{self, Finding, FsckOptions, PoolPart, Severity, Summary, Watch},
+    upkeep::fsck::{CheckedStore, Finding, FsckOptions, PoolPart, Severity, Summary, Watch},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ Examples:
   wharfinger fsck --read-data-subset 1/7   read a seventh of all blobs
   wharfinger fsck --repair                 repair what can be repaired
 
-Exit codes: 0 clean, 1 warnings, 2 damage (also if it was repaired), 78 no storage directory to check.";
+Exit codes: 0 clean, 1 warnings, 2 damage (also if it was repaired), 78 no store to check.";
 
 /// Checks the store, whether or not a daemon serves it. Exits 0 if clean, 1 for warnings, 2 for damage.
 pub(super) fn fsck(report: &ConfigReport, asked: &Fsck) -> Result<ExitCode, Problems> {
@@ -61,13 +62,12 @@ pub(super) fn fsck(report: &ConfigReport, asked: &Fsck) -> Result<ExitCode, Prob
     }
     let problem = |message: String| Problems(vec![Problem::of_key(super::storage::variable_of(&report.env), message)]);
     let store = super::storage::open(&report.env).map_err(|error| problem(error.to_string()))?;
-    let files = store
-        .files
-        .ok_or_else(|| problem("is not where the data is: only a directory has files to check".to_owned()))?;
+    let Some(checked) = CheckedStore::of(&store) else { return Err(problem("cannot be checked".to_owned())) };
     let read = if asked.read_data { Some(PoolPart::WHOLE) } else { asked.read_data_subset };
     let options = FsckOptions { read, bytes_per_second: asked.rate, repair: asked.repair, ..FsckOptions::default() };
-    let mut output = Output { json: asked.json, shows: terminal::is_watched(), last: None };
-    let summary = fsck::check(&files.survey(), &options, &mut output);
+    let output = Output { json: asked.json, shows: terminal::is_watched(), last: None };
+    let done = block_on(checked.check(options, output)).and_then(|done| done);
+    let (summary, mut output) = done.map_err(|error| problem(error.to_string()))?;
     output.end(&summary);
     Ok(match summary.worst() {
         None | Some(Severity::Note) => ExitCode::SUCCESS,

@@ -97,7 +97,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Check the storage directory, also while the daemon runs; exit 0 clean, 1 warnings, 2 damage
+    /// Check the store, also while the daemon runs; exit 0 clean, 1 warnings, 2 damage
     Fsck(Fsck),
     /// Collect garbage, also while the daemon runs; exit 0 if it completed, 1 otherwise
     #[command(after_help = GC)]

@@ -2,7 +2,7 @@
 
 use super::block_on::block_on;
 use crate::{
-    config::{Env, Problem, StorageKind, Warning},
+    config::{Env, Live, Problem, StorageKind, Warning},
     daemon::{self, NoStore, check_owner, init},
     files::{
         Real,
@@ -39,12 +39,12 @@ pub(super) fn variable_of(env: &Env) -> &'static str {
 
 /// What a start would do and what the file system supports, a line each, with warnings; an error if a start would
 /// refuse. Writes at most temporary files, and only into an existing store.
-pub(super) fn inspect(env: &Env) -> Result<(Vec<String>, Vec<Warning>), Problem> {
+pub(super) fn inspect(env: &Env, live: &Live) -> Result<(Vec<String>, Vec<Warning>), Problem> {
     match env.storage {
         StorageKind::Filesystem => {}
         StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => {
             let of_kind = |message: String| Problem::of_key("REGISTRY_STORAGE", message);
-            let inspected = block_on(daemon::inspect_bucket(env)).map_err(|error| of_kind(error.to_string()))?;
+            let inspected = block_on(daemon::inspect_bucket(env, live)).map_err(|error| of_kind(error.to_string()))?;
             return inspected.map(|lines| (lines, Vec::new())).map_err(of_kind);
         }
         StorageKind::Sftp => return Ok((Vec::new(), Vec::new())),

@@ -76,6 +76,10 @@ pub struct Env {
     pub storage_path: PathBuf,
     /// Whether an empty storage directory may be initialised.
     pub storage_init: StorageInit,
+    /// Most bytes in the cache of blobs before a store that is no directory; `None` without one.
+    pub cache_size: Option<u64>,
+    /// Where it is, if not below the storage path.
+    pub cache_path: Option<PathBuf>,
     /// How long an unfinished upload is kept after its last byte.
     pub upload_timeout: Duration,
     /// Time between two searches for expired uploads.
@@ -207,6 +211,8 @@ impl Default for Env {
             storage: StorageKind::Filesystem,
             storage_path: PathBuf::from("./data"),
             storage_init: StorageInit::Auto,
+            cache_size: None,
+            cache_path: None,
             upload_timeout: Duration::from_secs(3600),
             upload_cleanup_interval: Duration::from_secs(300),
             auth_type: AuthType::None,

@@ -4,6 +4,7 @@ use super::env::Env;
 use super::problems::{Problem, Problems, Warning};
 use super::values::{StorageKind, Words, is_loopback};
 use super::vars::VARS;
+use std::path::PathBuf;
 
 /// What the variables of each kind begin with.
 const OF_KINDS: &[(StorageKind, &str)] = &[
@@ -86,10 +87,19 @@ pub(super) fn check(env: &Env, problems: &mut Problems, warnings: &mut Vec<Warni
         for name in ["REGISTRY_STORAGE_PATH", "REGISTRY_STORAGE_INIT"]
             .into_iter()
             .filter(|_| kind != StorageKind::Sftp)
+            // The cache is there.
+            .filter(|name| *name != "REGISTRY_STORAGE_PATH" || env.cache_size.is_none() || env.cache_path.is_some())
             .filter(|name| env.is_given(name))
         {
             warnings.push(Warning(Problem::of_key(name, format!("has no effect with {chosen}"))));
         }
+    }
+    let cache = ["REGISTRY_CACHE_SIZE", "REGISTRY_CACHE_PATH"].into_iter().filter(|name| env.is_given(name));
+    if kind == StorageKind::Filesystem {
+        let message = "has no effect with REGISTRY_STORAGE=filesystem: there are no faster files than those";
+        warnings.extend(cache.map(|name| Warning(Problem::of_key(name, message))));
+    } else if env.is_given("REGISTRY_CACHE_PATH") && !env.is_given("REGISTRY_CACHE_SIZE") {
+        problems.push(Problem::of_key("REGISTRY_CACHE_PATH", "needs REGISTRY_CACHE_SIZE, which is not set"));
     }
     in_clear_text(env, warnings);
 }
@@ -130,6 +140,12 @@ fn in_clear_text(env: &Env, warnings: &mut Vec<Warning>) {
 }
 
 impl Env {
+    /// The directory of the cache of blobs and its most bytes, if there is one.
+    pub fn blob_cache(&self) -> Option<(PathBuf, u64)> {
+        let size = self.cache_size.filter(|_| self.storage != StorageKind::Filesystem)?;
+        Some((self.cache_path.clone().unwrap_or_else(|| self.storage_path.join("cache")), size))
+    }
+
     /// Where everything that is pushed is kept, in words and without secrets.
     pub fn storage_place(&self) -> String {
         let kind = self.storage.word();

@@ -163,6 +163,8 @@ variables! {
     storage: StorageKind = "REGISTRY_STORAGE";
     storage_path: Path = "REGISTRY_STORAGE_PATH";
     storage_init: StorageInit = "REGISTRY_STORAGE_INIT";
+    cache_size: Bytes = "REGISTRY_CACHE_SIZE";
+    cache_path: Path = "REGISTRY_CACHE_PATH";
     upload_timeout: Seconds = "REGISTRY_UPLOAD_TIMEOUT";
     upload_cleanup_interval: Seconds = "REGISTRY_UPLOAD_CLEANUP_INTERVAL";
     auth_type: AuthType = "REGISTRY_AUTH_TYPE";

@@ -1,12 +1,15 @@
 //! Buckets: what the configuration says of them, and opening them.
 
-use super::store::NoStore;
+use super::{
+    conditions::{check_conditions, has_conditions, in_words},
+    store::NoStore,
+};
 use crate::{
-    config::{BucketEncryption, Env, StorageKind, process_environment},
+    config::{BucketEncryption, Env, Live, StorageKind, process_environment},
     files::{detached, regular},
     storage::{
-        OpenStore, StorageError,
-        cloud::{AzureSettings, BucketCredentials, BucketSettings, CloudObjects, CloudSettings, GcsSettings, Probed},
+        BlobCache, OpenStore, StorageError,
+        cloud::{AzureSettings, BucketCredentials, BucketSettings, CloudObjects, CloudSettings, GcsSettings},
         remote::ObjectStorage,
     },
 };
@@ -16,32 +19,36 @@ use std::{path::Path, sync::Arc};
 /// A bucket that was opened and probed.
 pub(super) struct OpenBucket {
     pub(super) store: OpenStore,
-    pub(super) probed: Probed,
+    /// What it can do, a line each.
+    pub(super) words: Vec<String>,
 }
 
 /// Opens the bucket of this configuration; creates a store in it if there is none and `may_create`.
-pub(super) async fn open(env: &Env, may_create: bool) -> Result<OpenBucket, NoStore> {
+pub(super) async fn open(env: &Env, may_create: bool, cache: Option<Arc<BlobCache>>) -> Result<OpenBucket, NoStore> {
     let settings = settings(env).await.map_err(NoStore::Unusable)?;
     let failed = |error: &dyn std::fmt::Display| NoStore::Unusable(format!("{}: {error}", env.storage_place()));
     let (objects, probed) = CloudObjects::open(&settings).await.map_err(|error| failed(&error))?;
     let store = match ObjectStorage::open(Arc::new(objects), may_create).await {
-        Ok(store) => store,
+        Ok(store) => store.with_cache(cache),
         Err(error @ StorageError::Damaged { .. }) if !may_create => return Err(NoStore::Absent(error.to_string())),
         Err(error) => return Err(failed(&error)),
     };
-    let has_conditions = probed.abilities.put_absent && probed.abilities.put_match;
-    Ok(OpenBucket { store: OpenStore::new(store, has_conditions), probed })
+    let has_conditions = has_conditions(probed.abilities);
+    Ok(OpenBucket { store: OpenStore::new(store, has_conditions), words: in_words(probed.abilities, probed.words) })
 }
 
-/// What a bucket can do, in words, for `check`. Writes a few objects and removes them.
+/// What a bucket can do, in words, for `check`; whether it can keep this configuration. Writes a few objects and removes
+/// them.
 ///
 /// # Errors
 /// A sentence that says why it cannot be used.
-pub async fn inspect_bucket(env: &Env) -> Result<Vec<String>, String> {
+pub async fn inspect_bucket(env: &Env, live: &Live) -> Result<Vec<String>, String> {
     let settings = settings(env).await?;
     let opened = CloudObjects::open(&settings).await;
     let (_, probed) = opened.map_err(|error| format!("{}: {error}", env.storage_place()))?;
-    Ok(probed.words.iter().map(|words| format!("{}: {words}", env.storage_place())).collect())
+    check_conditions(has_conditions(probed.abilities), live)?;
+    let words = in_words(probed.abilities, probed.words);
+    Ok(words.iter().map(|words| format!("{}: {words}", env.storage_place())).collect())
 }
 
 async fn settings(env: &Env) -> Result<CloudSettings, String> {

@@ -5,6 +5,7 @@
 
 mod artifact_jobs;
 mod buckets;
+mod conditions;
 mod jobs;
 mod mirror_jobs;
 mod run;
@@ -17,8 +18,9 @@ mod store;
 mod tests;
 
 pub use buckets::inspect_bucket;
+pub use conditions::check_conditions;
 pub use run::{LogControl, run};
-pub use store::{NoStore, check_conditions, check_owner, init, open_beside, open_or_make};
+pub use store::{NoStore, check_owner, init, open_beside, open_or_make};
 
 use crate::{
     access::Ceiling,
@@ -31,7 +33,8 @@ use crate::{
     registry::Registry,
     server::{self, ListenerOptions, Reactors, Shutdown, Tls},
     service::{App, Face, Heavy, LoginMemory, SeenByCallers, ServiceState, SharedManifests, Telemetry, Throttle, app},
-    storage::{ProviderUsage, Storage, fs::Fs, outbox::OutboxWatch},
+    storage::{ProviderUsage, Storage, outbox::OutboxWatch},
+    upkeep::fsck::CheckedStore,
     who::Subject,
     wire::ClientMemory,
 };
@@ -59,7 +62,7 @@ pub struct Daemon {
     jobs: Jobs,
     tasks: Tasks,
     migrations: Migrations,
-    files: Option<Arc<Fs>>,
+    checked: Option<CheckedStore>,
     outbox: Option<Arc<dyn OutboxWatch>>,
     usage: Arc<ProviderUsage>,
     manage: Option<Manage>,
@@ -92,7 +95,7 @@ impl Daemon {
             telemetry: Arc::new(telemetry),
             jobs: Jobs::default(),
             tasks: Tasks::default(),
-            files: None,
+            checked: None,
             outbox: None,
             usage: Arc::default(),
             manage: None,
@@ -102,9 +105,9 @@ impl Daemon {
         }
     }
 
-    /// Lets administrators check the files of its store, if it has any.
-    pub fn with_files(self, files: Option<Arc<Fs>>) -> Self {
-        Self { files, ..self }
+    /// Lets administrators check its store.
+    pub fn with_check(self, checked: Option<CheckedStore>) -> Self {
+        Self { checked, ..self }
     }
 
     /// Shows administrators what is uploaded later.
@@ -155,7 +158,7 @@ impl Daemon {
             jobs: self.jobs.clone(),
             tasks: self.tasks.clone(),
             migrations: self.migrations.clone(),
-            files: self.files.clone(),
+            checked: self.checked.clone(),
             outbox: self.outbox.clone(),
             usage: self.usage.clone(),
             mirrors: self.mirrors.clone(),

@@ -1,6 +1,6 @@
 //! Runs a daemon from its configuration until a signal ends it.
 
-use super::{Daemon, jobs, service_manager, storage_box::AskStorageBox, store};
+use super::{Daemon, check_conditions, jobs, service_manager, storage_box::AskStorageBox, store};
 use crate::{
     config::{AuthType, ConfigReport, Env, Live, Pending},
     files::{cause, detached},
@@ -8,6 +8,7 @@ use crate::{
     server::{self, Reactors, Trigger},
     service::{Face, Telemetry},
     storage::OpenStore,
+    upkeep::fsck::CheckedStore,
 };
 use arc_swap::ArcSwap;
 use std::{net::SocketAddr, sync::Arc};
@@ -48,7 +49,7 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
     let watch = report.follow().map_err(|problems| problems.to_string())?;
     let (generation, editor) = (watch.live(), watch.editor());
     let first = generation.load_full();
-    store::check_conditions(&store, &first)?;
+    check_conditions(store.has_conditions, &first)?;
     // The files may have changed since the log was started.
     (log.configure)(&first);
     store::apply_durability(&store, first.durability).await;
@@ -63,7 +64,7 @@ pub async fn run(report: ConfigReport, pending: Pending, log: LogControl, reacto
     );
     let outbox = store.hold.as_ref().and_then(|hold| hold.outbox());
     let manage = Manage::new(editor, generation.clone(), store.records.clone());
-    let daemon = Arc::new(daemon.with_files(store.files.clone()).with_outbox(outbox).with_manage(manage));
+    let daemon = Arc::new(daemon.with_check(CheckedStore::of(&store)).with_outbox(outbox).with_manage(manage));
     let registry = daemon.registry();
     tokio::spawn(server::on_signals(trigger).map_err(no_signals)?);
     let [nudge, was_read, reload, hangup] = std::array::from_fn(|_| Arc::new(Notify::new()));
@@ -119,6 +120,9 @@ fn following(log: LogControl, daemon: Arc<Daemon>, store: OpenStore) -> impl Fn(
     move |live| {
         (log.configure)(live);
         daemon.apply(live);
+        if let Err(refused) = check_conditions(store.has_conditions, live) {
+            error!("{refused}; requests that need it fail until it is switched off");
+        }
         if live.durability != store.storage.health().syncing {
             let (store, durability) = (store.clone(), live.durability);
             tokio::spawn(async move { store::apply_durability(&store, durability).await });

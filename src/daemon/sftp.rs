@@ -1,6 +1,6 @@
 //! SFTP servers: what the configuration says of them, and opening them.
 
-use super::store::NoStore;
+use super::store::{NoStore, open_cache};
 use crate::{
     config::{Env, StorageInit},
     files::{detached, regular},
@@ -86,6 +86,7 @@ pub(super) async fn open(env: &Env) -> Result<OpenStore, NoStore> {
     };
     let may_create = env.storage_init == StorageInit::Auto;
     let opened = ObjectStorage::open(objects, may_create).await.map_err(|error| failed(&error))?;
+    let opened = opened.with_cache(open_cache(env).await?);
     Ok(OpenStore { hold: Some(Arc::new(SftpHold { store, outbox })), ..OpenStore::new(opened, true) })
 }
 

@@ -3,16 +3,16 @@
 
 use super::{buckets, sftp};
 use crate::{
-    config::{AuthType, Env, Live, SigningKey, StorageInit, StorageKind},
-    files::Syncing,
+    config::{AuthType, Env, SigningKey, StorageInit, StorageKind},
+    files::{Size, Syncing},
     identity::new_signing_key,
     storage::{
-        OpenStore, SESSION_KEY, SIGNING_KEY, StoreRecords,
+        BlobCache, OpenStore, SESSION_KEY, SIGNING_KEY, StoreRecords,
         fs::{Fs, Init, OpenError, Opened},
     },
 };
 use bytes::Bytes;
-use std::{fmt, os::unix::fs::MetadataExt};
+use std::{fmt, os::unix::fs::MetadataExt, sync::Arc};
 use tracing::{error, info, warn};
 
 /// Why a store cannot be opened.
@@ -40,6 +40,16 @@ impl From<OpenError> for NoStore {
     }
 }
 
+/// Opens the cache of blobs, if there is to be one.
+pub(super) async fn open_cache(env: &Env) -> Result<Option<Arc<BlobCache>>, NoStore> {
+    let Some((path, most_bytes)) = env.blob_cache() else { return Ok(None) };
+    let shown = path.display().to_string();
+    let opened = BlobCache::open(&path, most_bytes).await;
+    let cache = opened.map_err(|error| NoStore::Unusable(format!("cannot use the cache in {shown}: {error}")))?;
+    info!("blobs are cached in {shown}, up to {}", Size(most_bytes));
+    Ok(Some(cache))
+}
+
 /// Whether the storage directory may be created.
 pub fn init(env: &Env) -> Init {
     match env.storage_init {
@@ -55,7 +65,7 @@ pub fn init(env: &Env) -> Init {
 pub async fn open_beside(env: &Env) -> Result<OpenStore, NoStore> {
     match env.storage {
         StorageKind::Filesystem => Ok(Fs::open_beside(&env.storage_path)?.into()),
-        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => Ok(buckets::open(env, false).await?.store),
+        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => Ok(buckets::open(env, false, None).await?.store),
         StorageKind::Sftp => sftp::open_beside(env).await,
     }
 }
@@ -75,7 +85,7 @@ pub async fn open_or_make(env: &Env) -> Result<OpenStore, NoStore> {
 async fn make(env: &Env) -> Result<OpenStore, NoStore> {
     match env.storage {
         StorageKind::Filesystem => Ok(Fs::open(&env.storage_path, init(env))?.0.into()),
-        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => Ok(buckets::open(env, true).await?.store),
+        StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => Ok(buckets::open(env, true, None).await?.store),
         StorageKind::Sftp => sftp::open(env).await,
     }
 }
@@ -103,37 +113,15 @@ pub(super) async fn open(env: &Env) -> Result<OpenStore, String> {
     match env.storage {
         StorageKind::Filesystem => directory(env).await,
         StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure => {
-            let bucket = buckets::open(env, true).await.map_err(|error| error.to_string())?;
+            let cache = open_cache(env).await.map_err(|error| error.to_string())?;
+            let bucket = buckets::open(env, true, cache).await.map_err(|error| error.to_string())?;
             info!("using {}", env.storage_place());
-            for words in &bucket.probed.words {
+            for words in &bucket.words {
                 info!("storage: {words}");
             }
             Ok(bucket.store)
         }
         StorageKind::Sftp => sftp::open(env).await.map_err(|error| error.to_string()),
-    }
-}
-
-/// Refuses settings that a store cannot keep when several replicas write to it.
-///
-/// # Errors
-/// A sentence that names them.
-pub fn check_conditions(store: &OpenStore, live: &Live) -> Result<(), String> {
-    if store.has_conditions {
-        return Ok(());
-    }
-    let needs = [
-        (!live.registry.immutable.is_empty(), "immutable tags ([[immutable]])"),
-        (live.registration.is_open, "registration.open"),
-        (live.require_if_match, "management.require_if_match"),
-    ];
-    let needed: Vec<_> = needs.into_iter().filter(|(is_set, _)| *is_set).map(|(_, what)| what).collect();
-    match needed.is_empty() {
-        true => Ok(()),
-        false => Err(format!(
-            "the storage has no conditional writes, so of two replicas both could win; this cannot be kept there: {}",
-            needed.join(", ")
-        )),
     }
 }
 

@@ -28,7 +28,12 @@ impl Repository {
     /// [`RegistryError::BlobUnknown`], also if the repository has a link but the bytes are gone: the client then pushes them
     /// again.
     pub async fn blob(&self, digest: &Digest) -> Result<Blob> {
-        self.aged_blob(digest).await.map(|(blob, _)| blob)
+        let unknown = || RegistryError::BlobUnknown(digest.clone());
+        let link = FactKey::Layer(self.name.clone(), digest.clone());
+        self.get_to_read(&link).await?.ok_or_else(unknown)?;
+        let blob = self.store().open_to_read(digest).await?.ok_or_else(unknown)?;
+        self.hint(digest);
+        Ok(blob)
     }
 
     /// The same for a client that checks before a push: if the blob exists, the client relies on it until the push

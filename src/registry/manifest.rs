@@ -7,7 +7,7 @@
 //! It is only a hint and is verified when used, so stale ones are harmless.
 
 use super::{Registry, RegistryError, Repository, Result, revision::RevisionRecord, verify};
-use crate::storage::{self, Condemnation, DirOf, Durability, Expect, FactKey, Item, Put, Version, Why};
+use crate::storage::{self, Condemnation, DirOf, Durability, Expect, Fact, FactKey, Item, Put, Version, Why};
 use bytes::Bytes;
 use oci::{Bounds, Digest, Manifest, ManifestType, Reference, Tag, json};
 use std::time::{Duration, SystemTime};
@@ -34,12 +34,12 @@ impl Repository {
         let unknown = || RegistryError::ManifestUnknown(reference.clone());
         let digest = match reference {
             Reference::Digest(digest) => digest.clone(),
-            Reference::Tag(tag) => self.tagged(tag).await?.ok_or_else(unknown)?,
+            Reference::Tag(tag) => self.tagged_to_read(tag).await?.ok_or_else(unknown)?,
         };
-        let revision = self.revision(&digest).await?.ok_or_else(unknown)?;
+        let key = FactKey::Revision(self.name.clone(), digest.clone());
+        let revision = revision_in(&key, &self.get_to_read(&key).await?.ok_or_else(unknown)?)?;
         let media_type = ManifestType::of(&revision.media_type).ok_or_else(|| {
-            let path = FactKey::Revision(self.name.clone(), digest.clone()).path();
-            storage::StorageError::damaged(path, format!("unknown media type {:?}", revision.media_type))
+            storage::StorageError::damaged(key.path(), format!("unknown media type {:?}", revision.media_type))
         })?;
         Ok(StoredManifest { digest, media_type, noted_len: revision.size })
     }
@@ -125,11 +125,12 @@ impl Repository {
     pub(crate) async fn revision_since(&self, digest: &Digest) -> Result<Option<(RevisionRecord, SystemTime)>> {
         let key = FactKey::Revision(self.name.clone(), digest.clone());
         let Some(fact) = self.store().get(&key).await? else { return Ok(None) };
-        match json::from_slice(&fact.bytes) {
-            Ok(revision) => Ok(Some((revision, fact.written))),
-            Err(e) => Err(storage::StorageError::damaged(key.path(), e.to_string()).into()),
-        }
+        Ok(Some((revision_in(&key, &fact)?, fact.written)))
     }
+}
+
+fn revision_in(key: &FactKey, fact: &Fact) -> Result<RevisionRecord> {
+    json::from_slice(&fact.bytes).map_err(|e| storage::StorageError::damaged(key.path(), e.to_string()).into())
 }
 
 impl Registry {

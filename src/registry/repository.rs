@@ -1,7 +1,7 @@
 //! A repository, as seen by one caller.
 
-use super::{Registry, Settings};
-use crate::storage::Storage;
+use super::{Registry, Result, Settings};
+use crate::storage::{Fact, FactKey, Storage, StorageError};
 use oci::RepositoryName;
 
 /// A handle to one repository for one request. The repository need not exist: the first push creates it.
@@ -37,5 +37,16 @@ impl Repository {
     /// The store; see [`Registry::store`].
     pub(crate) fn store(&self) -> &dyn Storage {
         self.registry.store()
+    }
+
+    /// A value for a client that pulls. While the store is away it is the one that was last seen, so that pulls go on.
+    pub(super) async fn get_to_read(&self, key: &FactKey) -> Result<Option<Fact>> {
+        match self.store().get(key).await {
+            Err(error @ StorageError::Unavailable { .. }) => match self.store().last_seen(key) {
+                Some(fact) => Ok(Some(fact)),
+                None => Err(error.into()),
+            },
+            found => Ok(found?),
+        }
     }
 }

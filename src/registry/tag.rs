@@ -1,7 +1,7 @@
 //! Tags: lists of them, and their targets.
 
 use super::{RegistryError, Repository, Result};
-use crate::storage::{self, DirOf, Expect, FactKey, Item, ListingPage};
+use crate::storage::{self, DirOf, Expect, Fact, FactKey, Item, ListingPage};
 use oci::{Digest, Tag};
 use std::time::{Duration, SystemTime};
 
@@ -109,10 +109,18 @@ impl Repository {
     pub(crate) async fn tagged_since(&self, tag: &Tag) -> Result<Option<(Digest, SystemTime)>> {
         let key = FactKey::Tag(self.name.clone(), tag.clone());
         let Some(fact) = self.store().get(&key).await? else { return Ok(None) };
-        let text = std::str::from_utf8(&fact.bytes).ok().and_then(|text| text.strip_suffix('\n'));
-        match text.and_then(|text| text.parse().ok()) {
-            Some(digest) => Ok(Some((digest, fact.written))),
-            None => Err(storage::StorageError::damaged(key.path(), "it does not hold a digest").into()),
-        }
+        Ok(Some((pointed_to(&key, &fact)?, fact.written)))
     }
+
+    /// The digest a tag points to, for a client that reads it.
+    pub(super) async fn tagged_to_read(&self, tag: &Tag) -> Result<Option<Digest>> {
+        let key = FactKey::Tag(self.name.clone(), tag.clone());
+        self.get_to_read(&key).await?.map(|fact| pointed_to(&key, &fact)).transpose()
+    }
+}
+
+fn pointed_to(key: &FactKey, fact: &Fact) -> Result<Digest> {
+    let text = std::str::from_utf8(&fact.bytes).ok().and_then(|text| text.strip_suffix('\n'));
+    let digest = text.and_then(|text| text.parse().ok());
+    digest.ok_or_else(|| storage::StorageError::damaged(key.path(), "it does not hold a digest").into())
 }

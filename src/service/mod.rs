@@ -59,7 +59,8 @@ use crate::{
     migration::Migrations,
     mirror::Mirrors,
     registry::Registry,
-    storage::{ProviderUsage, fs::Fs, outbox::OutboxWatch},
+    storage::{ProviderUsage, outbox::OutboxWatch},
+    upkeep::fsck::CheckedStore,
 };
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -99,8 +100,8 @@ pub struct ServiceState {
     pub tasks: Tasks,
     /// Copies from other registries.
     pub migrations: Migrations,
-    /// The files of the store, if it is a directory, to be checked.
-    pub files: Option<Arc<Fs>>,
+    /// The store as `fsck` checks it, if it can.
+    pub checked: Option<CheckedStore>,
     /// What is uploaded later, with a store that is written behind.
     pub outbox: Option<Arc<dyn OutboxWatch>>,
     /// The usage of the storage as its provider reports it.

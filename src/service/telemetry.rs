@@ -1,5 +1,6 @@
 //! The daemon's counters and metrics.
 
+mod cache;
 mod collection;
 mod config;
 mod jobs;
@@ -24,6 +25,7 @@ use crate::{
     upkeep::{Collected, Scrubbed},
 };
 use api::activity::ActivityReport;
+use cache::CacheMetrics;
 use collection::CollectionMetrics;
 use config::ConfigMetrics;
 use jobs::JobMetrics;
@@ -84,6 +86,7 @@ pub struct Telemetry {
     room: RoomMetrics,
     outbox: OutboxMetrics,
     mirrors: MirrorMetrics,
+    cache: CacheMetrics,
     ready: Gauge,
     config: ConfigMetrics,
     collection: CollectionMetrics,
@@ -155,6 +158,7 @@ impl Telemetry {
             room: RoomMetrics::register(&mut collector),
             outbox: OutboxMetrics::register(&mut collector),
             mirrors: MirrorMetrics::register(&mut collector),
+            cache: CacheMetrics::register(&mut collector),
             ready,
             config: ConfigMetrics::register(&mut collector),
             collection,
@@ -233,7 +237,11 @@ impl Telemetry {
         self.jobs.follow(current.jobs);
         self.uploads.set(gauge(current.registry.open_uploads() as u64));
         self.client_memory.set(gauge(current.client_memory));
-        self.store.set(&current.registry.store_health());
+        let health = current.registry.store_health();
+        self.store.set(&health);
+        if let Some(cache) = &health.cache {
+            self.cache.set(cache);
+        }
         self.room.set(current);
         if let Some(outbox) = &current.outbox {
             self.outbox.set(outbox);

@@ -214,6 +214,12 @@ pub trait Content: Send + Sync {
     /// Opens a blob, even one that was condemned because nothing referred to it.
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>>;
 
+    /// Opens a blob for a client that may read it, and for nothing else: its bytes may come from a cache, whatever became
+    /// of the blob since.
+    async fn open_to_read(&self, digest: &Digest) -> Result<Option<Blob>> {
+        self.open(digest).await
+    }
+
     /// The bytes of a small blob, checked. Unlike those of [`Content::open`] they may come from memory, as they were
     /// when the file was last read and checked, if nothing has changed it since.
     ///

@@ -44,7 +44,8 @@ pub enum Expect {
     Present,
     /// The key has this value.
     Is(Version),
-    /// The key has this value, and it was not written again since.
+    /// The key has this value, and it was not written again since it was read, as far as the store's clock can tell:
+    /// buckets count seconds.
     Unchanged(Fact),
 }
 
@@ -118,6 +119,11 @@ pub trait Facts: Send + Sync {
     /// The value at a key. That of a link or a revision is found even if it was condemned because nothing referred to
     /// it.
     async fn get(&self, key: &FactKey) -> Result<Option<Fact>>;
+
+    /// What was last seen at a key, for a client that reads while the store is away. Nothing may be changed because of it.
+    fn last_seen(&self, _: &FactKey) -> Option<Fact> {
+        None
+    }
 
     /// The values at these keys, in their order.
     async fn get_all(&self, keys: Vec<FactKey>) -> Result<Vec<Result<Option<Fact>>>> {

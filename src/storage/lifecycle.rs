@@ -1,6 +1,6 @@
 //! What collection needs: ages, the graveyard, and which processes are at work.
 
-use super::{Fact, Item, ItemKind, ListingPage, Result};
+use super::{CacheStatus, Fact, Item, ItemKind, ListingPage, Result};
 use crate::files::{Space, Syncing, Syncs, world};
 use async_trait::async_trait;
 use oci::Digest;
@@ -149,6 +149,8 @@ pub struct StoreHealth {
     pub syncs: Syncs,
     /// Why writing has stopped, if it has.
     pub trouble: Option<String>,
+    /// The cache of blobs before the store, if there is one.
+    pub cache: Option<CacheStatus>,
 }
 
 /// Items and how they are removed: first moved to the graveyard, later purged, never both at once.

@@ -10,6 +10,7 @@
 //! (`work_on`): on a reactor's thread it would delay other connections.
 
 mod blob;
+mod cache;
 pub mod cloud;
 mod content;
 mod error;
@@ -30,10 +31,12 @@ pub mod remote;
 pub mod sftp;
 #[cfg(test)]
 mod suite;
+mod survey;
 mod usage;
 
 pub use blob::{Blob, BlobData};
 pub(crate) use blob::{blocking, work_on};
+pub use cache::{BlobCache, CacheStatus};
 pub use content::{
     Appended, Content, DigestCheck, Published, TakenIn, TakenOver, UploadProgress, UploadTurn, Verified,
 };
@@ -52,7 +55,8 @@ pub use mem::Mem;
 pub use names::NamesIn;
 pub use opened::{LinePlace, OpenStore, StoreHold, StoreRecords};
 pub use outline::{OutlineNames, OutlineStamp, RepositoryOutline};
-pub use remote::{ObjectBlob, ObjectStorage};
+pub use remote::{ObjectBlob, ObjectStorage, ObjectSurvey};
+pub use survey::StoreSurvey;
 pub use usage::{ProviderUsage, ReportedUsage};
 
 /// Default place of the built-in token service's keys, below the storage directory.

@@ -1,6 +1,6 @@
 //! A store that is open, of any kind.
 
-use super::{Result, Storage, fs::Fs, outbox::OutboxWatch};
+use super::{ObjectStorage, Result, Storage, fs::Fs, outbox::OutboxWatch};
 use crate::files::{Real, Syncing};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +15,8 @@ pub struct OpenStore {
     pub records: Arc<dyn StoreRecords>,
     /// The directory, if it is one, so that its files can be checked.
     pub files: Option<Arc<Fs>>,
+    /// The objects otherwise.
+    pub objects: Option<Arc<ObjectStorage>>,
     /// Of two processes that write on the same condition, one wins.
     pub has_conditions: bool,
     /// What keeps a store of another machine usable.
@@ -68,9 +70,10 @@ pub struct LinePlace {
 
 impl OpenStore {
     /// A store that is not a directory.
-    pub fn new<S: Storage + StoreRecords + 'static>(store: S, has_conditions: bool) -> Self {
-        let store = Arc::new(store);
-        Self { storage: store.clone(), records: store, files: None, has_conditions, hold: None }
+    pub fn new(store: ObjectStorage, has_conditions: bool) -> Self {
+        let objects = Arc::new(store);
+        let (storage, records) = (objects.clone(), objects.clone());
+        Self { storage, records, files: None, objects: Some(objects), has_conditions, hold: None }
     }
 }
 
@@ -82,7 +85,14 @@ impl From<Fs> for OpenStore {
 
 impl From<Arc<Fs>> for OpenStore {
     fn from(files: Arc<Fs>) -> Self {
-        Self { storage: files.clone(), records: files.clone(), files: Some(files), has_conditions: true, hold: None }
+        Self {
+            storage: files.clone(),
+            records: files.clone(),
+            files: Some(files),
+            objects: None,
+            has_conditions: true,
+            hold: None,
+        }
     }
 }
 

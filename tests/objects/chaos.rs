@@ -14,8 +14,10 @@ use testing::{
     daemon::Daemon,
 };
 
-/// How long to push.
-const LENGTH: Duration = Duration::from_secs(20);
+/// How often a replica is killed: `WHARFINGER_TEST_S3_KILLS`.
+fn kills_wanted() -> usize {
+    std::env::var("WHARFINGER_TEST_S3_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SeaweedFS: .ci/run objects"]
@@ -33,10 +35,10 @@ async fn nothing_acknowledged_is_lost_when_replicas_are_killed() {
             }
         })
     };
-    let begun = Instant::now();
-    let mut kills = 0;
-    while begun.elapsed() < LENGTH {
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (begun, mut kills) = (Instant::now(), 0);
+    while kills < kills_wanted() {
+        // At any moment of what a replica does.
+        tokio::time::sleep(Duration::from_millis(300 + 173 * (kills as u64 % 8))).await;
         daemons.remove(kills % daemons.len()).kill();
         kills += 1;
         daemons.push(bucket.replica(&[]));
@@ -45,10 +47,13 @@ async fn nothing_acknowledged_is_lost_when_replicas_are_killed() {
     let acknowledged = pushers.end().await;
     is_over.store(true, Ordering::Relaxed);
     collecting.join().unwrap();
-    assert!(acknowledged.len() > 10 && kills > 2, "{} pushes, {kills} kills", acknowledged.len());
+    assert!(acknowledged.len() > kills, "{} pushes, {kills} kills", acknowledged.len());
     for pushed in &acknowledged {
         let replica = &daemons[pushed.tag.len() % daemons.len()];
         assert_eq!(pull(replica, &pushed.name, &pushed.tag).await, pushed.digest, "{pushed:?}");
     }
-    println!("{} pushes acknowledged and found again, {kills} kills", acknowledged.len());
+    let checked = bucket.command(&["fsck"]);
+    assert!(checked.status.code().is_some_and(|code| code < 2), "{checked:?}");
+    let seconds = begun.elapsed().as_secs();
+    println!("{} pushes acknowledged and found again, {kills} kills in {seconds} s", acknowledged.len());
 }

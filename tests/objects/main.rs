@@ -2,6 +2,7 @@
 //!
 //! `WHARFINGER_TEST_WEED` is the program `weed`, which is then started for the tests; or `WHARFINGER_TEST_S3` is the
 //! bucket of a server that runs already, `http://HOST:PORT/BUCKET`, with the keys `AKTEST` and `SKTEST`.
+//! `WHARFINGER_TEST_S3_KILLS` is how often one of three replicas is killed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper fails the test it is called by")]
 #![allow(unreachable_pub, dead_code, reason = "a test program is not a library")]
@@ -162,6 +163,45 @@ async fn while_the_store_is_down_clients_are_told_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SeaweedFS: .ci/run objects"]
+async fn what_a_replica_has_cached_is_pulled_while_the_store_is_down_and_after_a_kill() {
+    let bucket = Bucket::new();
+    let gate = Gate::open(bucket.address()).await;
+    let (dir, url) = (tempfile::tempdir().unwrap(), gate.url());
+    let path = dir.path().join("cache");
+    let cached = [
+        ("REGISTRY_S3_ENDPOINT", &*url),
+        ("REGISTRY_CACHE_SIZE", "1GiB"),
+        ("REGISTRY_CACHE_PATH", path.to_str().unwrap()),
+    ];
+    let one = bucket.replica(&cached);
+    let layer = noise(LONG, 2);
+    let digest = one.push_blob("app", layer.clone()).await;
+    let blob = format!("/v2/app/blobs/{digest}");
+    assert!(one.get(&blob).await.is(200).body == layer, "the layer differs");
+    let has = async |one: &testing::daemon::Daemon, line: &str| {
+        let metrics = one.get("/metrics").await.is(200).body;
+        String::from_utf8_lossy(&metrics).lines().any(|found| found == line)
+    };
+    one.until(Duration::from_secs(20), "it is not cached", async || has(&one, "wharfinger_cache_blobs 1").await).await;
+    gate.shut();
+    assert!(one.get(&blob).await.is(200).body == layer, "the layer differs");
+    let part = one.ask(Method::GET, &blob).header("range", "bytes=7-9").send().await.is(206);
+    assert_eq!(part.body, layer.slice(7..10));
+    one.get(format!("/v2/other/blobs/{digest}")).await.is(503);
+    gate.open_again();
+    one.kill();
+    let one = bucket.replica(&cached);
+    assert!(one.get(&blob).await.is(200).body == layer, "the layer differs");
+    assert!(has(&one, "wharfinger_cache_hits_total 1").await);
+    let (_, manifest) = one.push_image("app", "v1", "image").await;
+    assert!(manifest["layers"].is_array());
+    let checked = bucket.command(&["fsck", "--read-data"]);
+    let shown = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success() && shown.contains("1 manifest, 1 tag"), "{checked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SeaweedFS: .ci/run objects"]
 async fn a_check_says_what_the_bucket_can_do_and_no_secret() {
     let bucket = Bucket::new();
     let checked = bucket.command(&["check"]);
@@ -173,8 +213,8 @@ async fn a_check_says_what_the_bucket_can_do_and_no_secret() {
     let wrong = bucket.command_with(&["check"], &[("REGISTRY_S3_SECRET_KEY", "hunter2")]);
     let shown = format!("{}{}", String::from_utf8_lossy(&wrong.stdout), String::from_utf8_lossy(&wrong.stderr));
     assert!(!wrong.status.success() && shown.contains("denies access") && !shown.contains("hunter2"), "{shown}");
-    let files_only = bucket.command(&["fsck"]);
-    assert_eq!(files_only.status.code(), Some(78), "{files_only:?}");
+    let absent = bucket.command(&["fsck"]);
+    assert_eq!(absent.status.code(), Some(78), "there is nothing to check: {absent:?}");
     assert_eq!(bucket.command(&["init", "--wipe-data", "--confirm", "x"]).status.code(), Some(2));
     let empty = bucket.command(&["repo", "list"]);
     assert_eq!(empty.status.code(), Some(78), "there is no store before the first start: {empty:?}");

@@ -16,6 +16,7 @@ use crate::{
         ReportedUsage,
         outbox::{OutboxItem, OutboxStatus},
     },
+    upkeep::fsck::CheckedStore,
     who::Permission,
     wire::ResponseBody,
 };
@@ -177,7 +178,10 @@ pub(super) async fn storage_usage(granted: &Granted) -> Result<Option<StorageUsa
     let (used, free, total, source, at) = match (granted.request.state.usage.get(), room) {
         (Some(ReportedUsage { used, total, at }), _) => (used, total.saturating_sub(used), total, "hetzner", at),
         (None, Some(room)) => {
-            let source = if granted.request.state.files.is_some() { "statvfs" } else { "sftp" };
+            let source = match granted.request.state.checked {
+                Some(CheckedStore::Files(_)) => "statvfs",
+                Some(CheckedStore::Objects(_)) | None => "sftp",
+            };
             let used = room.total_bytes.saturating_sub(room.free_bytes);
             (used, room.free_bytes, room.total_bytes, source, SystemTime::now())
         }

@@ -60,7 +60,7 @@ impl CloudObjects {
         let mut pages = CloudPages {
             objects: self,
             prefix: self.full(prefix),
-            offset: after.map(|after| self.full(after)),
+            offset: after.map(|after| self.full(&self.begin_before(after))),
             delimiter: false,
             most,
             token: None,
@@ -78,6 +78,16 @@ impl CloudObjects {
             }
         }
         Ok(ObjectPage::default())
+    }
+
+    /// Where a list of what follows a key begins. Servers that keep objects as files would pass over all that is below
+    /// the key, as if it were a directory.
+    fn begin_before(&self, after: &str) -> String {
+        let (dir, name) = after.rsplit_once('/').map_or(("", after), |(dir, name)| (dir, name));
+        match self.is_ordered || name.is_empty() {
+            true => after.to_owned(),
+            false => format!("{dir}{}{}", if dir.is_empty() { "" } else { "/" }, before(name)),
+        }
     }
 
     pub(super) async fn list_level(&self, dir: &str, after: Option<&str>, most: usize) -> ObjectResult<ObjectLevel> {

@@ -198,6 +198,16 @@ async fn same_lists_as_in_memory(objects: &dyn Objects) {
         memory.put(&key, bytes("x"), PutWhen::Any).await.unwrap();
     }
     let whole = memory.level("l", None, 100).await.unwrap();
+    // What begins with a key, and follows it: all that is below it, as if it were a directory.
+    for key in ["l/team/app", "l/a-b/c", "l/0", "l/team", "l/a", "l/z-z"] {
+        let keys = async |objects: &dyn Objects| {
+            let mut keys: Vec<_> =
+                objects.list(key, Some(key), 100).await.unwrap().objects.into_iter().map(|object| object.key).collect();
+            keys.sort();
+            keys
+        };
+        assert_eq!(keys(objects).await, keys(&memory).await, "{key}");
+    }
     let shown = |(name, is_dir): &(String, bool)| format!("{name}{}", if *is_dir { "/" } else { "" });
     let cursors: Vec<String> =
         whole.names.iter().map(shown).chain(["team".to_owned(), "a-".to_owned(), "~".to_owned()]).collect();

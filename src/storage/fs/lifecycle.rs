@@ -34,7 +34,7 @@ impl<S: Sys> Lifecycle for Fs<S> {
 
     fn health(&self) -> StoreHealth {
         let sys = self.inner.sys();
-        StoreHealth { syncing: sys.syncing(), syncs: sys.syncs(), trouble: sys.trouble() }
+        StoreHealth { syncing: sys.syncing(), syncs: sys.syncs(), trouble: sys.trouble(), cache: None }
     }
 
     async fn now(&self) -> Result<SystemTime> {

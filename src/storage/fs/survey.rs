@@ -6,10 +6,10 @@
 
 use super::{Fs, FsInner};
 use crate::{
-    files::{FileKind, Meta, Real, Sys, absent, world},
+    files::{FileKind, Meta, Real, Sys, absent},
     storage::{
         Condemned, Durability, Examined, Expect, FactKey, Item, Presence, Put, PutOutcome, Result, RunId, StorageError,
-        Why, key,
+        StoreSurvey, Why, key,
     },
 };
 use bytes::Bytes;
@@ -28,72 +28,32 @@ impl<S: Sys> Fs<S> {
     }
 }
 
-impl<S: Sys> Survey<S> {
-    /// Every name in a directory, in order; none if it does not exist.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    /// As the operating system gives them.
-    pub fn list(&self, dir: &str) -> Result<Vec<(String, FileKind)>> {
+impl<S: Sys> StoreSurvey for Survey<S> {
+    fn list(&self, dir: &str) -> Result<Vec<(String, FileKind)>> {
         Ok(self.inner.names(dir, None, usize::MAX, |_, _| true)?.0)
     }
 
-    /// The metadata of a path; `None` if nothing is there.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    pub fn meta(&self, path: &str) -> Result<Option<Meta>> {
+    fn meta(&self, path: &str) -> Result<Option<Meta>> {
         absent(self.inner.sys().meta(path)).map_err(|e| StorageError::io("look at", path, e))
     }
 
-    /// The metadata of these names of a directory, in their order; `None` for a name that does not exist.
-    ///
-    /// # Errors
-    /// An error of the operating system for one of them.
-    pub fn metas(&self, dir: &str, names: &[&str]) -> Result<Vec<Option<Meta>>> {
+    fn metas(&self, dir: &str, names: &[&str]) -> Result<Vec<Option<Meta>>> {
         self.inner.sys().metas(dir, names).map_err(|e| StorageError::io("look into", dir, e))
     }
 
-    /// The bytes of a small file; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// [`StorageError::Damaged`] if it is longer than `most`, or an error of the operating system.
-    pub fn read(&self, path: &str, most: u64) -> Result<Option<Bytes>> {
+    fn read(&self, path: &str, most: u64) -> Result<Option<Bytes>> {
         Ok(self.inner.fact_within(path, most)?.map(|fact| fact.bytes))
     }
 
-    /// The digest of a file's bytes; `None` if it does not exist. `each` is called now and then with the number of
-    /// bytes read.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    pub fn digest(&self, path: &str, algorithm: Algorithm, each: &mut dyn FnMut(u64)) -> Result<Option<Digest>> {
+    fn digest(&self, path: &str, algorithm: Algorithm, each: &mut dyn FnMut(u64)) -> Result<Option<Digest>> {
         self.inner.digest(path, algorithm, each).map_err(|e| StorageError::io("read", path, e))
     }
 
-    /// What `read` finds at the first path of an item: its live one, or one in the graveyard from where it can be
-    /// restored, the newest first.
-    ///
-    /// # Errors
-    /// An error of the operating system, or one of `read`.
-    pub fn find<T>(&self, item: &Item, read: impl Fn(&str) -> Result<Option<T>>) -> Result<Option<T>> {
+    fn find<T>(&self, item: &Item, read: impl Fn(&str) -> Result<Option<T>>) -> Result<Option<T>> {
         self.inner.find(item, read)
     }
 
-    /// Whether an item is live or can be restored.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    pub fn is_there(&self, item: &Item) -> Result<bool> {
-        Ok(self.find(item, |path| self.meta(path))?.is_some())
-    }
-
-    /// Whether a client is known to have deleted an item: it is in the graveyard, or a record was kept when it was
-    /// purged.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    pub fn was_deleted(&self, item: &Item) -> Result<bool> {
+    fn was_deleted(&self, item: &Item) -> Result<bool> {
         for (run, _) in self.list(key::GRAVEYARD)? {
             let Ok(run) = run.parse() else { continue };
             let entry = Condemned { run: RunId(run), item: item.clone(), why: Why::Deleted };
@@ -110,13 +70,7 @@ impl<S: Sys> Survey<S> {
         }
     }
 
-    /// Moves what is at a path to `quarantine/<run>/<path>`, and returns its path there. Moves it back and returns
-    /// `None` unless `is_wrong` confirms, for its new path, that it is wrong: somebody may have replaced it by
-    /// something better since it was checked.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    pub fn quarantine(
+    fn quarantine(
         &self,
         run: RunId,
         path: &str,
@@ -126,23 +80,17 @@ impl<S: Sys> Survey<S> {
         self.inner.move_if_wrong(path, &to, || is_wrong(&to)).map(|moved| moved.then_some(to))
     }
 
-    /// Reads a blob, and quarantines every copy of it whose bytes have another digest.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    pub fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
+    fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
         self.inner.examine(digest, run)
     }
 
-    /// Writes a fact unless there is one, durably. Returns whether it was written.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    pub fn add(&self, key: FactKey, bytes: impl Into<Bytes>) -> Result<bool> {
+    fn add(&self, key: FactKey, bytes: impl Into<Bytes>) -> Result<bool> {
         let put = Put::when(key, bytes, Expect::Absent);
         Ok(self.inner.put(vec![put], Durability::Durable)? == PutOutcome::Done)
     }
+}
 
+impl<S: Sys> Survey<S> {
     /// Restores an item from the graveyard; `false` if it was not there.
     ///
     /// # Errors
@@ -154,11 +102,6 @@ impl<S: Sys> Survey<S> {
             }
         }
         Ok(false)
-    }
-
-    /// Time since the last change of a file; zero if that is in the future.
-    pub fn age(meta: &Meta) -> std::time::Duration {
-        world::now().duration_since(meta.modified).unwrap_or_default()
     }
 }
 

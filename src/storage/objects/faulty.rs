@@ -41,6 +41,8 @@ pub(crate) struct FaultyObjects {
     calls: Mutex<Vec<String>>,
     /// Calls never return any more.
     dead: AtomicBool,
+    /// No call is answered.
+    away: AtomicBool,
     /// Notified when the call that never returns, or waits, was made.
     pub(crate) reached: Notify,
     /// Lets the call that waits go on.
@@ -56,6 +58,7 @@ impl FaultyObjects {
             chance: None,
             calls: Mutex::default(),
             dead: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             reached,
             resume: Notify::new(),
         })
@@ -71,6 +74,7 @@ impl FaultyObjects {
             chance,
             calls: Mutex::default(),
             dead: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             reached,
             resume: Notify::new(),
         })
@@ -88,6 +92,11 @@ impl FaultyObjects {
     /// The process that makes the calls has ended: none of them has an effect any more, or is answered.
     pub(crate) fn kill(&self) {
         self.dead.store(true, Ordering::SeqCst);
+    }
+
+    /// The server is away, or there again.
+    pub(crate) fn be_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
     }
 
     async fn is_alive(&self) {
@@ -136,6 +145,9 @@ impl FaultyObjects {
         if matches!(self.faults, ObjectFaults::WaitsAt(at) if at == number) {
             self.reached.notify_one();
             self.resume.notified().await;
+        }
+        if self.away.load(Ordering::SeqCst) {
+            return failure();
         }
         self.pause().await;
         self.is_alive().await;

@@ -64,7 +64,8 @@ impl ObjectStorage {
         // Everything that follows `after` as a name follows it as a text, too, but not the other way round.
         let mut from = after.map(str::to_owned);
         loop {
-            let ask = (most + 2).clamp(1, LIST_PAGE);
+            // The directories of a repository itself come before most names in it.
+            let ask = (most + 8).clamp(1, LIST_PAGE);
             let level = self.objects.level(&path, from.as_deref(), ask).await.map_err(|e| e.during("list", &path))?;
             let ObjectLevel { names, more } = level;
             let last = names.last().cloned();

@@ -125,11 +125,18 @@ impl Content for ObjectStorage {
         if let Some(bytes) = self.memory.content(digest) {
             return Ok(Some(Blob::memory(bytes)));
         }
-        let found = match self.memory.blob(digest) {
-            Some(segments) => Some(ObjectBlob::new(self.objects.clone(), segments)),
-            None => self.find_blob(digest).await?,
-        };
-        Ok(found.map(|blob| Blob::remote(blob.named(digest, &self.memory))))
+        Ok(self.place_of(digest).await?.map(Blob::remote))
+    }
+
+    async fn open_to_read(&self, digest: &Digest) -> Result<Option<Blob>> {
+        let Some(cache) = &self.cache else { return self.open(digest).await };
+        if let Some(bytes) = self.memory.content(digest) {
+            return Ok(Some(Blob::memory(bytes)));
+        }
+        if let Some(blob) = cache.find(digest).await {
+            return Ok(Some(blob));
+        }
+        Ok(self.place_of(digest).await?.map(|blob| Blob::remote(blob.cached_in(cache))))
     }
 
     async fn read(&self, digest: &Digest, check: DigestCheck) -> Result<Option<Bytes>> {
@@ -154,6 +161,15 @@ impl Content for ObjectStorage {
 }
 
 impl ObjectStorage {
+    /// A blob, by its place if that is remembered.
+    async fn place_of(&self, digest: &Digest) -> Result<Option<ObjectBlob>> {
+        let found = match self.memory.blob(digest) {
+            Some(segments) => Some(ObjectBlob::new(self.objects.clone(), segments)),
+            None => self.find_blob(digest).await?,
+        };
+        Ok(found.map(|blob| blob.named(digest, &self.memory)))
+    }
+
     /// The latest generation of a blob that is there.
     pub(super) async fn find_blob(&self, digest: &Digest) -> Result<Option<ObjectBlob>> {
         let item = Item::Blob(digest.clone());

@@ -2,11 +2,15 @@
 //!
 //! A condition is checked by the server: with the ETag of what was read. Where it has no such conditions, one process
 //! at a time writes and a lock in memory is as good; if several write, what needs conditions is refused.
+//!
+//! An ETag is a hash of the bytes, mostly: a value that was written again has the same. Where that matters, because it is
+//! removed only if it was not written again, each write ends with a mark of its own.
 
 use super::{AT_ONCE, ObjectStorage, generations::Looked};
+use crate::files::world;
 use crate::storage::{
-    Dir, Durability, Expect, Fact, FactKey, Facts, Item, ListingPage, OutlineStamp, Put, PutOutcome, RepositoryOutline,
-    Result, StorageError,
+    ArtifactKey, Dir, Durability, Expect, Fact, FactKey, Facts, Item, ListingPage, OutlineStamp, Put, PutOutcome,
+    RepositoryOutline, Result, StorageError,
     key::STEPS,
     objects::{ObjectError, ObjectTag, PutWhen},
 };
@@ -37,8 +41,9 @@ impl ObjectStorage {
             let fact = value.map(|(bytes, written)| Fact { bytes, written });
             return Ok(AtKey { fact, ..AtKey::default() });
         }
-        let Some((meta, bytes)) = self.whole(&key.path(), key.longest()).await? else { return Ok(AtKey::default()) };
-        let fact = (bytes != TOMBSTONE).then(|| Fact { bytes, written: meta.modified });
+        let longest = key.longest() + MARK_LEN as u64;
+        let Some((meta, bytes)) = self.whole(&key.path(), longest).await? else { return Ok(AtKey::default()) };
+        let fact = (bytes != TOMBSTONE).then(|| Fact { bytes: without_mark(key, bytes), written: meta.modified });
         Ok(AtKey { fact, tag: meta.tag, exists: true, looked: None })
     }
 
@@ -90,12 +95,13 @@ impl ObjectStorage {
         }
         let key = put.key.path();
         let when = self.condition(&put.expect, &before, &key)?;
-        match self.objects.put(&key, vec![put.bytes.clone()], when).await {
+        let bytes = marked(&put.key, put.bytes);
+        match self.objects.put(&key, vec![bytes.clone()], when).await {
             Ok(_) => Ok(true),
             // The answer to a first attempt may have been lost.
             Err(ObjectError::Changed) => {
-                let found = self.whole(&key, put.key.longest()).await?;
-                Ok(found.is_some_and(|(_, found)| found == put.bytes))
+                let found = self.whole(&key, put.key.longest() + MARK_LEN as u64).await?;
+                Ok(found.is_some_and(|(_, found)| found == bytes))
             }
             Err(error) => Err(error.during("write", &key)),
         }
@@ -134,7 +140,15 @@ impl ObjectStorage {
 #[async_trait]
 impl Facts for ObjectStorage {
     async fn get(&self, key: &FactKey) -> Result<Option<Fact>> {
-        Ok(self.at(key).await?.fact)
+        let fact = self.at(key).await?.fact;
+        if self.cache.is_some() && is_pulled(key) {
+            self.memory.see(key, fact.as_ref());
+        }
+        Ok(fact)
+    }
+
+    fn last_seen(&self, key: &FactKey) -> Option<Fact> {
+        self.memory.seen(key)
     }
 
     async fn get_all(&self, keys: Vec<FactKey>) -> Result<Vec<Result<Option<Fact>>>> {
@@ -147,6 +161,7 @@ impl Facts for ObjectStorage {
         for lock in self.writing.of_each(puts.iter().map(|put| &put.key)) {
             locks.push(lock.lock().await);
         }
+        puts.iter().for_each(|put| self.memory.see(&put.key, None));
         if puts.iter().any(|put| matches!(put.key, FactKey::Intent(..) | FactKey::Artifact(_))) {
             self.say_alive().await?;
         }
@@ -179,6 +194,7 @@ impl Facts for ObjectStorage {
 
     async fn delete(&self, key: &FactKey, expect: Expect) -> Result<bool> {
         let _lock = self.writing.of(key).lock().await;
+        self.memory.see(key, None);
         if let Some(item) = key.item() {
             return self.remove_value(&item, &expect).await;
         }
@@ -226,5 +242,79 @@ impl Facts for ObjectStorage {
     async fn hold_any(&self, dirs: Vec<Dir>) -> Result<Vec<bool>> {
         let found: Vec<_> = dirs.iter().map(|dir| self.names_in(dir, None, 1)).collect();
         stream::iter(found).buffered(AT_ONCE).map_ok(|page| !page.entries.is_empty()).try_collect().await
+    }
+}
+
+/// Length of the mark of a write: `#`, a ULID, and a line feed.
+const MARK_LEN: usize = ulid::ULID_LEN + 2;
+
+/// Whether values at a key end with the mark of their write.
+fn has_marks(key: &FactKey) -> bool {
+    matches!(key, FactKey::Tag(..) | FactKey::Artifact(ArtifactKey::Record(..) | ArtifactKey::Trash(..)))
+}
+
+/// A value as it is written.
+fn marked(key: &FactKey, value: Bytes) -> Bytes {
+    match has_marks(key) {
+        true => [&value[..], format!("#{}\n", world::ulid()).as_bytes()].concat().into(),
+        false => value,
+    }
+}
+
+/// A value as it was given.
+fn without_mark(key: &FactKey, bytes: Bytes) -> Bytes {
+    let Some(len) = bytes.len().checked_sub(MARK_LEN).filter(|_| has_marks(key)) else { return bytes };
+    let mark = bytes.get(len..).and_then(|mark| std::str::from_utf8(mark).ok());
+    let is_mark = mark
+        .and_then(|mark| mark.strip_prefix('#')?.strip_suffix('\n'))
+        .is_some_and(|id| id.parse::<ulid::Ulid>().is_ok());
+    if is_mark { bytes.slice(..len) } else { bytes }
+}
+
+/// Whether a pull needs this value.
+fn is_pulled(key: &FactKey) -> bool {
+    matches!(key, FactKey::Tag(..) | FactKey::Revision(..) | FactKey::Layer(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::objects::{
+        MemObjects, Objects,
+        faulty::{FaultyObjects, ObjectFaults},
+    };
+    use std::sync::Arc;
+
+    /// A value that is written again while another replica removes it stays, although its bytes are the same.
+    #[tokio::test]
+    async fn a_value_that_is_written_again_is_not_removed_as_the_one_that_was_there_before() {
+        let key = FactKey::Tag("app".parse().unwrap(), "v1".parse().unwrap());
+        let value = Put::any(key.clone(), "sha256:0\n");
+        for at in 1.. {
+            let objects: Arc<dyn Objects> = Arc::new(MemObjects::default());
+            let one = ObjectStorage::open(objects.clone(), true).await.unwrap();
+            one.put(vec![value.clone()], Durability::Durable).await.unwrap();
+            let found = one.get(&key).await.unwrap().unwrap();
+            assert_eq!(found.bytes, value.bytes);
+            let calls = FaultyObjects::new(objects, ObjectFaults::WaitsAt(at));
+            let two = ObjectStorage::open(calls.clone(), false).await.unwrap();
+            let again = async {
+                calls.reached.notified().await;
+                one.put(vec![value.clone()], Durability::Durable).await.unwrap();
+                calls.resume.notify_one();
+            };
+            let (mut again, mut removal) =
+                (std::pin::pin!(again), std::pin::pin!(two.delete(&key, Expect::Unchanged(found))));
+            tokio::select! {
+                removed = &mut removal => {
+                    assert!(removed.unwrap(), "nobody wrote it again");
+                    return;
+                }
+                () = &mut again => {
+                    assert!(!removal.await.unwrap(), "at call {at}");
+                    assert!(one.get(&key).await.unwrap().is_some(), "at call {at}");
+                }
+            }
+        }
     }
 }

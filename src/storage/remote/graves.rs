@@ -63,7 +63,7 @@ impl ObjectStorage {
             self.put_object(&marker.key(), value).await?;
         }
         if let Item::Blob(digest) = &entry.item {
-            self.memory.forget_blob(digest);
+            self.forget_blob(digest).await;
         }
         self.delete_objects(generations.iter().map(|listed| format!("{path}/{}", listed.generation)).collect()).await?;
         // Earlier entries of the same generations have nothing left to restore.
@@ -173,7 +173,7 @@ impl ObjectStorage {
                 let listed = ListedGeneration { generation: marker.generation, written: std::time::UNIX_EPOCH };
                 self.remove_generations(&entry.item, &[listed]).await?;
                 if let Item::Blob(digest) = &entry.item {
-                    self.memory.forget_blob(digest);
+                    self.forget_blob(digest).await;
                 }
                 self.drop_lease(&entry.item).await?;
             }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::storage::{
     Aged, Capabilities, Condemnation, Condemned, Examined, Exclusive, Fact, FactKey, Grave, InstanceId, Item, ItemKind,
-    Lifecycle, ListingPage, Presence, Result, RunId, StorageError, Why,
+    Lifecycle, ListingPage, Presence, Result, RunId, StorageError, StoreHealth, Why,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,6 +29,10 @@ impl Lifecycle for ObjectStorage {
         }
         let space = self.objects.space().await.unwrap_or_default();
         Ok(Capabilities { space, read_condemned: self.read_condemned.load(Ordering::Relaxed) })
+    }
+
+    fn health(&self) -> StoreHealth {
+        StoreHealth { cache: self.cache.as_ref().map(|cache| cache.status()), ..StoreHealth::default() }
     }
 
     async fn try_write(&self) -> Result<()> {
@@ -71,6 +75,11 @@ impl Lifecycle for ObjectStorage {
     }
 
     async fn condemn(&self, item: &Item, run: RunId, why: Why, idle: Duration) -> Result<Condemnation> {
+        match item {
+            Item::Link(name, digest) => self.memory.see(&FactKey::Layer(name.clone(), digest.clone()), None),
+            Item::Revision(name, digest) => self.memory.see(&FactKey::Revision(name.clone(), digest.clone()), None),
+            Item::Blob(_) | Item::Upload(_) => {}
+        }
         self.condemn_item(item, run, why, idle).await
     }
 
@@ -92,7 +101,7 @@ impl Lifecycle for ObjectStorage {
 
     async fn examine(&self, digest: &Digest, run: RunId) -> Result<Examined> {
         let item = Item::Blob(digest.clone());
-        self.memory.forget_blob(digest);
+        self.forget_blob(digest).await;
         let looked = self.look(&item).await?;
         let (mut damaged, mut sound) = (Vec::new(), false);
         let entry = Condemned { run, item: item.clone(), why: Why::Damaged };

@@ -1,10 +1,13 @@
 //! What is remembered of the store: only what cannot change. Values of generations, places and contents of blobs by
-//! their digests. Whether something is there is never remembered.
+//! their digests. Whether something is there is remembered only for pulls while the store is away.
 
-use crate::files::world;
+use crate::{
+    files::world,
+    storage::{Fact, FactKey},
+};
 use bytes::Bytes;
 use oci::Digest;
-use std::{collections::HashMap, hash::Hash, sync::Mutex};
+use std::{collections::HashMap, hash::Hash, sync::Mutex, time::Duration};
 use ulid::Ulid;
 
 /// The most bytes of values, and of contents, that are remembered.
@@ -16,6 +19,9 @@ const LONGEST: usize = 4 << 20;
 /// The most places of blobs that are remembered.
 const MOST_PLACES: usize = 50_000;
 
+/// What was seen this long ago is not shown any more, even while the store is away.
+const SEEN_FOR: Duration = Duration::from_secs(3600);
+
 /// What an entry costs besides its content.
 const OVERHEAD: usize = 200;
 
@@ -26,6 +32,8 @@ pub(super) struct ObjectMemory {
     contents: Mutex<RecentlyUsed<Digest, Bytes>>,
     places: Mutex<RecentlyUsed<Digest, Vec<(String, u64)>>>,
     lengths: Mutex<RecentlyUsed<Digest, u64>>,
+    /// What pulls have read, and at which uptime.
+    seen: Mutex<RecentlyUsed<FactKey, (Fact, Duration)>>,
 }
 
 /// Entries in two halves: when the younger one is full, it becomes the older one, whose entries are forgotten unless
@@ -108,6 +116,23 @@ impl ObjectMemory {
     pub(super) fn forget_blob(&self, digest: &Digest) -> bool {
         let place = world::lock(&self.places).forget(digest);
         world::lock(&self.contents).forget(digest) || place
+    }
+
+    /// Remembers the value at a key, or forgets it if there is none.
+    pub(super) fn see(&self, key: &FactKey, fact: Option<&Fact>) {
+        let mut seen = world::lock(&self.seen);
+        match fact {
+            Some(fact) => seen.put(key.clone(), (fact.clone(), world::uptime()), 1, MOST_PLACES),
+            None => {
+                seen.forget(key);
+            }
+        }
+    }
+
+    /// The value last seen at a key.
+    pub(super) fn seen(&self, key: &FactKey) -> Option<Fact> {
+        let (fact, at) = world::lock(&self.seen).get(key, |_| 1, MOST_PLACES)?;
+        (world::uptime().saturating_sub(at) < SEEN_FOR).then_some(fact)
     }
 
     /// The length of a blob.

@@ -35,13 +35,16 @@ mod publish;
 mod reading;
 mod records;
 mod session;
+mod survey;
 mod upload;
 
 pub use names::is_bulk;
 pub use reading::ObjectBlob;
+pub use survey::ObjectSurvey;
 
 use super::{
     FactKey, InstanceId, Result, StorageError,
+    cache::BlobCache,
     objects::{ObjectBody, ObjectError, ObjectMeta, ObjectResult, ObjectTag, Objects, PutWhen, found},
 };
 use crate::files::{Stripes, world};
@@ -72,6 +75,8 @@ pub struct ObjectStorage {
     writing: Stripes<tokio::sync::Mutex<()>>,
     sessions: session::LiveSessions,
     memory: Arc<memory::ObjectMemory>,
+    /// Blobs on a disk of this machine.
+    cache: Option<Arc<BlobCache>>,
     /// Whether this process is collecting.
     collecting: Arc<Mutex<bool>>,
     /// When this process last said that it lives, by its uptime in milliseconds; zero if it never did.
@@ -135,6 +140,19 @@ impl ObjectStorage {
         }
     }
 
+    /// Keeps blobs that clients read in a cache as well, and what they read last for as long as the store is away.
+    pub fn with_cache(self, cache: Option<Arc<BlobCache>>) -> Self {
+        Self { cache, ..self }
+    }
+
+    /// Forgets the bytes of a blob: they may be gone or damaged.
+    async fn forget_blob(&self, digest: &oci::Digest) {
+        self.memory.forget_blob(digest);
+        if let Some(cache) = &self.cache {
+            cache.forget(digest).await;
+        }
+    }
+
     fn over(objects: Arc<dyn Objects>) -> Self {
         Self {
             objects,
@@ -142,6 +160,7 @@ impl ObjectStorage {
             writing: Stripes::new(STRIPES),
             sessions: session::LiveSessions::default(),
             memory: Arc::default(),
+            cache: None,
             collecting: Arc::default(),
             said: AtomicU64::new(0),
             ahead: AtomicI64::new(0),

@@ -5,6 +5,7 @@ use crate::{
     files::world,
     storage::{
         Result, StorageError,
+        cache::{BlobCache, CachedBytes},
         objects::{ObjectBody, ObjectError, Objects, found},
     },
 };
@@ -33,6 +34,10 @@ pub struct ObjectBlob {
     len: u64,
     /// The blob, if it is one, and what is remembered of blobs: its place may change.
     named: Option<(Digest, Arc<ObjectMemory>)>,
+    /// The cache to read it from.
+    cache: Option<Arc<BlobCache>>,
+    /// Where it was found in the cache.
+    cached: Mutex<Option<Arc<CachedBytes>>>,
     /// The offset up to which it will be read.
     until: AtomicU64,
     /// A response that is being read.
@@ -65,6 +70,8 @@ impl ObjectBlob {
             segments: Mutex::new(Arc::new(segments)),
             len,
             named: None,
+            cache: None,
+            cached: Mutex::default(),
             until: AtomicU64::new(len),
             open: Mutex::default(),
             first: Mutex::default(),
@@ -74,6 +81,17 @@ impl ObjectBlob {
     /// That of a blob: if its objects are gone when they are read, it is looked for again.
     pub(super) fn named(self, digest: &Digest, memory: &Arc<ObjectMemory>) -> Self {
         Self { named: Some((digest.clone(), memory.clone())), ..self }
+    }
+
+    /// That of a blob, by [`ObjectBlob::named`]: it is read from a cache, and added to it if all of it is read.
+    pub(super) fn cached_in(self, cache: &Arc<BlobCache>) -> Self {
+        Self { cache: Some(cache.clone()), ..self }
+    }
+
+    /// The same bytes, for another reader and without the cache.
+    fn again(&self) -> Self {
+        let segments = self.segments().as_ref().clone();
+        Self { named: self.named.clone(), ..Self::new(self.objects.clone(), segments) }
     }
 
     fn segments(&self) -> Arc<Vec<(String, u64)>> {
@@ -158,6 +176,11 @@ impl ObjectBlob {
         if span.end() > self.len {
             return Err(StorageError::damaged("a blob", "it ends before its length"));
         }
+        if self.cache.is_some()
+            && let Some(bytes) = Box::pin(self.read_cached(span)).await
+        {
+            return Ok(bytes);
+        }
         // Taken out: of two readers at once, the other asks for its own.
         let open = world::lock(&self.open).take();
         let mut open = open.filter(|open| open.at == span.start);
@@ -194,6 +217,26 @@ impl ObjectBlob {
         }
         self.keep(open);
         Ok(whole.freeze())
+    }
+
+    /// Reads a span from the cache; `None` if it is not there and will not be soon. The first read of a whole blob adds
+    /// it to the cache.
+    async fn read_cached(&self, span: Span) -> Option<Bytes> {
+        let (cache, (digest, _)) = (self.cache.as_ref()?, self.named.as_ref()?);
+        let known = world::lock(&self.cached).clone();
+        let cached = match known {
+            Some(cached) => cached,
+            None => {
+                let is_whole = span.start == 0 && self.until.load(Ordering::Relaxed) == self.len;
+                let cached = Arc::new(cache.join(digest, || is_whole.then(|| self.again())).await?);
+                *world::lock(&self.cached) = Some(cached.clone());
+                cached
+            }
+        };
+        match &*cached {
+            CachedBytes::Filling(fill) => fill.read(span).await,
+            CachedBytes::Whole(blob) => blob.read(span).await.ok(),
+        }
     }
 
     fn keep(&self, open: Option<OpenRead>) {

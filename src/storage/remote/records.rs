@@ -1,6 +1,6 @@
 //! What the daemon keeps for itself: its keys, and the audit log, an object for each line.
 //!
-//! Lines are numbered by ULIDs of which the bits are turned over, so that the last line is listed first.
+//! Lines are kept for [`KEPT_FOR`]. They are numbered by ULIDs of which the bits are turned over, so that the last line is listed first.
 
 use super::{AT_ONCE, LIST_PAGE, ObjectStorage, failed};
 use crate::{
@@ -13,13 +13,19 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use std::sync::Mutex;
+use std::{
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
 
 /// The directory of the audit log.
 const AUDIT: &str = "state/audit";
 
 /// The longest key and the longest line.
 const LONGEST: u64 = 64 << 10;
+
+/// How long lines of the audit log are kept.
+const KEPT_FOR: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// The last line that this process wrote: a later one comes after it, also within a millisecond.
 static LAST: Mutex<u128> = Mutex::new(0);
@@ -36,6 +42,12 @@ impl LinePlace {
         Self { file: (number >> 64) as u64, offset: number as u64 }
     }
 
+    /// Of the first line that could be written at a time.
+    fn at(time: SystemTime) -> Self {
+        let millis = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        Self::of(millis << ulid::Ulid::RAND_BITS)
+    }
+
     fn key(self) -> String {
         let number = (u128::from(self.file) << 64) | u128::from(self.offset);
         format!("{AUDIT}/{:032x}", !number)
@@ -44,6 +56,28 @@ impl LinePlace {
     fn of_key(key: &str) -> Option<Self> {
         let number = u128::from_str_radix(key.strip_prefix(AUDIT)?.strip_prefix('/')?, 16).ok()?;
         Some(Self::of(!number))
+    }
+}
+
+impl ObjectStorage {
+    /// Removes old lines of the audit log. They are last in its list, so that one request shows that there are none.
+    pub(super) async fn tidy_audit(&self) -> Result<u64> {
+        let Some(oldest) = self.clock().checked_sub(KEPT_FOR) else { return Ok(0) };
+        let (mut after, mut removed) = (LinePlace::at(oldest).key(), 0);
+        loop {
+            let page = self.objects.list(&format!("{AUDIT}/"), Some(&after), LIST_PAGE).await;
+            let page = failed(page, "list", AUDIT)?;
+            let keys: Vec<String> = page.objects.into_iter().map(|object| object.key).collect();
+            let Some(last) = keys.last().cloned() else { return Ok(removed) };
+            let lines = keys.into_iter().filter(|key| LinePlace::of_key(key).is_some());
+            let lines: Vec<String> = lines.collect();
+            removed += lines.len() as u64;
+            self.delete_objects(lines).await?;
+            if !page.more {
+                return Ok(removed);
+            }
+            after = last;
+        }
     }
 }
 
@@ -116,6 +150,20 @@ mod tests {
             all.extend(page.into_iter().map(|(_, line)| String::from_utf8(line.to_vec()).unwrap()));
         }
         assert_eq!(all, (0..50).rev().map(|n| format!("line {n}")).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn old_lines_are_removed_and_younger_ones_stay() {
+        let store = store().await;
+        let day = Duration::from_secs(24 * 3600);
+        for age in [0, 399, 401, 500] {
+            let place = LinePlace::at(world::now() - day * age);
+            store.put_object(&place.key(), format!("{age} days").into()).await.unwrap();
+        }
+        assert_eq!(store.tidy_audit().await.unwrap(), 2);
+        assert_eq!(store.tidy_audit().await.unwrap(), 0);
+        let left: Vec<_> = store.read_audit(None, 9).await.unwrap().into_iter().map(|(_, line)| line).collect();
+        assert_eq!(left, ["0 days", "399 days"]);
     }
 
     #[tokio::test]

@@ -184,7 +184,7 @@ async fn renewing_makes_an_item_young_again() {
         let item = Item::Blob(digest(b"x"));
         let age = |page: ListingPage<crate::storage::Aged>| page.entries[0].renewed;
         let before = age(store.items(&ItemKind::Blobs, None, 1).await?);
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tick().await;
         assert!(store.renew(&item, Duration::from_secs(3600)).await?);
         assert_eq!(age(store.items(&ItemKind::Blobs, None, 1).await?), before, "not older than an hour");
         assert!(store.renew(&item, Duration::ZERO).await?);

@@ -3,12 +3,11 @@
 use super::{Check, FindingKind, FindingWithFix, Look, short};
 use crate::{
     artifacts::{Artifact, TrashedArtifact},
-    files::Sys,
     registry::artifacts::is_sound,
-    storage::{self, ArtifactKey, FactKey, Item},
+    storage::{self, ArtifactKey, FactKey, Item, StoreSurvey},
 };
 
-impl<S: Sys> Check<'_, S> {
+impl<S: StoreSurvey> Check<'_, S> {
     pub(super) fn artifact(&mut self, path: &str, key: &ArtifactKey) -> Look {
         let bytes = match self.survey.read(path, FactKey::Artifact(key.clone()).longest()) {
             Ok(Some(bytes)) => bytes,

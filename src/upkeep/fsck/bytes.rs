@@ -2,12 +2,12 @@
 
 use super::{Check, FindingKind, FindingWithFix, Look, PoolPart, repair::Fix, short};
 use crate::{
-    files::{self, Sys},
-    storage::{Condemned, Item, Why},
+    files,
+    storage::{Condemned, Item, StoreSurvey, Why},
 };
 use oci::{Digest, Hasher};
 
-impl<S: Sys> Check<'_, S> {
+impl<S: StoreSurvey> Check<'_, S> {
     pub(super) fn blob(&mut self, path: &str, digest: &Digest, meta: &files::Meta, with_bytes: bool) -> Look {
         let is_empty_and_should_not = meta.len == 0 && Hasher::digest(digest.algorithm(), b"") != *digest;
         let is_asked_for = with_bytes && self.options.read.is_some_and(|part: PoolPart| part.has(digest));

@@ -4,9 +4,8 @@ use super::{Check, FindingKind, FindingWithFix, Look, manifest::Bytes, repair::F
 use crate::{
     access::{RepositoryFacts, Visibility},
     accounts,
-    files::Sys,
     registry::{Creation, Description, Intent, parse_expression, referrer},
-    storage::{self, FactKey, Item, key},
+    storage::{self, FactKey, Item, StoreSurvey, key},
 };
 use oci::{Digest, RepositoryName, Tag};
 
@@ -16,7 +15,7 @@ const SHORT: u64 = 4096;
 /// How often a tag that changes while it is checked is checked again.
 const ATTEMPTS: usize = 10;
 
-impl<S: Sys> Check<'_, S> {
+impl<S: StoreSurvey> Check<'_, S> {
     pub(super) fn fact(&mut self, path: &str, key: &FactKey) -> Look {
         match key {
             FactKey::Tag(name, tag) => self.tag(path, name, tag),

@@ -2,9 +2,8 @@
 
 use super::{Check, FindingKind, FindingWithFix, Look, bytes::damaged, repair::Fix, repair::WrongFile, short};
 use crate::{
-    files::Sys,
     registry::{references::may_be_elsewhere, referrer, revision::RevisionRecord},
-    storage::{self, FactKey, Item, Result, key},
+    storage::{self, FactKey, Item, Result, StoreSurvey, key},
 };
 use oci::{Bounds, Descriptor, Digest, Hasher, Manifest, ReferencedDigest, RepositoryName, json};
 
@@ -24,7 +23,7 @@ pub(super) enum Bytes {
     Missing,
 }
 
-impl<S: Sys> Check<'_, S> {
+impl<S: StoreSurvey> Check<'_, S> {
     /// The bytes of a manifest, wherever a pull would find them.
     pub(super) fn manifest_bytes(&self, digest: &Digest) -> Result<Bytes> {
         let found = self.survey.find(&Item::Blob(digest.clone()), |path| match self.survey.read(path, LONGEST) {

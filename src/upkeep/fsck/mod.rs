@@ -21,17 +21,19 @@ pub use finding::{Finding, FindingKind, Severity, Summary};
 
 use super::pace::Pace;
 use crate::{
-    files::{self, Sys},
-    storage::{self, FactKey, RunId, fs::Survey, key::StorePlace},
+    files::{self, world},
+    storage::{self, FactKey, ObjectStorage, ObjectSurvey, OpenStore, RunId, StoreSurvey, fs::Fs, key::StorePlace},
 };
 use oci::Digest;
 use repair::Fix;
 use std::{
     collections::HashSet,
     str::FromStr,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
+use tokio::runtime::Handle;
 
 /// Options of a check.
 #[derive(Clone, Debug)]
@@ -43,7 +45,6 @@ pub struct FsckOptions {
     /// Quarantine what is wrong, and rewrite what can be derived.
     pub repair: bool,
     /// How long to wait before a suspected problem is checked again; zero if nobody else writes.
-    /// writes.
     pub patience: Duration,
 }
 
@@ -94,7 +95,7 @@ pub trait Watch {
 const PASSES: usize = 4;
 
 /// Checks a whole store, and repairs it if requested.
-pub fn check<S: Sys>(survey: &Survey<S>, options: &FsckOptions, watch: &mut dyn Watch) -> Summary {
+pub fn check<S: StoreSurvey>(survey: &S, options: &FsckOptions, watch: &mut dyn Watch) -> Summary {
     let began = Instant::now();
     let tally = Tally { watch, pace: options.bytes_per_second.map(Pace::new), summary: Summary::default() };
     let mut check = Check {
@@ -122,9 +123,44 @@ pub fn check<S: Sys>(survey: &Survey<S>, options: &FsckOptions, watch: &mut dyn 
     summary
 }
 
+/// A store that can be checked, of any kind.
+#[derive(Clone)]
+pub enum CheckedStore {
+    Files(Arc<Fs>),
+    Objects(Arc<ObjectStorage>),
+}
+
+impl CheckedStore {
+    /// The store to check in this one.
+    pub fn of(store: &OpenStore) -> Option<Self> {
+        let files = store.files.clone().map(Self::Files);
+        files.or_else(|| store.objects.clone().map(Self::Objects))
+    }
+
+    /// Checks it like [`check`], off the reactor. Returns also the observer.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub async fn check<W: Watch + Send + 'static>(
+        self,
+        options: FsckOptions,
+        mut watch: W,
+    ) -> std::io::Result<(Summary, W)> {
+        let runtime = Handle::current();
+        files::detached(move || {
+            let summary = match self {
+                Self::Files(files) => check(&files.survey(), &options, &mut watch),
+                Self::Objects(objects) => check(&ObjectSurvey::new(objects, runtime), &options, &mut watch),
+            };
+            (summary, watch)
+        })
+        .await
+    }
+}
+
 /// A check in progress.
-struct Check<'a, S: Sys> {
-    survey: &'a Survey<S>,
+struct Check<'a, S: StoreSurvey> {
+    survey: &'a S,
     options: &'a FsckOptions,
     tally: Tally<'a>,
     /// The name of the quarantine directory of this check.
@@ -200,7 +236,7 @@ impl FindingWithFix {
 /// The result of checking one path.
 type Look = storage::Result<Vec<FindingWithFix>>;
 
-impl<S: Sys> Check<'_, S> {
+impl<S: StoreSurvey> Check<'_, S> {
     fn count(&mut self, place: Option<&StorePlace>) {
         let summary = &mut self.tally.summary;
         let repository = match place {
@@ -270,7 +306,9 @@ impl<S: Sys> Check<'_, S> {
                 path,
                 "was moved here by a collection; if that was killed, the daemon moves it back",
             )],
-            StorePlace::Temporary => temporary(path, meta, Survey::<S>::age(meta)),
+            StorePlace::Temporary => {
+                temporary(path, meta, world::now().duration_since(meta.modified).unwrap_or_default())
+            }
             StorePlace::Quarantined => vec![FindingWithFix::note(
                 FindingKind::Quarantined,
                 path,

@@ -11,8 +11,8 @@
 
 use super::Check;
 use crate::{
-    files::{FileKind, Sys},
-    storage::{Examined, FactKey, Item, Result, key::StorePlace},
+    files::FileKind,
+    storage::{Examined, FactKey, Item, Result, StoreSurvey, key::StorePlace},
 };
 use bytes::Bytes;
 use oci::{Digest, RepositoryName};
@@ -74,7 +74,7 @@ impl WrongFile {
     }
 }
 
-impl<S: Sys> Check<'_, S> {
+impl<S: StoreSurvey> Check<'_, S> {
     /// Repairs the problem found at a path; returns what was done, if anything.
     pub(super) fn repair(&mut self, path: &str, fix: Fix) -> Result<Option<String>> {
         match fix {

@@ -2,8 +2,8 @@
 
 use super::{Check, unreadable};
 use crate::{
-    files::{self, Sys},
-    storage::{FactKey, key::StorePlace},
+    files,
+    storage::{FactKey, StoreSurvey, key::StorePlace},
 };
 use std::thread;
 
@@ -13,7 +13,7 @@ const LOOKS: usize = 64;
 /// Suspected paths that are checked again together, after one pause.
 const TOGETHER: usize = 1024;
 
-impl<S: Sys> Check<'_, S> {
+impl<S: StoreSurvey> Check<'_, S> {
     /// Checks every name once, directory by directory.
     pub(super) fn walk(&mut self) {
         let mut dirs = vec![String::from(".")];

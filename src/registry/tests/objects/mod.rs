@@ -1,6 +1,8 @@
 //! The registry on a store of objects: whatever call fails, and whichever replica serves a request, nothing that was
 //! answered is lost.
 
+mod cache;
+mod fsck;
 mod replicas;
 mod requests;
 
@@ -114,6 +116,30 @@ async fn a_large_upload_survives_its_replica_and_is_one_object() {
     let (start, len) = ((16 << 20) - 5, 100);
     let span = Span { start, len };
     assert_eq!(blob.read(span).await.unwrap(), piece.repeat(17)[start as usize..][..len as usize]);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_longer_than_an_object_may_be_becomes_several() {
+    let objects = Arc::new(MemObjects::default());
+    let piece: Bytes = (0..=250u8).cycle().take(1 << 20).collect::<Vec<_>>().into();
+    let body = futures_util::stream::iter(vec![Ok(piece.clone()); 81]);
+    let digest = sha256(&piece.repeat(81));
+    let first = over(objects.clone()).await;
+    let upload = first.repository(&name()).begin_upload(Algorithm::Sha256).await.unwrap();
+    first.repository(&name()).append_upload(&upload.id, at(0), body).await.unwrap();
+    let second = store(objects.clone()).await;
+    registry(second.clone())
+        .repository(&name())
+        .finish_upload(&upload.id, &digest, at(81 << 20), once(b""))
+        .await
+        .unwrap();
+    let data = objects.list("data/", None, 10).await.unwrap().objects;
+    assert!(data.len() > 1 && data.iter().map(|object| object.len).sum::<u64>() == 81 << 20, "{data:?}");
+    let blob = first.repository(&name()).blob(&digest).await.unwrap();
+    let span = Span { start: data[0].len.min(data[1].len) - 5, len: 100 };
+    assert_eq!(blob.read(span).await.unwrap(), piece.repeat(81)[span.start as usize..span.end() as usize]);
+    let examined = second.examine(&digest, crate::storage::RunId::fresh()).await.unwrap();
+    assert_eq!(examined, crate::storage::Examined::Sound);
 }
 
 #[tokio::test]

@@ -81,6 +81,42 @@ async fn pushes_cost_a_bounded_number_of_requests() {
     counted.at_most(24, "PUT of a manifest of two blobs");
 }
 
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+fn described(media_type: &str, bytes: &[u8]) -> serde_json::Value {
+    serde_json::json!({"mediaType": media_type, "digest": sha256(bytes).to_string(), "size": bytes.len()})
+}
+
+fn bytes_of(blob: &[u8]) -> impl crate::registry::IncomingBytes {
+    futures_util::stream::iter([Ok(Bytes::copy_from_slice(blob))])
+}
+
+/// What docs/object-storage.md says of a push.
+#[tokio::test]
+async fn a_push_of_ten_layers_costs_a_bounded_number_of_requests() {
+    let counted = Counted::on(&Arc::new(MemObjects::default())).await;
+    let repository = counted.registry.repository(&name());
+    counted.calls.taken();
+    let config = b"{}".to_vec();
+    let blobs: Vec<Vec<u8>> = (0..10u8).map(|n| vec![n; 2 << 20]).chain([config]).collect();
+    for blob in &blobs {
+        // As docker does: HEAD, POST, one PATCH, PUT.
+        assert!(repository.blob_to_rely_on(&sha256(blob)).await.is_err());
+        let upload = repository.begin_upload(Algorithm::Sha256).await.unwrap();
+        let sent = repository.append_upload(&upload.id, at(0), bytes_of(blob)).await.unwrap();
+        repository.finish_upload(&upload.id, &sha256(blob), at(sent.len), once(b"")).await.unwrap();
+    }
+    counted.at_most(140, "a push of ten layers and a configuration");
+    let layers: Vec<_> = blobs[..10].iter().map(|layer| described(LAYER, layer)).collect();
+    let image = serde_json::json!({
+        "schemaVersion": 2, "mediaType": oci::media_type::OCI_MANIFEST,
+        "config": described("application/vnd.oci.image.config.v1+json", &blobs[10]), "layers": layers,
+    });
+    let image = Bytes::from(image.to_string());
+    repository.put_manifest(&"v1".parse().unwrap(), &[], None, image, Condition::None).await.unwrap();
+    counted.at_most(75, "a push of their manifest");
+}
+
 #[tokio::test]
 async fn a_page_of_the_catalog_costs_few_lists() {
     let objects = Arc::new(MemObjects::default());

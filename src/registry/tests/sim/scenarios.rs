@@ -9,7 +9,8 @@ use crate::{
     files::sim::{Chance, Disk, Entered, Sim, SimPlan, block_on, run},
     registry::{Chunk, Collection, Condition, Registry, Settings},
     storage::{
-        Condemned, Content, Item, Lifecycle, Presence, Published, RunId, SIGNING_KEY, UploadTurn, Verified, Why, fs::Fs,
+        Condemned, Content, Item, Lifecycle, Presence, Published, RunId, SIGNING_KEY, StoreSurvey as _, UploadTurn,
+        Verified, Why, fs::Fs,
     },
     upkeep::CollectionOptions,
 };

@@ -53,7 +53,7 @@ pub(in super::super) const OPERATIONS: &[Operation] = &[
         .takes::<CollectionRequest>()
         .refuses(&[409]),
     Operation::of("GET", "/gc", "show_last_collection", "Show the last report.", AnswerShape::Free, 200),
-    Operation::of("POST", "/fsck", "start_check", "Check the storage directory.", STARTED, 202)
+    Operation::of("POST", "/fsck", "start_check", "Check the store.", STARTED, 202)
         .takes::<CheckRequest>()
         .refuses(&[409]),
 ];

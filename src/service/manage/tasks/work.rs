@@ -10,7 +10,6 @@ use super::super::{
 };
 use crate::{
     jobs::{TaskProgress, TaskRunning},
-    storage::fs::Fs,
     upkeep::{
         CollectionOptions, CollectionStep, Follow,
         fsck::{self, Finding, FsckOptions, PoolPart, Summary},
@@ -21,7 +20,6 @@ use api::tasks::{CheckRequest, CollectionRequest, TaskStarted};
 use async_trait::async_trait;
 use http::{Response, StatusCode, header};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// Findings of a check that are kept.
 const MOST_FINDINGS: usize = 1000;
@@ -58,19 +56,14 @@ pub(super) async fn last_collection(granted: &Granted) -> Result<Response<Respon
 
 pub(super) async fn check(mut granted: Granted) -> Result<Response<ResponseBody>, ServiceError> {
     let CheckRequest { read_data, bytes_per_second, repair } = granted.read_json_or_default().await?;
-    let Some(files) = granted.request.state.files.clone() else { return Err(ApiError::NotFound.into()) };
+    let Some(store) = granted.request.state.checked.clone() else { return Err(ApiError::NotFound.into()) };
     let read = read_data.then_some(PoolPart::WHOLE);
     let options = FsckOptions { read, bytes_per_second, repair, ..FsckOptions::default() };
     start(&granted, "check", |progress| async move {
-        let checked = tokio::task::spawn_blocking(move || run_check(&files, &options, progress)).await;
-        checked.map_err(|error| error.to_string())
+        let watch = CheckWatch { progress, findings: Vec::new() };
+        let (summary, watch) = store.check(options, watch).await.map_err(|error| error.to_string())?;
+        Ok(json!({ "summary": summary, "findings": watch.findings }))
     })
-}
-
-fn run_check(files: &Arc<Fs>, options: &FsckOptions, progress: TaskProgress) -> Value {
-    let mut watch = CheckWatch { progress, findings: Vec::new() };
-    let summary = fsck::check(&files.survey(), options, &mut watch);
-    json!({ "summary": summary, "findings": watch.findings })
 }
 
 struct CheckWatch {
