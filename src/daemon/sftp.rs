@@ -8,7 +8,7 @@ use crate::{
         OpenStore, StorageError, StoreHold,
         objects::{Objects, ReadOnlyObjects},
         outbox::{OutboxSettings, OutboxWatch, WriteBehind},
-        remote::{ObjectStorage, is_bulk},
+        remote::{ObjectStorage, is_bulk, is_free},
         sftp::{NoSftpStore, SftpLogin, SftpObjects, SftpRemote, SftpSettings, SftpStore},
     },
 };
@@ -76,7 +76,8 @@ pub(super) async fn open(env: &Env) -> Result<OpenStore, NoStore> {
         }
         true => {
             let (inner, dir) = (store.objects.clone(), local.join(JOURNAL));
-            let how = OutboxSettings { most_bytes: env.sftp_journal_limit, at_once: env.sftp_connections, is_bulk };
+            let how =
+                OutboxSettings { most_bytes: env.sftp_journal_limit, at_once: env.sftp_connections, is_bulk, is_free };
             let outbox = detached(move || WriteBehind::open(inner, &dir, how)).await.and_then(|opened| opened);
             let outbox = outbox.map_err(|error| failed(&format!("journal: {error}")))?;
             outbox.start().map_err(|error| failed(&error))?;

@@ -7,7 +7,8 @@
 //!   listed, so a push asks the server for nothing.
 //! - A write is uploaded after everything that was acknowledged before it began, so the server always has a state that
 //!   clients could have seen: never a tag without its manifest, nor a manifest without its blobs. Writes that overlapped
-//!   go together, and the bytes of blobs at once, since nothing points to them before a later write does.
+//!   go together, and what relies on nothing goes at once, such as the bytes of blobs: nothing points to them before a
+//!   later write does.
 //! - A write is forgotten only when the server has it durably, and forgotten durably before the next one of its key is
 //!   uploaded.
 
@@ -53,8 +54,10 @@ pub struct OutboxSettings {
     pub most_bytes: u64,
     /// Uploads at once.
     pub at_once: usize,
-    /// Whether a key belongs to the bytes of a blob, which may be uploaded before older writes.
+    /// Whether a key belongs to the bytes of a blob, which are not kept in memory.
     pub is_bulk: fn(&str) -> bool,
+    /// Whether what is written to a key may be uploaded before older writes.
+    pub is_free: fn(&str) -> bool,
 }
 
 /// Objects of another store, written to a journal first.

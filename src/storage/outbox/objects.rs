@@ -135,7 +135,7 @@ fn read_part_tag(tag: &str) -> Option<(u64, &str)> {
 #[async_trait]
 impl<O: Objects> Objects for WriteBehind<O> {
     fn abilities(&self) -> ObjectAbilities {
-        ObjectAbilities { shared: false, ..ObjectAbilities::ALL }
+        ObjectAbilities { shared: false, parts: self.0.inner.abilities().parts, ..ObjectAbilities::ALL }
     }
 
     async fn get(&self, key: &str, span: Option<Span>) -> ObjectResult<ObjectBody> {

@@ -103,8 +103,12 @@ impl Objects for Distant {
     }
 }
 
-const SETTINGS: OutboxSettings =
-    OutboxSettings { most_bytes: 100 << 20, at_once: 2, is_bulk: |key| key.starts_with("data/") };
+const SETTINGS: OutboxSettings = OutboxSettings {
+    most_bytes: 100 << 20,
+    at_once: 2,
+    is_bulk: |key| key.starts_with("data/"),
+    is_free: |key| key.starts_with("data/"),
+};
 
 fn open(distant: &Distant, dir: &tempfile::TempDir) -> WriteBehind<Distant> {
     WriteBehind::open(distant.clone(), dir.path(), SETTINGS).unwrap()

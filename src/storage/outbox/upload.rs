@@ -63,7 +63,7 @@ impl<O: Objects> WriteBehindState<O> {
             let changed = self.changed.notified();
             let mut soonest = None;
             while under_way.len() < self.settings.at_once {
-                let taken = self.waiting().take(self.settings.is_bulk);
+                let taken = self.waiting().take(self.settings.is_free);
                 match taken {
                     Ok(write) => under_way.push(self.clone().upload_one(write)),
                     Err(next) => {

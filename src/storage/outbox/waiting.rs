@@ -152,7 +152,7 @@ impl Waiting {
                 continue;
             }
             // Nothing further behind can be ready if it relies on what came before it.
-            let relies = !is_bulk(&write.record, is_free) && write.record.after() >= first && first != *number;
+            let relies = !may_go_ahead(&write.record, is_free) && write.record.after() >= first && first != *number;
             let follows = write.record.keys().iter().any(|key| {
                 self.of_key.get(key).and_then(|numbers| numbers.first()).is_some_and(|lowest| lowest != number)
             });
@@ -210,9 +210,9 @@ pub(super) fn journal_tag(number: u64) -> ObjectTag {
     ObjectTag(format!("journal-{number}"))
 }
 
-/// Whether a write relies on nothing before it: the bytes of a blob. Nothing points to them before a later write does,
-/// and that one waits for them.
-fn is_bulk(record: &JournalRecord, is_free: fn(&str) -> bool) -> bool {
+/// Whether a write relies on nothing before it, such as the bytes of a blob. Nothing points to them before a later write
+/// does, and that one waits for them.
+fn may_go_ahead(record: &JournalRecord, is_free: fn(&str) -> bool) -> bool {
     matches!(record, JournalRecord::Put { key, .. } if is_free(key))
 }
 

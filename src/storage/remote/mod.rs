@@ -38,7 +38,7 @@ mod session;
 mod survey;
 mod upload;
 
-pub use names::is_bulk;
+pub use names::{is_bulk, is_free};
 pub use reading::ObjectBlob;
 pub use survey::ObjectSurvey;
 

@@ -196,6 +196,20 @@ pub fn is_bulk(key: &str) -> bool {
     key.strip_prefix(DATA).is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// Whether the object with this key relies on nothing that was written before it, and nothing relies on it before a
+/// later write does: bytes, the records of uploads and of pushes under way, and lines of the audit log. It may reach the
+/// server before older writes.
+pub fn is_free(key: &str) -> bool {
+    let holds_its_bytes = || {
+        let generation = key.strip_prefix("blobs/")?.rsplit('/').next().and_then(Generation::parse)?;
+        Some(generation.bytes == BytesIn::Itself)
+    };
+    is_bulk(key)
+        || ["uploads/", "state/instances/", "state/audit/"].iter().any(|dir| key.starts_with(dir))
+        || (key.starts_with("repositories/") && key.contains("/_intents/"))
+        || holds_its_bytes() == Some(true)
+}
+
 /// The key of an object that holds bytes.
 pub(super) fn data(directory: DataId, segment: DataId) -> String {
     format!("{DATA}/{directory}/{segment}")
@@ -237,6 +251,30 @@ mod tests {
         }
         for stray in ["", "x", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAV.07", LEASE] {
             assert_eq!(Generation::parse(stray), None, "{stray}");
+        }
+    }
+
+    #[test]
+    fn what_names_something_else_waits_for_it() {
+        let digest = Hasher::digest(Algorithm::Sha256, b"x");
+        let name: oci::RepositoryName = "org/app".parse().unwrap();
+        let of = |item: Item, bytes| format!("{}/{}", item.path(), Generation::after(&[], 7, bytes));
+        let (directory, segment) = (DataId::fresh(), DataId::fresh());
+        let upload = Item::Upload(UploadId::random()).path();
+        let intent = format!("repositories/org/app/_intents/{directory}");
+        for free in [data(directory, segment), upload, intent, of(Item::Blob(digest.clone()), BytesIn::Itself)] {
+            assert!(is_free(&free), "{free}");
+        }
+        for bound in [
+            of(Item::Blob(digest.clone()), BytesIn::One(directory, segment)),
+            of(Item::Blob(digest.clone()), BytesIn::Many(directory)),
+            of(Item::Link(name.clone(), digest.clone()), BytesIn::Itself),
+            of(Item::Revision(name, digest), BytesIn::Itself),
+            "repositories/org/app/_manifests/tags/v1".into(),
+            "state/collection.json".into(),
+            "ROOT.json".into(),
+        ] {
+            assert!(!is_free(&bound), "{bound}");
         }
     }
 

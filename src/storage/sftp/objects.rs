@@ -182,7 +182,7 @@ impl From<SftpTrouble> for ObjectError {
 #[async_trait]
 impl Objects for SftpObjects {
     fn abilities(&self) -> ObjectAbilities {
-        ObjectAbilities { shared: false, ..ObjectAbilities::ALL }
+        ObjectAbilities { shared: false, parts: self.remote.has_parts(), ..ObjectAbilities::ALL }
     }
 
     async fn get(&self, key: &str, span: Option<Span>) -> ObjectResult<ObjectBody> {

@@ -47,6 +47,11 @@ impl SftpRemote {
             "the sync of a directory: the server's file system decides when a new name is durable, after some seconds \
              in most cases",
         );
+        without(
+            !self.try_parts().await?,
+            "writes at a place of a file that exists: a large layer becomes several files, and an upload that was \
+             interrupted repeats up to 16 MiB",
+        );
         self.try_out().await?;
         Ok(SftpProbe { lacks, syncs_bytes: offers.fsync, syncs_names })
     }
@@ -71,6 +76,26 @@ impl SftpRemote {
         }
         self.remove(&one).await?;
         self.remove(&two).await.map(drop)
+    }
+
+    /// Whether a file can be written in parts. Some servers replace all of it.
+    async fn try_parts(&self) -> Result<bool, SftpTrouble> {
+        let path = format!("{TEMPORARY}/{}", world::uuid());
+        let tried = async {
+            self.create_empty(&path).await?;
+            self.write_at(&path, 0, &[Bytes::from_static(b"one")]).await?;
+            self.write_at(&path, 3, &[Bytes::from_static(b"two")]).await?;
+            Ok(self.read(&path).await?.is_some_and(|(bytes, _)| bytes == "onetwo"))
+        };
+        let works = match tried.await {
+            Err(SftpTrouble::Failed(_) | SftpTrouble::Unsupported | SftpTrouble::Missing) => false,
+            tried => tried?,
+        };
+        if !works {
+            self.do_without_parts();
+        }
+        self.remove(&path).await?;
+        Ok(works)
     }
 
     async fn try_out(&self) -> Result<(), SftpTrouble> {

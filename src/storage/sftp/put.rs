@@ -3,7 +3,7 @@
 use super::{
     RemoteMeta, SftpRemote, SftpTrouble,
     link::{RemoteFile, SftpLink},
-    remote::parent,
+    remote::{found_or_none, parent},
 };
 use crate::files::world;
 use bytes::Bytes;
@@ -63,7 +63,7 @@ impl SftpRemote {
             async move {
                 let file = self.create_again(temporary, &link).await?;
                 file.write(0, bytes).await?;
-                self.finish(file, modified).await
+                self.finish(file, temporary, modified).await
             }
         });
         let placed = match prepared.await {
@@ -78,16 +78,26 @@ impl SftpRemote {
     }
 
     /// Makes a written file durable and sets its time; checks that it may appear.
-    pub(super) async fn finish(&self, file: RemoteFile, modified: SystemTime) -> Result<RemoteMeta, SftpTrouble> {
+    pub(super) async fn finish(
+        &self,
+        file: RemoteFile,
+        path: &str,
+        modified: SystemTime,
+    ) -> Result<RemoteMeta, SftpTrouble> {
         let timed = async {
             file.set_modified(modified).await?;
-            file.meta().await
+            found_or_none(file.meta().await)
         };
         let (synced, meta, held) = tokio::join!(file.sync(), timed, self.check_lock(&file.link));
         synced?;
         let meta = meta?;
         file.close().await?;
-        held.map(|()| meta)
+        held?;
+        match meta {
+            Some(meta) => Ok(meta),
+            // Some servers make a file when it is closed, with a time of their own.
+            None => self.meta(path).await?.ok_or(SftpTrouble::Missing),
+        }
     }
 
     /// Creates a temporary file, also if an earlier attempt did.

@@ -62,6 +62,8 @@ pub struct SftpRemote {
     known: Mutex<HashSet<String>>,
     /// The server offers hard links, and fails to make them.
     lacks_links: AtomicBool,
+    /// A file that is written at a place loses what it had.
+    lacks_parts: AtomicBool,
     /// The right to write. Without one, nobody asks for it: only the lock itself is written then.
     lock: OnceLock<WriterLock>,
 }
@@ -81,6 +83,7 @@ impl SftpRemote {
             root,
             known: Mutex::default(),
             lacks_links: AtomicBool::new(false),
+            lacks_parts: AtomicBool::new(false),
             lock: OnceLock::new(),
         }
     }
@@ -119,6 +122,16 @@ impl SftpRemote {
     pub async fn offers(&self) -> Result<SftpOffers, SftpTrouble> {
         let offers = self.pool.run(true, |link| async move { Ok(link.offers) }).await?;
         Ok(SftpOffers { hardlink: offers.hardlink && !self.lacks_links.load(Ordering::Relaxed), ..offers })
+    }
+
+    /// Whether a file can be written in parts.
+    pub(super) fn has_parts(&self) -> bool {
+        !self.lacks_parts.load(Ordering::Relaxed)
+    }
+
+    /// From now on, files are written at once.
+    pub(super) fn do_without_parts(&self) {
+        self.lacks_parts.store(true, Ordering::Relaxed);
     }
 
     /// From now on, hard links are not tried any more.

@@ -6,7 +6,7 @@ use crate::{
     storage::{
         objects::Objects,
         outbox::{OutboxSettings, OutboxWatch as _, WriteBehind},
-        remote::is_bulk,
+        remote::{is_bulk, is_free},
     },
 };
 use bytes::Bytes;
@@ -316,7 +316,7 @@ impl SuiteStores {
             stores.push(store);
             dirs.push(dir);
         }
-        let how = OutboxSettings { most_bytes: 1 << 30, at_once: 2, is_bulk };
+        let how = OutboxSettings { most_bytes: 1 << 30, at_once: 2, is_bulk, is_free };
         let outbox = WriteBehind::open(stores[1].objects.clone(), &dirs[1].path().join("outbox"), how).unwrap();
         outbox.start().unwrap();
         let objects: Vec<(&str, Arc<dyn Objects>)> = vec![

@@ -81,7 +81,7 @@ impl SftpRemote {
             } else if found.len < len {
                 return Err(SftpTrouble::Failed(format!("{} of {len} bytes were written", found.len)));
             }
-            self.finish(file, modified).await
+            self.finish(file, from, modified).await
         });
         let meta = finished.await?;
         self.place_file(from, to, PutMode::Replace).await?;
@@ -116,7 +116,7 @@ impl SftpRemote {
                     self.copy_bytes(&link, from, temporary).await?;
                 }
                 let file = self.open_to_write(temporary, false, &link).await?;
-                self.finish(file, modified).await
+                self.finish(file, temporary, modified).await
             }
         });
         let copied = match copied.await {
