@@ -6,7 +6,7 @@
 
 use super::{
     shared::ManifestLinks,
-    tags::{TagDetail, TagOrder, TagPlace, TagTarget},
+    tags::{TagDetail, TagOrder, TagPlace, TaggedManifest},
 };
 use crate::{
     registry::{Repository, Result},
@@ -37,7 +37,7 @@ pub(in crate::registry) struct KnownTags {
     orders: Cache<(RepositoryName, TagOrder), Stamped<Arc<[TagPlace]>>, OrderBytes>,
     details: Cache<(RepositoryName, Tag), Stamped<Arc<TagDetail>>, DetailBytes>,
     links: Cache<RepositoryName, Stamped<Arc<ManifestLinks>>, LinkBytes>,
-    targets: Cache<RepositoryName, Stamped<Arc<[TagTarget]>>, TargetBytes>,
+    targets: Cache<RepositoryName, Stamped<Arc<[TaggedManifest]>>, TargetBytes>,
 }
 
 #[derive(Clone)]
@@ -62,8 +62,8 @@ impl Weighter<(RepositoryName, Tag), Stamped<Arc<TagDetail>>> for DetailBytes {
 #[derive(Clone)]
 struct TargetBytes;
 
-impl Weighter<RepositoryName, Stamped<Arc<[TagTarget]>>> for TargetBytes {
-    fn weight(&self, _: &RepositoryName, targets: &Stamped<Arc<[TagTarget]>>) -> u64 {
+impl Weighter<RepositoryName, Stamped<Arc<[TaggedManifest]>>> for TargetBytes {
+    fn weight(&self, _: &RepositoryName, targets: &Stamped<Arc<[TaggedManifest]>>) -> u64 {
         let texts = targets.content.iter().map(|target| target.tag.as_str().len() + target.digest.as_str().len());
         (texts.sum::<usize>() + size_of_val(&*targets.content)) as u64 + 1
     }
@@ -105,12 +105,12 @@ impl KnownTags {
         self.orders.insert((name.clone(), order), Stamped { stamp, content });
     }
 
-    pub(super) fn targets(&self, name: &RepositoryName, stamp: OutlineStamp) -> Option<Arc<[TagTarget]>> {
+    pub(super) fn targets(&self, name: &RepositoryName, stamp: OutlineStamp) -> Option<Arc<[TaggedManifest]>> {
         let known = self.targets.get(name)?;
         (known.stamp == stamp).then_some(known.content)
     }
 
-    pub(super) fn keep_targets(&self, name: &RepositoryName, stamp: OutlineStamp, content: Arc<[TagTarget]>) {
+    pub(super) fn keep_targets(&self, name: &RepositoryName, stamp: OutlineStamp, content: Arc<[TaggedManifest]>) {
         self.targets.insert(name.clone(), Stamped { stamp, content });
     }
 

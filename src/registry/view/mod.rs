@@ -19,4 +19,4 @@ pub use details::{ManifestDetail, ManifestKind, ManifestReader};
 pub use image::{HistoryStep, ImageView};
 pub use platform::PlatformName;
 pub use shared::{AttachedDetail, AttachedPlace, ManifestLinks};
-pub use tags::{TagCursor, TagDetail, TagListing, TagOrder, TagTarget};
+pub use tags::{TagCursor, TagDetail, TagListing, TagOrder, TaggedManifest};

@@ -71,7 +71,7 @@ pub(super) struct TagPlace {
 
 /// The manifest of a tag.
 #[derive(Debug)]
-pub struct TagTarget {
+pub struct TaggedManifest {
     /// The tag.
     pub tag: Tag,
     /// What it points to.
@@ -242,7 +242,7 @@ impl Repository {
     ///
     /// # Errors
     /// The store's, also if a tag cannot be read.
-    pub async fn tag_targets(&self) -> Result<Arc<[TagTarget]>> {
+    pub async fn tag_targets(&self) -> Result<Arc<[TaggedManifest]>> {
         let (known, stamp) = (&self.registry.core.tags, self.stamp().await?);
         if let Some(targets) = stamp.and_then(|stamp| known.targets(&self.name, stamp)) {
             return Ok(targets);
@@ -251,10 +251,10 @@ impl Repository {
         while let Some(tag) = tags.next().await? {
             // Somebody may have deleted it meanwhile.
             if let Some((digest, pushed)) = self.tagged_since(&tag).await? {
-                targets.push(TagTarget { tag, digest, pushed });
+                targets.push(TaggedManifest { tag, digest, pushed });
             }
         }
-        let targets = Arc::<[TagTarget]>::from(targets);
+        let targets = Arc::<[TaggedManifest]>::from(targets);
         if let Some(stamp) = stamp {
             known.keep_targets(&self.name, stamp, targets.clone());
         }

@@ -14,7 +14,7 @@ pub use plan::{Grounds, PlannedManifest, PlannedTag, RetentionPlan, RetentionVer
 pub use removed::RemovedManifests;
 
 use crate::{
-    registry::{PullTimes, Repository, Result, view::TagTarget},
+    registry::{PullTimes, Repository, Result, view::TaggedManifest},
     storage::DirOf,
 };
 use decide::{ManifestFacts, RetentionFacts, TagFacts};
@@ -69,7 +69,7 @@ impl Repository {
     }
 
     async fn tag_facts(&self, times: &PullTimes) -> Result<Vec<TagFacts>> {
-        let fact = |TagTarget { tag, digest, pushed }: &TagTarget| TagFacts {
+        let fact = |TaggedManifest { tag, digest, pushed }: &TaggedManifest| TagFacts {
             pulls: times.of(digest),
             tag: tag.clone(),
             digest: digest.clone(),
