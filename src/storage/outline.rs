@@ -1,5 +1,6 @@
 //! What a repository holds, at a glance: for lists, search, totals and quotas.
 
+use memchr::memmem::Finder;
 use oci::Digest;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -67,8 +68,8 @@ impl OutlineNames {
     }
 
     /// Whether a tag may contain a text; `false` is certain.
-    pub fn may_have_tag(&self, text: &str) -> bool {
-        self.tags.as_ref().is_none_or(|tags| tags.contains(text))
+    pub fn may_have_tag(&self, text: &Finder<'_>) -> bool {
+        self.tags.as_ref().is_none_or(|tags| text.find(tags.as_bytes()).is_some())
     }
 
     /// Whether the digest of a manifest may begin with these hexadecimal digits; `false` is certain.
@@ -102,14 +103,17 @@ mod tests {
         let manifests = [digest("00abcdef12"), digest("ffffffff34")];
         let names = OutlineNames::of(&tags, manifests.iter());
         for (text, found) in [("v1", true), ("10", true), ("table", true), ("v2", false), ("1v", false)] {
-            assert_eq!(names.may_have_tag(text), found, "{text}");
+            assert_eq!(names.may_have_tag(&Finder::new(text)), found, "{text}");
         }
         for (digits, found) in
             [("00abcd", true), ("00abcdef12", true), ("ffffffff99", true), ("abcdef", false), ("00abcc", false)]
         {
             assert_eq!(names.may_have_digest(digits), found, "{digits}");
         }
-        assert!(!OutlineNames::default().may_have_tag("v") && !OutlineNames::default().may_have_digest("000000"));
+        assert!(
+            !OutlineNames::default().may_have_tag(&Finder::new("v"))
+                && !OutlineNames::default().may_have_digest("000000")
+        );
     }
 
     #[test]
@@ -117,7 +121,7 @@ mod tests {
         let tags: Vec<_> = (0..1000).map(|n| format!("version-{n}")).collect();
         let manifests: Vec<_> = (0..=MOST_DIGESTS).map(|n| digest(&format!("{n:08x}"))).collect();
         let names = OutlineNames::of(&tags, manifests.iter());
-        assert!(names.may_have_tag("anything") && names.may_have_digest("ffffff"));
+        assert!(names.may_have_tag(&Finder::new("anything")) && names.may_have_digest("ffffff"));
         assert_eq!(names, OutlineNames { tags: None, digests: None });
     }
 }

@@ -38,7 +38,8 @@ fn every_row_of_the_table_reaches_its_own_field() {
         }
         set(var.example, &mut env);
         assert_eq!(format!("{env:?}") == before, var.default == Some(var.example), "{}", var.name);
-        let flag = if var.is_secret() { "" } else { &var.name["REGISTRY_".len()..].to_lowercase().replace('_', "-") };
+        let name = var.name.strip_prefix("REGISTRY_").unwrap_or(var.name);
+        let flag = if var.is_secret() { "" } else { &name.to_lowercase().replace('_', "-") };
         assert_eq!(var.flag, flag, "{}", var.name);
     }
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{registry::Repository, who::Action, wire::ResponseBody};
 use api::{Page, repositories::SearchResult};
 use http::Response;
+use memchr::memmem::Finder;
 use oci::{Digest, RepositoryName};
 
 pub(super) const OPERATIONS: &[Operation] =
@@ -83,8 +84,10 @@ impl Family for SearchEndpoint {
 /// What to look for.
 struct SearchQuery {
     text: String,
+    /// The same, ready to be found in very many texts.
+    in_tags: Finder<'static>,
     /// In lower case, as names of repositories are.
-    lower: String,
+    in_names: Finder<'static>,
     repositories: bool,
     tags: bool,
     digests: bool,
@@ -103,20 +106,21 @@ impl SearchQuery {
             repositories: wants("repository"),
             tags: wants("tag") && !text.contains(':'),
             digests: wants("digest") && is_digest,
-            lower: text.to_lowercase(),
+            in_tags: Finder::new(&text).into_owned(),
+            in_names: Finder::new(&text.to_lowercase()).into_owned(),
             text,
         })
     }
 
     /// Whether the name of a repository is what was looked for.
     fn finds_name(&self, one: &SeenRepository) -> bool {
-        self.repositories && one.name.as_str().contains(&self.lower)
+        self.repositories && self.in_names.find(one.name.as_str().as_bytes()).is_some()
     }
 
     /// Whether something may be found in a repository; `false` is certain.
     fn may_find_in(&self, one: &SeenRepository) -> bool {
         let names = &one.outline.names;
-        (self.tags && names.may_have_tag(&self.text))
+        (self.tags && names.may_have_tag(&self.in_tags))
             || (self.digests && hex_of(&self.text).is_some_and(|(_, digits)| names.may_have_digest(digits)))
     }
 
