@@ -190,12 +190,14 @@ impl<O: Objects> Objects for WriteBehind<O> {
     }
 
     async fn copy(&self, from: &str, to: &str) -> ObjectResult<()> {
-        let _turn = self.0.turns.of(&to).lock().await;
+        let turn = self.0.turns.of(&to).lock().await;
         // A write that waits would be uploaded over the copy.
-        match self.0.last(from).is_none() && self.0.last(to).is_none() {
-            true => self.0.copy_behind(from.to_owned(), to.to_owned()).await,
-            false => self.0.copy_bytes(from, to).await,
+        if self.0.last(from).is_none() && self.0.last(to).is_none() {
+            return self.0.copy_behind(from.to_owned(), to.to_owned()).await;
         }
+        // The journal takes the turn itself when the copy is entered.
+        drop(turn);
+        self.0.copy_bytes(from, to).await
     }
 
     async fn begin_parts(&self, _: &str) -> ObjectResult<String> {

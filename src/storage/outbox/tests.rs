@@ -350,6 +350,30 @@ async fn a_copy_whose_end_is_unknown_is_removed() {
 }
 
 #[tokio::test]
+async fn what_waits_is_copied_by_way_of_the_journal() {
+    let (distant, dir) = (Distant::default(), tempfile::tempdir().unwrap());
+    let outbox = open(&distant, &dir);
+    outbox.start().unwrap();
+    learned(&outbox).await;
+    put(&outbox, "on the server", "old").await.unwrap();
+    assert_eq!(outbox.drain(Duration::from_secs(20)).await, 0);
+    distant.cut(true);
+    put(&outbox, "waiting", "new").await.unwrap();
+    let copies = async {
+        outbox.copy("waiting", "copy").await.unwrap();
+        // Over a write that waits, too.
+        outbox.copy("waiting", "copy").await.unwrap();
+        outbox.copy("copy", "waiting").await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_secs(20), copies).await.expect("no copy waits for itself");
+    assert_eq!(text(&outbox, "copy").await.unwrap(), "new");
+    distant.cut(false);
+    assert_eq!(outbox.drain(Duration::from_secs(20)).await, 0);
+    assert_eq!(text(&distant, "copy").await.unwrap(), "new");
+    assert_eq!(keys(&distant, "").await, ["copy", "on the server", "waiting"]);
+}
+
+#[tokio::test]
 async fn a_store_that_was_taken_over_gets_no_acknowledgements() {
     let (distant, dir) = (Distant::default(), tempfile::tempdir().unwrap());
     let outbox = open(&distant, &dir);
