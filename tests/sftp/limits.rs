@@ -104,7 +104,7 @@ async fn with_write_behind_a_full_disk_of_the_server_fills_the_journal_and_loses
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute: .ci/run sftp"]
+#[ignore = "takes a minute: .ci/run sftp-long"]
 async fn a_thousand_small_images_arrive() {
     let Some(site) = Site::new("a thousand images") else { return };
     let daemon = site.daemon("one", BEHIND);
@@ -133,7 +133,7 @@ async fn a_thousand_small_images_arrive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute: .ci/run sftp"]
+#[ignore = "takes a minute: .ci/run sftp-long"]
 async fn a_large_layer_fills_a_line_that_is_far_away() {
     let Some(site) = Site::new("a far line") else { return };
     let relay = Relay::start(site.server.port(), Duration::from_millis(25));

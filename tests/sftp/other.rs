@@ -1,4 +1,4 @@
-//! Another SFTP server: SeaweedFS's. `.ci/run sftp` installs it; `WHARFINGER_TEST_WEED` is the program.
+//! Another SFTP server: SeaweedFS's. `.ci/run sftp-long` installs it; `WHARFINGER_TEST_WEED` is the program.
 
 use super::{BEHIND, PROGRAM, push};
 use std::{
@@ -118,7 +118,7 @@ impl Drop for Weed {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs SeaweedFS: .ci/run sftp"]
+#[ignore = "needs SeaweedFS: .ci/run sftp-long"]
 async fn another_server_holds_images_and_what_it_lacks_is_said() {
     let weed = Weed::start(&std::env::var("WHARFINGER_TEST_WEED").expect("WHARFINGER_TEST_WEED"));
     let daemon = weed.daemon(&[]);
