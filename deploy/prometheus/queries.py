@@ -15,6 +15,8 @@ import urllib.request
 prometheus, metrics = sys.argv[1:]
 deploy = pathlib.Path(__file__).parent.parent
 known = set(re.findall(r"^# TYPE (\w+)", urllib.request.urlopen(metrics).read().decode(), re.M))
+# Those of mirrors exist from the first request to one on.
+known |= set(re.findall(r"`(wharfinger_mirror_\w+?)(?:_total)?[`{]", (deploy.parent / "docs/operations.md").read_text()))
 
 dashboard = json.loads((deploy / "grafana/wharfinger.json").read_text())
 queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
